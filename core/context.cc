@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "usernic/context.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "core/held_locks.h"
+#include "usernic/env.h"
+#include "usernic/lock.h"
+
+namespace usernic {
+namespace {
+
+bool checks_wanted() noexcept {
+  const char* value = std::getenv("USERNIC_CHECKS");
+  if (value != nullptr) return std::strcmp(value, "0") != 0;
+#ifdef USERNIC_CHECKS
+  return true;
+#else
+  return false;
+#endif
+}
+
+constexpr LockClass kHandlerClass{"report_handler"};
+constinit Mutex handler_mutex{kHandlerClass};
+
+ReportHandler& handler() {
+  static ReportHandler* const instance = new ReportHandler;  // outlives every thread
+  return *instance;
+}
+
+std::string describe(const Place& place) {
+  return fmt::format("{}:{} ({})", place.file_name(), place.line(), place.function_name());
+}
+
+}  // namespace
+
+const bool kChecksOn = checks_wanted();
+
+std::string_view context_name(Context context) noexcept {
+  switch (context) {
+    case Context::kProcess: return "process";
+    case Context::kBhDisabled: return "BH disabled";
+    case Context::kHardIrq: return "hard irq";
+  }
+  return "unknown";
+}
+
+Context current_context() noexcept { return HeldLocks::mine().context(); }
+
+namespace internal {
+void enter_context(Context context, Place where) noexcept { HeldLocks::mine().enter(context, where); }
+void leave_context() noexcept { HeldLocks::mine().leave(); }
+}  // namespace internal
+
+void might_sleep(Place where) noexcept {
+  if (kChecksOn) [[unlikely]] HeldLocks::mine().check_may_sleep(where);
+}
+
+ReportHandler set_report_handler(ReportHandler new_handler) {
+  MutexGuard guard(handler_mutex);
+  return std::exchange(handler(), std::move(new_handler));
+}
+
+void report_contract(std::string_view rule, std::string text, Place here, Place there) noexcept {
+  // A handler may use locks itself: what it breaks meanwhile is not reported again.
+  HeldLocks::Muted muted;
+  if (muted.nested()) return;
+  ReportHandler call;
+  {
+    MutexGuard guard(handler_mutex);
+    call = handler();
+  }
+  const ContractReport report{std::string(rule), std::move(text), here, there};
+  if (call) return call(report);
+  fmt::print(stderr, "usernic: contract broken [{}]: {}\n  here:  {}\n", report.rule, report.text, describe(here));
+  if (there.line() != 0) fmt::print(stderr, "  there: {}\n", describe(there));
+  std::fflush(stderr);
+  std::abort();
+}
+
+}  // namespace usernic

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The door's production side: pthreads, futex, CLOCK_MONOTONIC, getrandom.
+#include "usernic/env.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <thread>
+
+namespace usernic {
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the vDSO reads the clock
+Time Clock::now() noexcept {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return Time(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+namespace {
+
+long futex(const Atomic<uint32_t>& word, int operation, uint32_t value, const timespec* timeout) noexcept {
+  return ::syscall(SYS_futex, reinterpret_cast<const uint32_t*>(&word), operation | FUTEX_PRIVATE_FLAG, value, timeout,
+                   nullptr, FUTEX_BITSET_MATCH_ANY);
+}
+
+}  // namespace
+
+bool wait_on(const Atomic<uint32_t>& word, uint32_t seen, Time deadline) noexcept {
+  timespec until;
+  timespec* timeout = nullptr;
+  if (deadline != kForever) {
+    const auto since_boot = std::max(deadline.time_since_epoch(), Duration::zero());
+    until.tv_sec = static_cast<time_t>(since_boot / std::chrono::seconds(1));
+    until.tv_nsec = static_cast<long>((since_boot % std::chrono::seconds(1)).count());
+    timeout = &until;
+  }
+  // FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time.
+  return futex(word, FUTEX_WAIT_BITSET, seen, timeout) == 0 || errno != ETIMEDOUT;
+}
+
+// Waking is a bounded system call; the contract allows it everywhere.
+USERNIC_BLOCKING_BY_DESIGN_BEGIN
+void wake_one(Atomic<uint32_t>& word) noexcept { futex(word, FUTEX_WAKE, 1, nullptr); }
+void wake_all(Atomic<uint32_t>& word) noexcept { futex(word, FUTEX_WAKE, INT32_MAX, nullptr); }
+USERNIC_BLOCKING_BY_DESIGN_END
+
+void spin_pause() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+uint64_t random_u64() noexcept {
+  uint64_t value = 0;
+  if (::getrandom(&value, sizeof value, 0) != sizeof value) std::abort();  // cannot fail for 8 bytes once booted
+  return value;
+}
+
+struct Thread::State {
+  std::jthread thread;
+};
+
+Thread::Thread() noexcept = default;
+Thread::Thread(Thread&&) noexcept = default;
+Thread& Thread::operator=(Thread&&) noexcept = default;
+Thread::~Thread() = default;
+
+Thread::Thread(std::string name, std::move_only_function<void()> body)
+    : state_(std::make_unique<State>()) {
+  name.resize(std::min<size_t>(name.size(), 15));
+  state_->thread = std::jthread([name = std::move(name), body = std::move(body)]() mutable {
+    ::pthread_setname_np(::pthread_self(), name.c_str());
+    body();
+  });
+}
+
+void Thread::join() { state_->thread.join(); }
+bool Thread::joinable() const noexcept { return state_ != nullptr && state_->thread.joinable(); }
+
+void StopSource::request_stop() noexcept {
+  requested_.store(1);
+  wake_all(requested_);
+}
+void StopSource::reset() noexcept { requested_.store(0); }
+StopToken StopSource::token() const noexcept { return StopToken(&requested_); }
+
+bool StopToken::stop_requested() const noexcept { return word_ != nullptr && word_->load() != 0; }
+
+bool StopToken::wait_until(Time deadline) const noexcept {
+  static const Atomic<uint32_t> kNever{0};
+  const Atomic<uint32_t>& word = word_ != nullptr ? *word_ : kNever;
+  while (word.load() == 0) {
+    if (!wait_on(word, 0, deadline)) return word.load() != 0;
+  }
+  return true;
+}
+
+}  // namespace usernic

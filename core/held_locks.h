@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: what the current thread holds and which contexts it is in, while checks are on.
+//
+// One fixed array a thread, innermost last; a context scope and a held lock are entries of the same array, so that
+// "what forbids sleeping here" is a walk from the inside out.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "usernic/context.h"
+#include "usernic/env.h"
+#include "usernic/lock.h"
+
+namespace usernic {
+
+class HeldLocks {
+ public:
+  static HeldLocks& mine() noexcept USERNIC_NONBLOCKING { return Local<HeldLocks, HeldLocks>::get(); }
+
+  void enter(Context context, Place where) noexcept USERNIC_NONBLOCKING;
+  void leave() noexcept USERNIC_NONBLOCKING;
+  Context context() const noexcept USERNIC_NONBLOCKING;
+
+  void acquire(const void* lock, const LockClass& lock_class, internal::LockKind kind, int level, Place where) noexcept
+      USERNIC_NONBLOCKING;
+  void release(const void* lock) noexcept USERNIC_NONBLOCKING;
+  bool holds(const void* lock) const noexcept USERNIC_NONBLOCKING;
+
+  // Reports when a context or a SpinLock forbids sleeping.
+  void check_may_sleep(Place where) const noexcept;
+  // Reports when a lock of `lock_class` is held: `what` must not be done under it.
+  void check_not_held(const LockClass& lock_class, std::string_view what, Place where) const noexcept;
+
+  // While one lives, nothing of this thread is reported.
+  class Muted {
+   public:
+    Muted() noexcept : nested_(mine().muted_++ != 0) {}
+    ~Muted() { --mine().muted_; }
+    bool nested() const noexcept { return nested_; }
+
+   private:
+    bool nested_;
+  };
+
+ private:
+  struct Entry {
+    const void* lock = nullptr;  // null: a context scope
+    const LockClass* lock_class = nullptr;
+    Place where;
+    internal::LockKind kind = internal::LockKind::kMutex;
+    Context context = Context::kProcess;
+    int level = 0;
+  };
+  static constexpr size_t kDepthMax = 64;
+
+  void push(const Entry& entry) noexcept USERNIC_NONBLOCKING;
+  void erase(size_t index) noexcept USERNIC_NONBLOCKING;
+  const Entry* find_atomic() const noexcept USERNIC_NONBLOCKING;
+
+  std::array<Entry, kDepthMax> entries_{};
+  size_t depth_ = 0;
+  int muted_ = 0;
+};
+
+}  // namespace usernic

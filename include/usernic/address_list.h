@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: a device's unicast or multicast list: what somebody wants received besides the own address.
+//
+// Entries are counted references. An *effective* change (first reference taken, last one gone) moves the entry to the
+// end of the list's change order; whoever follows the list - the card, lower devices - drains what stands behind its
+// cursor. An entry lives while it is referenced or some follower still has to hear of its end.
+//
+// Locks: every function takes the device's addr_list_lock itself, for a bounded time. Context: any but hard irq.
+// After an effective change the device's rx mode is run soon [kernel: __dev_set_rx_mode]. On a device that is gone
+// every function answers ENODEV. Rules: [netdevices: address lists], kernel names in kernel_names.h.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "usernic/error.h"
+#include "usernic/mac_address.h"
+
+namespace usernic {
+
+class AddressList {
+ public:
+  AddressList(const AddressList&) = delete;
+  AddressList& operator=(const AddressList&) = delete;
+
+  // One reference more. EINVAL: the address is of the other class. ENOMEM.
+  Result<> add(const MacAddress& address);
+  // The same, refused with EEXIST while a user holds the address. Released by `del`.
+  Result<> add_excl(const MacAddress& address);
+  // The one "global" reference; taking it twice is no error and counts once.
+  Result<> add_global(const MacAddress& address);
+  // One reference less / the global one. ENOENT: there is none.
+  Result<> del(const MacAddress& address);
+  Result<> del_global(const MacAddress& address);
+  // Drops every reference of users. References taken by `sync` stay.
+  Result<> flush();
+
+  bool contains(const MacAddress& address) const;
+  uint32_t references(const MacAddress& address) const;  // 0: not there
+  uint32_t size() const;
+  // Every wanted address, sorted. Taken in chunks: changes meanwhile may or may not be in it.
+  std::vector<MacAddress> snapshot() const;
+
+ protected:
+  AddressList() = default;
+  ~AddressList() = default;
+};
+
+// Stacked devices: `to`, a list of the lower device, follows `from`. The first call subscribes; each brings over what
+// changed since the last one. O(changes), in chunks. EINVAL: not the same class, or the same device. ENOSPC: 64
+// followers. [kernel: dev_uc_sync, dev_uc_sync_multiple, dev_uc_unsync and the mc ones; one mechanism for both syncs]
+Result<> sync(AddressList& to, AddressList& from);
+// Takes back all that `sync` brought, and unsubscribes. Nothing when it does not follow.
+void unsync(AddressList& to, AddressList& from);
+
+}  // namespace usernic
+// Explained best by: core/address_list_test.cc

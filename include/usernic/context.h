@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: contexts, and reports of a broken contract.
+//
+// Code runs in one of three contexts, as in the kernel: process (may sleep), BH disabled (softirq: start_xmit, poll,
+// get_stats) and hard irq (an interrupt handler). A scope enters a context, scopes nest, and the innermost counts.
+// Holding a SpinLock is atomic too. The contexts are known at run time while checks are on; what breaks a rule is
+// reported with both places: where it happened, and where the context or lock that forbids it was entered.
+//
+// Checks are on in debug, test and sim builds, and in release with USERNIC_CHECKS=1 in the environment. They are
+// chosen once, before the first lock is taken; off, a scope or lock costs one predictable branch more.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <source_location>
+#include <string>
+#include <string_view>
+
+#include "usernic/annotations.h"
+
+namespace usernic {
+
+using Place = std::source_location;
+
+enum class Context : uint8_t { kProcess, kBhDisabled, kHardIrq };
+std::string_view context_name(Context context) noexcept;
+
+// Are contexts and locks checked in this process?
+extern const bool kChecksOn;
+
+// Where we are. Always kProcess while checks are off.
+Context current_context() noexcept USERNIC_NONBLOCKING;
+
+namespace internal {
+void enter_context(Context context, Place where) noexcept USERNIC_NONBLOCKING;
+void leave_context() noexcept USERNIC_NONBLOCKING;
+}  // namespace internal
+
+// From here to the end of the scope the code runs in the named context.
+template <Context kContext>
+class ContextScope {
+ public:
+  explicit ContextScope(Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
+    if (kChecksOn) [[unlikely]] internal::enter_context(kContext, where);
+  }
+  ~ContextScope() USERNIC_NONBLOCKING {
+    if (kChecksOn) [[unlikely]] internal::leave_context();
+  }
+  ContextScope(const ContextScope&) = delete;
+  ContextScope& operator=(const ContextScope&) = delete;
+};
+using BhScope = ContextScope<Context::kBhDisabled>;  // [kernel: local_bh_disable]
+using HardIrqScope = ContextScope<Context::kHardIrq>;
+
+// Says that the caller may sleep here; reported in an atomic context or under a SpinLock [kernel: might_sleep].
+void might_sleep(Place where = Place::current()) noexcept;
+
+// One broken rule. `rule` is a short stable name ("sleep-in-atomic", "lock-twice", ...); `text` is the sentence.
+struct ContractReport {
+  std::string rule;
+  std::string text;
+  Place here;
+  Place there;  // line 0 when there is no second place
+};
+
+// Reports go to the handler; without one they are printed and the process aborts. Returns the handler before.
+using ReportHandler = std::function<void(const ContractReport&)>;
+ReportHandler set_report_handler(ReportHandler handler);
+void report_contract(std::string_view rule, std::string text, Place here, Place there = {}) noexcept;
+
+}  // namespace usernic
+// Explained best by: core/context_test.cc

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: references on a net_device.
+//
+// DeviceRef says "the device must stay registered or wait for me": unregister sleeps until the last one is gone, and
+// every ten seconds says who still holds one [kernel: dev_hold with a netdevice_tracker]. Take it for bounded work.
+// DeviceHandle keeps only the memory: it may outlive the driver for as long as you like, and every operation on a
+// device that is gone answers ENODEV.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <utility>
+
+#include "usernic/annotations.h"
+#include "usernic/context.h"
+
+namespace usernic {
+
+class NetDevice;
+
+class DeviceRef {
+ public:
+  DeviceRef() noexcept = default;
+  // `holder` is what the tracker says of it; static storage. Context: any.
+  DeviceRef(NetDevice& dev, const char* holder, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  ~DeviceRef() USERNIC_NONBLOCKING { put(); }
+  DeviceRef(const DeviceRef&) = delete;
+  DeviceRef& operator=(const DeviceRef&) = delete;
+  DeviceRef(DeviceRef&& other) noexcept USERNIC_NONBLOCKING;
+  DeviceRef& operator=(DeviceRef&& other) noexcept USERNIC_NONBLOCKING;
+
+  // Takes the reference. Requires: none is held.
+  void hold(NetDevice& dev, const char* holder, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  // Gives the reference back; nothing without one.
+  void put() noexcept USERNIC_NONBLOCKING;
+
+  explicit operator bool() const noexcept { return dev_ != nullptr; }
+  NetDevice* get() const noexcept { return dev_; }
+  NetDevice* operator->() const noexcept { return dev_; }
+
+ private:
+  friend class RefTracker;
+  NetDevice* dev_ = nullptr;
+  const char* holder_ = "";
+  Place where_;
+  boost::intrusive::list_member_hook<> tracker_hook_;
+};
+
+class DeviceHandle {
+ public:
+  DeviceHandle() noexcept = default;
+  explicit DeviceHandle(NetDevice& dev) noexcept;
+  ~DeviceHandle();
+  DeviceHandle(const DeviceHandle& other) noexcept;
+  DeviceHandle(DeviceHandle&& other) noexcept : dev_(std::exchange(other.dev_, nullptr)) {}
+  DeviceHandle& operator=(DeviceHandle other) noexcept {
+    std::swap(dev_, other.dev_);
+    return *this;
+  }
+
+  explicit operator bool() const noexcept { return dev_ != nullptr; }
+  NetDevice* get() const noexcept { return dev_; }
+  NetDevice* operator->() const noexcept { return dev_; }
+  NetDevice& operator*() const noexcept { return *dev_; }
+
+ private:
+  NetDevice* dev_ = nullptr;
+};
+
+}  // namespace usernic
+// Explained best by: core/net_device_test.cc

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: NAPI, interrupt mitigation by polling.
+//
+// An interrupt only schedules the instance; the Net's poll thread then calls `driver.poll(napi, budget)` in BH
+// context until a poll stays under its budget and completes, which re-arms the interrupt:
+//
+//   irq -> schedule() -> [SCHED] -> poll ... poll -> complete_done() -> true: re-arm | false: polled again (MISSED)
+//
+// One owner at a time: whoever set SCHED. An instance starts disabled (SCHED held by nobody's poll); `schedule` on a
+// disabled one only marks MISSED. A poll returns what it did, at most `budget`; exactly `budget` means "call me again".
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+
+#include "usernic/annotations.h"
+#include "usernic/context.h"
+#include "usernic/env.h"
+#include "usernic/skb.h"
+#include "usernic/stats.h"
+
+namespace usernic {
+
+class NetDevice;
+
+class Napi {
+ public:
+  static constexpr int kWeight = 64;  // frames a poll [kernel: NAPI_POLL_WEIGHT]
+
+  // An instance of `driver`, whose member `int poll(Napi&, int budget) noexcept USERNIC_NONBLOCKING` serves it.
+  // Context: process, before the device is open.
+  template <class Driver>
+  Napi(NetDevice& dev, Driver& driver, int weight = kWeight)
+      : Napi(dev, &driver, weight, [](void* d, Napi& napi, int budget) noexcept USERNIC_NONBLOCKING {
+          return static_cast<Driver*>(d)->poll(napi, budget);
+        }) {}
+  // Requires: disabled.
+  ~Napi();
+  Napi(const Napi&) = delete;
+  Napi& operator=(const Napi&) = delete;
+
+  // Context: process. Enabling an enabled instance and disabling a disabled one are contract reports. `disable` sleeps
+  // until no poll owns the instance; nothing polls it afterwards.
+  void enable(Place where = Place::current());
+  void disable(Place where = Place::current());
+
+  // Wants a poll. Returns false when somebody else owns the instance: then it is MISSED, and will be polled again if
+  // it is enabled. Context: any.
+  bool schedule() noexcept USERNIC_NONBLOCKING;
+  // Ends a poll that did less than its budget. Returns true when the interrupt is to be re-armed.
+  // Requires: called from poll, with `work_done` < budget.
+  bool complete_done(int work_done) noexcept USERNIC_NONBLOCKING;
+
+  // Gives received frames to whoever sits on the device, and counts them. Requires: called from poll.
+  void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+
+  NetDevice& dev() const noexcept { return dev_; }
+  QueueCounters counters;
+
+ private:
+  friend class Softirq;
+  friend class NetDevice;
+  using Poll = int (*)(void*, Napi&, int) noexcept USERNIC_NONBLOCKING;
+  Napi(NetDevice& dev, void* driver, int weight, Poll poll);
+
+  enum : uint32_t { kSched = 1, kMissed = 2, kDisable = 4 };
+
+  NetDevice& dev_;
+  void* const driver_;
+  const int weight_;
+  const Poll poll_;
+  Atomic<uint32_t> state_{kSched};  // disabled: SCHED set, and nobody polls
+  Atomic<uint32_t> enabled_{0};
+  boost::intrusive::list_member_hook<> poll_hook_;    // in the poll thread's list; guarded by its lock
+  boost::intrusive::list_member_hook<> device_hook_;  // in the device's list
+};
+
+}  // namespace usernic
+// Explained best by: core/napi_test.cc

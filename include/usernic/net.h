@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: a Net is a namespace of devices: its own rtnl, names, notifiers, workers and poll thread.
+//
+// Several live in one process without knowing of each other [kernel: struct net].
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "usernic/driver.h"
+#include "usernic/net_device.h"
+#include "usernic/work.h"
+
+namespace usernic {
+
+class Notifier;
+
+// Frees the device: unregisters it first if somebody forgot. [kernel: unregister_netdev, free_netdev]
+struct FreeNetdev {
+  void operator()(NetDevice* dev) const;
+};
+using NetdevPtr = std::unique_ptr<NetDevice, FreeNetdev>;
+
+struct NetdevConfig {
+  std::string name = "nic%d";  // "%d" is replaced by the first free number at registration
+  MacAddress address;          // zero: a random, locally administered one
+  uint32_t mtu = 1500;
+  uint32_t mtu_min = 68;
+  uint32_t mtu_max = 9000;
+  uint16_t tx_queues = 1;
+};
+
+class Net {
+ public:
+  Net();
+  // Requires: every device is freed.
+  ~Net();
+  Net(const Net&) = delete;
+  Net& operator=(const Net&) = delete;
+
+  // A device with a driver of type D, built as D(NetDevice&, args...). Context: process.
+  // EINVAL: a name that is empty, longer than 15 octets, or has '/', ':' or white space. [kernel: alloc_netdev_mqs]
+  template <class D, class... Args>
+  Result<NetdevPtr> alloc_netdev(const NetdevConfig& config, Args&&... args) {
+    static constexpr NetDeviceOps kOps = ops_of<D>();
+    Result<NetdevPtr> dev = alloc(config, kOps);
+    if (dev) set_driver(**dev, new D(**dev, std::forward<Args>(args)...));
+    return dev;
+  }
+
+  // The registered device of that name / all of them, by name. Context: process.
+  DeviceHandle find(std::string_view name) const;
+  std::vector<DeviceHandle> devices() const;
+
+  // Changes of devices as a whole happen under it [kernel: rtnl_lock].
+  Mutex& rtnl() noexcept;
+  // A concurrent queue for everybody's short items [kernel: system_wq].
+  Workqueue& system_workqueue() noexcept;
+
+  struct Impl;  // the core's
+
+ private:
+  friend class Workqueue;
+  friend class Napi;
+  friend class NetDevice;
+  friend class Notifier;
+  Result<NetdevPtr> alloc(const NetdevConfig& config, const NetDeviceOps& ops);
+  static void set_driver(NetDevice& dev, void* driver);
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace usernic
+// Explained best by: core/net_device_test.cc

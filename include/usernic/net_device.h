@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: the net_device.
+//
+//   UNINITIALIZED --register--> REGISTERED --unregister--> UNREGISTERING --> UNREGISTERED --free--> RELEASED
+//                     \_ a failed register leaves UNREGISTERED _/
+//
+// A registered device may be open (up) or not, present or detached, with or without carrier. What needs the driver
+// parks the device's lane while holding nothing, then takes rtnl, then the instance lock (IL). The object outlives
+// its driver while a DeviceHandle exists: every operation on a device that is gone answers ENODEV.
+// Rules: [netdevices: struct net_device lifetime rules, synchronization rules].
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "usernic/address_list.h"
+#include "usernic/device_ref.h"
+#include "usernic/error.h"
+#include "usernic/mac_address.h"
+#include "usernic/port.h"
+#include "usernic/rx_mode.h"
+#include "usernic/stats.h"
+#include "usernic/tx_queue.h"
+
+namespace usernic {
+
+class Net;
+class Workqueue;
+
+enum class RegState : uint8_t { kUninitialized, kRegistered, kUnregistering, kUnregistered, kReleased };
+std::string_view reg_state_name(RegState state) noexcept;
+
+class NetDevice {
+ public:
+  NetDevice(const NetDevice&) = delete;
+  NetDevice& operator=(const NetDevice&) = delete;
+
+  // Context: any.
+  Net& net() const noexcept USERNIC_NONBLOCKING;
+  std::string name() const;  // constant from registration on
+  RegState reg_state() const noexcept USERNIC_NONBLOCKING;
+  bool running() const noexcept USERNIC_NONBLOCKING;  // opened; true within open, false within stop
+  bool present() const noexcept USERNIC_NONBLOCKING;
+  bool carrier_ok() const noexcept USERNIC_NONBLOCKING;
+  uint32_t mtu() const noexcept USERNIC_NONBLOCKING;
+  uint32_t mtu_min() const noexcept USERNIC_NONBLOCKING;
+  uint32_t mtu_max() const noexcept USERNIC_NONBLOCKING;
+  MacAddress address() const noexcept USERNIC_NONBLOCKING;
+  LinkStats stats() const;
+  void* driver() const noexcept USERNIC_NONBLOCKING;
+
+  // Makes the device visible. EEXIST: the name is taken. Errors of init and of notifiers. Once only: a second call is
+  // a contract report. Context: process, no locks.
+  Result<> register_netdev(Place where = Place::current());
+  // Closes it, takes it out of sight, and sleeps until the last reference is gone. Context: process, no locks.
+  void unregister_netdev(Place where = Place::current());
+
+  // Context of these: process; either no locks, or from an item of this device's lane. They park the lane, then take
+  // rtnl and IL. ENODEV: not registered or not present. Opening an open device is no error, closing a closed neither.
+  Result<> open(Place where = Place::current());
+  Result<> close(Place where = Place::current());
+  // EINVAL: outside mtu_min .. mtu_max. Errors of notifiers and of the driver leave the old one.
+  Result<> change_mtu(uint32_t mtu, Place where = Place::current());
+  // EADDRNOTAVAIL: not a unicast address. EOPNOTSUPP: the driver cannot.
+  Result<> set_mac_address(const MacAddress& address, Place where = Place::current());
+
+  // The driver's word on its link [kernel: netif_carrier_on/off]. Context: any.
+  void carrier_on() noexcept USERNIC_NONBLOCKING;
+  void carrier_off() noexcept USERNIC_NONBLOCKING;
+  // The hardware is gone or suspended / back: no driver call meanwhile, except stop [kernel: netif_device_detach].
+  // `attach` has the filter programmed again. Context: process, no locks, or from the device's lane.
+  Result<> detach(Place where = Place::current());
+  Result<> attach(Place where = Place::current());
+
+  // What is wanted received. See address_list.h and rx_mode.h.
+  AddressList& uc() noexcept;
+  AddressList& mc() noexcept;
+  RxMode& rx_mode() noexcept;
+  const RxMode& rx_mode() const noexcept;
+
+  // This device's lane: an ordered queue that runs its rx-mode work and its wishes, one at a time.
+  Workqueue& lane() noexcept;
+
+  uint16_t tx_queue_count() const noexcept USERNIC_NONBLOCKING;
+  TxQueue& tx_queue(uint16_t index) noexcept USERNIC_NONBLOCKING;
+  // Sends the batch on a queue under its xmit lock until it stops. What is left in the batch was not sent: wait for
+  // the port's tx_wake. A device that is down, absent or without carrier drops and counts. Context: process or BH.
+  void xmit(TxQueue& queue, SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+
+  // Puts the port on top; EBUSY when there is one. `detach_port` returns when nobody is in the port any more.
+  // Context: process.
+  Result<> attach_port(DevicePort& port);
+  void detach_port();
+
+  // Who holds references now, "holder (file:line)" each.
+  std::vector<std::string> ref_holders() const;
+
+ protected:
+  NetDevice() = default;
+  ~NetDevice() = default;
+
+ private:
+  friend class TxQueue;
+  friend class Napi;
+  friend class DeviceRef;
+  friend class DeviceHandle;
+};
+
+}  // namespace usernic
+// Explained best by: core/net_device_test.cc

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: notifiers, called under rtnl when something happens to a device.
+//
+// The kPre* events and kRegister may be refused: the first error ends the operation with that error, and those that
+// agreed before are not told. Of the others the answer is ignored. [kernel: register_netdevice_notifier]
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <functional>
+
+#include "usernic/error.h"
+
+namespace usernic {
+
+class Net;
+class NetDevice;
+
+enum class NetdevEvent {
+  kRegister,       // may be refused: the device is unregistered again
+  kUnregister,
+  kPreUp,          // may be refused
+  kUp,
+  kGoingDown,
+  kDown,
+  kPreChangeMtu,   // may be refused
+  kChangeMtu,
+  kPreChangeAddr,  // may be refused
+  kChangeAddr,
+};
+
+// Registered from construction to destruction; both take rtnl. Context: process, rtnl not held.
+// Devices that are registered already are reported with kRegister (and kUp) at once, as in the kernel.
+class Notifier {
+ public:
+  using Call = std::function<Result<>(NetdevEvent, NetDevice&)>;
+  Notifier(Net& net, Call call);
+  ~Notifier();
+  Notifier(const Notifier&) = delete;
+  Notifier& operator=(const Notifier&) = delete;
+
+ private:
+  friend class NotifierChain;
+  Net& net_;
+  const Call call_;
+  boost::intrusive::list_member_hook<> hook_;
+};
+
+}  // namespace usernic
+// Explained best by: core/net_device_test.cc

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: what sits on top of a device and takes its frames: the host port, a test's capture.
+//
+// At most one a device (NetDevice::attach_port). All three are called in atomic context, a batch at a time; they must
+// not sleep and hand anything slow to a thread of their own.
+#pragma once
+
+#include "usernic/annotations.h"
+#include "usernic/skb.h"
+
+namespace usernic {
+
+class TxQueue;
+
+class DevicePort {
+ public:
+  virtual void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING = 0;  // may take them; what is left is freed
+  virtual void tx_wake(TxQueue& queue) noexcept USERNIC_NONBLOCKING = 0;    // there may be room again
+  virtual void carrier_changed(bool on) noexcept USERNIC_NONBLOCKING = 0;
+
+ protected:
+  ~DevicePort() = default;
+};
+
+}  // namespace usernic

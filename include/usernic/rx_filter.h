@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: the RX filter as a driver sees it: what the card can do, and the plan of one driver call.
+//
+// A driver says in RxFilterCaps what its card holds. The core decides what goes where, and calls the driver's
+// `set_rx_mode_async(RxPlan&)` with ordered commands. The driver executes them in order and answers each:
+//
+//   while (RxCommand* command = plan.next()) plan.answer(*command, card_.execute(*command));
+//
+// Rules the plan keeps for the driver: after a failure nothing destructive is handed out any more, an add that waits
+// for a slot is handed out only once a slot was freed, and `next` ends when the call is asked to stop.
+// Answers: ok; no_space_on_device = the table is full; operation_not_supported = never this one; anything else is
+// transient and retried. operation_canceled after a stop is no failure. A refusal means "this command did nothing".
+// From the moment the card's filter is lost until the core is told (RxMode::card_forgot) every command must fail.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "usernic/env.h"
+#include "usernic/error.h"
+#include "usernic/mac_address.h"
+
+namespace usernic {
+
+enum class AddressClass : uint8_t { kUnicast, kMulticast };
+
+// What the card's filter holds. Zero means "has none". Constant from registration on.
+struct RxFilterCaps {
+  uint32_t unicast_slots = 0;    // exact entries
+  uint32_t multicast_slots = 0;  // exact entries; not used with shared_slots
+  bool shared_slots = false;     // one table of `unicast_slots` entries serves both classes
+  bool own_address_uses_slot = false;  // false: the own address has a register, set by set_mac_address
+  uint32_t unicast_hash_buckets = 0;
+  uint32_t multicast_hash_buckets = 0;
+  bool promisc = true;
+  bool allmulti = true;
+  uint32_t vlan_slots = 0;  // VLAN ids; 0: every VLAN passes, always
+};
+
+enum class RxCommandKind : uint8_t {
+  kWiden,        // accept more: turn a flag on
+  kAdd,          // hold an address or a VLAN id exactly
+  kSetBucket,    // accept what hashes to `bucket`
+  kDel,          // stop holding it
+  kClearBucket,  // stop accepting what hashes to `bucket`
+  kNarrow,       // accept less: turn a flag off
+};
+
+enum class RxObject : uint8_t {
+  kUnicast,         // kAdd, kDel: `address`; kSetBucket, kClearBucket: `bucket` of the unicast hash
+  kMulticast,       // the same of the multicast hash
+  kVlan,            // kAdd, kDel: `vlan`
+  kPromisc,         // kWiden, kNarrow: accept everything
+  kAllmulti,        // kWiden, kNarrow: accept every multicast
+  kVlanUnfiltered,  // kWiden, kNarrow: accept every VLAN
+};
+
+struct RxCommand {
+  RxCommandKind kind;
+  RxObject object;
+  bool own = false;  // `address` is the device's own
+  uint16_t vlan = 0;
+  uint32_t bucket = 0;
+  MacAddress address;
+
+  // Result slot, written by RxPlan::answer.
+  enum class State : uint8_t { kUntold, kHandedOut, kDone, kFailed };
+  State state = State::kUntold;
+  bool before_forget = false;  // answered while the card still remembered
+  bool destructive = false;    // takes away what covers a wanted address if anything before it failed
+  std::errc error{};
+
+  // The core's.
+  void* entry = nullptr;
+};
+
+class RxTarget;
+
+class RxPlan {
+ public:
+  // The next command to execute; null when there is none, or the call is asked to stop.
+  RxCommand* next() noexcept;
+  void answer(RxCommand& command, Result<> result) noexcept;
+
+  // Set when somebody waits for this call to end. Give it, and a deadline, to everything that waits for the bus.
+  StopToken stop() const noexcept { return stop_; }
+  // What the card shall accept after this plan, whole, for a card that is written as one image. Valid in the call.
+  const RxTarget& target() const noexcept { return target_; }
+
+ private:
+  friend class RxModeEngine;
+  RxPlan(const RxTarget& target, StopToken stop, const Atomic<uint64_t>& card_epoch) noexcept;
+
+  const RxTarget& target_;
+  const StopToken stop_;
+  const Atomic<uint64_t>& card_epoch_;
+  const uint64_t epoch_;
+  std::span<RxCommand> commands_;
+  size_t index_ = 0;
+  bool failed_ = false;
+  int64_t free_slots_[2] = {0, 0};  // by AddressClass; a shared table uses the first
+  bool shared_slots_ = false;
+};
+
+// The complete target as the rx-mode work knows it: no copy, no lock.
+class RxTarget {
+ public:
+  virtual bool promisc() const noexcept = 0;
+  virtual bool allmulti() const noexcept = 0;
+  virtual MacAddress own_address() const noexcept = 0;
+  // Calls `visit(user, address)` for each wanted address of the class, in no particular order.
+  using Visit = void (*)(void* user, const MacAddress& address);
+  virtual void for_each(AddressClass address_class, Visit visit, void* user) const = 0;
+
+ protected:
+  ~RxTarget() = default;
+};
+
+}  // namespace usernic
+// Explained best by: core/rx_mode_test.cc

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: a transmit queue.
+//
+// The stack sends a batch under the queue's xmit lock; the driver's start_xmit takes one frame after the other and
+// rings the doorbell when `more` is false. A driver stops its queue *before* the ring is full and wakes it from TX
+// completion. Between "is there room?" and "stop" a completion may slip in: `maybe_stop` stops, looks again, and
+// starts again when there is room [kernel: netif_txq_maybe_stop]. A wake may come too often; the driver re-checks.
+#pragma once
+
+#include <cstdint>
+
+#include "usernic/annotations.h"
+#include "usernic/lock.h"
+#include "usernic/stats.h"
+
+namespace usernic {
+
+class NetDevice;
+
+// What start_xmit says of a frame: kOk, the driver owns it; kBusy, it is untouched and stays with the caller.
+enum class NetdevTx : uint8_t { kOk, kBusy };  // [kernel: NETDEV_TX_OK, NETDEV_TX_BUSY]
+
+class TxQueue {
+ public:
+  TxQueue(NetDevice& dev, uint16_t index) noexcept;
+  NetDevice& dev() const noexcept { return dev_; }
+  uint16_t index() const noexcept { return index_; }
+
+  // Context: any. `wake` also tells the port that there is room again; `start` only opens the queue.
+  void stop() noexcept USERNIC_NONBLOCKING { stopped_.store(true); }
+  void start() noexcept USERNIC_NONBLOCKING { stopped_.store(false); }
+  void wake() noexcept USERNIC_NONBLOCKING;
+  bool stopped() const noexcept USERNIC_NONBLOCKING { return stopped_.load(); }
+
+  // Stops the queue if `room()` is less than `needed`, with the re-check. Returns true when it stays stopped.
+  // Requires: the xmit lock (that is: called from start_xmit).
+  template <class Room>
+  bool maybe_stop(Room&& room, uint32_t needed) noexcept USERNIC_NONBLOCKING {
+    if (room() >= needed) return false;
+    stop();
+    if (room() < needed) return true;
+    start();
+    return false;
+  }
+  // From TX completion: wakes a stopped queue when `room()` is at least `needed`.
+  template <class Room>
+  void maybe_wake(Room&& room, uint32_t needed) noexcept USERNIC_NONBLOCKING {
+    if (stopped() && room() >= needed) wake();
+  }
+
+  SpinLock& xmit_lock() noexcept { return xmit_lock_; }
+  QueueCounters counters;
+
+ private:
+  NetDevice& dev_;
+  const uint16_t index_;
+  SpinLock xmit_lock_;
+  Atomic<bool> stopped_{true};  // opened by the driver's open, closed again by the core at close
+};
+
+}  // namespace usernic
+// Explained best by: core/tx_queue_test.cc

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: work items and workqueues.
+//
+// A Work is a function that somebody wants run soon in process context. Queueing is coalescing: a pending item is
+// queued once, an item queued while it runs runs again, and an item is never concurrent with itself. A Workqueue
+// runs at most `max_active` items at once; with 1 it is ordered. Workers come from one elastic pool a Net: an item
+// that sleeps for seconds delays only its own queue.
+//
+// A device's *lane* is an ordered queue that can be parked: no item starts, the running one's stop token is set, and
+// `park` returns when the queue is idle. Parks are counted.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "usernic/device_ref.h"
+#include "usernic/env.h"
+#include "usernic/lock.h"
+
+namespace usernic {
+
+class Net;
+class Workqueue;
+class WorkerPool;
+
+class Work {
+ public:
+  // While the item is pending or running it holds a reference on `owner`, if there is one.
+  explicit Work(std::move_only_function<void()> body, NetDevice* owner = nullptr);
+  // Requires: neither pending nor running.
+  ~Work();
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
+
+  bool pending() const;  // queued or waiting for its time
+
+  // Sleeps until the item that is pending or running now has run [kernel: flush_work].
+  void flush(Place where = Place::current());
+  // Takes a pending item back, asks a running one to stop, and sleeps until it has returned. Returns true when the
+  // item was pending [kernel: cancel_work_sync]. It may be queued again at any time.
+  bool cancel_sync(Place where = Place::current());
+  // Until as many `enable` calls, queueing is refused. `disable_sync` cancels first [kernel: disable_work_sync].
+  void disable_sync(Place where = Place::current());
+  void enable();
+
+ private:
+  friend class Workqueue;
+  friend class WorkerPool;
+
+  std::move_only_function<void()> body_;
+  NetDevice* const owner_;
+  DeviceRef ref_;
+  // The rest is guarded by the pool's lock once the item has been queued.
+  Workqueue* queue_ = nullptr;
+  boost::intrusive::list_member_hook<> pending_hook_;
+  boost::intrusive::set_member_hook<> timer_hook_;
+  Time due_{};
+  uint64_t timer_sequence_ = 0;
+  uint64_t started_ = 0;
+  uint64_t finished_ = 0;
+  int disabled_ = 0;
+  bool running_ = false;
+  bool cancelled_ = false;
+  StopSource stop_;
+};
+
+// The item that this thread is running, or null. Its stop token; one that never stops outside an item.
+Work* current_work() noexcept USERNIC_NONBLOCKING;
+StopToken current_stop_token() noexcept USERNIC_NONBLOCKING;
+
+class Workqueue {
+ public:
+  static constexpr int kOrdered = 1;
+
+  Workqueue(Net& net, std::string name, int max_active);
+  // Requires: no item pending or running.
+  ~Workqueue();
+  Workqueue(const Workqueue&) = delete;
+  Workqueue& operator=(const Workqueue&) = delete;
+
+  // Returns false when the item was pending already or is disabled. Context: any.
+  bool queue(Work& work) noexcept USERNIC_NONBLOCKING;
+  // Queues the item at `due`. False as above; an item waiting for a later time is moved forward to `due`.
+  bool queue_at(Work& work, Time due) noexcept USERNIC_NONBLOCKING;
+
+  // Sleeps until everything queued before the call has run [kernel: flush_workqueue].
+  void flush(Place where = Place::current());
+
+  // From `park` to as many `unpark` calls no item starts. `park` sets the stop token of what runs and sleeps until the
+  // queue is idle. Requires: rtnl and instance locks not held, not called from an item of this queue.
+  void park(Place where = Place::current());
+  void unpark();
+  // Is this thread running an item of this queue, or has it parked it?
+  bool is_current() const noexcept USERNIC_NONBLOCKING;
+
+  const std::string& name() const noexcept { return name_; }
+
+ private:
+  friend class Work;
+  friend class WorkerPool;
+
+  bool runnable() const noexcept USERNIC_NONBLOCKING;
+
+  WorkerPool& pool_;
+  const std::string name_;
+  const int max_active_;
+  // The rest is guarded by the pool's lock.
+  using Pending = boost::intrusive::list<
+      Work, boost::intrusive::member_hook<Work, boost::intrusive::list_member_hook<>, &Work::pending_hook_>>;
+  Pending pending_;
+  Pending running_;
+  boost::intrusive::list_member_hook<> ready_hook_;
+  int active_ = 0;
+  int parks_ = 0;
+};
+
+// Parks a queue for a scope; does nothing when this thread is running an item of it.
+class LaneGuard {
+ public:
+  explicit LaneGuard(Workqueue& lane, Place where = Place::current());
+  ~LaneGuard();
+  LaneGuard(const LaneGuard&) = delete;
+  LaneGuard& operator=(const LaneGuard&) = delete;
+
+ private:
+  Workqueue* const parked_;
+};
+
+}  // namespace usernic
+// Explained best by: core/work_test.cc
