@@ -82,6 +82,14 @@ bool SpinLock::try_lock(Place where) noexcept {
 
 bool SpinLock::held_by_me() const noexcept { return internal::holds(this); }
 
+bool WaitQueue::wait_since(uint32_t seen, Time deadline, Place where) {
+  might_sleep(where);
+  waiters_.fetch_add(1);
+  const bool woken = wait_on(sequence_, seen, deadline);
+  waiters_.fetch_sub(1);
+  return woken;
+}
+
 void WaitQueue::wake() noexcept {
   sequence_.fetch_add(1);
   if (waiters_.load() != 0) wake_all(sequence_);

@@ -140,6 +140,9 @@ class WaitQueue {
     lock.lock(0, where);
     return woken;
   }
+  // For a condition that has locks of its own: read `sequence`, look at the condition, then sleep unless woken since.
+  uint32_t sequence() const noexcept { return sequence_.load(); }
+  bool wait_since(uint32_t seen, Time deadline = kForever, Place where = Place::current());
   // Wakes all sleepers. Context: any, best under the lock of the condition.
   void wake() noexcept USERNIC_NONBLOCKING;
 

@@ -59,18 +59,19 @@ class Napi {
 
  private:
   friend class Softirq;
-  friend class NetDevice;
+  friend struct Device;
   using Poll = int (*)(void*, Napi&, int) noexcept USERNIC_NONBLOCKING;
   Napi(NetDevice& dev, void* driver, int weight, Poll poll);
 
   enum : uint32_t { kSched = 1, kMissed = 2, kDisable = 4 };
+  void yield_to_disable() noexcept USERNIC_NONBLOCKING;
 
   NetDevice& dev_;
   void* const driver_;
   const int weight_;
   const Poll poll_;
   Atomic<uint32_t> state_{kSched};  // disabled: SCHED set, and nobody polls
-  Atomic<uint32_t> enabled_{0};
+  Atomic<bool> enabled_{false};
   boost::intrusive::list_member_hook<> poll_hook_;    // in the poll thread's list; guarded by its lock
   boost::intrusive::list_member_hook<> device_hook_;  // in the device's list
 };

@@ -31,6 +31,7 @@ struct NetdevConfig {
   uint32_t mtu_min = 68;
   uint32_t mtu_max = 9000;
   uint16_t tx_queues = 1;
+  Duration rx_retry = std::chrono::seconds(1);  // after a first failure; doubles up to 60 times that
 };
 
 class Net {
@@ -61,12 +62,9 @@ class Net {
   Workqueue& system_workqueue() noexcept;
 
   struct Impl;  // the core's
+  Impl& impl() const noexcept USERNIC_NONBLOCKING { return *impl_; }
 
  private:
-  friend class Workqueue;
-  friend class Napi;
-  friend class NetDevice;
-  friend class Notifier;
   Result<NetdevPtr> alloc(const NetdevConfig& config, const NetDeviceOps& ops);
   static void set_driver(NetDevice& dev, void* driver);
   const std::unique_ptr<Impl> impl_;

@@ -61,7 +61,7 @@ struct RxCommand {
   bool own = false;  // `address` is the device's own
   uint16_t vlan = 0;
   uint32_t bucket = 0;
-  MacAddress address;
+  MacAddress address{};
 
   // Result slot, written by RxPlan::answer.
   enum class State : uint8_t { kUntold, kHandedOut, kDone, kFailed };
@@ -89,7 +89,9 @@ class RxPlan {
 
  private:
   friend class RxModeEngine;
-  RxPlan(const RxTarget& target, StopToken stop, const Atomic<uint64_t>& card_epoch) noexcept;
+  RxPlan(const RxTarget& target, StopToken stop, const Atomic<uint64_t>& card_epoch, uint64_t epoch) noexcept;
+
+  size_t slot_table(const RxCommand& command) const noexcept;
 
   const RxTarget& target_;
   const StopToken stop_;

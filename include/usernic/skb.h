@@ -51,7 +51,7 @@ class Skb {
 class SkbBatch {
  public:
   SkbBatch() noexcept = default;
-  ~SkbBatch() USERNIC_NONBLOCKING;
+  ~SkbBatch() noexcept USERNIC_NONBLOCKING;
   SkbBatch(SkbBatch&& other) noexcept USERNIC_NONBLOCKING { splice(other); }
   SkbBatch& operator=(SkbBatch&&) = delete;
 

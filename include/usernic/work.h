@@ -49,22 +49,22 @@ class Work {
  private:
   friend class Workqueue;
   friend class WorkerPool;
+  enum class State : uint8_t { kIdle, kWaiting, kPending, kRunning, kRunningAgain };
 
   std::move_only_function<void()> body_;
   NetDevice* const owner_;
-  DeviceRef ref_;
-  // The rest is guarded by the pool's lock once the item has been queued.
-  Workqueue* queue_ = nullptr;
-  boost::intrusive::list_member_hook<> pending_hook_;
-  boost::intrusive::set_member_hook<> timer_hook_;
+  StopSource stop_;
+  // The rest is written under the pool's lock once the item has been queued.
+  Atomic<Workqueue*> queue_{nullptr};
+  State state_ = State::kIdle;  // kWaiting: for `due_`; kRunningAgain: queued while running
+  int disabled_ = 0;
   Time due_{};
-  uint64_t timer_sequence_ = 0;
+  uint64_t sequence_ = 0;  // of the queueing, in its queue
   uint64_t started_ = 0;
   uint64_t finished_ = 0;
-  int disabled_ = 0;
-  bool running_ = false;
-  bool cancelled_ = false;
-  StopSource stop_;
+  DeviceRef ref_;
+  boost::intrusive::list_member_hook<> queue_hook_;  // in its queue's pending or running list
+  boost::intrusive::set_member_hook<> timer_hook_;   // while kWaiting
 };
 
 // The item that this thread is running, or null. Its stop token; one that never stops outside an item.
@@ -76,6 +76,7 @@ class Workqueue {
   static constexpr int kOrdered = 1;
 
   Workqueue(Net& net, std::string name, int max_active);
+  Workqueue(WorkerPool& pool, std::string name, int max_active);  // the core's
   // Requires: no item pending or running.
   ~Workqueue();
   Workqueue(const Workqueue&) = delete;
@@ -93,7 +94,7 @@ class Workqueue {
   // queue is idle. Requires: rtnl and instance locks not held, not called from an item of this queue.
   void park(Place where = Place::current());
   void unpark();
-  // Is this thread running an item of this queue, or has it parked it?
+  // Is this thread running an item of this queue, or inside a LaneGuard of it?
   bool is_current() const noexcept USERNIC_NONBLOCKING;
 
   const std::string& name() const noexcept { return name_; }
@@ -101,20 +102,18 @@ class Workqueue {
  private:
   friend class Work;
   friend class WorkerPool;
-
-  bool runnable() const noexcept USERNIC_NONBLOCKING;
+  using Items = boost::intrusive::list<
+      Work, boost::intrusive::member_hook<Work, boost::intrusive::list_member_hook<>, &Work::queue_hook_>>;
 
   WorkerPool& pool_;
   const std::string name_;
   const int max_active_;
   // The rest is guarded by the pool's lock.
-  using Pending = boost::intrusive::list<
-      Work, boost::intrusive::member_hook<Work, boost::intrusive::list_member_hook<>, &Work::pending_hook_>>;
-  Pending pending_;
-  Pending running_;
-  boost::intrusive::list_member_hook<> ready_hook_;
-  int active_ = 0;
+  Items pending_;
+  Items running_;
+  uint64_t next_sequence_ = 1;
   int parks_ = 0;
+  boost::intrusive::list_member_hook<> ready_hook_;  // while an item can start
 };
 
 // Parks a queue for a scope; does nothing when this thread is running an item of it.
@@ -126,7 +125,9 @@ class LaneGuard {
   LaneGuard& operator=(const LaneGuard&) = delete;
 
  private:
-  Workqueue* const parked_;
+  friend class Workqueue;
+  Workqueue* parked_ = nullptr;
+  LaneGuard* outer_ = nullptr;
 };
 
 }  // namespace usernic

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: one address of one list.
+//
+// Three groups of members with one writer each: what is wanted (addr_list_lock, any context), what readers may know
+// of the card (rx-mode work, under addr_list_lock), and what the rx-mode work keeps for itself (no lock).
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+
+#include "usernic/env.h"
+#include "usernic/error.h"
+#include "usernic/mac_address.h"
+
+namespace usernic {
+
+// A place in a list's change order: an entry, or the cursor of somebody who follows the list.
+struct OrderNode {
+  boost::intrusive::list_member_hook<> order_hook;
+  uint64_t generation = 0;  // of the last effective change; 0: a cursor
+};
+
+// What an entry is to the card [shared with the tests: the table of states].
+enum class CardState : uint8_t {
+  kAbsent,   // not wanted as drained, or never told
+  kTrying,   // wanted; to be held exactly
+  kExact,    // wanted; held exactly
+  kOver,     // wanted; no slot: hash, allmulti or promisc carries it
+  kEvict,    // wanted; held exactly, but its slot is needed: leaves once something else covers it
+  kLeaving,  // not wanted; still, or perhaps, on the card
+};
+inline constexpr size_t kCardStates = 6;
+
+struct AddressEntry : OrderNode {
+  // Wanted.
+  AddressEntry* hash_next = nullptr;
+  uint64_t key = 0;         // MacAddress::to_u64
+  uint64_t held = 0;        // a bit per follower that was told of it and not yet of its end
+  uint32_t user_refs = 0;   // without the global and the exclusive ones
+  uint16_t sync_refs = 0;   // taken by sync, one an upper device
+  bool exclusive = false;   // one reference, taken by add_excl
+  bool global = false;      // one reference, taken by add_global
+  bool own = false;         // the device's own address, where that uses a slot
+
+  // Of the card, for readers.
+  bool sure = false;         // held exactly, without doubt
+  uint16_t attempts = 0;     // failures since the last success
+  std::errc error{};         // of the last failure
+  uint32_t bucket = 0;       // rx_hash, when the class has one
+  Time due{};                // when a failed command is tried again
+
+  // The rx-mode work's own.
+  CardState state = CardState::kAbsent;
+  bool maybe = false;    // a slot may be taken
+  bool refused = false;  // never this one, until it goes or the card forgets
+  bool parked = false;   // failed: not before `due`
+  bool hashed = false;   // counted among the users of its bucket
+  boost::intrusive::list_member_hook<> card_hook;
+
+  uint64_t references() const noexcept { return uint64_t{user_refs} + sync_refs + exclusive + global; }
+  bool wanted() const noexcept { return own || references() != 0; }
+  MacAddress address() const noexcept { return MacAddress::from_u64(key); }
+};
+
+using OrderList = boost::intrusive::list<
+    OrderNode,
+    boost::intrusive::member_hook<OrderNode, boost::intrusive::list_member_hook<>, &OrderNode::order_hook>,
+    boost::intrusive::constant_time_size<false>>;
+using CardList = boost::intrusive::list<
+    AddressEntry,
+    boost::intrusive::member_hook<AddressEntry, boost::intrusive::list_member_hook<>, &AddressEntry::card_hook>>;
+
+}  // namespace usernic

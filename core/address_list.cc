@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// The users' side of AddressList, and stacked devices' sync.
+#include "usernic/address_list.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "core/address_table.h"
+#include "core/wanted.h"
+
+namespace usernic {
+namespace {
+
+// Changes one address under the lock: change(entry) may refuse; otherwise what became of the entry is worked out.
+template <class Change>
+Result<> change_entry(AddressTable& table, const MacAddress& address, bool make, Change&& change) {
+  const bool multicast = table.address_class() == AddressClass::kMulticast;
+  if (address.is_multicast() != multicast || address.is_zero()) return fail(std::errc::invalid_argument);
+  return table.wanted().apply([&]() -> Result<> {
+    AddressEntry* entry = make ? &table.find_or_make(address) : table.find(address);
+    if (entry == nullptr) return fail(std::errc::no_such_file_or_directory);
+    const bool was_wanted = entry->wanted();
+    const Result<> result = change(*entry);
+    table.changed(*entry, was_wanted);
+    return result;
+  });
+}
+
+}  // namespace
+
+Result<> AddressList::add(const MacAddress& address) {
+  return change_entry(AddressTable::of(*this), address, true, [](AddressEntry& entry) -> Result<> {
+    ++entry.user_refs;
+    return {};
+  });
+}
+
+Result<> AddressList::add_excl(const MacAddress& address) {
+  return change_entry(AddressTable::of(*this), address, true, [](AddressEntry& entry) -> Result<> {
+    if (entry.references() != 0) return fail(std::errc::file_exists);
+    entry.exclusive = true;
+    return {};
+  });
+}
+
+Result<> AddressList::add_global(const MacAddress& address) {
+  return change_entry(AddressTable::of(*this), address, true, [](AddressEntry& entry) -> Result<> {
+    entry.global = true;
+    return {};
+  });
+}
+
+Result<> AddressList::del(const MacAddress& address) {
+  return change_entry(AddressTable::of(*this), address, false, [](AddressEntry& entry) -> Result<> {
+    if (entry.user_refs != 0) {
+      --entry.user_refs;
+    } else if (entry.exclusive) {
+      entry.exclusive = false;
+    } else {
+      return fail(std::errc::no_such_file_or_directory);
+    }
+    return {};
+  });
+}
+
+Result<> AddressList::del_global(const MacAddress& address) {
+  return change_entry(AddressTable::of(*this), address, false, [](AddressEntry& entry) -> Result<> {
+    if (!entry.global) return fail(std::errc::no_such_file_or_directory);
+    entry.global = false;
+    return {};
+  });
+}
+
+Result<> AddressList::flush() {
+  AddressTable& table = AddressTable::of(*this);
+  for (const MacAddress& address : snapshot()) {
+    const Result<> result = change_entry(table, address, false, [](AddressEntry& entry) -> Result<> {
+      entry.user_refs = 0;
+      entry.exclusive = entry.global = false;
+      return {};
+    });
+    if (!result && result.error() != std::errc::no_such_file_or_directory) return result;
+  }
+  return {};
+}
+
+bool AddressList::contains(const MacAddress& address) const { return references(address) != 0; }
+
+uint32_t AddressList::references(const MacAddress& address) const {
+  const AddressTable& table = AddressTable::of(*this);
+  SpinGuardBh guard(table.wanted().lock, table.wanted().level());
+  const AddressEntry* entry = table.find(address);
+  return entry != nullptr ? static_cast<uint32_t>(entry->references()) : 0;
+}
+
+uint32_t AddressList::size() const {
+  const AddressTable& table = AddressTable::of(*this);
+  SpinGuardBh guard(table.wanted().lock, table.wanted().level());
+  return table.wanted_count();
+}
+
+std::vector<MacAddress> AddressList::snapshot() const {
+  std::vector<MacAddress> addresses;
+  AddressTable::of(*this).read([&addresses](const EntryView& view) {
+    if (view.references != 0) addresses.push_back(view.address);
+  });
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  return addresses;
+}
+
+namespace {
+
+// What the follower has to hear of one entry, applied to its list. Requires: both locks.
+void tell(AddressTable& from, AddressEntry& entry, const Follower& follower, bool wanted) {
+  if (wanted == ((entry.held & follower.bit) != 0)) return;
+  if (!follower.to->wanted().gone) {
+    AddressEntry& below = follower.to->find_or_make(entry.address());
+    const bool was_wanted = below.wanted();
+    wanted ? ++below.sync_refs : --below.sync_refs;
+    follower.to->changed(below, was_wanted);
+  }
+  if (wanted) {
+    entry.held |= follower.bit;
+  } else {
+    from.release(entry, follower.bit);
+  }
+}
+
+// Makes `to` a follower of `from`, once.
+Result<> subscribe(AddressTable& to, AddressTable& from) {
+  {
+    SpinGuardBh guard(to.wanted().lock, to.wanted().level());
+    if (to.wanted().gone) return fail(std::errc::no_such_device);
+  }
+  from.wanted().raise_level(to.wanted().level() + 1);
+  auto follower = std::make_unique<Follower>();
+  follower->to = &to;
+  follower->to_dev = DeviceHandle(to.wanted().dev);
+  SpinGuardBh guard(from.wanted().lock, from.wanted().level());
+  if (from.wanted().gone) return fail(std::errc::no_such_device);
+  if (from.follower_of(to) != nullptr) return {};
+  if (!from.follow(*follower)) return fail(std::errc::no_space_on_device);
+  follower.release();  // unsync deletes it
+  return {};
+}
+
+enum class Step { kMore, kDone, kNotFollowing, kGone };
+
+// Runs `step(follower)` with both locks, upper then lower, room for a chunk in the lower pool. Drain and apply are one
+// critical section, so that nobody else applies a later change first (rule R15).
+template <class Body>
+Step locked_step(AddressTable& to, AddressTable& from, Body&& body) {
+  to.wanted().reserve(AddressTable::kChunk);
+  bool owes_run = false;
+  Step step = Step::kMore;
+  {
+    SpinGuardBh upper(from.wanted().lock, from.wanted().level());
+    Follower* const follower = from.follower_of(to);
+    if (follower == nullptr) return Step::kNotFollowing;
+    SpinGuardBh lower(to.wanted().lock, to.wanted().level());
+    const bool gone = to.wanted().gone;
+    if (!gone && to.wanted().pool.free_entries() < AddressTable::kChunk) return Step::kMore;
+    const uint64_t before = to.wanted().generation;
+    if (body(*follower)) step = gone ? Step::kGone : Step::kDone;
+    owes_run = to.wanted().generation != before;
+  }
+  if (owes_run) to.wanted().owe_run();
+  return step;
+}
+
+}  // namespace
+
+Result<> sync(AddressList& to_list, AddressList& from_list) {
+  AddressTable& to = AddressTable::of(to_list);
+  AddressTable& from = AddressTable::of(from_list);
+  if (&to.wanted() == &from.wanted() || to.address_class() != from.address_class()) {
+    return fail(std::errc::invalid_argument);
+  }
+  while (true) {
+    const Step step = locked_step(to, from, [&](Follower& follower) {
+      return from.drain_chunk(follower, from.wanted().generation, [&](AddressEntry& entry) {
+        tell(from, entry, follower, entry.references() != 0);
+      });
+    });
+    if (step == Step::kDone) return {};
+    if (step == Step::kGone) return fail(std::errc::no_such_device);
+    if (step != Step::kNotFollowing) continue;
+    if (const Result<> result = subscribe(to, from); !result) return result;
+  }
+}
+
+void unsync(AddressList& to_list, AddressList& from_list) {
+  AddressTable& to = AddressTable::of(to_list);
+  AddressTable& from = AddressTable::of(from_list);
+  std::unique_ptr<Follower> ended;
+  bool rewound = false;
+  while (ended == nullptr) {
+    const Step step = locked_step(to, from, [&](Follower& follower) {
+      if (!rewound) from.rewind(follower);
+      rewound = true;
+      const bool last = from.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
+        tell(from, entry, follower, false);
+      });
+      if (last) {
+        from.unfollow(follower);
+        ended.reset(&follower);
+      }
+      return last;
+    });
+    if (step == Step::kNotFollowing) return;
+  }
+}
+
+}  // namespace usernic

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <map>
+
+#include "core/address_table.h"
+#include "core/test_card.h"
+
+namespace usernic {
+namespace {
+
+constexpr MacAddress unicast(uint64_t n) { return MacAddress::from_u64(0x0200'0000'0000 | n); }
+constexpr MacAddress multicast(uint64_t n) { return MacAddress::from_u64(0x0300'0000'0000 | n); }
+
+struct AddressListTest : testing::Test {
+  Net net;
+  TestCard card, lower_card;
+  NetdevPtr dev = *net.alloc_netdev<TestDriver>({.name = "up0"}, card);
+  NetdevPtr lower = *net.alloc_netdev<TestDriver>({.name = "low0"}, lower_card);
+  AddressList& list = dev->uc();
+
+  void SetUp() override {
+    ASSERT_TRUE(dev->register_netdev());
+    ASSERT_TRUE(lower->register_netdev());
+  }
+};
+
+TEST_F(AddressListTest, ReferencesAreCounted) {
+  EXPECT_TRUE(list.add(unicast(1)));
+  EXPECT_TRUE(list.add(unicast(1)));
+  EXPECT_EQ(list.references(unicast(1)), 2u);
+  EXPECT_EQ(list.size(), 1u);
+  EXPECT_TRUE(list.del(unicast(1)));
+  EXPECT_TRUE(list.contains(unicast(1)));
+  EXPECT_TRUE(list.del(unicast(1)));
+  EXPECT_FALSE(list.contains(unicast(1)));
+  EXPECT_EQ(list.del(unicast(1)), Result<>(fail(std::errc::no_such_file_or_directory)));
+}
+
+TEST_F(AddressListTest, TheOtherClassIsRefused) {
+  EXPECT_EQ(list.add(multicast(1)), Result<>(fail(std::errc::invalid_argument)));
+  EXPECT_EQ(dev->mc().add(unicast(1)), Result<>(fail(std::errc::invalid_argument)));
+  EXPECT_EQ(list.add(MacAddress{}), Result<>(fail(std::errc::invalid_argument)));
+}
+
+TEST_F(AddressListTest, ExclusiveIsRefusedOnlyWhileAUserHoldsTheAddress) {
+  EXPECT_TRUE(list.add(unicast(1)));
+  EXPECT_EQ(list.add_excl(unicast(1)), Result<>(fail(std::errc::file_exists)));
+  EXPECT_TRUE(list.del(unicast(1)));
+  EXPECT_TRUE(list.add_excl(unicast(1)));
+  EXPECT_EQ(list.add_excl(unicast(1)), Result<>(fail(std::errc::file_exists)));
+  EXPECT_TRUE(list.del(unicast(1)));
+  EXPECT_FALSE(list.contains(unicast(1)));
+}
+
+TEST_F(AddressListTest, TheGlobalReferenceCountsOnce) {
+  AddressList& mc = dev->mc();
+  EXPECT_TRUE(mc.add_global(multicast(1)));
+  EXPECT_TRUE(mc.add_global(multicast(1)));
+  EXPECT_EQ(mc.references(multicast(1)), 1u);
+  EXPECT_EQ(mc.del(multicast(1)), Result<>(fail(std::errc::no_such_file_or_directory)));
+  EXPECT_TRUE(mc.del_global(multicast(1)));
+  EXPECT_EQ(mc.del_global(multicast(1)), Result<>(fail(std::errc::no_such_file_or_directory)));
+}
+
+TEST_F(AddressListTest, FlushDropsUsersReferencesAndKeepsSynced) {
+  ASSERT_TRUE(dev->mc().add(multicast(1)));
+  ASSERT_TRUE(sync(lower->mc(), dev->mc()));
+  ASSERT_TRUE(lower->mc().add(multicast(1)));
+  ASSERT_TRUE(lower->mc().add(multicast(2)));
+  EXPECT_TRUE(lower->mc().flush());
+  EXPECT_EQ(lower->mc().snapshot(), std::vector{multicast(1)});
+  unsync(lower->mc(), dev->mc());
+}
+
+TEST_F(AddressListTest, AGoneDeviceAnswersNoDevice) {
+  DeviceHandle handle(*dev);
+  dev->unregister_netdev();
+  EXPECT_EQ(handle->uc().add(unicast(1)), Result<>(fail(std::errc::no_such_device)));
+  dev.reset();
+  EXPECT_EQ(handle->uc().add(unicast(1)), Result<>(fail(std::errc::no_such_device)));
+  EXPECT_FALSE(handle->uc().contains(unicast(1)));
+}
+
+TEST_F(AddressListTest, SyncBringsOnlyWhatChangedAndUnsyncTakesItBack) {
+  for (uint64_t n = 0; n < 200; ++n) ASSERT_TRUE(dev->mc().add(multicast(n + 1)));
+  ASSERT_TRUE(sync(lower->mc(), dev->mc()));
+  EXPECT_EQ(lower->mc().size(), 200u);
+  ASSERT_TRUE(dev->mc().del(multicast(7)));
+  ASSERT_TRUE(dev->mc().add(multicast(500)));
+  ASSERT_TRUE(sync(lower->mc(), dev->mc()));
+  EXPECT_EQ(lower->mc().snapshot(), dev->mc().snapshot());
+  ASSERT_TRUE(lower->mc().add(multicast(8)));
+  unsync(lower->mc(), dev->mc());
+  EXPECT_EQ(lower->mc().snapshot(), std::vector{multicast(8)});
+  unsync(lower->mc(), dev->mc());  // nothing left to take back
+}
+
+TEST_F(AddressListTest, SyncRefusesTheOtherClassAndItself) {
+  EXPECT_EQ(sync(lower->uc(), dev->mc()), Result<>(fail(std::errc::invalid_argument)));
+  EXPECT_EQ(sync(dev->mc(), dev->mc()), Result<>(fail(std::errc::invalid_argument)));
+}
+
+// A naive model: a multiset of references per address, and what the last sync saw.
+RC_GTEST_FIXTURE_PROP(AddressListTest, BehavesLikeANaiveModel, ()) {
+  struct Model {
+    std::map<MacAddress, int> users;
+    std::set<MacAddress> excl, global;
+    bool has(const MacAddress& a) const { return users.contains(a) || excl.contains(a) || global.contains(a); }
+  } model;
+  std::set<MacAddress> synced;
+  const auto steps = *rc::gen::container<std::vector<std::pair<int, int>>>(
+      rc::gen::pair(rc::gen::inRange(0, 8), rc::gen::inRange(1, 12)));
+  const auto noent = Result<>(fail(std::errc::no_such_file_or_directory));
+  for (const auto& [op, n] : steps) {
+    const MacAddress a = unicast(n);
+    switch (op) {
+      case 0:
+      case 1:
+        RC_ASSERT(list.add(a) == Result<>());
+        ++model.users[a];
+        break;
+      case 2: {
+        const bool present = model.has(a);
+        RC_ASSERT(list.add_excl(a).has_value() == !present);
+        if (!present) model.excl.insert(a);
+        break;
+      }
+      case 3:
+        RC_ASSERT(list.add_global(a) == Result<>());
+        model.global.insert(a);
+        break;
+      case 4:
+      case 5: {
+        const Result<> result = list.del(a);
+        if (model.users.contains(a)) {
+          if (--model.users[a] == 0) model.users.erase(a);
+          RC_ASSERT(result == Result<>());
+        } else {
+          RC_ASSERT(result.has_value() == (model.excl.erase(a) != 0));
+        }
+        break;
+      }
+      case 6: RC_ASSERT(list.del_global(a) == (model.global.erase(a) != 0 ? Result<>() : noent)); break;
+      case 7:
+        RC_ASSERT(sync(lower->uc(), list) == Result<>());
+        synced.clear();
+        for (uint64_t i = 1; i < 12; ++i) {
+          if (model.has(unicast(i))) synced.insert(unicast(i));
+        }
+        break;
+    }
+    std::vector<MacAddress> expected;
+    for (uint64_t i = 1; i < 12; ++i) {
+      if (model.has(unicast(i))) expected.push_back(unicast(i));
+    }
+    RC_ASSERT(list.snapshot() == expected);
+    RC_ASSERT(list.size() == expected.size());
+    RC_ASSERT(lower->uc().snapshot() == std::vector<MacAddress>(synced.begin(), synced.end()));
+  }
+}
+
+TEST_F(AddressListTest, AddressesThatComeAndGoTakeNoMemoryWithAStalledFollower) {
+  ASSERT_TRUE(dev->mc().add(multicast(1)));
+  ASSERT_TRUE(sync(lower->mc(), dev->mc()));  // and never again
+  AddressTable& table = AddressTable::of(dev->mc());
+  for (uint64_t n = 2; n < 100'000; ++n) {
+    ASSERT_TRUE(dev->mc().add(multicast(n)));
+    ASSERT_TRUE(dev->mc().del(multicast(n)));
+  }
+  EXPECT_EQ(table.entries(), 1u);
+  unsync(lower->mc(), dev->mc());
+}
+
+}  // namespace
+}  // namespace usernic

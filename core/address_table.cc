@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/address_table.h"
+
+#include <bit>
+
+#include "core/wanted.h"
+
+namespace usernic {
+
+AddressTable::AddressTable(Wanted& wanted, EntryPool& pool, AddressClass address_class, uint64_t seed)
+    : wanted_(wanted), pool_(pool), class_(address_class), index_(pool, seed) {}
+
+AddressTable::~AddressTable() {
+  order_.clear();  // the entries are the pool's, the followers that nobody took back are ours
+  for (Follower* follower : followers_) {
+    if (follower != nullptr && follower->to != nullptr) delete follower;
+  }
+}
+
+AddressEntry& AddressTable::find_or_make(const MacAddress& address) noexcept {
+  if (AddressEntry* known = find(address)) return *known;
+  AddressEntry& entry = *pool_.take();
+  entry.key = address.to_u64();
+  index_.insert(entry);
+  return entry;
+}
+
+void AddressTable::changed(AddressEntry& entry, bool was_wanted) noexcept {
+  const bool is_wanted = entry.wanted();
+  if (is_wanted == was_wanted) return;
+  is_wanted ? ++wanted_count_ : --wanted_count_;
+  entry.generation = wanted_.next_generation();
+  if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
+  order_.push_back(entry);
+  free_if_unused(entry);
+}
+
+void AddressTable::set_own(const MacAddress& address, bool own) noexcept {
+  AddressEntry& entry = find_or_make(address);
+  const bool was_wanted = entry.wanted();
+  entry.own = own;
+  changed(entry, was_wanted);
+}
+
+void AddressTable::free_if_unused(AddressEntry& entry) noexcept {
+  if (entry.wanted() || entry.held != 0) return;
+  if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
+  index_.erase(entry);
+  entry.generation = 0;
+  entry.attempts = 0;
+  entry.refused = false;
+  pool_.give(entry);
+}
+
+void AddressTable::release(AddressEntry& entry, uint64_t bit) noexcept {
+  entry.held &= ~bit;
+  free_if_unused(entry);
+}
+
+bool AddressTable::follow(Follower& follower) noexcept {
+  const int index = std::countr_one(follower_bits_);
+  if (static_cast<size_t>(index) == kFollowersMax) return false;
+  follower.bit = uint64_t{1} << index;
+  follower_bits_ |= follower.bit;
+  followers_[index] = &follower;
+  order_.push_front(follower);
+  return true;
+}
+
+void AddressTable::rewind(Follower& follower) noexcept {
+  order_.splice(order_.begin(), order_, order_.iterator_to(follower));
+}
+
+void AddressTable::unfollow(Follower& follower) noexcept {
+  order_.erase(order_.iterator_to(follower));
+  followers_[std::countr_zero(follower.bit)] = nullptr;
+  follower_bits_ &= ~follower.bit;
+  follower.bit = 0;
+}
+
+Follower* AddressTable::follower_of(const AddressTable& to) const noexcept {
+  for (uint64_t bits = follower_bits_; bits != 0; bits &= bits - 1) {
+    Follower* const follower = followers_[std::countr_zero(bits)];
+    if (follower->to == &to) return follower;
+  }
+  return nullptr;
+}
+
+uint64_t AddressTable::begin_read(Follower& cursor) const {
+  SpinGuardBh guard(wanted_.lock, wanted_.level());
+  order_.push_front(cursor);
+  return wanted_.generation;
+}
+
+void AddressTable::end_read(Follower& cursor) const {
+  SpinGuardBh guard(wanted_.lock, wanted_.level());
+  order_.erase(order_.iterator_to(cursor));
+}
+
+bool AddressTable::read_chunk(Follower& cursor, uint64_t target, std::array<EntryView, kChunk>& views,
+                              size_t& count) const {
+  SpinGuardBh guard(wanted_.lock, wanted_.level());
+  return const_cast<AddressTable*>(this)->drain_chunk(cursor, target, [&](const AddressEntry& entry) {
+    views[count++] = {entry.address(), entry.references(), entry.wanted(), (entry.held & kCardBit) != 0,
+                      entry.sure,      entry.attempts,     entry.error,    entry.bucket,
+                      entry.due};
+  });
+}
+
+}  // namespace usernic

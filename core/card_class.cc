@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/card_class.h"
+
+#include <algorithm>
+
+#include "core/wanted.h"
+
+namespace usernic {
+namespace {
+
+constexpr uint32_t kRetryFactorMax = 60;
+constexpr uint32_t kHashLoadMax = 2;  // entries a bucket; more, and the hash lets too much through
+
+bool wanted_state(CardState state) { return state != CardState::kAbsent && state != CardState::kLeaving; }
+
+size_t parking_lot(uint32_t attempts) { return std::clamp<uint32_t>(attempts, 1, 7) - 1; }
+
+}  // namespace
+
+Duration retry_delay(Duration first, uint32_t attempts) noexcept {
+  return first * std::min(1u << (std::clamp(attempts, 1u, 7u) - 1), kRetryFactorMax);
+}
+
+void CardClass::configure(SlotTable& table_slots, uint32_t hash_buckets) {
+  slots = &table_slots;
+  hash.configure(hash_buckets);
+}
+
+CardList& CardClass::home(AddressEntry& entry) noexcept {
+  if (entry.parked) return parked_[parking_lot(entry.attempts)];
+  if (entry.state == CardState::kOver && entry.refused) return refused_;
+  return list(entry.state);
+}
+
+void CardClass::leave(AddressEntry& entry) noexcept {
+  if (entry.state == CardState::kAbsent) return;
+  CardList& from = home(entry);
+  from.erase(from.iterator_to(entry));
+  --counts_[static_cast<size_t>(entry.state)];
+  if (entry.parked && wanted_state(entry.state)) --parked_wanted_;
+}
+
+void CardClass::enter(AddressEntry& entry) noexcept {
+  // A bucket carries what has no exact entry: those outside, those about to go outside, those whose add failed.
+  const bool hashed = entry.state == CardState::kOver || entry.state == CardState::kEvict ||
+                      (entry.state == CardState::kTrying && entry.parked);
+  if (hash.buckets() != 0 && hashed != entry.hashed) {
+    hashed ? hash.use(entry.bucket) : hash.unuse(entry.bucket);
+    entry.hashed = hashed;
+  }
+  if (entry.state == CardState::kAbsent) return;
+  home(entry).push_back(entry);
+  ++counts_[static_cast<size_t>(entry.state)];
+  if (entry.parked && wanted_state(entry.state)) ++parked_wanted_;
+}
+
+void CardClass::move(AddressEntry& entry, CardState state) {
+  leave(entry);
+  entry.parked = false;
+  entry.state = state;
+  enter(entry);
+}
+
+void CardClass::park(AddressEntry& entry, std::errc error, Time now) {
+  leave(entry);
+  entry.parked = true;
+  if (entry.attempts != UINT16_MAX) ++entry.attempts;
+  entry.error = error;
+  entry.due = now + retry_delay(retry_first, entry.attempts);
+  enter(entry);
+}
+
+void CardClass::wake_parked(Time now) {
+  for (CardList& lot : parked_) {
+    while (!lot.empty() && lot.front().due <= now) move(lot.front(), lot.front().state);
+  }
+}
+
+Time CardClass::next_due() const noexcept {
+  Time due = kForever;
+  for (const CardList& lot : parked_) {
+    if (!lot.empty()) due = std::min(due, lot.front().due);
+  }
+  return due;
+}
+
+void CardClass::set_maybe(AddressEntry& entry, bool maybe) noexcept {
+  if (entry.maybe == maybe) return;
+  entry.maybe = maybe;
+  maybe ? ++slots->occupied : --slots->occupied;
+}
+
+void CardClass::drained(AddressEntry& entry) {
+  const bool wanted = entry.wanted();
+  if (wanted == wanted_state(entry.state)) return;
+  if (!wanted) {
+    const bool on_card = entry.maybe;
+    move(entry, on_card ? CardState::kLeaving : CardState::kAbsent);
+    entry.refused = false;
+    entry.attempts = 0;
+    entry.error = {};
+    if (!on_card) table.release(entry, AddressTable::kCardBit);
+    return;
+  }
+  if (entry.state == CardState::kLeaving) {
+    move(entry, entry.sure ? CardState::kExact : CardState::kTrying);
+    entry.attempts = 0;
+    entry.error = {};
+    return;
+  }
+  entry.held |= AddressTable::kCardBit;
+  if (hash.buckets() != 0) entry.bucket = bucket_of(driver, table.address_class(), entry.address()) % hash.buckets();
+  move(entry, CardState::kTrying);
+}
+
+uint32_t CardClass::wanted() const noexcept {
+  return count(CardState::kTrying) + count(CardState::kExact) + outside();
+}
+
+uint32_t CardClass::outside() const noexcept { return count(CardState::kOver) + count(CardState::kEvict); }
+
+FilterLevel CardClass::decide(bool promisc_ok, bool allmulti_ok) const noexcept {
+  const bool wide_now = is_wide(level);
+  if (outside() == 0) {
+    // Hysteresis: a class that overflowed comes back only when a quarter of the slots is free again.
+    if (!wide_now || wanted() <= std::max(1u, slots_at_entry / 4 * 3 + slots_at_entry % 4 * 3 / 4)) {
+      return FilterLevel::kExact;
+    }
+    return level;
+  }
+  const bool hash_ok = hash.buckets() != 0 && !hash_refused;
+  const uint64_t room = uint64_t{kHashLoadMax} * hash.buckets();
+  if (hash_ok && outside() <= (wide_now ? room * 3 / 4 : room)) return FilterLevel::kHash;
+  if (table.address_class() == AddressClass::kMulticast && allmulti_ok) return FilterLevel::kAllmulti;
+  if (promisc_ok) return FilterLevel::kPromisc;
+  return hash_ok ? FilterLevel::kHash : FilterLevel::kDegraded;
+}
+
+void CardClass::set_level(FilterLevel next) {
+  if (next == level) return;
+  if (is_wide(next) && !is_wide(level)) slots_at_entry = slots->limit;
+  level = next;
+  // While wide the image stays as it is; otherwise it has to follow its users again.
+  if (!is_wide(next)) hash.touch_all();
+}
+
+bool CardClass::uncovered_by_exact_and_hash() const noexcept {
+  if (level == FilterLevel::kHash) return hash.failed_count != 0;
+  return parked_wanted_ != 0 || outside() != 0;
+}
+
+CardList* CardClass::next_list() noexcept {
+  for (CardList& each : lists_) {
+    if (!each.empty()) return &each;
+  }
+  if (!refused_.empty()) return &refused_;
+  for (CardList& each : parked_) {
+    if (!each.empty()) return &each;
+  }
+  return nullptr;
+}
+
+void CardClass::forget_all(bool close) {
+  CardList forgotten;
+  Wanted& wanted = table.wanted();
+  for (bool more = true; more;) {
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    for (size_t i = 0; i < AddressTable::kChunk; ++i) {
+      CardList* const from = next_list();
+      if (from == nullptr) {
+        more = false;
+        break;
+      }
+      AddressEntry& entry = from->front();
+      const bool keep = !close && wanted_state(entry.state);
+      move(entry, CardState::kAbsent);
+      set_maybe(entry, false);
+      entry.sure = entry.refused = false;
+      entry.attempts = 0;
+      entry.error = {};
+      if (keep) {
+        forgotten.push_back(entry);
+      } else {
+        table.release(entry, AddressTable::kCardBit);
+      }
+    }
+  }
+  while (!forgotten.empty()) {
+    AddressEntry& entry = forgotten.front();
+    forgotten.pop_front();
+    move(entry, CardState::kTrying);
+  }
+  hash_refused = false;
+  level = FilterLevel::kExact;
+}
+
+}  // namespace usernic

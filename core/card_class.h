@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: one address class on the card, as the rx-mode work knows it: each entry's state, and how wide the filter is.
+//
+// Every drained entry is in exactly one list: by its state, or parked after a failure until its time comes. Counters
+// answer every question a run asks, so a run costs what changed. Written by the rx-mode work alone, without a lock,
+// except where a function says otherwise.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/address_table.h"
+#include "core/hash_image.h"
+#include "usernic/rx_filter.h"
+
+namespace usernic {
+
+// How one class is filtered. kDegraded: some addresses have no way in at all.
+enum class FilterLevel : uint8_t { kExact, kHash, kAllmulti, kPromisc, kDegraded };
+constexpr bool is_wide(FilterLevel level) { return level == FilterLevel::kAllmulti || level == FilterLevel::kPromisc; }
+
+// Exact slots: of one class, or of both when the card's table is shared.
+struct SlotTable {
+  uint32_t slots = 0;
+  uint32_t limit = 0;     // what the card said it holds when it said "full"; `slots` until then
+  uint32_t occupied = 0;  // entries that are, or may be, in it
+  int64_t free() const noexcept { return int64_t{limit} - occupied; }
+};
+
+// After the first failure `first`, then 2, 4, .. 60 times that.
+Duration retry_delay(Duration first, uint32_t attempts) noexcept;
+
+class CardClass {
+ public:
+  explicit CardClass(AddressTable& table) : table(table) {}
+  void configure(SlotTable& slots, uint32_t hash_buckets);
+
+  // One entry that the card's cursor passed. Requires: addr_list_lock.
+  void drained(AddressEntry& entry);
+
+  // Moves an entry to a state, out of the parking lot if it was there.
+  void move(AddressEntry& entry, CardState state);
+  // Keeps an entry in its state until `due`. Requires: addr_list_lock (readers see when).
+  void park(AddressEntry& entry, std::errc error, Time now);
+  // Puts what is due back among the entries to be dealt with.
+  void wake_parked(Time now);
+  Time next_due() const noexcept;
+  void set_maybe(AddressEntry& entry, bool maybe) noexcept;
+
+  CardList& list(CardState state) noexcept { return lists_[static_cast<size_t>(state)]; }
+  CardList& refused() noexcept { return refused_; }
+  uint32_t count(CardState state) const noexcept { return counts_[static_cast<size_t>(state)]; }
+  uint32_t parked_wanted() const noexcept { return parked_wanted_; }
+  uint32_t wanted() const noexcept;   // as drained
+  uint32_t outside() const noexcept;  // wanted, and without a slot of its own after this run
+
+  FilterLevel decide(bool promisc_ok, bool allmulti_ok) const noexcept;
+  void set_level(FilterLevel level);
+  // Would some wanted entry be deaf if only exact entries and the hash stayed on?
+  bool uncovered_by_exact_and_hash() const noexcept;
+
+  // Everything to absent (close) or to trying (forget), in chunks under addr_list_lock.
+  void forget_all(bool close);
+
+  template <class Visit>
+  void for_each_wanted(Visit&& visit) const;
+
+  AddressTable& table;
+  Follower card;
+  HashImage hash;
+  bool hash_refused = false;
+  FilterLevel level = FilterLevel::kExact;
+  uint32_t slots_at_entry = 0;  // when the level became wide
+  SlotTable* slots = nullptr;
+  uint32_t (*bucket_of)(const void*, AddressClass, const MacAddress&) = nullptr;
+  const void* driver = nullptr;
+  Duration retry_first{};
+
+ private:
+  static constexpr size_t kParkingLots = 7;
+  CardList& home(AddressEntry& entry) noexcept;
+  void leave(AddressEntry& entry) noexcept;
+  void enter(AddressEntry& entry) noexcept;
+  CardList* next_list() noexcept;
+
+  std::array<CardList, kCardStates> lists_;  // kOver: those that may be promoted
+  CardList refused_;                         // kOver, but the card does not take them
+  std::array<CardList, kParkingLots> parked_;  // by retry delay, so each is in order of its due times
+  std::array<uint32_t, kCardStates> counts_{};
+  uint32_t parked_wanted_ = 0;
+};
+
+template <class Visit>
+void CardClass::for_each_wanted(Visit&& visit) const {
+  const auto visit_all = [&visit](const CardList& list) {
+    for (const AddressEntry& entry : list) {
+      if (entry.state != CardState::kLeaving) visit(entry);
+    }
+  };
+  for (const CardList& list : lists_) visit_all(list);
+  visit_all(refused_);
+  for (const CardList& list : parked_) visit_all(list);
+}
+
+}  // namespace usernic

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: all of a net_device. NetDevice is its public face and has no data.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "core/lock_classes.h"
+#include "core/ref_tracker.h"
+#include "core/rx_mode_engine.h"
+#include "usernic/driver.h"
+#include "usernic/napi.h"
+#include "usernic/net.h"
+#include "usernic/net_device.h"
+#include "usernic/work.h"
+
+namespace usernic {
+
+struct Device final : NetDevice {
+  using NapiList = boost::intrusive::list<
+      Napi, boost::intrusive::member_hook<Napi, boost::intrusive::list_member_hook<>, &Napi::device_hook_>>;
+
+  Device(Net& net, const NetdevConfig& config, const NetDeviceOps& ops);
+  ~Device() = default;
+
+  static Device& of(NetDevice& dev) noexcept USERNIC_NONBLOCKING { return static_cast<Device&>(dev); }
+  static const Device& of(const NetDevice& dev) noexcept USERNIC_NONBLOCKING { return static_cast<const Device&>(dev); }
+  void drop_handle() noexcept;
+
+  // Constant after construction.
+  Net& net_ref;
+  const NetDeviceOps& ops;
+  const uint32_t mtu_min_;
+  const uint32_t mtu_max_;
+  void* driver_ = nullptr;  // until free
+
+  // Own synchronisation.
+  Mutex instance_lock{kInstanceClass};
+  RefTracker refs;
+  Workqueue lane_queue;
+  RxModeEngine engine;
+  std::deque<TxQueue> tx_queues;
+  Atomic<uint32_t> handles{1};
+  Atomic<DevicePort*> port{nullptr};
+  Atomic<uint32_t> port_users{0};
+
+  // Written under rtnl (and IL), read by anybody.
+  Atomic<RegState> reg_state_{RegState::kUninitialized};
+  Atomic<bool> running_{false};
+  Atomic<bool> present_{true};
+  Atomic<bool> carrier_{true};  // a driver that knows no link has one
+  Atomic<uint32_t> mtu_;
+  Atomic<uint64_t> address_;
+
+  // Guarded by the Net's names lock.
+  std::string name_;
+
+  // Napi instances come and go with the driver.
+  static constexpr LockClass kNapisClass{"device_napis"};
+  mutable SpinLock napis_lock;
+  NapiList napis USERNIC_GUARDED_BY(napis_lock);
+  LinkStats napis_gone USERNIC_GUARDED_BY(napis_lock);  // what freed instances had counted
+};
+
+// In the port for a scope: detach_port waits for these to end.
+class InPort {
+ public:
+  explicit InPort(Device& dev) noexcept USERNIC_NONBLOCKING : dev_(dev) {
+    dev_.port_users.fetch_add(1);
+    port_ = dev_.port.load();
+  }
+  ~InPort() USERNIC_NONBLOCKING {
+    if (dev_.port_users.fetch_sub(1) == 1 && dev_.port.load() == nullptr) wake_all(dev_.port_users);
+  }
+  DevicePort* operator->() const noexcept { return port_; }
+  explicit operator bool() const noexcept { return port_ != nullptr; }
+
+ private:
+  Device& dev_;
+  DevicePort* port_;
+};
+
+}  // namespace usernic

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: memory for a device's address entries and hash buckets.
+//
+// Slabs are made and touched outside addr_list_lock and adopted under it, so that no page fault and no allocation
+// happens in a hold. Entries go back to the pool; slabs live as long as the device.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "core/address_entry.h"
+
+namespace usernic {
+
+// 512 chains of the index.
+using BucketSegment = std::array<AddressEntry*, 512>;
+
+class EntryPool {
+ public:
+  struct Slab {
+    static constexpr size_t kEntries = 512;
+    std::array<AddressEntry, kEntries> entries;
+    std::array<BucketSegment, 2> segments{};
+  };
+
+  // Without the lock: construction touches every page.
+  static std::unique_ptr<Slab> make_slab() { return std::make_unique<Slab>(); }
+
+  // The rest: under addr_list_lock.
+  void adopt(std::unique_ptr<Slab> slab);
+  // Null when empty.
+  AddressEntry* take() noexcept;
+  void give(AddressEntry& entry) noexcept;
+  BucketSegment* take_segment() noexcept;
+  size_t free_entries() const noexcept { return free_count_; }
+  size_t bytes() const noexcept { return slabs_.size() * sizeof(Slab); }
+
+ private:
+  std::vector<std::unique_ptr<Slab>> slabs_;
+  AddressEntry* free_ = nullptr;  // linked by hash_next
+  size_t free_count_ = 0;
+  std::vector<BucketSegment*> segments_;
+};
+
+}  // namespace usernic

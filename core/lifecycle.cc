@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// A device's life: register, open, change, close, unregister.
+//
+// Every operation parks the lane while holding nothing, then takes rtnl, then the instance lock (IL); the lane is left
+// in the reverse order. So a device whose driver call takes seconds keeps its own callers waiting, without rtnl.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "core/device.h"
+#include "core/net_impl.h"
+
+namespace usernic {
+namespace {
+
+// The three locks of an operation on one device.
+struct OpLocks {
+  OpLocks(Device& dev, Place where)
+      : lane(dev.lane_queue, where), rtnl(dev.net_ref.rtnl(), 0, where), il(dev.instance_lock, 0, where) {}
+  LaneGuard lane;
+  MutexGuard rtnl;
+  MutexGuard il;
+};
+
+Result<> notify(Device& dev, NetdevEvent event) { return dev.net_ref.impl().notifiers.call(event, dev); }
+
+Result<> check_usable(const Device& dev) {
+  const bool usable = dev.reg_state_.load() == RegState::kRegistered && dev.present_.load();
+  return usable ? Result<>() : fail(std::errc::no_such_device);
+}
+
+// "nic%d" becomes the first free of nic0, nic1, ... Requires: rtnl, names_lock.
+std::optional<std::string> free_name(const std::map<std::string, Device*, std::less<>>& taken, const std::string& wish) {
+  const size_t number = wish.find("%d");
+  if (number == std::string::npos) return taken.contains(wish) ? std::nullopt : std::optional(wish);
+  for (int i = 0;; ++i) {
+    std::string name = wish.substr(0, number) + std::to_string(i) + wish.substr(number + 2);
+    if (!taken.contains(name)) return name;
+  }
+}
+
+// Requires: rtnl, IL, the lane parked. The driver's stop sees running() false.
+void close_locked(Device& dev) {
+  if (!dev.running_.load()) return;
+  (void)notify(dev, NetdevEvent::kGoingDown);
+  dev.running_.store(false);
+  // Whoever is in xmit sees it through; nobody enters the driver afterwards.
+  for (TxQueue& queue : dev.tx_queues) {
+    SpinGuardBh guard(queue.xmit_lock());
+    queue.stop();
+  }
+  dev.ops.stop(dev.driver_);
+  dev.engine.closed();
+  (void)notify(dev, NetdevEvent::kDown);
+}
+
+// Out of sight. Requires: rtnl.
+void unlist(Device& dev) {
+  MutexGuard names(dev.net_ref.impl().names_lock);
+  dev.net_ref.impl().names.erase(dev.name_);
+}
+
+// The second half of unregistering, from UNREGISTERING on. Requires: no locks.
+void wait_for_refs(Device& dev) {
+  dev.engine.shut_down();
+  while (!dev.refs.wait_until_none(Clock::now() + std::chrono::seconds(10))) {
+    fmt::print(stderr, "usernic: waiting for {} to become free; held by:\n", dev.name());
+    for (const std::string& holder : dev.refs.holders()) fmt::print(stderr, "  {}\n", holder);
+  }
+  dev.reg_state_.store(RegState::kUnregistered);
+}
+
+// Requires: rtnl.
+Result<> list_under_free_name(Device& dev) {
+  Net::Impl& net = dev.net_ref.impl();
+  MutexGuard names(net.names_lock);
+  std::optional<std::string> name = free_name(net.names, dev.name_);
+  if (!name) return fail(std::errc::file_exists);
+  dev.name_ = std::move(*name);
+  net.names.emplace(dev.name_, &dev);
+  return {};
+}
+
+}  // namespace
+
+Result<> NetDevice::register_netdev(Place where) {
+  Device& dev = Device::of(*this);
+  might_sleep(where);
+  bool vetoed = false;
+  Result<> result;
+  {
+    MutexGuard rtnl(dev.net_ref.rtnl(), 0, where);
+    if (dev.reg_state_.load() != RegState::kUninitialized) {
+      report_contract("register-twice", "a device is registered a second time", where);
+      return fail(std::errc::invalid_argument);
+    }
+    if (dev.ops.init != nullptr) result = dev.ops.init(dev.driver_);
+    if (!result) return result;
+    dev.engine.configure(dev.ops.rx_filter_caps != nullptr ? dev.ops.rx_filter_caps(dev.driver_) : RxFilterCaps{});
+    result = list_under_free_name(dev);
+    if (result) {
+      dev.reg_state_.store(RegState::kRegistered);
+      result = notify(dev, NetdevEvent::kRegister);
+      if (result) return result;
+      vetoed = true;
+      dev.reg_state_.store(RegState::kUnregistering);
+      (void)notify(dev, NetdevEvent::kUnregister);
+      unlist(dev);
+    }
+    if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
+  }
+  vetoed ? wait_for_refs(dev) : dev.reg_state_.store(RegState::kUnregistered);
+  return result;
+}
+
+void NetDevice::unregister_netdev(Place where) {
+  Device& dev = Device::of(*this);
+  {
+    OpLocks locks(dev, where);
+    if (dev.reg_state_.load() != RegState::kRegistered) {
+      return report_contract("unregister-unregistered",
+                             fmt::format("a device that is {} is unregistered", reg_state_name(dev.reg_state_.load())),
+                             where);
+    }
+    close_locked(dev);
+    dev.reg_state_.store(RegState::kUnregistering);
+    (void)notify(dev, NetdevEvent::kUnregister);
+    unlist(dev);
+    if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
+  }
+  wait_for_refs(dev);
+}
+
+Result<> NetDevice::open(Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  if (dev.running_.load()) return {};
+  if (const Result<> allowed = notify(dev, NetdevEvent::kPreUp); !allowed) return allowed;
+  dev.running_.store(true);
+  if (const Result<> opened = dev.ops.open(dev.driver_); !opened) {
+    dev.running_.store(false);
+    return opened;
+  }
+  dev.engine.opened();
+  (void)notify(dev, NetdevEvent::kUp);
+  return {};
+}
+
+Result<> NetDevice::close(Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  close_locked(dev);
+  return {};
+}
+
+Result<> NetDevice::change_mtu(uint32_t mtu, Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  if (mtu == dev.mtu_.load()) return {};
+  if (mtu < dev.mtu_min_ || mtu > dev.mtu_max_) return fail(std::errc::invalid_argument);
+  if (const Result<> allowed = notify(dev, NetdevEvent::kPreChangeMtu); !allowed) return allowed;
+  if (dev.ops.change_mtu != nullptr) {
+    if (const Result<> changed = dev.ops.change_mtu(dev.driver_, mtu); !changed) return changed;
+  }
+  dev.mtu_.store(mtu);
+  (void)notify(dev, NetdevEvent::kChangeMtu);
+  return {};
+}
+
+Result<> NetDevice::set_mac_address(const MacAddress& address, Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  if (!address.is_valid_own()) return fail(std::errc::address_not_available);
+  if (address == dev.address()) return {};
+  if (dev.ops.set_mac_address == nullptr) return fail(std::errc::operation_not_supported);
+  if (const Result<> allowed = notify(dev, NetdevEvent::kPreChangeAddr); !allowed) return allowed;
+  if (const Result<> set = dev.ops.set_mac_address(dev.driver_, address); !set) return set;
+  dev.address_.store(address.to_u64());
+  dev.engine.own_changed(address);
+  (void)notify(dev, NetdevEvent::kChangeAddr);
+  return {};
+}
+
+Result<> NetDevice::detach(Place where) {
+  Device& dev = Device::of(*this);
+  LaneGuard lane(dev.lane_queue, where);
+  MutexGuard il(dev.instance_lock, 0, where);
+  if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  dev.present_.store(false);
+  for (TxQueue& queue : dev.tx_queues) {
+    SpinGuardBh guard(queue.xmit_lock());
+    queue.stop();
+  }
+  return {};
+}
+
+Result<> NetDevice::attach(Place where) {
+  Device& dev = Device::of(*this);
+  LaneGuard lane(dev.lane_queue, where);
+  MutexGuard il(dev.instance_lock, 0, where);
+  if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  if (dev.present_.exchange(true)) return {};
+  if (dev.running_.load()) {
+    for (TxQueue& queue : dev.tx_queues) queue.wake();
+  }
+  dev.engine.forget();
+  return {};
+}
+
+}  // namespace usernic

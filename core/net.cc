@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "usernic/net.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/device.h"
+#include "core/net_impl.h"
+
+namespace usernic {
+namespace {
+
+constexpr size_t kNameMax = 15;  // [kernel: IFNAMSIZ - 1]
+
+bool valid_name(std::string_view name) {
+  if (name.empty() || name.size() > kNameMax || name == "." || name == "..") return false;
+  return std::none_of(name.begin(), name.end(), [](unsigned char c) { return c <= ' ' || c == '/' || c == ':'; });
+}
+
+MacAddress random_address() {
+  // Locally administered, unicast.
+  return MacAddress::from_u64(((random_u64() & 0xffff'ffff'ffff) & ~0x0100'0000'0000ull) | 0x0200'0000'0000ull);
+}
+
+}  // namespace
+
+Net::Net() : impl_(new Impl) {}
+
+Net::~Net() {
+  if (impl_->allocated.load() == 0) return;
+  report_contract("net-freed", "a Net is destroyed before its devices", Place::current());
+}
+
+Result<NetdevPtr> Net::alloc(const NetdevConfig& config, const NetDeviceOps& ops) {
+  const bool mtu_ok = config.mtu_min <= config.mtu && config.mtu <= config.mtu_max;
+  const bool address_ok = config.address.is_zero() || config.address.is_valid_own();
+  if (!valid_name(config.name) || !mtu_ok || !address_ok || config.tx_queues == 0) {
+    return fail(std::errc::invalid_argument);
+  }
+  impl_->allocated.fetch_add(1);
+  return NetdevPtr(new Device(*this, config, ops));
+}
+
+void Net::set_driver(NetDevice& dev, void* driver) { Device::of(dev).driver_ = driver; }
+
+DeviceHandle Net::find(std::string_view name) const {
+  MutexGuard guard(impl_->names_lock);
+  const auto it = impl_->names.find(name);
+  return it != impl_->names.end() ? DeviceHandle(*it->second) : DeviceHandle();
+}
+
+std::vector<DeviceHandle> Net::devices() const {
+  std::vector<DeviceHandle> all;
+  MutexGuard guard(impl_->names_lock);
+  for (const auto& [name, dev] : impl_->names) all.emplace_back(*dev);
+  return all;
+}
+
+Mutex& Net::rtnl() noexcept { return impl_->rtnl; }
+Workqueue& Net::system_workqueue() noexcept { return impl_->system; }
+
+Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops)
+    : net_ref(net),
+      ops(the_ops),
+      mtu_min_(config.mtu_min),
+      mtu_max_(config.mtu_max),
+      lane_queue(net, "lane", Workqueue::kOrdered),
+      engine(*this, config.rx_retry),
+      mtu_(config.mtu),
+      address_((config.address.is_zero() ? random_address() : config.address).to_u64()),
+      name_(config.name),
+      napis_lock(kNapisClass) {
+  for (uint16_t i = 0; i < config.tx_queues; ++i) tx_queues.emplace_back(*this, i);
+}
+
+void Device::drop_handle() noexcept {
+  if (handles.fetch_sub(1) == 1) delete this;
+}
+
+void FreeNetdev::operator()(NetDevice* dev) const {
+  Device& device = Device::of(*dev);
+  if (device.reg_state_.load() == RegState::kRegistered) device.unregister_netdev();
+  device.reg_state_.store(RegState::kReleased);
+  device.engine.shut_down();
+  if (device.driver_ != nullptr) device.ops.destroy(std::exchange(device.driver_, nullptr));
+  device.net_ref.impl().allocated.fetch_sub(1);
+  device.drop_handle();
+}
+
+}  // namespace usernic

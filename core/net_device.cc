@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// What anybody may ask of a device, and its data path. Its life is in lifecycle.cc.
+#include "usernic/net_device.h"
+
+#include "core/device.h"
+#include "core/net_impl.h"
+
+namespace usernic {
+
+std::string_view reg_state_name(RegState state) noexcept {
+  switch (state) {
+    case RegState::kUninitialized: return "UNINITIALIZED";
+    case RegState::kRegistered: return "REGISTERED";
+    case RegState::kUnregistering: return "UNREGISTERING";
+    case RegState::kUnregistered: return "UNREGISTERED";
+    case RegState::kReleased: return "RELEASED";
+  }
+  return "unknown";
+}
+
+Net& NetDevice::net() const noexcept { return Device::of(*this).net_ref; }
+RegState NetDevice::reg_state() const noexcept { return Device::of(*this).reg_state_.load(); }
+bool NetDevice::running() const noexcept { return Device::of(*this).running_.load(); }
+bool NetDevice::present() const noexcept { return Device::of(*this).present_.load(); }
+bool NetDevice::carrier_ok() const noexcept { return Device::of(*this).carrier_.load(); }
+uint32_t NetDevice::mtu() const noexcept { return Device::of(*this).mtu_.load(); }
+uint32_t NetDevice::mtu_min() const noexcept { return Device::of(*this).mtu_min_; }
+uint32_t NetDevice::mtu_max() const noexcept { return Device::of(*this).mtu_max_; }
+MacAddress NetDevice::address() const noexcept { return MacAddress::from_u64(Device::of(*this).address_.load()); }
+void* NetDevice::driver() const noexcept { return Device::of(*this).driver_; }
+
+std::string NetDevice::name() const {
+  const Device& dev = Device::of(*this);
+  MutexGuard guard(dev.net_ref.impl().names_lock);
+  return dev.name_;
+}
+
+AddressList& NetDevice::uc() noexcept { return Device::of(*this).engine.wanted.uc; }
+AddressList& NetDevice::mc() noexcept { return Device::of(*this).engine.wanted.mc; }
+RxMode& NetDevice::rx_mode() noexcept { return Device::of(*this).engine; }
+const RxMode& NetDevice::rx_mode() const noexcept { return Device::of(*this).engine; }
+Workqueue& NetDevice::lane() noexcept { return Device::of(*this).lane_queue; }
+uint16_t NetDevice::tx_queue_count() const noexcept {
+  return static_cast<uint16_t>(Device::of(*this).tx_queues.size());
+}
+TxQueue& NetDevice::tx_queue(uint16_t index) noexcept { return Device::of(*this).tx_queues[index]; }
+std::vector<std::string> NetDevice::ref_holders() const { return Device::of(*this).refs.holders(); }
+
+LinkStats NetDevice::stats() const {
+  const Device& dev = Device::of(*this);
+  LinkStats sum;
+  for (const TxQueue& queue : dev.tx_queues) {
+    sum.tx_packets += queue.counters.packets.load(std::memory_order_relaxed);
+    sum.tx_bytes += queue.counters.bytes.load(std::memory_order_relaxed);
+    sum.tx_dropped += queue.counters.dropped.load(std::memory_order_relaxed);
+  }
+  SpinGuardBh guard(dev.napis_lock);
+  sum.rx_packets += dev.napis_gone.rx_packets;
+  sum.rx_bytes += dev.napis_gone.rx_bytes;
+  sum.rx_dropped += dev.napis_gone.rx_dropped;
+  for (const Napi& napi : dev.napis) {
+    sum.rx_packets += napi.counters.packets.load(std::memory_order_relaxed);
+    sum.rx_bytes += napi.counters.bytes.load(std::memory_order_relaxed);
+    sum.rx_dropped += napi.counters.dropped.load(std::memory_order_relaxed);
+  }
+  // Registered, the driver lives: unregistering closes first and frees the driver much later.
+  if (dev.ops.get_stats != nullptr && dev.reg_state_.load() == RegState::kRegistered) {
+    dev.ops.get_stats(dev.driver_, sum);
+  }
+  return sum;
+}
+
+namespace {
+
+void set_carrier(Device& dev, bool on) noexcept USERNIC_NONBLOCKING {
+  if (dev.carrier_.exchange(on) == on) return;
+  if (InPort port(dev); port) port->carrier_changed(on);
+}
+
+}  // namespace
+
+void NetDevice::carrier_on() noexcept { set_carrier(Device::of(*this), true); }
+void NetDevice::carrier_off() noexcept { set_carrier(Device::of(*this), false); }
+
+Result<> NetDevice::attach_port(DevicePort& port) {
+  Device& dev = Device::of(*this);
+  if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  DevicePort* none = nullptr;
+  if (!dev.port.compare_exchange_strong(none, &port)) return fail(std::errc::device_or_resource_busy);
+  return {};
+}
+
+void NetDevice::detach_port() {
+  might_sleep();
+  Device& dev = Device::of(*this);
+  dev.port.store(nullptr);
+  for (uint32_t users = dev.port_users.load(); users != 0; users = dev.port_users.load()) {
+    wait_on(dev.port_users, users);
+  }
+}
+
+void NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
+  Device& dev = Device::of(*this);
+  SpinGuardBh guard(queue.xmit_lock());
+  if (!dev.running_.load() || !dev.present_.load() || !dev.carrier_.load()) {
+    queue.counters.drop(frames.size());
+    SkbPool::free(frames);
+    return;
+  }
+  uint64_t packets = 0;
+  uint64_t bytes = 0;
+  while (!queue.stopped()) {
+    Skb* const skb = frames.pop_front();
+    if (skb == nullptr) break;
+    const uint32_t size = skb->size();
+    if (dev.ops.start_xmit(dev.driver_, *skb, queue, !frames.empty()) == NetdevTx::kBusy) {
+      frames.push_front(*skb);
+      break;
+    }
+    ++packets;
+    bytes += size;
+  }
+  queue.counters.add(packets, bytes);
+}
+
+TxQueue::TxQueue(NetDevice& dev, uint16_t index) noexcept : dev_(dev), index_(index), xmit_lock_(kXmitClass) {}
+
+void TxQueue::wake() noexcept {
+  stopped_.store(false);
+  if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
+}
+
+}  // namespace usernic

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: the inside of a Net.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "core/lock_classes.h"
+#include "core/notifier_chain.h"
+#include "core/softirq.h"
+#include "core/worker_pool.h"
+#include "usernic/net.h"
+
+namespace usernic {
+
+struct Device;
+
+struct Net::Impl {
+  Mutex rtnl{kRtnlClass};
+  WorkerPool workers;
+  Softirq softirq;
+  Workqueue system{workers, "events", 64};
+  NotifierChain notifiers;  // under rtnl
+
+  // Names are changed under rtnl and this lock, and read under either: nobody who looks a device up waits for rtnl.
+  static constexpr LockClass kNamesClass{"device_names"};
+  Mutex names_lock{kNamesClass};
+  std::map<std::string, Device*, std::less<>> names USERNIC_GUARDED_BY(names_lock);
+  Atomic<uint32_t> allocated{0};  // devices not freed yet
+};
+
+}  // namespace usernic

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/ref_tracker.h"
+
+#include <fmt/format.h>
+
+#include "core/device.h"
+
+namespace usernic {
+
+void RefTracker::add(DeviceRef& ref) noexcept {
+  SpinGuard guard(lock_);
+  refs_.push_back(ref);
+}
+
+void RefTracker::remove(DeviceRef& ref) noexcept {
+  SpinGuard guard(lock_);
+  refs_.erase(refs_.iterator_to(ref));
+  if (refs_.empty()) gone_.wake();
+}
+
+void RefTracker::move(DeviceRef& from, DeviceRef& to) noexcept {
+  SpinGuard guard(lock_);
+  refs_.insert(refs_.iterator_to(from), to);
+  refs_.erase(refs_.iterator_to(from));
+}
+
+bool RefTracker::wait_until_none(Time deadline) {
+  SpinGuard guard(lock_);
+  while (!refs_.empty()) {
+    if (!gone_.wait(lock_, deadline) && !refs_.empty()) return false;
+  }
+  return true;
+}
+
+std::vector<std::string> RefTracker::holders() const {
+  struct Holder {
+    const char* name;
+    Place where;
+  };
+  std::vector<Holder> found;
+  {
+    SpinGuard guard(lock_);
+    found.reserve(refs_.size());
+    for (const DeviceRef& ref : refs_) found.push_back({ref.holder_, ref.where_});
+  }
+  std::vector<std::string> texts;
+  for (const Holder& each : found) {
+    texts.push_back(fmt::format("{} ({}:{})", each.name, each.where.file_name(), each.where.line()));
+  }
+  return texts;
+}
+
+DeviceRef::DeviceRef(NetDevice& dev, const char* holder, Place where) noexcept { hold(dev, holder, where); }
+
+DeviceRef::DeviceRef(DeviceRef&& other) noexcept { *this = std::move(other); }
+
+DeviceRef& DeviceRef::operator=(DeviceRef&& other) noexcept {
+  if (this == &other) return *this;
+  put();
+  if (other.dev_ == nullptr) return *this;
+  dev_ = other.dev_;
+  holder_ = other.holder_;
+  where_ = other.where_;
+  Device::of(*dev_).refs.move(other, *this);
+  other.dev_ = nullptr;
+  return *this;
+}
+
+void DeviceRef::hold(NetDevice& dev, const char* holder, Place where) noexcept {
+  dev_ = &dev;
+  holder_ = holder;
+  where_ = where;
+  Device::of(dev).refs.add(*this);
+}
+
+void DeviceRef::put() noexcept {
+  if (dev_ != nullptr) Device::of(*dev_).refs.remove(*this);
+  dev_ = nullptr;
+}
+
+DeviceHandle::DeviceHandle(NetDevice& dev) noexcept : dev_(&dev) { Device::of(dev).handles.fetch_add(1); }
+DeviceHandle::DeviceHandle(const DeviceHandle& other) noexcept : dev_(other.dev_) {
+  if (dev_ != nullptr) Device::of(*dev_).handles.fetch_add(1);
+}
+DeviceHandle::~DeviceHandle() {
+  if (dev_ != nullptr) Device::of(*dev_).drop_handle();
+}
+
+}  // namespace usernic

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: who holds references on a device.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <string>
+#include <vector>
+
+#include "usernic/device_ref.h"
+#include "usernic/lock.h"
+
+namespace usernic {
+
+class RefTracker {
+ public:
+  void add(DeviceRef& ref) noexcept USERNIC_NONBLOCKING;
+  void remove(DeviceRef& ref) noexcept USERNIC_NONBLOCKING;
+  // `to` takes over the reference of `from`.
+  void move(DeviceRef& from, DeviceRef& to) noexcept USERNIC_NONBLOCKING;
+  // Sleeps until nobody holds one. Returns false at the deadline.
+  bool wait_until_none(Time deadline);
+  std::vector<std::string> holders() const;  // "holder (file:line)"
+
+ private:
+  using Refs = boost::intrusive::list<
+      DeviceRef, boost::intrusive::member_hook<DeviceRef, boost::intrusive::list_member_hook<>,
+                                               &DeviceRef::tracker_hook_>>;
+  static constexpr LockClass kClass{"device_refs"};
+  mutable SpinLock lock_{kClass};
+  WaitQueue gone_;
+  Refs refs_ USERNIC_GUARDED_BY(lock_);
+};
+
+}  // namespace usernic

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+// The users' and readers' side of the rx mode, and its place in the device's life.
+#include "usernic/rx_mode.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/device.h"
+#include "core/held_locks.h"
+#include "core/rx_mode_engine.h"
+
+namespace usernic {
+namespace {
+
+RxModeEngine& engine_of(RxMode& mode) { return static_cast<RxModeEngine&>(mode); }
+const RxModeEngine& engine_of(const RxMode& mode) { return static_cast<const RxModeEngine&>(mode); }
+
+Result<> count(uint32_t& references, int change, Wanted& wanted) {
+  if (change != 1 && change != -1) return fail(std::errc::invalid_argument);
+  if (change == -1 && references == 0) return fail(std::errc::invalid_argument);
+  if (change == 1 && references == UINT32_MAX) return fail(std::errc::value_too_large);
+  const bool was_on = references != 0;
+  references += change;
+  if (was_on != (references != 0)) wanted.next_generation();
+  return {};
+}
+
+}  // namespace
+
+std::string_view filter_mode_name(FilterMode mode) noexcept {
+  switch (mode) {
+    case FilterMode::kNone: return "none";
+    case FilterMode::kExact: return "exact";
+    case FilterMode::kHash: return "hash";
+    case FilterMode::kAllmulti: return "allmulti";
+    case FilterMode::kPromisc: return "promisc";
+  }
+  return "unknown";
+}
+
+RxModeEngine::RxModeEngine(Device& dev, Duration retry_first)
+    : wanted(dev, [this] { owe_run(); }, random_u64()),
+      dev_(dev),
+      work_([this] { run(); }, &dev),
+      retry_([this] { run(); }, &dev),
+      retry_first_(retry_first),
+      uc_(wanted.uc),
+      mc_(wanted.mc) {}
+
+RxModeEngine::~RxModeEngine() {
+  for (CardClass* each : {&uc_, &mc_}) {
+    if (each->card.bit != 0) each->table.unfollow(each->card);
+  }
+}
+
+void RxModeEngine::configure(const RxFilterCaps& caps) {
+  caps_ = caps;
+  tables_[0] = {.slots = caps.unicast_slots, .limit = caps.unicast_slots};
+  tables_[1] = {.slots = caps.multicast_slots, .limit = caps.multicast_slots};
+  for (CardClass* each : {&uc_, &mc_}) {
+    each->bucket_of = dev_.ops.rx_hash;
+    each->driver = dev_.driver_;
+    each->retry_first = retry_first_;
+  }
+  const bool hashes = dev_.ops.rx_hash != nullptr;
+  if (!hashes) caps_.unicast_hash_buckets = caps_.multicast_hash_buckets = 0;
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  uc_.configure(tables_[0], caps_.unicast_hash_buckets);
+  mc_.configure(caps.shared_slots ? tables_[0] : tables_[1], caps_.multicast_hash_buckets);
+  for (CardClass* each : {&uc_, &mc_}) each->table.follow(each->card);
+  wanted.own = dev_.address();
+  if (caps_.own_address_uses_slot) wanted.uc.set_own(wanted.own, true);
+}
+
+void RxModeEngine::own_changed(const MacAddress& address) {
+  (void)wanted.apply([&]() -> Result<> {
+    if (caps_.own_address_uses_slot) {
+      // The new one first: an address that is taken away and given again in between was never wanted twice.
+      wanted.uc.set_own(address, true);
+      wanted.uc.set_own(wanted.own, false);
+    }
+    wanted.own = address;
+    wanted.next_generation();
+    return {};
+  });
+}
+
+void RxModeEngine::opened() {
+  card_epoch_.fetch_add(1);  // an empty filter, whatever was there before
+  {
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    uc_.table.rewind(uc_.card);
+    mc_.table.rewind(mc_.card);
+    committed_.up = true;
+  }
+  owe_run();
+}
+
+void RxModeEngine::closed() {
+  {
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    committed_.up = false;
+    committed_.generation = 0;
+  }
+  uc_.forget_all(true);
+  mc_.forget_all(true);
+  published_.wake();
+}
+
+void RxModeEngine::shut_down() {
+  {
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    if (wanted.gone) return;
+    wanted.gone = true;
+  }
+  published_.wake();
+  work_.disable_sync();
+  retry_.disable_sync();
+}
+
+void RxModeEngine::owe_run() noexcept {
+  if (!dev_.running_.load()) return;  // open owes one
+  if (owed_.load() || owed_.exchange(true)) {
+    coalesced_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  dev_.lane_queue.queue(work_);
+}
+
+void RxModeEngine::forget() noexcept {
+  card_epoch_.fetch_add(1);
+  owe_run();
+}
+
+// Is what was committed still true of the card?
+bool RxModeEngine::valid() const noexcept { return committed_.up && committed_.epoch == card_epoch_.load(); }
+
+bool RxModeEngine::covers_entry(AddressClass address_class, bool sure, uint32_t bucket) const noexcept {
+  if (!valid()) return false;
+  const bool multicast = address_class == AddressClass::kMulticast;
+  const HashImage& hash = multicast ? mc_.hash : uc_.hash;
+  return sure || promisc_.sure || (multicast && allmulti_.sure) || (hash.buckets() != 0 && hash.sure[bucket]);
+}
+
+bool RxModeEngine::covers(const MacAddress& address) const {
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  if (wanted.gone || !valid()) return false;
+  if (address.is_broadcast() || (address == wanted.own && !caps_.own_address_uses_slot)) return true;
+  const CardClass& each = address.is_multicast() ? mc_ : uc_;
+  const AddressEntry* entry = each.table.find(address);
+  const bool has_hash = each.hash.buckets() != 0;
+  uint32_t bucket = has_hash ? each.bucket_of(each.driver, each.table.address_class(), address) % each.hash.buckets() : 0;
+  return covers_entry(each.table.address_class(), entry != nullptr && entry->sure, bucket);
+}
+
+Result<bool> RxModeEngine::ticket_state(const RxTicket& ticket) const {
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  if (wanted.gone) return fail(std::errc::no_such_device);
+  if (!committed_.up) return fail(std::errc::network_down);
+  const CardClass& each = ticket.address.is_multicast() ? mc_ : uc_;
+  const AddressEntry* entry = each.table.find(ticket.address);
+  if (entry == nullptr || !entry->wanted() || entry->generation > ticket.generation) {
+    return fail(std::errc::operation_canceled);
+  }
+  if (entry->held != 0 && covers_entry(each.table.address_class(), entry->sure, entry->bucket)) return true;
+  const auto index = static_cast<size_t>(each.table.address_class());
+  const bool drained = committed_.generation >= ticket.generation;
+  if (drained && entry->attempts == 0 && committed_.level[index] == FilterLevel::kDegraded) {
+    return fail(std::errc::no_space_on_device);
+  }
+  return false;
+}
+
+Result<> RxModeEngine::wait_ticket(const RxTicket& ticket, Time deadline, Place where) const {
+  while (true) {
+    const uint32_t seen = published_.sequence();
+    const Result<bool> state = ticket_state(ticket);
+    if (!state) return fail(state.error());
+    if (*state) return {};
+    if (Clock::now() >= deadline) break;
+    published_.wait_since(seen, deadline, where);
+  }
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  const AddressEntry* entry = wanted_table(ticket.address).find(ticket.address);
+  const bool failed = entry != nullptr && entry->attempts != 0;
+  return fail(failed ? entry->error : std::errc::timed_out);
+}
+
+Result<> RxModeEngine::wait_settled(Time deadline, Place where) const {
+  uint64_t target;
+  {
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    target = wanted.generation;
+  }
+  while (true) {
+    const uint32_t seen = published_.sequence();
+    {
+      SpinGuardBh guard(wanted.lock, wanted.level());
+      if (wanted.gone) return fail(std::errc::no_such_device);
+      if (!committed_.up) return fail(std::errc::network_down);
+      if (valid() && committed_.generation >= target && committed_.uncovered == 0) return {};
+    }
+    if (Clock::now() >= deadline) return fail(std::errc::timed_out);
+    published_.wait_since(seen, deadline, where);
+  }
+}
+
+const AddressTable& RxModeEngine::wanted_table(const MacAddress& address) const noexcept {
+  return address.is_multicast() ? wanted.mc : wanted.uc;
+}
+
+FilterMode RxModeEngine::mode_of(AddressClass address_class) const noexcept {
+  if (!valid()) return FilterMode::kNone;
+  if (promisc_.sure) return FilterMode::kPromisc;
+  if (address_class == AddressClass::kMulticast && allmulti_.sure) return FilterMode::kAllmulti;
+  return committed_.level[static_cast<size_t>(address_class)] == FilterLevel::kHash ? FilterMode::kHash
+                                                                                   : FilterMode::kExact;
+}
+
+namespace {
+
+struct Reasons {
+  std::string text;
+  void add(std::string reason) {
+    if (!text.empty()) text += "; ";
+    text += reason;
+  }
+};
+
+}  // namespace
+
+std::string RxModeEngine::reason() const {
+  if (!committed_.up) return "the device is down";
+  if (!valid()) return "the card forgot its filter";
+  Reasons reasons;
+  if (wanted.promiscuity != 0) reasons.add(fmt::format("promiscuity asked for {} time(s)", wanted.promiscuity));
+  if (wanted.allmulti != 0) reasons.add(fmt::format("allmulti asked for {} time(s)", wanted.allmulti));
+  for (size_t i = 0; i < 2; ++i) {
+    const FilterLevel level = committed_.level[i];
+    if (level == FilterLevel::kExact) continue;
+    const char* const what = i == 0 ? "unicast" : "multicast";
+    const uint32_t slots = (i == 1 && !caps_.shared_slots ? tables_[1] : tables_[0]).slots;
+    reasons.add(fmt::format("{} {} addresses, {}{} slots{}", committed_.wanted[i], what,
+                            caps_.shared_slots ? "shared " : "", slots,
+                            committed_.outside[i] != 0                   ? ""
+                            : level == FilterLevel::kDegraded            ? ""
+                                                                         : " (leaves at 3/4)"));
+    if (level == FilterLevel::kDegraded) reasons.add(fmt::format("nothing wider than {} exact entries", what));
+  }
+  if (committed_.narrow_deferred) reasons.add("narrowing is deferred until every address is programmed");
+  if (reasons.text.empty()) return "everything fits";
+  return std::move(reasons.text);
+}
+
+void RxModeEngine::fill(RxModeStatus& status) const {
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  status.up = committed_.up;
+  status.own_address = wanted.own;
+  status.generation_wanted = wanted.generation;
+  status.generation_programmed = valid() ? committed_.generation : 0;
+  status.unicast_mode = mode_of(AddressClass::kUnicast);
+  status.multicast_mode = mode_of(AddressClass::kMulticast);
+  status.promiscuity = wanted.promiscuity;
+  status.allmulti = wanted.allmulti;
+  status.vlan_filter = wanted.vlan_filter;
+  status.programmed_promisc = valid() && promisc_.sure;
+  status.programmed_allmulti = valid() && allmulti_.sure;
+  for (uint16_t id = 0; id < kVlanIds; ++id) {
+    if (wanted.vlans[id]) status.wanted_vlans.push_back(id);
+    if (valid() && committed_.vlans[id]) status.programmed_vlans.push_back(id);
+  }
+  status.stats = {.changes = wanted.changes,
+                  .runs = committed_.runs,
+                  .driver_calls = committed_.driver_calls,
+                  .coalesced = coalesced_.load(),
+                  .retries = committed_.retries,
+                  .failures = committed_.failures,
+                  .lag_p50 = committed_.lag.quantile(500),
+                  .lag_p99 = committed_.lag.quantile(990),
+                  .lag_max = committed_.lag.max()};
+  status.reason = reason();
+}
+
+namespace {
+
+template <class T, class Key>
+void sort_unique(std::vector<T>& items, Key key) {
+  std::sort(items.begin(), items.end(), [&](const T& a, const T& b) { return key(a) < key(b); });
+  items.erase(std::unique(items.begin(), items.end(), [&](const T& a, const T& b) { return key(a) == key(b); }),
+              items.end());
+}
+
+}  // namespace
+
+void RxModeEngine::fill_addresses(AddressClass address_class, RxModeStatus& status) const {
+  const bool multicast = address_class == AddressClass::kMulticast;
+  auto& wanted_out = multicast ? status.wanted_multicast : status.wanted_unicast;
+  auto& programmed_out = multicast ? status.programmed_multicast : status.programmed_unicast;
+  const Time now = Clock::now();
+  bool degraded = false;
+  (multicast ? wanted.mc : wanted.uc).read([&](const EntryView& view) {
+    bool covered, held_exactly_or_by_hash;
+    {
+      SpinGuardBh guard(wanted.lock, wanted.level());
+      const HashImage& hash = multicast ? mc_.hash : uc_.hash;
+      const bool hashed = view.wanted && view.held && hash.buckets() != 0 && hash.sure[view.bucket];
+      covered = view.held && covers_entry(address_class, view.sure, view.bucket);
+      held_exactly_or_by_hash = valid() && (view.sure || hashed);
+      degraded = committed_.level[static_cast<size_t>(address_class)] == FilterLevel::kDegraded;
+    }
+    if (view.references != 0) wanted_out.push_back(view.address);
+    if (held_exactly_or_by_hash) programmed_out.push_back(view.address);
+    if (view.wanted && !covered) status.uncovered.push_back(view.address);
+    if (view.attempts != 0) {
+      status.failed.push_back({view.address, view.error, view.attempts, std::max(view.due - now, Duration::zero())});
+    } else if (view.wanted && view.held && !covered && degraded) {
+      status.failed.push_back({view.address, std::errc::no_space_on_device, 0, Duration::zero()});
+    }
+  });
+  sort_unique(wanted_out, [](const MacAddress& a) { return a; });
+  sort_unique(programmed_out, [](const MacAddress& a) { return a; });
+}
+
+RxModeStatus RxMode::status() const {
+  const RxModeEngine& engine = engine_of(*this);
+  RxModeStatus status;
+  engine.fill(status);
+  engine.fill_addresses(AddressClass::kUnicast, status);
+  engine.fill_addresses(AddressClass::kMulticast, status);
+  sort_unique(status.failed, [](const RxModeStatus::Failed& a) { return a.address; });
+  sort_unique(status.uncovered, [](const MacAddress& a) { return a; });
+  return status;
+}
+
+Result<> RxMode::set_promiscuity(int change) {
+  Wanted& wanted = engine_of(*this).wanted;
+  return wanted.apply([&] { return count(wanted.promiscuity, change, wanted); });
+}
+
+Result<> RxMode::set_allmulti(int change) {
+  Wanted& wanted = engine_of(*this).wanted;
+  return wanted.apply([&] { return count(wanted.allmulti, change, wanted); });
+}
+
+Result<> RxMode::set_vlan_filter(bool on) {
+  Wanted& wanted = engine_of(*this).wanted;
+  return wanted.apply([&]() -> Result<> {
+    if (std::exchange(wanted.vlan_filter, on) != on) wanted.next_generation();
+    return {};
+  });
+}
+
+namespace {
+
+Result<> change_vlan(Wanted& wanted, uint16_t id, bool add) {
+  if (id >= kVlanIds) return fail(std::errc::invalid_argument);
+  return wanted.apply([&]() -> Result<> {
+    if (wanted.vlans[id] == add) return fail(add ? std::errc::file_exists : std::errc::no_such_file_or_directory);
+    wanted.vlans[id] = add;
+    wanted.next_generation();
+    return {};
+  });
+}
+
+}  // namespace
+
+Result<> RxMode::vlan_add(uint16_t id) { return change_vlan(engine_of(*this).wanted, id, true); }
+Result<> RxMode::vlan_del(uint16_t id) { return change_vlan(engine_of(*this).wanted, id, false); }
+
+bool RxMode::covered(const MacAddress& address) const { return engine_of(*this).covers(address); }
+
+RxTicket RxMode::ticket(const MacAddress& address) const {
+  const Wanted& wanted = engine_of(*this).wanted;
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  return {address, wanted.generation};
+}
+
+Result<> RxMode::wait(const RxTicket& ticket, Time deadline, Place where) const {
+  return engine_of(*this).wait_ticket(ticket, deadline, where);
+}
+Result<> RxMode::settle(Time deadline, Place where) const { return engine_of(*this).wait_settled(deadline, where); }
+
+void RxMode::card_forgot() noexcept { engine_of(*this).forget(); }
+
+}  // namespace usernic

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: the rx-mode work of one device: brings the card to what is wanted.
+//
+// A run, top to bottom (rx_mode_run.cc):
+//   sample   addr_list_lock   target generation and scalars in one hold; the card's cursors drained up to the target
+//   place    -                who gets a slot, how wide each class must be
+//   plan     -                ordered commands: widen, add, set, del, add, evict, clear, narrow
+//   call     lane + IL        one driver call, if there is anything to do
+//   commit   addr_list_lock   results, 64 commands a hold (rx_mode_commit.cc)
+//   publish  addr_list_lock   the generation that is in effect; another run is owed when something moved meanwhile
+// Readers (rx_mode.cc) see what commit and publish wrote. Rule numbers (R1 ..) are those of docs/rx-mode.md.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <vector>
+
+#include "core/card_class.h"
+#include "core/lag_histogram.h"
+#include "core/wanted.h"
+#include "usernic/driver.h"
+#include "usernic/rx_mode.h"
+#include "usernic/work.h"
+
+namespace usernic {
+
+struct Device;
+
+class RxModeEngine final : public RxMode, private RxTarget {
+ public:
+  RxModeEngine(Device& dev, Duration retry_first);
+  ~RxModeEngine();
+
+  Wanted wanted;
+
+  // From the device's life. Requires: rtnl, IL, the lane parked (configure: before registration is visible).
+  void configure(const RxFilterCaps& caps);
+  void opened();
+  void closed();
+  void own_changed(const MacAddress& address);
+  // No more changes from here on; sleeps until no run is left. Requires: the lane not parked by this thread.
+  void shut_down();
+
+  // Something changed: a run is owed. Context: any.
+  void owe_run() noexcept USERNIC_NONBLOCKING;
+  void forget() noexcept USERNIC_NONBLOCKING;
+
+  // Readers; see rx_mode.h.
+  bool covers(const MacAddress& address) const;
+  Result<bool> ticket_state(const RxTicket& ticket) const;  // true: done; false: pending
+  Result<> wait_ticket(const RxTicket& ticket, Time deadline, Place where) const;
+  Result<> wait_settled(Time deadline, Place where) const;
+  void fill(RxModeStatus& status) const;
+  void fill_addresses(AddressClass address_class, RxModeStatus& status) const;
+
+ private:
+  struct Flag {
+    bool sure = false;   // under addr_list_lock
+    bool maybe = false;  // under addr_list_lock
+    bool refused = false;
+    bool target = false;
+    uint32_t attempts = 0;
+    Time due{};
+  };
+  // What a run works towards, sampled in one lock hold (R1).
+  struct Target {
+    uint64_t generation = 0;
+    bool promisc = false;
+    bool allmulti = false;
+    bool vlan_filter = false;
+    std::bitset<kVlanIds> vlans;
+    MacAddress own;
+    AddressEntry* own_entry = nullptr;  // only where the own address uses a slot
+  };
+
+  // rx_mode_run.cc
+  void run();
+  bool may_call() const noexcept;
+  void call_driver();
+  void check_epoch();
+  void sample_and_drain();
+  bool drain_more();
+  void place();
+  void settle_evictions(CardClass& each);
+  void place_own(int64_t& available);
+  void place_trying(CardClass& each, int64_t& available);
+  void promote(CardClass& each, int64_t& available);
+  bool evict_one(CardClass& from);
+  bool has_cover(const CardClass& each) const noexcept;
+  void decide_levels();
+  void plan();
+  void plan_widen();
+  void plan_addresses();
+  void plan_buckets(CardClass& each);
+  void plan_vlans();
+  void plan_narrow();
+  bool stays_on(const Flag& flag) const noexcept;
+  bool narrowing_deafens(const Flag& flag) const noexcept;
+  void command(RxCommandKind kind, RxObject object, AddressEntry* entry, bool destructive = false);
+  Flag& flag_of(RxObject object) noexcept;
+  CardClass& class_of(RxObject object) noexcept { return object == RxObject::kMulticast ? mc_ : uc_; }
+
+  // rx_mode_commit.cc
+  void commit();
+  bool was_stopped(std::errc error) const noexcept;
+  void check_taken();
+  void commit_one(RxCommand& command);
+  void commit_add(RxCommand& command);
+  void commit_del(RxCommand& command);
+  void commit_bucket(RxCommand& command);
+  void commit_flag(RxCommand& command);
+  void commit_vlan(RxCommand& command);
+  void commit_forgotten(const RxCommand& command);
+  void publish();
+  void arm_retry();
+  bool in_effect() const noexcept;
+  uint32_t uncovered() const noexcept;
+
+  // rx_mode.cc: what readers work out; under addr_list_lock.
+  bool valid() const noexcept;
+  bool covers_entry(AddressClass address_class, bool sure, uint32_t bucket) const noexcept;
+  FilterMode mode_of(AddressClass address_class) const noexcept;
+  std::string reason() const;
+  const AddressTable& wanted_table(const MacAddress& address) const noexcept;
+
+  // RxTarget
+  bool promisc() const noexcept override { return promisc_.target; }
+  bool allmulti() const noexcept override { return allmulti_.target; }
+  MacAddress own_address() const noexcept override { return target_.own; }
+  void for_each(AddressClass address_class, Visit visit, void* user) const override;
+
+  Device& dev_;
+  Work work_;   // a run
+  Work retry_;  // a run at the time of the next retry
+  Atomic<bool> owed_{false};
+  Atomic<uint64_t> card_epoch_{1};
+  Atomic<uint64_t> coalesced_{0};
+  mutable WaitQueue published_;
+
+  // Constant while registered.
+  const Duration retry_first_;
+  RxFilterCaps caps_;
+
+  // The work's own.
+  SlotTable tables_[2];
+  CardClass uc_;
+  CardClass mc_;
+  Flag promisc_, allmulti_, vlan_unfiltered_;
+  Target target_;
+  std::vector<RxCommand> commands_;
+  std::vector<std::pair<RxObject, uint32_t>> clear_later_;  // buckets to clear once everything else worked
+  std::bitset<kVlanIds> vlans_maybe_;
+  uint32_t vlan_attempts_ = 0;
+  Time vlan_due_{};
+  Time now_{};             // of this run; read again after the driver call
+  bool stopped_ = false;   // the driver call was asked to stop
+  bool again_ = false;     // another run is owed by this one
+  bool narrow_deferred_ = false;
+  Time oldest_change_ = kForever;  // not yet in effect
+
+  // Written by the work under addr_list_lock; read under it.
+  struct Committed {
+    bool up = false;
+    uint64_t epoch = 0;
+    uint64_t generation = 0;
+    FilterLevel level[2] = {FilterLevel::kExact, FilterLevel::kExact};
+    uint32_t outside[2] = {0, 0};
+    uint32_t wanted[2] = {0, 0};
+    bool narrow_deferred = false;
+    uint32_t uncovered = 0;  // wanted addresses that failed or found no way in
+    std::bitset<kVlanIds> vlans;  // sure
+    uint64_t runs = 0, driver_calls = 0, retries = 0, failures = 0;
+    LagHistogram lag;
+  } committed_;
+};
+
+}  // namespace usernic

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/softirq.h"
+
+#include <fmt/format.h>
+
+#include "core/device.h"
+
+namespace usernic {
+
+Softirq::Softirq() : thread_("usernic-poll", [this] { loop(); }) {}
+
+Softirq::~Softirq() {
+  SpinGuard guard(lock_);
+  stopping_ = true;
+  wake_.wake();
+}  // thread_ is joined after the guard is gone
+
+void Softirq::add(Napi& napi) noexcept {
+  SpinGuard guard(lock_);
+  scheduled_.push_back(napi);
+  if (sleeping_) wake_.wake();
+}
+
+void Softirq::loop() {
+  lock_.lock();
+  while (true) {
+    if (!scheduled_.empty()) {
+      Napi& napi = scheduled_.front();
+      scheduled_.pop_front();
+      lock_.unlock();
+      poll_one(napi);
+      lock_.lock();
+      continue;
+    }
+    if (stopping_) break;
+    sleeping_ = true;
+    wake_.wait(lock_);
+    sleeping_ = false;
+  }
+  lock_.unlock();
+}
+
+// Reports allocate, but only on the way to an abort or in a test.
+USERNIC_BLOCKING_BY_DESIGN_BEGIN
+static void report_overrun(int work, int weight) noexcept USERNIC_NONBLOCKING {
+  report_contract("napi-overrun", fmt::format("poll says {} of a budget of {}", work, weight), Place::current());
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+void Softirq::poll_one(Napi& napi) noexcept {
+  int work;
+  {
+    BhScope bh;
+    work = napi.poll_(napi.driver_, napi, napi.weight_);
+  }
+  if (work < napi.weight_) return;  // it completed, or somebody else owns it now
+  if (work > napi.weight_) report_overrun(work, napi.weight_);
+  // The whole budget: still ours. A disable that waits takes the instance from here.
+  if ((napi.state_.load() & Napi::kDisable) != 0) return napi.yield_to_disable();
+  add(napi);
+}
+
+}  // namespace usernic

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: the poll thread of a Net: calls the poll of every NAPI instance that is scheduled, in turn, in BH context.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+
+#include "usernic/env.h"
+#include "usernic/lock.h"
+#include "usernic/napi.h"
+
+namespace usernic {
+
+class Softirq {
+ public:
+  Softirq();
+  // Requires: every instance is disabled.
+  ~Softirq();
+
+  // Puts an instance whose SCHED the caller has set behind the others. Context: any.
+  void add(Napi& napi) noexcept USERNIC_NONBLOCKING;
+
+ private:
+  using List = boost::intrusive::list<
+      Napi, boost::intrusive::member_hook<Napi, boost::intrusive::list_member_hook<>, &Napi::poll_hook_>>;
+
+  void loop();
+  void poll_one(Napi& napi) noexcept USERNIC_NONBLOCKING;
+
+  static constexpr LockClass kClass{"softirq"};
+  SpinLock lock_{kClass};
+  WaitQueue wake_;
+  List scheduled_ USERNIC_GUARDED_BY(lock_);
+  bool sleeping_ USERNIC_GUARDED_BY(lock_) = false;
+  bool stopping_ USERNIC_GUARDED_BY(lock_) = false;
+  Thread thread_;
+};
+
+}  // namespace usernic

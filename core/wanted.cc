@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/wanted.h"
+
+namespace usernic {
+
+Wanted::Wanted(NetDevice& device, std::move_only_function<void()> owe_run, uint64_t seed)
+    : dev(device),
+      uc(*this, pool, AddressClass::kUnicast, seed),
+      mc(*this, pool, AddressClass::kMulticast, seed),
+      owe_run_(std::move(owe_run)) {
+  pool.adopt(EntryPool::make_slab());
+}
+
+uint64_t Wanted::next_generation() noexcept {
+  if (!dirty) {
+    dirty = true;
+    dirty_since = Clock::now();
+  }
+  ++changes;
+  return ++generation;
+}
+
+void Wanted::reserve(size_t entries) {
+  while (true) {
+    {
+      SpinGuardBh guard(lock, level());
+      if (pool.free_entries() >= entries) return;
+    }
+    auto slab = EntryPool::make_slab();
+    SpinGuardBh guard(lock, level());
+    pool.adopt(std::move(slab));
+  }
+}
+
+void Wanted::raise_level(int level) noexcept {
+  int now = level_.load();
+  while (now < level && !level_.compare_exchange_weak(now, level)) {
+  }
+}
+
+}  // namespace usernic

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "usernic/work.h"
+
+#include <fmt/format.h>
+
+#include "core/current_work.h"
+#include "core/held_locks.h"
+#include "core/lock_classes.h"
+#include "core/net_impl.h"
+#include "core/worker_pool.h"
+
+namespace usernic {
+namespace {
+
+using MyWork = Local<const CurrentWork*, struct MyWorkTag>;
+using MyGuards = Local<LaneGuard*, struct MyGuardsTag>;
+
+// Waiting for an item is waiting for its queue: a lane's items take rtnl and IL, so both must be free.
+void check_wait(const char* what, Place where) {
+  might_sleep(where);
+  if (!kChecksOn) return;
+  HeldLocks::mine().check_not_held(kRtnlClass, what, where);
+  HeldLocks::mine().check_not_held(kInstanceClass, what, where);
+}
+
+}  // namespace
+
+CurrentWork::CurrentWork(Work& the_work, Workqueue& the_queue, StopToken token, Place where) noexcept
+    : work(the_work), queue(the_queue), stop(token) {
+  if (kChecksOn) internal::before_lock(&queue, kLaneClass, internal::LockKind::kLane, 0, where);
+  MyWork::get() = this;
+}
+CurrentWork::~CurrentWork() {
+  MyWork::get() = nullptr;
+  if (kChecksOn) internal::after_unlock(&queue);
+}
+const CurrentWork* CurrentWork::mine() noexcept { return MyWork::get(); }
+
+Work* current_work() noexcept {
+  const CurrentWork* current = CurrentWork::mine();
+  return current != nullptr ? &current->work : nullptr;
+}
+StopToken current_stop_token() noexcept {
+  const CurrentWork* current = CurrentWork::mine();
+  return current != nullptr ? current->stop : StopToken();
+}
+
+Work::Work(std::move_only_function<void()> body, NetDevice* owner) : body_(std::move(body)), owner_(owner) {}
+
+Work::~Work() {
+  if (queue_ == nullptr || state_ == State::kIdle) return;
+  report_contract("work-freed", "a work item is destroyed while pending or running", Place::current());
+}
+
+bool Work::pending() const { return queue_ != nullptr && queue_.load()->pool_.pending(*this); }
+
+void Work::flush(Place where) {
+  if (queue_ == nullptr) return;
+  if (current_work() == this) return report_contract("flush-self", "a work item waits for itself", where);
+  check_wait("waiting for a work item", where);
+  queue_.load()->pool_.flush(*this);
+}
+
+bool Work::cancel_sync(Place where) {
+  if (queue_ == nullptr) return false;
+  if (current_work() == this) {
+    report_contract("flush-self", "a work item waits for itself", where);
+    return false;
+  }
+  check_wait("waiting for a work item", where);
+  return queue_.load()->pool_.cancel_sync(*this, 0);
+}
+
+void Work::disable_sync(Place where) {
+  if (queue_ == nullptr) {  // never queued: nobody else looks at it
+    ++disabled_;
+    return;
+  }
+  check_wait("waiting for a work item", where);
+  queue_.load()->pool_.cancel_sync(*this, 1);
+}
+
+void Work::enable() {
+  if (queue_ == nullptr) {
+    --disabled_;
+    return;
+  }
+  queue_.load()->pool_.enable(*this);
+}
+
+Workqueue::Workqueue(Net& net, std::string name, int max_active)
+    : Workqueue(net.impl().workers, std::move(name), max_active) {}
+Workqueue::Workqueue(WorkerPool& pool, std::string name, int max_active)
+    : pool_(pool), name_(std::move(name)), max_active_(max_active) {}
+
+Workqueue::~Workqueue() {
+  if (pool_.idle(*this)) return;
+  report_contract("workqueue-freed", fmt::format("workqueue '{}' is destroyed with items in it", name_),
+                  Place::current());
+}
+
+bool Workqueue::queue(Work& work) noexcept { return pool_.queue(*this, work); }
+bool Workqueue::queue_at(Work& work, Time due) noexcept { return pool_.queue_at(*this, work, due); }
+
+void Workqueue::flush(Place where) {
+  if (is_current()) return report_contract("flush-self", "a work item flushes its own queue", where);
+  check_wait("flushing a workqueue", where);
+  pool_.flush(*this);
+}
+
+void Workqueue::park(Place where) {
+  if (is_current()) return report_contract("park-self", "a work item parks its own queue", where);
+  check_wait("parking a lane", where);
+  pool_.park(*this);
+}
+void Workqueue::unpark() { pool_.unpark(*this); }
+
+bool Workqueue::is_current() const noexcept {
+  const CurrentWork* current = CurrentWork::mine();
+  if (current != nullptr && &current->queue == this) return true;
+  for (const LaneGuard* guard = MyGuards::get(); guard != nullptr; guard = guard->outer_) {
+    if (guard->parked_ == this) return true;
+  }
+  return false;
+}
+
+LaneGuard::LaneGuard(Workqueue& lane, Place where) {
+  if (lane.is_current()) return;
+  lane.park(where);
+  parked_ = &lane;
+  outer_ = std::exchange(MyGuards::get(), this);
+  if (kChecksOn) internal::before_lock(parked_, kLaneClass, internal::LockKind::kLane, 0, where);
+}
+
+LaneGuard::~LaneGuard() {
+  if (parked_ == nullptr) return;
+  if (kChecksOn) internal::after_unlock(parked_);
+  MyGuards::get() = outer_;
+  parked_->unpark();
+}
+
+}  // namespace usernic

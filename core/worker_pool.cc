@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/worker_pool.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "core/current_work.h"
+#include "core/lock_classes.h"
+
+namespace usernic {
+namespace {
+
+constexpr LockClass kPoolClass{"worker_pool"};
+constexpr int kIdleMax = 4;  // more idle workers than this retire
+
+}  // namespace
+
+WorkerPool::WorkerPool() : lock_(kPoolClass) { spawn(); }
+
+WorkerPool::~WorkerPool() {
+  {
+    SpinGuard guard(lock_);
+    stopping_ = true;
+    wanted_.wake();
+  }
+  // No worker adds workers once nothing is queued; the list is ours now.
+  std::list<Worker> workers;
+  {
+    SpinGuard guard(lock_);
+    workers.swap(workers_);
+  }
+  for (Worker& worker : workers) worker.thread.join();
+}
+
+// Adds a worker, and buries those that retired. A machine that refuses a thread leaves the pool as it is.
+void WorkerPool::spawn() {
+  std::list<Worker> fresh(1);
+  std::list<Worker> retired;  // joined on the way out, after the lock is gone
+  Worker& worker = fresh.front();
+  try {
+    worker.thread = Thread("usernic-worker", [this, &worker] { work_loop(worker); });
+  } catch (const std::system_error&) {
+    return;
+  }
+  SpinGuard guard(lock_);
+  for (auto it = workers_.begin(); it != workers_.end();) {
+    const auto next = std::next(it);
+    if (it->retired) retired.splice(retired.end(), workers_, it);
+    it = next;
+  }
+  workers_.splice(workers_.end(), fresh);
+}
+
+void WorkerPool::work_loop(Worker& me) {
+  lock_.lock();
+  while (true) {
+    fire_timers();
+    if (!ready_.empty()) {
+      run_one(ready_.front());
+      continue;
+    }
+    if (stopping_ || idle_ >= kIdleMax) break;
+    ++idle_;
+    wanted_.wait(lock_, timers_.empty() ? kForever : timers_.begin()->due_);
+    --idle_;
+  }
+  me.retired = !stopping_;
+  lock_.unlock();
+}
+
+void WorkerPool::run_one(Workqueue& queue) {
+  Work& work = queue.pending_.front();
+  queue.pending_.pop_front();
+  queue.running_.push_back(work);
+  work.state_ = Work::State::kRunning;
+  ++work.started_;
+  work.stop_.reset();
+  ready_.erase(ready_.iterator_to(queue));
+  update_ready(queue);  // to the end: queues take turns
+  const bool last_idle = idle_ == 0;
+  lock_.unlock();
+  if (last_idle) spawn();
+  {
+    CurrentWork current(work, queue, work.stop_.token());
+    work.body_();
+  }
+  lock_.lock();
+  finish(queue, work);
+}
+
+void WorkerPool::finish(Workqueue& queue, Work& work) {
+  queue.running_.erase(queue.running_.iterator_to(work));
+  ++work.finished_;
+  DeviceRef ref;
+  if (work.state_ == Work::State::kRunningAgain && work.disabled_ == 0) {
+    make_pending(queue, work);
+  } else {
+    work.state_ = Work::State::kIdle;
+    ref = std::move(work.ref_);
+    update_ready(queue);
+  }
+  done_.wake();  // from here on the item may be gone
+  lock_.unlock();
+  ref.put();
+  lock_.lock();
+}
+
+void WorkerPool::fire_timers() {
+  if (timers_.empty()) return;
+  const Time now = Clock::now();
+  while (!timers_.empty() && timers_.begin()->due_ <= now) {
+    Work& work = *timers_.begin();
+    timers_.erase(timers_.begin());
+    make_pending(*work.queue_.load(), work);
+  }
+}
+
+void WorkerPool::update_ready(Workqueue& queue) noexcept {
+  const bool can_start = queue.parks_ == 0 && !queue.pending_.empty() &&
+                         queue.running_.size() < static_cast<size_t>(queue.max_active_);
+  if (can_start == queue.ready_hook_.is_linked()) return;
+  if (!can_start) {
+    ready_.erase(ready_.iterator_to(queue));
+    return;
+  }
+  ready_.push_back(queue);
+  if (idle_ > 0) wanted_.wake();
+}
+
+void WorkerPool::make_pending(Workqueue& queue, Work& work) noexcept {
+  work.state_ = Work::State::kPending;
+  work.sequence_ = queue.next_sequence_++;
+  queue.pending_.push_back(work);
+  update_ready(queue);
+}
+
+void WorkerPool::hold_owner(Work& work) noexcept {
+  if (work.owner_ != nullptr) work.ref_.hold(*work.owner_, "work item");
+}
+
+bool WorkerPool::queue(Workqueue& queue, Work& work) noexcept {
+  SpinGuard guard(lock_);
+  if (work.disabled_ != 0) return false;
+  switch (work.state_) {
+    case Work::State::kPending:
+    case Work::State::kRunningAgain: return false;
+    case Work::State::kRunning:  // stays on the queue that runs it
+      work.state_ = Work::State::kRunningAgain;
+      return true;
+    case Work::State::kWaiting: timers_.erase(timers_.iterator_to(work)); break;
+    case Work::State::kIdle:
+      work.queue_ = &queue;
+      hold_owner(work);
+      break;
+  }
+  make_pending(*work.queue_.load(), work);
+  return true;
+}
+
+bool WorkerPool::queue_at(Workqueue& queue, Work& work, Time due) noexcept {
+  SpinGuard guard(lock_);
+  if (work.disabled_ != 0) return false;
+  switch (work.state_) {
+    case Work::State::kPending:
+    case Work::State::kRunning:
+    case Work::State::kRunningAgain: return false;
+    case Work::State::kWaiting:
+      if (work.due_ <= due) return false;
+      timers_.erase(timers_.iterator_to(work));
+      break;
+    case Work::State::kIdle:
+      work.queue_ = &queue;
+      hold_owner(work);
+      break;
+  }
+  work.state_ = Work::State::kWaiting;
+  work.due_ = due;
+  const bool earliest = timers_.empty() || due < timers_.begin()->due_;
+  timers_.insert(work);
+  if (earliest) wanted_.wake();
+  return true;
+}
+
+// Takes a waiting, pending or owed run back. Returns true when there was one; `ref` is then for the caller to put.
+bool WorkerPool::withdraw(Work& work, DeviceRef& ref) {
+  Workqueue* const queue = work.queue_;
+  switch (work.state_) {
+    case Work::State::kIdle:
+    case Work::State::kRunning: return false;
+    case Work::State::kRunningAgain: work.state_ = Work::State::kRunning; return true;
+    case Work::State::kWaiting: timers_.erase(timers_.iterator_to(work)); break;
+    case Work::State::kPending:
+      queue->pending_.erase(queue->pending_.iterator_to(work));
+      update_ready(*queue);
+      break;
+  }
+  work.state_ = Work::State::kIdle;
+  ref = std::move(work.ref_);
+  done_.wake();
+  return true;
+}
+
+bool WorkerPool::cancel_sync(Work& work, int disable) {
+  DeviceRef ref;
+  SpinGuard guard(lock_);
+  work.disabled_ += disable;
+  const bool was_pending = withdraw(work, ref);
+  if (work.state_ == Work::State::kRunning) work.stop_.request_stop();
+  const uint64_t target = work.started_;
+  while (work.finished_ < target) done_.wait(lock_);
+  return was_pending;
+}
+
+void WorkerPool::enable(Work& work) {
+  SpinGuard guard(lock_);
+  --work.disabled_;
+}
+
+bool WorkerPool::pending(const Work& work) {
+  SpinGuard guard(lock_);
+  return work.state_ != Work::State::kIdle && work.state_ != Work::State::kRunning;
+}
+
+void WorkerPool::flush(Work& work) {
+  SpinGuard guard(lock_);
+  const bool owed = work.state_ == Work::State::kPending || work.state_ == Work::State::kRunningAgain;
+  const uint64_t target = work.started_ + (owed ? 1 : 0);
+  while (work.finished_ < target && work.state_ != Work::State::kIdle) done_.wait(lock_);
+}
+
+void WorkerPool::flush(Workqueue& queue) {
+  SpinGuard guard(lock_);
+  const uint64_t barrier = queue.next_sequence_;
+  const auto older = [barrier](const Work& work) { return work.sequence_ < barrier; };
+  while (std::any_of(queue.running_.begin(), queue.running_.end(), older) ||
+         std::any_of(queue.pending_.begin(), queue.pending_.end(), older)) {
+    done_.wait(lock_);
+  }
+}
+
+void WorkerPool::park(Workqueue& queue) {
+  SpinGuard guard(lock_);
+  ++queue.parks_;
+  update_ready(queue);
+  for (Work& work : queue.running_) work.stop_.request_stop();
+  while (!queue.running_.empty()) done_.wait(lock_);
+}
+
+void WorkerPool::unpark(Workqueue& queue) {
+  SpinGuard guard(lock_);
+  --queue.parks_;
+  update_ready(queue);
+}
+
+bool WorkerPool::idle(const Workqueue& queue) {
+  SpinGuard guard(lock_);
+  return queue.pending_.empty() && queue.running_.empty();
+}
+
+}  // namespace usernic
