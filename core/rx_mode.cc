@@ -199,7 +199,10 @@ Result<> RxModeEngine::wait_settled(Time deadline, Place where) const {
       SpinGuardBh guard(wanted.lock, wanted.level());
       if (wanted.gone) return fail(std::errc::no_such_device);
       if (!committed_.up) return fail(std::errc::network_down);
-      if (valid() && committed_.generation >= target && committed_.uncovered == 0) return {};
+      if (valid() && committed_.generation >= target && committed_.uncovered == 0 &&
+          !committed_.narrow_deferred) {
+        return {};
+      }
     }
     if (Clock::now() >= deadline) return fail(std::errc::timed_out);
     published_.wait_since(seen, deadline, where);

@@ -205,7 +205,7 @@ bool RxModeEngine::in_effect() const noexcept {
   if (again_) return false;
   for (const Flag* flag : {&promisc_, &allmulti_, &vlan_unfiltered_}) {
     if (flag->target && !flag->sure && !flag->refused) return false;
-    if (!flag->target && flag->maybe && !narrow_deferred_) return false;
+    if (!flag->target && flag->attempts != 0) return false;
   }
   const auto image_done = [](const CardClass& each) {
     return each.hash.failed_count == 0 && (is_wide(each.level) || !each.hash.has_dirty());
@@ -223,6 +223,12 @@ uint32_t RxModeEngine::uncovered() const noexcept {
   return of(uc_) + (allmulti_.sure ? 0 : of(mc_));
 }
 
+// Is something still on that should be off, only because an address would go deaf?
+bool RxModeEngine::narrow_deferred() const noexcept {
+  const auto waits = [](const Flag& flag) { return !flag.target && flag.maybe && flag.attempts == 0; };
+  return waits(promisc_) || waits(allmulti_) || waits(vlan_unfiltered_);
+}
+
 void RxModeEngine::publish() {
   const auto image_owes = [](const CardClass& each) {
     return !is_wide(each.level) && each.hash.has_dirty() && each.hash.failed_count == 0;
@@ -238,7 +244,7 @@ void RxModeEngine::publish() {
       committed_.outside[i] = classes[i]->outside();
       committed_.wanted[i] = classes[i]->wanted();
     }
-    committed_.narrow_deferred = narrow_deferred_;
+    committed_.narrow_deferred = narrow_deferred();
     committed_.uncovered = uncovered();
     if (done && card_epoch_.load() == committed_.epoch) {
       committed_.generation = target_.generation;

@@ -115,6 +115,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   void arm_retry();
   bool in_effect() const noexcept;
   uint32_t uncovered() const noexcept;
+  bool narrow_deferred() const noexcept;
 
   // rx_mode.cc: what readers work out; under addr_list_lock.
   bool valid() const noexcept;
@@ -155,7 +156,6 @@ class RxModeEngine final : public RxMode, private RxTarget {
   Time now_{};             // of this run; read again after the driver call
   bool stopped_ = false;   // the driver call was asked to stop
   bool again_ = false;     // another run is owed by this one
-  bool narrow_deferred_ = false;
   Time oldest_change_ = kForever;  // not yet in effect
 
   // Written by the work under addr_list_lock; read under it.

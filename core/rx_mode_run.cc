@@ -188,7 +188,6 @@ void RxModeEngine::command(RxCommandKind kind, RxObject object, AddressEntry* en
 
 void RxModeEngine::plan() {
   commands_.clear();
-  narrow_deferred_ = false;
   plan_widen();
   plan_addresses();
   plan_vlans();
@@ -309,11 +308,7 @@ void RxModeEngine::plan_narrow() {
   for (RxObject object : {RxObject::kVlanUnfiltered, RxObject::kAllmulti, RxObject::kPromisc}) {
     const Flag& flag = flag_of(object);
     if (flag.target || !flag.maybe || flag.due > now_) continue;
-    if (narrowing_deafens(flag)) {
-      narrow_deferred_ = true;
-      continue;
-    }
-    command(RxCommandKind::kNarrow, object, nullptr, true);
+    if (!narrowing_deafens(flag)) command(RxCommandKind::kNarrow, object, nullptr, true);
   }
 }
 

@@ -94,6 +94,9 @@ void WorkerPool::finish(Workqueue& queue, Work& work) {
   DeviceRef ref;
   if (work.state_ == Work::State::kRunningAgain && work.disabled_ == 0) {
     make_pending(queue, work);
+  } else if (work.state_ == Work::State::kRunningLater && work.disabled_ == 0) {
+    start_timer(work, work.due_);
+    update_ready(queue);
   } else {
     work.state_ = Work::State::kIdle;
     ref = std::move(work.ref_);
@@ -145,6 +148,7 @@ bool WorkerPool::queue(Workqueue& queue, Work& work) noexcept {
     case Work::State::kPending:
     case Work::State::kRunningAgain: return false;
     case Work::State::kRunning:  // stays on the queue that runs it
+    case Work::State::kRunningLater:
       work.state_ = Work::State::kRunningAgain;
       return true;
     case Work::State::kWaiting: timers_.erase(timers_.iterator_to(work)); break;
@@ -162,8 +166,14 @@ bool WorkerPool::queue_at(Workqueue& queue, Work& work, Time due) noexcept {
   if (work.disabled_ != 0) return false;
   switch (work.state_) {
     case Work::State::kPending:
-    case Work::State::kRunning:
     case Work::State::kRunningAgain: return false;
+    case Work::State::kRunningLater:
+      work.due_ = std::min(work.due_, due);
+      return false;
+    case Work::State::kRunning:
+      work.due_ = due;
+      work.state_ = Work::State::kRunningLater;
+      return true;
     case Work::State::kWaiting:
       if (work.due_ <= due) return false;
       timers_.erase(timers_.iterator_to(work));
@@ -173,12 +183,16 @@ bool WorkerPool::queue_at(Workqueue& queue, Work& work, Time due) noexcept {
       hold_owner(work);
       break;
   }
+  start_timer(work, due);
+  return true;
+}
+
+void WorkerPool::start_timer(Work& work, Time due) noexcept {
   work.state_ = Work::State::kWaiting;
   work.due_ = due;
   const bool earliest = timers_.empty() || due < timers_.begin()->due_;
   timers_.insert(work);
   if (earliest) wanted_.wake();
-  return true;
 }
 
 // Takes a waiting, pending or owed run back. Returns true when there was one; `ref` is then for the caller to put.
@@ -187,7 +201,8 @@ bool WorkerPool::withdraw(Work& work, DeviceRef& ref) {
   switch (work.state_) {
     case Work::State::kIdle:
     case Work::State::kRunning: return false;
-    case Work::State::kRunningAgain: work.state_ = Work::State::kRunning; return true;
+    case Work::State::kRunningAgain:
+    case Work::State::kRunningLater: work.state_ = Work::State::kRunning; return true;
     case Work::State::kWaiting: timers_.erase(timers_.iterator_to(work)); break;
     case Work::State::kPending:
       queue->pending_.erase(queue->pending_.iterator_to(work));

@@ -55,6 +55,7 @@ class WorkerPool {
   void finish(Workqueue& queue, Work& work) USERNIC_REQUIRES(lock_);
   void fire_timers() USERNIC_REQUIRES(lock_);
   void make_pending(Workqueue& queue, Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void start_timer(Work& work, Time due) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void hold_owner(Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void update_ready(Workqueue& queue) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   bool withdraw(Work& work, DeviceRef& ref) USERNIC_REQUIRES(lock_);

@@ -49,14 +49,14 @@ class Work {
  private:
   friend class Workqueue;
   friend class WorkerPool;
-  enum class State : uint8_t { kIdle, kWaiting, kPending, kRunning, kRunningAgain };
+  enum class State : uint8_t { kIdle, kWaiting, kPending, kRunning, kRunningAgain, kRunningLater };
 
   std::move_only_function<void()> body_;
   NetDevice* const owner_;
   StopSource stop_;
   // The rest is written under the pool's lock once the item has been queued.
   Atomic<Workqueue*> queue_{nullptr};
-  State state_ = State::kIdle;  // kWaiting: for `due_`; kRunningAgain: queued while running
+  State state_ = State::kIdle;  // kWaiting: for `due_`; kRunningAgain, kRunningLater: queued while running, for now or for `due_`
   int disabled_ = 0;
   Time due_{};
   uint64_t sequence_ = 0;  // of the queueing, in its queue
@@ -84,7 +84,8 @@ class Workqueue {
 
   // Returns false when the item was pending already or is disabled. Context: any.
   bool queue(Work& work) noexcept USERNIC_NONBLOCKING;
-  // Queues the item at `due`. False as above; an item waiting for a later time is moved forward to `due`.
+  // Queues the item at `due`. False as above; an item waiting for a later time is moved forward to `due`. An item may
+  // re-arm itself.
   bool queue_at(Work& work, Time due) noexcept USERNIC_NONBLOCKING;
 
   // Sleeps until everything queued before the call has run [kernel: flush_workqueue].
