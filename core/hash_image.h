@@ -22,6 +22,8 @@ class HashImage {
     failed.assign(buckets, false);
     is_dirty_.assign(buckets, false);
     dirty_.clear();
+    failed_count = attempts = 0;
+    due = {};
   }
   uint32_t buckets() const noexcept { return static_cast<uint32_t>(users_.size()); }
 

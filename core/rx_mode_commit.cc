@@ -76,7 +76,8 @@ void RxModeEngine::commit_one(RxCommand& command) {
   if (command.state == RxCommand::State::kUntold) {
     // Held back after a failure: that failure's retry brings it again. Otherwise it is still owed.
     if (!command.destructive) again_ = true;
-    if (command.kind == RxCommandKind::kClearBucket) class_of(command.object).hash.touch(command.bucket);
+    const bool bucket = command.kind == RxCommandKind::kSetBucket || command.kind == RxCommandKind::kClearBucket;
+    if (bucket) class_of(command.object).hash.touch(command.bucket);
     return;
   }
   if (command.state == RxCommand::State::kHandedOut) {
@@ -194,6 +195,7 @@ void RxModeEngine::commit_vlan(RxCommand& command) {
     committed_.vlans[command.vlan] = add;
     vlans_maybe_[command.vlan] = add;
     vlan_attempts_ = 0;
+    vlan_due_ = {};
     return;
   }
   add ? vlans_maybe_.set(command.vlan) : committed_.vlans.reset(command.vlan);

@@ -48,6 +48,7 @@ void RxModeEngine::check_epoch() {
   promisc_ = allmulti_ = {};
   vlan_unfiltered_ = {.sure = true, .maybe = true};
   vlan_attempts_ = 0;
+  vlan_due_ = {};
   vlans_maybe_.reset();
   SpinGuardBh guard(wanted.lock, wanted.level());
   uc_.hash.configure(caps_.unicast_hash_buckets);
