@@ -54,6 +54,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   void fill_addresses(AddressClass address_class, RxModeStatus& status) const;
 
  private:
+  friend struct RxModeBench;  // bench/bench_rx_mode.cc takes a run apart
   struct Flag {
     bool sure = false;   // under addr_list_lock
     bool maybe = false;  // under addr_list_lock
