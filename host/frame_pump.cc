@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/frame_pump.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace usernic {
+
+namespace {
+
+constexpr uint32_t kHeaderBytesMax = 14 + 4;  // Ethernet, and one VLAN tag
+constexpr Duration kMemoryWait = std::chrono::milliseconds(1);
+constexpr Duration kFramesBackWait = std::chrono::seconds(5);
+
+}  // namespace
+
+FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed)
+    : dev_(dev),
+      tap_(tap),
+      changed_(changed),
+      frame_bytes_max_(dev.mtu_max() + kHeaderBytesMax),
+      // One octet more than any frame may have: a read that fills the buffer was cut off.
+      pool_(std::make_unique<SkbPool>(kFrames, frame_bytes_max_ + 1)) {}
+
+FramePump::~FramePump() {
+  stop();
+  // A driver gives back what it was sent, at the latest when it is closed. One that does not must not take our memory
+  // from under its card.
+  const Atomic<uint32_t> never{0};
+  const Time deadline = Clock::now() + kFramesBackWait;
+  while (pool_->available() != kFrames) {
+    if (Clock::now() > deadline) {
+      fmt::print(stderr, "usernic: {}: the driver keeps {} frames; their memory is left to it\n", tap_.name(),
+                 kFrames - pool_->available());
+      (void)pool_.release();
+      return;
+    }
+    wait_on(never, 0, Clock::now() + kMemoryWait);
+  }
+}
+
+Result<> FramePump::start() {
+  if (const Result<> attached = dev_.attach_port(*this); !attached) return attached;
+  started_ = true;
+  reader_ = Thread("tap-" + tap_.name(), [this] { read_loop(); });
+  return {};
+}
+
+void FramePump::stop() {
+  if (!std::exchange(started_, false)) return;
+  dev_.detach_port();
+  stopping_.store(true);
+  woken_.kick();
+  reader_.join();
+}
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // non-blocking writes to the TAP, one a frame
+void FramePump::receive(SkbBatch& frames) noexcept {
+  uint64_t dropped = 0;
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    if (!tap_.write(skb->bytes())) ++dropped;
+  }
+  if (dropped != 0) receive_dropped_.fetch_add(dropped);
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+void FramePump::tx_wake(TxQueue&) noexcept { woken_.kick(); }
+void FramePump::carrier_changed(bool) noexcept {
+  woken_.kick();
+  changed_.kick();
+}
+
+void FramePump::read_loop() {
+  SkbBatch frames;
+  while (!stopping_.load()) {
+    woken_.clear();  // before the look at the queue and the TAP
+    bool out_of_memory = false;
+    if (frames.empty() && !tap_gone_) out_of_memory = !read_batch(frames);
+    const bool something = !frames.empty();
+    if (something) dev_.xmit(dev_.tx_queue(0), frames);
+    const bool stopped = !frames.empty();
+    if (stopped || !something) wait(!stopped && !tap_gone_ && !out_of_memory, out_of_memory);
+  }
+}
+
+// False when there was not one buffer to read into: the driver has them all.
+bool FramePump::read_batch(SkbBatch& frames) {
+  SkbBatch buffers;
+  pool_->alloc(buffers, kBatch);
+  if (buffers.empty()) return false;
+  while (Skb* skb = buffers.pop_front()) {
+    const Result<size_t> size = tap_.read({skb->data(), frame_bytes_max_ + 1});
+    if (!size) {
+      SkbPool::free(*skb);
+      if (size.error() != std::errc::resource_unavailable_try_again) {
+        tap_gone_ = true;
+        changed_.kick();
+      }
+      break;
+    }
+    if (*size > dev_.mtu() + kHeaderBytesMax) {
+      oversized_.fetch_add(1);
+      buffers.push_back(*skb);
+      break;
+    }
+    skb->put(static_cast<uint32_t>(*size));
+    frames.push_back(*skb);
+  }
+  return true;
+}
+
+void FramePump::wait(bool for_frames, bool for_memory) {
+  pollfd fds[2] = {{woken_.fd(), POLLIN, 0}, {for_frames ? tap_.fd() : -1, POLLIN, 0}};
+  const int timeout_ms = for_memory ? 1 : -1;
+  ::poll(fds, 2, timeout_ms);
+}
+
+}  // namespace usernic

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// host: frames between a device and its TAP.
+//
+//   NAPI poll --receive--> one write a frame --> TAP    (in the poll's context; what the kernel refuses is dropped)
+//   TAP --> reader thread: up to 64 reads --> one xmit  (a batch at a time, one doorbell)
+//
+// A stopped TX queue stops the reader, not the kernel: frames wait in the TAP's queue, and what does not fit there is
+// dropped by the kernel, as on any NIC. The reader sleeps on the TAP while the queue is open, and on tx_wake while it
+// is stopped. The first TX queue is used.
+//
+// Locks: none of its own. Errors: counted.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "host/kick.h"
+#include "host/tap.h"
+#include "usernic/env.h"
+#include "usernic/net_device.h"
+#include "usernic/port.h"
+#include "usernic/skb.h"
+
+namespace usernic {
+
+class FramePump final : public DevicePort {
+ public:
+  // `changed` is kicked when the carrier changes, and when the TAP is gone. All three outlive the pump.
+  FramePump(NetDevice& dev, Tap& tap, Kick& changed);
+  ~FramePump();
+  FramePump(const FramePump&) = delete;
+  FramePump& operator=(const FramePump&) = delete;
+
+  // EBUSY: the device has a port already. Context: process.
+  Result<> start();
+  // When it returns nobody is in the pump any more, and no frame moves. Context: process.
+  void stop();
+  // Something changed that may have opened the queue, or closed the device. Context: any.
+  void look_again() noexcept USERNIC_NONBLOCKING { woken_.kick(); }
+
+  // Frames that the kernel did not take (the TAP is down), and that no device of this MTU can send.
+  uint64_t receive_dropped() const noexcept { return receive_dropped_.load(); }
+  uint64_t oversized() const noexcept { return oversized_.load(); }
+
+ private:
+  static constexpr uint32_t kBatch = 64;
+  static constexpr uint32_t kFrames = 512;
+
+  void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
+  void tx_wake(TxQueue& queue) noexcept USERNIC_NONBLOCKING override;
+  void carrier_changed(bool on) noexcept USERNIC_NONBLOCKING override;
+
+  void read_loop();
+  bool read_batch(SkbBatch& frames);
+  void wait(bool for_frames, bool for_memory);
+
+  NetDevice& dev_;
+  Tap& tap_;
+  Kick& changed_;
+  const uint32_t frame_bytes_max_;
+  std::unique_ptr<SkbPool> pool_;
+  Kick woken_;
+  Atomic<bool> stopping_{false};
+  Atomic<uint64_t> receive_dropped_{0};
+  Atomic<uint64_t> oversized_{0};
+  bool started_ = false;
+  bool tap_gone_ = false;  // the reader's
+  Thread reader_;
+};
+
+}  // namespace usernic
+// Explained best by: host/host_port_test.cc

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/host_port.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "host/event_socket.h"
+#include "host/follow.h"
+#include "host/frame_pump.h"
+#include "host/kick.h"
+#include "host/lane_wishes.h"
+#include "host/mirror.h"
+#include "host/picture_reader.h"
+#include "host/rtnetlink.h"
+#include "host/tap.h"
+#include "usernic/net.h"
+#include "usernic/notifier.h"
+
+namespace usernic {
+
+class HostPort::Impl {
+ public:
+  // What the mirror thread needs to meet the kernel.
+  struct Sockets {
+    int ifindex;
+    Rtnetlink rtnetlink;
+    EventSocket events;
+    PictureReader pictures;
+  };
+
+  Impl(NetDevice& dev, HostPortConfig config, Tap tap, Sockets sockets);
+  ~Impl();
+  HostResult<> start();
+
+  const HostPortConfig config_;
+  const int ifindex_;
+
+  // Written by the mirror thread, read by anybody.
+  Atomic<uint64_t> pictures_{0}, pictures_failed_{0}, events_count_{0}, last_picture_us_{0};
+  Atomic<bool> interface_gone_{false};
+  bool joins_are_announced() const noexcept { return sockets_.events.joins_are_announced(); }
+  const FramePump& pump() const noexcept { return pump_; }
+
+ private:
+  Result<> on_netdev_event(NetdevEvent event, NetDevice& dev);
+  void mirror_loop();
+  void wait(bool more_events);
+  void take_picture();
+  void carry_out(const HostWishes& wishes);
+  void change_lists(const HostWishes& wishes);
+  void follow(const HostLink& link);
+  template <class T, class TellDevice, class TellKernel>
+  void follow_one(Followed<T>& followed, bool answered, const T& kernel, const T& device, TellDevice tell_device,
+                  TellKernel tell_kernel);
+  void follow_carrier();
+
+  const DeviceHandle handle_;  // the memory, whatever becomes of the device
+  NetDevice& dev_;
+  Tap tap_;
+  Kick changed_;
+  FramePump pump_;
+  LaneWishes lane_;
+  Sockets sockets_;
+  Atomic<bool> stopping_{false};
+
+  // The mirror thread's alone.
+  Mirror mirror_;
+  std::vector<HostEvent> events_;
+  Followed<bool> up_;
+  Followed<uint32_t> mtu_;
+  Followed<MacAddress> address_;
+  bool link_is_fresh_ = false;  // the mirror's LINK is younger than what we told the kernel last
+  bool carrier_shown_ = true;  // a TAP starts with carrier
+  bool promiscuous_ = false;
+  bool allmulti_ = false;
+
+  std::optional<Notifier> notifier_;
+  Thread thread_;
+};
+
+namespace {
+
+// A wish may fail only because the device is gone, and then nothing is lost.
+template <class Set>
+void hold_reference(bool wanted, bool& held, Set set) {
+  if (wanted == held) return;
+  if (set(wanted ? 1 : -1)) held = wanted;
+}
+
+}  // namespace
+
+HostPort::Impl::Impl(NetDevice& dev, HostPortConfig config, Tap tap, Sockets sockets)
+    : config_(std::move(config)),
+      ifindex_(sockets.ifindex),
+      handle_(dev),
+      dev_(dev),
+      tap_(std::move(tap)),
+      pump_(dev, tap_, changed_),
+      lane_(dev, changed_, config_.log),
+      sockets_(std::move(sockets)),
+      up_(dev.running()),
+      mtu_(dev.mtu()),
+      address_(dev.address()) {}
+
+HostResult<> HostPort::Impl::start() {
+  // The TAP starts as the device is; what changes from here on is followed.
+  const auto as_the_device = [&]() -> HostResult<> {
+    Rtnetlink& tap = sockets_.rtnetlink;
+    if (auto done = tap.set_address(ifindex_, dev_.address()); !done) return done;
+    if (auto done = tap.set_mtu(ifindex_, dev_.mtu()); !done) return done;
+    follow_carrier();
+    if (config_.up || dev_.running()) {
+      if (auto done = tap.set_up(ifindex_, true); !done) return done;
+    }
+    for (const std::string& address : config_.ip_addresses) {
+      if (auto done = tap.add_ip_address(ifindex_, address); !done) return done;
+    }
+    return {};
+  };
+  if (const Result<> attached = pump_.start(); !attached) {
+    return host_fail(attached.error(), fmt::format("{} cannot be shown: {}", dev_.name(),
+        attached.error() == std::errc::no_such_device ? "it is not registered" : "something sits on it already"));
+  }
+  if (HostResult<> done = as_the_device(); !done) {
+    done.error().sentence = fmt::format("interface \"{}\": {}", tap_.name(), done.error().sentence);
+    return done;
+  }
+  notifier_.emplace(dev_.net(), [this](NetdevEvent event, NetDevice& dev) { return on_netdev_event(event, dev); });
+  thread_ = Thread("mirror-" + tap_.name(), [this] { mirror_loop(); });
+  return {};
+}
+
+HostPort::Impl::~Impl() {
+  stopping_.store(true);
+  changed_.kick();
+  if (thread_.joinable()) thread_.join();
+  lane_.stop();
+  notifier_.reset();
+  pump_.stop();
+  mirror_.let_go();
+  change_lists(mirror_.take_wishes());
+  lane_.undo();
+}
+
+// Under rtnl: only looks, and wakes those who act.
+Result<> HostPort::Impl::on_netdev_event(NetdevEvent, NetDevice& dev) {
+  if (&dev != &dev_) return {};
+  changed_.kick();
+  pump_.look_again();
+  return {};
+}
+
+void HostPort::Impl::mirror_loop() {
+  bool more_events = false;
+  while (!stopping_.load()) {
+    wait(more_events);
+    changed_.clear();
+    events_.clear();
+    more_events = sockets_.events.read(events_);
+    const Time now = Clock::now();
+    for (const HostEvent& event : events_) mirror_.on_event(event, now);
+    events_count_.fetch_add(events_.size());
+    if (Clock::now() >= mirror_.next_picture()) take_picture();
+    carry_out(mirror_.take_wishes());
+  }
+}
+
+// Until the kernel announces something, somebody kicks, or a picture is due.
+void HostPort::Impl::wait(bool more_events) {
+  pollfd fds[2] = {{changed_.fd(), POLLIN, 0}, {sockets_.events.fd(), POLLIN, 0}};
+  const Time due = mirror_.next_picture();
+  Duration left = Duration::zero();
+  if (!more_events && due > Clock::now()) left = due - Clock::now();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+  const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+  ::ppoll(fds, 2, due == kForever && !more_events ? nullptr : &timeout, nullptr);
+}
+
+void HostPort::Impl::take_picture() {
+  const Time begun = Clock::now();
+  const HostResult<HostPicture> picture = sockets_.pictures.read();
+  const Time ended = Clock::now();
+  if (picture) {
+    mirror_.on_picture(*picture);
+    link_is_fresh_ = true;
+    pictures_.fetch_add(1);
+    last_picture_us_.store(static_cast<uint64_t>((ended - begun) / std::chrono::microseconds(1)));
+  } else if (picture.error().error == std::errc::no_such_device) {
+    mirror_.on_event({HostEvent::Kind::kLinkGone, {}}, ended);
+  } else {
+    mirror_.on_picture_failed(begun, ended);
+    pictures_failed_.fetch_add(1);
+  }
+}
+
+void HostPort::Impl::carry_out(const HostWishes& wishes) {
+  change_lists(wishes);
+  if (wishes.gone && !interface_gone_.exchange(true)) {
+    config_.log(fmt::format("{}: the interface was deleted or moved to another namespace", tap_.name()));
+  }
+  if (wishes.known && (link_is_fresh_ || wishes.gone)) follow(wishes.link);
+  if (!wishes.gone) follow_carrier();
+}
+
+// Lists never wait for a card, so this happens at once. Context: any but hard irq.
+void HostPort::Impl::change_lists(const HostWishes& wishes) {
+  const auto add = [&](AddressList& list, const std::vector<MacAddress>& addresses) {
+    for (const MacAddress& address : addresses) {
+      if (!list.add(address)) mirror_.refused(address);
+    }
+  };
+  const auto del = [&](AddressList& list, const std::vector<MacAddress>& addresses) {
+    for (const MacAddress& address : addresses) (void)list.del(address);
+  };
+  add(dev_.uc(), wishes.add_unicast);
+  add(dev_.mc(), wishes.add_multicast);
+  RxMode& rx_mode = dev_.rx_mode();
+  hold_reference(wishes.promiscuous, promiscuous_, [&](int n) { return rx_mode.set_promiscuity(n).has_value(); });
+  hold_reference(wishes.allmulti, allmulti_, [&](int n) { return rx_mode.set_allmulti(n).has_value(); });
+  del(dev_.uc(), wishes.del_unicast);
+  del(dev_.mc(), wishes.del_multicast);
+}
+
+template <class T, class TellDevice, class TellKernel>
+void HostPort::Impl::follow_one(Followed<T>& followed, bool answered, const T& kernel, const T& device,
+                                TellDevice tell_device, TellKernel tell_kernel) {
+  FollowStep step = followed.look(kernel, device);
+  if (step == FollowStep::kNothing && answered) step = followed.device_answered(device);
+  if (step == FollowStep::kTellDevice) tell_device(kernel);
+  if (step != FollowStep::kTellKernel) return;
+  if (const HostResult<> told = tell_kernel(device); told) {
+    followed.kernel_has(device);
+    link_is_fresh_ = false;
+    mirror_.on_event({HostEvent::Kind::kLinkChanged, {}}, Clock::now());
+  } else {
+    config_.log(fmt::format("{}: {}", tap_.name(), told.error().sentence));
+  }
+}
+
+void HostPort::Impl::follow(const HostLink& link) {
+  Rtnetlink& tap = sockets_.rtnetlink;
+  const bool answered = lane_.answered();  // asked before the device's values are read: they are the answer
+  follow_one(up_, answered, link.up, dev_.running(), [&](bool up) { lane_.wish_up(up); },
+             [&](bool up) { return tap.set_up(ifindex_, up); });
+  if (interface_gone_.load()) return;
+  follow_one(mtu_, answered, link.mtu, dev_.mtu(), [&](uint32_t mtu) { lane_.wish_mtu(mtu); },
+             [&](uint32_t mtu) { return tap.set_mtu(ifindex_, mtu); });
+  follow_one(address_, answered, link.address, dev_.address(),
+             [&](const MacAddress& address) { lane_.wish_address(address); },
+             [&](const MacAddress& address) { return tap.set_address(ifindex_, address); });
+}
+
+void HostPort::Impl::follow_carrier() {
+  const bool carrier = dev_.carrier_ok() && dev_.present() && dev_.reg_state() == RegState::kRegistered;
+  if (carrier != carrier_shown_ && tap_.set_carrier(carrier)) carrier_shown_ = carrier;
+}
+
+HostPort::HostPort(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+HostPort::~HostPort() = default;
+
+HostResult<std::unique_ptr<HostPort>> HostPort::create(NetDevice& dev, const NetNamespace& netns,
+                                                       HostPortConfig config) {
+  HostResult<Tap> tap = Tap::create(netns, config.name);
+  if (!tap) return std::unexpected(tap.error());
+  HostResult<Rtnetlink> rtnetlink = Rtnetlink::open(netns);
+  if (!rtnetlink) return std::unexpected(rtnetlink.error());
+  const HostResult<int> ifindex = rtnetlink->ifindex(config.name);
+  if (!ifindex) return std::unexpected(ifindex.error());
+  // Listening begins before the first look, so nothing falls between.
+  HostResult<EventSocket> events = EventSocket::open(netns, *ifindex);
+  if (!events) return std::unexpected(events.error());
+  HostResult<PictureReader> pictures = PictureReader::open(netns, *ifindex);
+  if (!pictures) return std::unexpected(pictures.error());
+
+  auto impl = std::make_unique<Impl>(
+      dev, std::move(config), std::move(*tap),
+      Impl::Sockets{*ifindex, std::move(*rtnetlink), std::move(*events), std::move(*pictures)});
+  if (HostResult<> started = impl->start(); !started) return std::unexpected(started.error());
+  return std::unique_ptr<HostPort>(new HostPort(std::move(impl)));
+}
+
+const std::string& HostPort::name() const noexcept { return impl_->config_.name; }
+int HostPort::ifindex() const noexcept { return impl_->ifindex_; }
+
+HostPortStatus HostPort::status() const {
+  HostPortStatus status;
+  status.joins_are_announced = impl_->joins_are_announced();
+  status.interface_gone = impl_->interface_gone_.load();
+  status.pictures = impl_->pictures_.load();
+  status.pictures_failed = impl_->pictures_failed_.load();
+  status.events = impl_->events_count_.load();
+  status.last_picture_us = impl_->last_picture_us_.load();
+  status.receive_dropped = impl_->pump().receive_dropped();
+  status.oversized = impl_->pump().oversized();
+  return status;
+}
+
+}  // namespace usernic

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// host: one net_device shown to a kernel as an interface.
+//
+// The interface is a TAP in some network namespace. Frames go both ways (frame_pump.h). What the kernel's stack wants
+// received (mirror.h) becomes references in the device's lists, and up/down, MTU and own address follow in both
+// directions (follow.h); carrier follows from the device to the kernel.
+//
+//   mirror thread: events, pictures --> address lists, promiscuity, allmulti      (any context: never waits for a card)
+//                                   --> wishes --queue--> the device's lane: open, close, MTU, address   (newest wins)
+//                                   <-- answers, the device's own changes --> the TAP, by rtnetlink
+//
+// No kernel caller ever waits for the driver: the kernel changes its TAP and goes on. A change that the device refuses
+// is taken back on the TAP, with a sentence in the log. A join that the kernel announces is in the device's lists
+// within milliseconds, a silent one at the next audit (mirror.h has the rhythm).
+//
+// Life: made on a registered device, destroyed before the device is freed; it survives the device's unregistering in
+// between. Destruction undoes everything: references, an open that the kernel asked for, the interface.
+// Locks: one of its own for the wishes; below everything. Errors: HostError, with a sentence.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/host_error.h"
+#include "host/netns.h"
+#include "usernic/device_ref.h"
+
+namespace usernic {
+
+struct HostPortConfig {
+  std::string name;                       // of the interface
+  bool up = true;                         // set the interface up; otherwise it follows the device
+  std::vector<std::string> ip_addresses;  // "10.9.0.1/24"
+  std::function<void(const std::string&)> log = [](const std::string&) {};  // one sentence; from any thread
+};
+
+struct HostPortStatus {
+  bool joins_are_announced = false;
+  bool interface_gone = false;  // somebody deleted it
+  uint64_t pictures = 0;
+  uint64_t pictures_failed = 0;
+  uint64_t events = 0;
+  uint64_t last_picture_us = 0;
+  uint64_t receive_dropped = 0;  // frames that the kernel did not take
+  uint64_t oversized = 0;        // frames of the kernel that were too long for the device
+};
+
+class HostPort {
+ public:
+  // Shows `dev` in `netns`. EBUSY: the name is in use, or the device is shown already. Context: process, no locks.
+  static HostResult<std::unique_ptr<HostPort>> create(NetDevice& dev, const NetNamespace& netns, HostPortConfig config);
+  // Context: process, no locks.
+  ~HostPort();
+  HostPort(const HostPort&) = delete;
+  HostPort& operator=(const HostPort&) = delete;
+
+  const std::string& name() const noexcept;
+  int ifindex() const noexcept;
+  HostPortStatus status() const;
+
+ private:
+  class Impl;
+  explicit HostPort(std::unique_ptr<Impl> impl) noexcept;
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace usernic
+// Explained best by: host/host_port_test.cc

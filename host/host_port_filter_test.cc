@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel's stack wants received reaches the card, by every road there is, in time.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <linux/if_packet.h>
+
+#include <set>
+
+#include "host/host_port_fixture.h"
+
+namespace usernic {
+namespace {
+
+using std::chrono::milliseconds;
+
+class HostPortFilter : public HostPortTest {
+ protected:
+  // The deadlines of the design: what the kernel announces, and what it does not. A driver call takes no time here.
+  static constexpr Duration kAnnounced = milliseconds(100);
+  static constexpr Duration kSilent = milliseconds(1000);
+
+  void SetUp() override {
+    HostPortTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    show({"10.9.0.1/24", "fd00::1/64"});
+    // Until what comes with the interface has settled.
+    ASSERT_TRUE(eventually([&] { return nic_.holds(mac("01:00:5e:00:00:01")) && port_->status().pictures >= 2; }));
+  }
+
+  // Time until the condition holds.
+  template <class Condition>
+  Duration time_until(Condition condition) {
+    const Time begun = Clock::now();
+    EXPECT_TRUE(eventually(condition));
+    return Clock::now() - begun;
+  }
+  Duration time_until_programmed(const char* address) {
+    return time_until([&] { return nic_.holds(mac(address)); });
+  }
+  Duration time_until_gone(const char* address) {
+    return time_until([&] { return !nic_.holds(mac(address)); });
+  }
+  bool promisc() {
+    MutexGuard guard(nic_.lock);
+    return nic_.promisc;
+  }
+  bool allmulti() {
+    MutexGuard guard(nic_.lock);
+    return nic_.allmulti;
+  }
+};
+
+TEST_F(HostPortFilter, AnIpv4Join) {
+  const UniqueFd socket = socket_there(AF_INET, SOCK_DGRAM, 0);
+  ip_mreqn group{};
+  ::inet_pton(AF_INET, "239.129.2.3", &group.imr_multiaddr);
+  group.imr_ifindex = port_->ifindex();
+  ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group), 0);
+  EXPECT_LT(time_until_programmed("01:00:5e:01:02:03"), kAnnounced);
+  ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_IP, IP_DROP_MEMBERSHIP, &group, sizeof group), 0);
+  EXPECT_LT(time_until_gone("01:00:5e:01:02:03"), kSilent);
+}
+
+TEST_F(HostPortFilter, AnIpv6Join) {
+  const UniqueFd socket = socket_there(AF_INET6, SOCK_DGRAM, 0);
+  ipv6_mreq group{};
+  ::inet_pton(AF_INET6, "ff05::1:2:3", &group.ipv6mr_multiaddr);
+  group.ipv6mr_interface = static_cast<unsigned>(port_->ifindex());
+  ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof group), 0);
+  EXPECT_LT(time_until_programmed("33:33:00:02:00:03"), kAnnounced);
+}
+
+TEST_F(HostPortFilter, TheSolicitedNodeGroupOfAnIpv6Address) {
+  EXPECT_LT(time_until_programmed("33:33:ff:00:00:01"), kSilent);
+}
+
+TEST_F(HostPortFilter, AnFdbEntryOfEachClassWithoutPromiscuity) {
+  for (const char* address : {"02:00:00:00:00:77", "01:00:5e:40:00:01"}) {
+    shell(std::string("bridge fdb add ") + address + " dev nic0 self");
+    EXPECT_LT(time_until_programmed(address), kAnnounced);
+  }
+  const uint64_t pictures = port_->status().pictures;
+  ASSERT_TRUE(eventually([&] { return port_->status().pictures >= pictures + 2; }));
+  EXPECT_EQ(link().promiscuity, 1u) << "the kernel's own, for the unicast list";
+  EXPECT_FALSE(promisc()) << "is nobody's wish";
+  shell("bridge fdb del 02:00:00:00:00:77 dev nic0 self");
+  EXPECT_LT(time_until_gone("02:00:00:00:00:77"), kAnnounced);
+}
+
+TEST_F(HostPortFilter, ASilentSiocaddmulti) {
+  shell("ip maddr add 01:00:5e:11:22:33 dev nic0");
+  EXPECT_LT(time_until_programmed("01:00:5e:11:22:33"), kSilent);
+  shell("ip maddr del 01:00:5e:11:22:33 dev nic0");
+  EXPECT_LT(time_until_gone("01:00:5e:11:22:33"), 2 * kSilent);
+}
+
+TEST_F(HostPortFilter, ASilentMacvlan) {
+  shell("ip link add mv0 link nic0 type macvlan mode private && ip link set mv0 address 02:00:00:00:00:99 up");
+  EXPECT_LT(time_until_programmed("02:00:00:00:00:99"), kSilent);
+  shell("ip link del mv0");
+  EXPECT_LT(time_until_gone("02:00:00:00:00:99"), 2 * kSilent);
+  EXPECT_FALSE(promisc());
+}
+
+TEST_F(HostPortFilter, PacketSocketMemberships) {
+  const UniqueFd socket = socket_there(AF_PACKET, SOCK_RAW, 0);
+  packet_mreq membership{};
+  membership.mr_ifindex = port_->ifindex();
+  membership.mr_type = PACKET_MR_UNICAST;
+  membership.mr_alen = 6;
+  std::copy_n(mac("02:00:00:00:00:98").octets.begin(), 6, membership.mr_address);
+  ASSERT_EQ(::setsockopt(socket.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership), 0);
+  EXPECT_LT(time_until_programmed("02:00:00:00:00:98"), kSilent);
+  membership.mr_type = PACKET_MR_ALLMULTI;
+  ASSERT_EQ(::setsockopt(socket.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership), 0);
+  EXPECT_LT(time_until([&] { return allmulti(); }), kSilent);
+  membership.mr_type = PACKET_MR_PROMISC;
+  ASSERT_EQ(::setsockopt(socket.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership), 0);
+  EXPECT_LT(time_until([&] { return promisc(); }), kAnnounced) << "announced, though without the flag";
+}
+
+TEST_F(HostPortFilter, PromiscuityAndAllmultiOnAndOff) {
+  shell("ip link set nic0 promisc on");
+  EXPECT_LT(time_until([&] { return promisc(); }), kAnnounced);
+  shell("ip link set nic0 promisc off");
+  EXPECT_LT(time_until([&] { return !promisc(); }), kAnnounced);
+  shell("ip link set nic0 allmulticast on");
+  EXPECT_LT(time_until([&] { return allmulti(); }), kAnnounced);
+  shell("ip link set nic0 allmulticast off");
+  EXPECT_LT(time_until([&] { return !allmulti(); }), kAnnounced);
+}
+
+TEST_F(HostPortFilter, WhatIsWantedWhileDownIsProgrammedWhenUpAgain) {
+  shell("ip link set nic0 down");
+  ASSERT_TRUE(eventually([&] { return !dev_->running(); }));
+  shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self; ip link set nic0 up");
+  EXPECT_LT(time_until_programmed("02:00:00:00:00:77"), kSilent);
+  EXPECT_FALSE(promisc());
+}
+
+TEST_F(HostPortFilter, AnAddressHeldTwiceStaysUntilItsLastHolderGoes) {
+  shell("bridge fdb add 01:00:5e:01:02:03 dev nic0 self");
+  const UniqueFd socket = socket_there(AF_INET, SOCK_DGRAM, 0);
+  ip_mreqn group{};
+  ::inet_pton(AF_INET, "239.129.2.3", &group.imr_multiaddr);
+  group.imr_ifindex = port_->ifindex();
+  ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group), 0);
+  time_until_programmed("01:00:5e:01:02:03");
+  ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_IP, IP_DROP_MEMBERSHIP, &group, sizeof group), 0);
+  const uint64_t pictures = port_->status().pictures;
+  ASSERT_TRUE(eventually([&] {
+    EXPECT_TRUE(nic_.holds(mac("01:00:5e:01:02:03"))) << "the fdb entry holds it";
+    return HasFailure() || port_->status().pictures >= pictures + 4;
+  }));
+}
+
+TEST_F(HostPortFilter, TenThousandSilentAddressesAgainstACardThatTakesTenMilliseconds) {
+  constexpr uint32_t kCount = 10'000;
+  const auto numbered = [](uint32_t n) { return MacAddress::from_u64(0x01'00'5e'40'00'00 + n); };
+  nic_.call_time_ns.store(Duration(milliseconds(10)).count());
+  const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
+  for (uint32_t i = 0; i < kCount; ++i) silent(control.get(), SIOCADDMULTI, numbered(i));
+  const Duration settled = time_until([&] {
+    MutexGuard guard(nic_.lock);
+    return nic_.filter.size() >= kCount;
+  });
+  const uint32_t calls = nic_.filter_calls.load();
+  fmt::print("10,000 silent addresses: {} ms after the last, {} driver calls, a picture takes {} us\n",
+             settled / milliseconds(1), calls, port_->status().last_picture_us);
+  // Nothing changes: nothing reaches the lists.
+  const uint64_t changes = dev_->rx_mode().status().stats.changes;
+  const uint64_t pictures = port_->status().pictures;
+  ASSERT_TRUE(eventually([&] { return port_->status().pictures >= pictures + 3; }));
+  EXPECT_EQ(dev_->rx_mode().status().stats.changes, changes);
+  // One more is one change, and within its time.
+  silent(control.get(), SIOCADDMULTI, numbered(kCount));
+  const Duration picture = std::chrono::microseconds(port_->status().last_picture_us);
+  EXPECT_LT(time_until([&] { return nic_.holds(numbered(kCount)); }), kSilent + milliseconds(10 + 50) + 5 * picture);
+  EXPECT_EQ(dev_->rx_mode().status().stats.changes, changes + 1);
+}
+
+// Stable addresses stay wanted at every moment while others come and go in front of them: the unicast list is dumped
+// first, so each entry that leaves it moves all multicast entries, and the ones at the seams of the dump are missed.
+TEST_F(HostPortFilter, ChurnNeverTakesAStableAddressAway) {
+  const auto numbered = [](uint32_t n) { return MacAddress::from_u64(0x01'00'5e'40'00'00 + n); };
+  constexpr uint32_t kStable = 3'000;  // several parts of a dump
+  shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self");
+  const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
+  for (uint32_t i = 0; i < kStable; ++i) silent(control.get(), SIOCADDMULTI, numbered(i));
+  ASSERT_TRUE(eventually([&] { return dev_->mc().size() >= kStable; }));
+
+  const UniqueFd packet = socket_there(AF_PACKET, SOCK_RAW, 0);
+  Atomic<bool> stop{false};
+  Thread churn("churn", [&] {
+    packet_mreq membership{};
+    membership.mr_ifindex = port_->ifindex();
+    membership.mr_type = PACKET_MR_UNICAST;
+    membership.mr_alen = 6;
+    while (!stop.load()) {
+      for (int option : {PACKET_ADD_MEMBERSHIP, PACKET_DROP_MEMBERSHIP}) {
+        for (uint8_t i = 0; i < 20; ++i) {
+          membership.mr_address[0] = 2, membership.mr_address[5] = i, membership.mr_address[4] = 5;
+          ASSERT_EQ(::setsockopt(packet.get(), SOL_PACKET, option, &membership, sizeof membership), 0);
+        }
+      }
+    }
+  });
+  const uint64_t pictures = port_->status().pictures;
+  const Time deadline = Clock::now() + std::chrono::seconds(4);
+  while (Clock::now() < deadline && !HasFailure()) {
+    EXPECT_GE(dev_->mc().size(), kStable);
+  }
+  stop.store(true);
+  EXPECT_GE(port_->status().pictures, pictures + 4);
+}
+
+}  // namespace
+}  // namespace usernic

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// host: for tests, a TestNic shown as "nic0" in a fresh namespace, and things that happen to it there.
+#pragma once
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "host/host_port.h"
+#include "host/host_test_env.h"
+#include "host/rtnetlink.h"
+#include "host/test_nic.h"
+
+namespace usernic {
+
+class HostPortTest : public TapNamespaceTest {
+ protected:
+  static constexpr const char* kOwn = "02:00:00:00:00:01";
+  static MacAddress mac(const char* text) { return *MacAddress::parse(text); }
+
+  void SetUp() override {
+    TapNamespaceTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    auto dev = net_.alloc_netdev<TestNicDriver>({.name = "nic0", .address = mac(kOwn)}, nic_);
+    ASSERT_TRUE(dev);
+    dev_ = std::move(*dev);
+    ASSERT_TRUE(dev_->register_netdev());
+    auto rtnetlink = Rtnetlink::open(*netns_);
+    ASSERT_TRUE(rtnetlink);
+    rtnetlink_.emplace(std::move(*rtnetlink));
+  }
+  void TearDown() override {
+    port_.reset();
+    dev_.reset();
+  }
+
+  void show(std::vector<std::string> ip_addresses = {}, bool up = true) {
+    auto port = HostPort::create(*dev_, *netns_, {.name = "nic0", .up = up, .ip_addresses = std::move(ip_addresses),
+                                                  .log = [this](const std::string& sentence) { note(sentence); }});
+    ASSERT_TRUE(port) << port.error().sentence;
+    port_ = std::move(*port);
+    ASSERT_TRUE(!up || eventually([&] { return dev_->running(); }));
+  }
+  HostLink link() {
+    auto link = rtnetlink_->link(port_->ifindex());
+    EXPECT_TRUE(link) << link.error().sentence;
+    return link ? *link : HostLink{};
+  }
+  TestNicDriver& driver() { return *static_cast<TestNicDriver*>(dev_->driver()); }
+
+  // A socket in the namespace.
+  UniqueFd socket_there(int family, int type, int protocol) {
+    UniqueFd fd;
+    EXPECT_TRUE(netns_->run([&] { fd.reset(::socket(family, type | SOCK_CLOEXEC, protocol)); }));
+    EXPECT_TRUE(fd) << std::strerror(errno);
+    return fd;
+  }
+  // What `ip maddr add|del` does: a change that the kernel announces to nobody.
+  void silent(int socket, unsigned long request, const MacAddress& address) {
+    ifreq change{};
+    std::strcpy(change.ifr_name, "nic0");
+    change.ifr_hwaddr.sa_family = AF_UNSPEC;
+    std::memcpy(change.ifr_hwaddr.sa_data, address.octets.data(), 6);
+    ASSERT_EQ(::ioctl(socket, request, &change), 0) << std::strerror(errno);
+  }
+
+  void note(const std::string& sentence) {
+    MutexGuard guard(log_lock_);
+    log_.push_back(sentence);
+  }
+  bool logged(const std::string& part) {
+    MutexGuard guard(log_lock_);
+    return std::ranges::any_of(log_, [&](const std::string& each) { return each.find(part) != each.npos; });
+  }
+
+  static constexpr LockClass kLogClass{"host_port_test_log"};
+  TestNic nic_;
+  Net net_;
+  NetdevPtr dev_;
+  Mutex log_lock_{kLogClass};
+  std::vector<std::string> log_;
+  std::unique_ptr<HostPort> port_;
+  std::optional<Rtnetlink> rtnetlink_;
+};
+
+}  // namespace usernic

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interface as people see it: frames, up/down, MTU, address, carrier, and its end.
+#include "host/host_port.h"
+
+#include <gtest/gtest.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+
+#include "host/host_port_fixture.h"
+
+namespace usernic {
+namespace {
+
+using std::chrono::milliseconds;
+
+TestNic::Frame frame_to(const char* destination, uint8_t number = 0, size_t size = 60) {
+  TestNic::Frame frame(size);
+  const MacAddress to = *MacAddress::parse(destination);
+  std::copy(to.octets.begin(), to.octets.end(), frame.begin());
+  frame[6] = 2, frame[11] = 9;
+  frame[12] = 0x88, frame[13] = 0xb5;  // local experimental
+  frame[14] = number;
+  return frame;
+}
+
+class HostPortFrames : public HostPortTest {
+ protected:
+  // A packet socket on the interface.
+  UniqueFd packet_socket() {
+    UniqueFd fd = socket_there(AF_PACKET, SOCK_RAW, htons(0x88b5));
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_protocol = htons(0x88b5);
+    to.sll_ifindex = port_->ifindex();
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    const timeval patience{.tv_sec = 10, .tv_usec = 0};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return fd;
+  }
+};
+
+TEST_F(HostPortTest, ShowsTheDeviceAsItIs) {
+  show({"10.9.0.1/24"});
+  const HostLink shown = link();
+  EXPECT_TRUE(shown.up);
+  EXPECT_EQ(shown.mtu, 1500u);
+  EXPECT_EQ(shown.address, mac(kOwn));
+  EXPECT_NE(shell("ip -o address show nic0").find("10.9.0.1/24"), std::string::npos);
+}
+
+TEST_F(HostPortFrames, WhatTheKernelSendsIsSentByTheDevice) {
+  show();
+  const UniqueFd socket = packet_socket();
+  for (uint8_t i = 0; i < 100; ++i) {
+    const auto frame = frame_to("02:00:00:00:00:09", i);
+    ASSERT_EQ(::send(socket.get(), frame.data(), frame.size(), 0), static_cast<ssize_t>(frame.size()));
+  }
+  for (uint8_t i = 0; i < 100; ++i) {
+    EXPECT_TRUE(eventually([&] { return nic_.was_sent(frame_to("02:00:00:00:00:09", i)); })) << int(i);
+  }
+}
+
+TEST_F(HostPortFrames, WhatTheDeviceReceivesIsReceivedByTheKernel) {
+  show();
+  const UniqueFd socket = packet_socket();
+  ASSERT_TRUE(eventually([&] { return link().up; }));
+  for (uint8_t i = 0; i < 100; ++i) driver().inject(frame_to(kOwn, i));
+  for (uint8_t i = 0; i < 100; ++i) {
+    TestNic::Frame received(2000);
+    const ssize_t size = ::recv(socket.get(), received.data(), received.size(), 0);
+    ASSERT_EQ(size, 60) << std::strerror(errno);
+    received.resize(60);
+    EXPECT_EQ(received, frame_to(kOwn, i)) << "in order";
+  }
+}
+
+TEST_F(HostPortFrames, AStoppedQueueHoldsFramesBackAndLosesNone) {
+  show();
+  const UniqueFd socket = packet_socket();
+  nic_.tx_full.store(true);
+  for (uint8_t i = 0; i < 200; ++i) {
+    const auto frame = frame_to("02:00:00:00:00:09", i);
+    ASSERT_EQ(::send(socket.get(), frame.data(), frame.size(), 0), 60);
+  }
+  ASSERT_TRUE(eventually([&] { return dev_->tx_queue(0).stopped(); }));
+  nic_.tx_full.store(false);
+  dev_->tx_queue(0).wake();
+  for (uint8_t i = 0; i < 200; ++i) {
+    EXPECT_TRUE(eventually([&] { return nic_.was_sent(frame_to("02:00:00:00:00:09", i)); })) << int(i);
+  }
+}
+
+TEST_F(HostPortFrames, FramesHeldBackByAStoppedQueueAreDroppedWhenTheDeviceCloses) {
+  show();
+  const UniqueFd socket = packet_socket();
+  nic_.tx_full.store(true);
+  for (uint8_t i = 0; i < 10; ++i) {
+    const auto frame = frame_to("02:00:00:00:00:09", i);
+    ASSERT_EQ(::send(socket.get(), frame.data(), frame.size(), 0), 60);
+  }
+  ASSERT_TRUE(eventually([&] { return dev_->tx_queue(0).stopped(); }));
+  const uint64_t dropped = dev_->stats().tx_dropped;
+  shell("ip link set nic0 down");
+  EXPECT_TRUE(eventually([&] { return dev_->stats().tx_dropped > dropped; }));
+}
+
+TEST_F(HostPortFrames, FramesTooLongForTheDeviceAreCountedNotSent) {
+  show();
+  nic_.mtu_answer = fail(std::errc::invalid_argument);
+  nic_.call_time_ns.store(Duration(milliseconds(300)).count());  // the refusal takes a while
+  const UniqueFd socket = packet_socket();
+  shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self; ip link set nic0 mtu 3000");
+  const auto frame = frame_to("02:00:00:00:00:09", 0, 3000);
+  ASSERT_EQ(::send(socket.get(), frame.data(), frame.size(), 0), 3000);
+  EXPECT_TRUE(eventually([&] { return port_->status().oversized == 1; }));
+}
+
+TEST_F(HostPortTest, UpAndDownFollowInBothDirections) {
+  show({}, false);
+  EXPECT_FALSE(link().up);
+  shell("ip link set nic0 up");
+  EXPECT_TRUE(eventually([&] { return dev_->running(); }));
+  shell("ip link set nic0 down");
+  EXPECT_TRUE(eventually([&] { return !dev_->running(); }));
+  ASSERT_TRUE(dev_->open());
+  EXPECT_TRUE(eventually([&] { return link().up; }));
+  ASSERT_TRUE(dev_->close());
+  EXPECT_TRUE(eventually([&] { return !link().up; }));
+}
+
+TEST_F(HostPortTest, AnOpenThatTheDriverRefusesSetsTheInterfaceDownAgain) {
+  nic_.open_answer = fail(std::errc::io_error);
+  show({}, false);
+  shell("ip link set nic0 up");
+  EXPECT_TRUE(eventually([&] { return logged("nic0: the device refused \"up\": EIO") && !link().up; }));
+  EXPECT_EQ(nic_.opens.load(), 1u) << "asked once";
+}
+
+TEST_F(HostPortTest, TheMtuFollowsInBothDirections) {
+  show();
+  shell("ip link set nic0 mtu 1400");
+  EXPECT_TRUE(eventually([&] { return dev_->mtu() == 1400; }));
+  ASSERT_TRUE(dev_->change_mtu(1300));
+  EXPECT_TRUE(eventually([&] { return link().mtu == 1300; }));
+  EXPECT_EQ(dev_->mtu(), 1300u);
+}
+
+TEST_F(HostPortTest, AnMtuThatTheDeviceRefusesIsPutBack) {
+  show();
+  shell("ip link set nic0 mtu 9500");
+  EXPECT_TRUE(eventually([&] { return link().mtu == 1500; }));
+  EXPECT_TRUE(logged("nic0: the device refused \"MTU 9500\": EINVAL"));
+  EXPECT_EQ(dev_->mtu(), 1500u);
+}
+
+TEST_F(HostPortTest, TheAddressFollowsInBothDirections) {
+  show();
+  shell("ip link set nic0 address 02:00:00:00:00:0a");
+  EXPECT_TRUE(eventually([&] { return dev_->address() == mac("02:00:00:00:00:0a"); }));
+  ASSERT_TRUE(dev_->set_mac_address(mac("02:00:00:00:00:0b")));
+  EXPECT_TRUE(eventually([&] { return link().address == mac("02:00:00:00:00:0b"); }));
+}
+
+TEST_F(HostPortTest, QuickChangesFromBothSidesSettle) {
+  show();
+  for (uint32_t i = 0; i < 20; ++i) {
+    shell("ip link set nic0 mtu " + std::to_string(1400 + i));
+    (void)dev_->change_mtu(1200 + i);
+  }
+  Time calm = Clock::now();
+  std::pair<uint32_t, uint32_t> last;
+  EXPECT_TRUE(eventually([&] {
+    const std::pair now(dev_->mtu(), link().mtu);
+    if (now != last || now.first != now.second) calm = Clock::now();
+    last = now;
+    return Clock::now() - calm > milliseconds(300);
+  })) << last.first << " " << last.second;
+}
+
+TEST_F(HostPortTest, CarrierFollowsTheDevice) {
+  show();
+  const auto has_carrier = [&] { return shell("ip -o link show nic0").find("NO-CARRIER") == std::string::npos; };
+  EXPECT_TRUE(has_carrier());
+  dev_->carrier_off();
+  EXPECT_TRUE(eventually([&] { return !has_carrier(); }));
+  dev_->carrier_on();
+  EXPECT_TRUE(eventually(has_carrier));
+}
+
+TEST_F(HostPortTest, NoKernelCallerWaitsForTheDriver) {
+  show();
+  nic_.call_time_ns.store(Duration(std::chrono::seconds(5)).count());
+  shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self");
+  ASSERT_TRUE(eventually([&] { return nic_.filter_calls.load() >= 1; }));
+  const Time begun = Clock::now();
+  ASSERT_TRUE(rtnetlink_->set_mtu(port_->ifindex(), 1400));
+  ASSERT_TRUE(rtnetlink_->set_up(port_->ifindex(), false));
+  ASSERT_TRUE(rtnetlink_->set_up(port_->ifindex(), true));
+  EXPECT_LT(Clock::now() - begun, milliseconds(500));
+  const Time ending = Clock::now();
+  port_.reset();
+  EXPECT_LT(Clock::now() - ending, std::chrono::seconds(3)) << "the driver is asked to stop";
+}
+
+TEST_F(HostPortTest, ItsEndUndoesEverything) {
+  show();
+  shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self; ip link set nic0 promisc on allmulticast on");
+  ASSERT_TRUE(eventually([&] {
+    const RxModeStatus status = dev_->rx_mode().status();
+    return dev_->uc().size() == 1 && dev_->mc().size() > 0 && status.promiscuity == 1 && status.allmulti == 1;
+  }));
+  port_.reset();
+  const RxModeStatus status = dev_->rx_mode().status();
+  EXPECT_EQ(dev_->uc().size(), 0u);
+  EXPECT_EQ(dev_->mc().size(), 0u);
+  EXPECT_EQ(status.promiscuity, 0u);
+  EXPECT_EQ(status.allmulti, 0u);
+  EXPECT_FALSE(dev_->running()) << "the kernel had opened it";
+  EXPECT_TRUE(eventually([&] { return shell("ip -o link").find("nic0") == std::string::npos; }));
+  show();
+  EXPECT_TRUE(link().up) << "and again";
+}
+
+TEST_F(HostPortTest, ADeviceThatWasOpenBeforeStaysOpen) {
+  ASSERT_TRUE(dev_->open());
+  show({}, false);
+  EXPECT_TRUE(link().up);
+  port_.reset();
+  EXPECT_TRUE(dev_->running());
+}
+
+TEST_F(HostPortTest, UnregisteringTheDeviceMeanwhileEndsCleanly) {
+  show();
+  shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self");
+  ASSERT_TRUE(eventually([&] { return dev_->uc().size() == 1; }));
+  dev_->unregister_netdev();
+  EXPECT_TRUE(eventually([&] { return !link().up; }));
+  shell("ip link set nic0 mtu 1400 up; bridge fdb add 02:00:00:00:00:78 dev nic0 self");
+  EXPECT_TRUE(eventually([&] { return !link().up; })) << "nobody opens a device that is gone";
+  port_.reset();
+}
+
+TEST_F(HostPortTest, ADeletedInterfaceLetsTheDeviceGo) {
+  show();
+  shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self");
+  ASSERT_TRUE(eventually([&] { return dev_->uc().size() == 1; }));
+  shell("ip link del nic0");
+  EXPECT_TRUE(eventually([&] { return port_->status().interface_gone && !dev_->running(); }));
+  EXPECT_EQ(dev_->uc().size(), 0u);
+  EXPECT_EQ(dev_->mc().size(), 0u);
+  EXPECT_TRUE(logged("nic0: the interface was deleted"));
+}
+
+TEST_F(HostPortTest, ADeviceIsShownOnceAndANameIsUsedOnce) {
+  show();
+  auto again = HostPort::create(*dev_, *netns_, {.name = "nic1"});
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().error, std::errc::device_or_resource_busy);
+  EXPECT_EQ(again.error().sentence, "nic0 cannot be shown: something sits on it already");
+  auto same_name = HostPort::create(*dev_, *netns_, {.name = "nic0"});
+  ASSERT_FALSE(same_name);
+  EXPECT_EQ(same_name.error().sentence,
+            "cannot make interface \"nic0\": the name is in use in that network namespace");
+}
+
+TEST_F(HostPortTest, AWrongAddressIsSaidInASentenceAndNothingIsLeftBehind) {
+  auto port = HostPort::create(*dev_, *netns_, {.name = "nic0", .ip_addresses = {"10.9.0.1/24", "10.9.0.300/24"}});
+  ASSERT_FALSE(port);
+  EXPECT_EQ(port.error().sentence, "interface \"nic0\": \"10.9.0.300/24\" is not an IP address with a prefix "
+                                   "length, such as 10.9.0.1/24");
+  EXPECT_TRUE(eventually([&] { return shell("ip -o link").find("nic0") == std::string::npos; }));
+  EXPECT_FALSE(dev_->running());
+}
+
+}  // namespace
+}  // namespace usernic

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/lane_wishes.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace usernic {
+
+LaneWishes::LaneWishes(NetDevice& dev, Kick& answered, const std::function<void(const std::string&)>& log)
+    : dev_(dev), answered_(answered), log_(log), work_([this] { carry_out(); }) {}
+
+template <class Change>
+void LaneWishes::wish(Change change) {
+  {
+    MutexGuard guard(lock_);
+    change(wishes_);
+    ++wished_;
+  }
+  dev_.lane().queue(work_);
+}
+
+void LaneWishes::wish_up(bool up) {
+  wish([&](Wishes& wishes) { wishes.up = up; });
+}
+void LaneWishes::wish_mtu(uint32_t mtu) {
+  wish([&](Wishes& wishes) { wishes.mtu = mtu; });
+}
+void LaneWishes::wish_address(const MacAddress& address) {
+  wish([&](Wishes& wishes) { wishes.address = address; });
+}
+
+bool LaneWishes::answered() const {
+  MutexGuard guard(lock_);
+  return done_ == wished_;
+}
+
+// On the lane. The address and the MTU are best changed before the device opens, and after it closes.
+void LaneWishes::carry_out() {
+  Wishes wishes;
+  uint64_t generation;
+  {
+    MutexGuard guard(lock_);
+    wishes = std::exchange(wishes_, {});
+    generation = wished_;
+  }
+  if (wishes.up == false) set_up(false);
+  if (wishes.address) {
+    check(dev_.set_mac_address(*wishes.address), fmt::format("address {}", wishes.address->to_string()));
+  }
+  if (wishes.mtu) check(dev_.change_mtu(*wishes.mtu), fmt::format("MTU {}", *wishes.mtu));
+  if (wishes.up == true) set_up(true);
+  {
+    MutexGuard guard(lock_);
+    done_ = generation;
+  }
+  answered_.kick();
+}
+
+void LaneWishes::set_up(bool up) {
+  const Result<> done = up ? dev_.open() : dev_.close();
+  if (done) opened_ = up;
+  check(done, up ? "up" : "down");
+}
+
+void LaneWishes::check(const Result<>& result, const std::string& what) {
+  if (!result) log_(fmt::format("{}: the device refused \"{}\": {}", dev_.name(), what, errno_name(result.error())));
+}
+
+void LaneWishes::stop() { work_.disable_sync(); }
+
+void LaneWishes::undo() {
+  if (std::exchange(opened_, false)) (void)dev_.close();
+}
+
+}  // namespace usernic

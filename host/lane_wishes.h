@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// host: what the kernel wants changed on the device that may take the driver long: open, close, MTU, own address.
+//
+// The mirror thread sets a wish and goes on; an item of the device's lane carries out the newest of all, and never two
+// at once. `answered` says when the device has answered to everything that was wished for; only then do its values
+// count as an answer.
+//
+// The item holds no reference on the device, so it does not hold up its unregistering: the owner keeps the memory by
+// a DeviceHandle, and a device that is gone answers ENODEV.
+// Locks: one for the wishes, held for moments. Context: process.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "host/kick.h"
+#include "usernic/lock.h"
+#include "usernic/net_device.h"
+#include "usernic/work.h"
+
+namespace usernic {
+
+class LaneWishes {
+ public:
+  // `answered` is kicked when an item has run. `log` gets a sentence for each refusal.
+  LaneWishes(NetDevice& dev, Kick& answered, const std::function<void(const std::string&)>& log);
+  // Requires: stopped.
+  ~LaneWishes() = default;
+  LaneWishes(const LaneWishes&) = delete;
+  LaneWishes& operator=(const LaneWishes&) = delete;
+
+  void wish_up(bool up);
+  void wish_mtu(uint32_t mtu);
+  void wish_address(const MacAddress& address);
+
+  // Has the device answered to the newest of each?
+  bool answered() const;
+  // Nothing is carried out any more. Waits for what the driver is doing, after asking it to stop.
+  void stop();
+  // Did the kernel have the device opened, and not closed since? Then closes it. Requires: stopped.
+  void undo();
+
+ private:
+  struct Wishes {
+    std::optional<bool> up;
+    std::optional<uint32_t> mtu;
+    std::optional<MacAddress> address;
+  };
+
+  template <class Change>
+  void wish(Change change);
+  void carry_out();
+  void set_up(bool up);
+  void check(const Result<>& result, const std::string& what);
+
+  NetDevice& dev_;
+  Kick& answered_;
+  const std::function<void(const std::string&)>& log_;
+  static constexpr LockClass kClass{"host_port_wishes"};
+  mutable Mutex lock_{kClass};
+  Wishes wishes_ USERNIC_GUARDED_BY(lock_);
+  uint64_t wished_ USERNIC_GUARDED_BY(lock_) = 0;  // generation of the newest
+  uint64_t done_ USERNIC_GUARDED_BY(lock_) = 0;    // generation that was carried out
+  bool opened_ = false;                            // the lane's; after stop, undo's
+  Work work_;
+};
+
+}  // namespace usernic
+// Explained best by: host/host_port_test.cc

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/mirror.h"
+
+#include <algorithm>
+
+namespace usernic {
+
+void Mirror::on_event(const HostEvent& event, Time now) {
+  switch (event.kind) {
+    case HostEvent::Kind::kAddressAdded:
+      if (!gone_) add(event.address, now);
+      break;
+    case HostEvent::Kind::kAddressDeleted: {
+      const auto found = entries_.find(event.address.to_u64());
+      if (found == entries_.end() || !found->second.present) break;
+      found->second.deleted = now;
+      settled_ = false;
+      hint(now);
+      break;
+    }
+    case HostEvent::Kind::kLinkChanged:
+    case HostEvent::Kind::kEventsLost:
+      hint(now);
+      break;
+    case HostEvent::Kind::kLinkGone:
+      gone_ = true;
+      link_.up = false;
+      let_go();
+      break;
+  }
+}
+
+void Mirror::add(const MacAddress& address, Time mentioned) {
+  if (address.is_zero()) return;
+  Entry& entry = entries_[address.to_u64()];
+  entry.mentioned = std::max(entry.mentioned, mentioned);
+  entry.deleted = kForever;
+  entry.missed = 0;
+  if (entry.present) return;
+  entry.present = true;
+  ++present_;
+  settled_ = false;
+  changed_.push_back(address.to_u64());
+}
+
+void Mirror::remove(uint64_t key, Entry& entry) {
+  entry.present = false;
+  entry.deleted = kForever;
+  --present_;
+  changed_.push_back(key);
+}
+
+void Mirror::on_picture(const HostPicture& picture) {
+  if (gone_) return;
+  const bool agree = picture.before == picture.after;
+  ++picture_number_;
+  pictured_ = true;
+  known_ = true;
+  last_begun_ = picture.begun;
+  last_ended_ = picture.ended;
+  gap_ = std::max(kHintMin, kHintCostFactor * (picture.ended - picture.begun));
+  if (hint_time_ < picture.begun) hinted_ = false;
+  note_link(picture.after);
+
+  if (!settled_ || picture.addresses != last_addresses_) {
+    see(picture);
+    settled_ = agree;
+    if (agree) judge_absent(picture);
+    last_addresses_ = picture.addresses;
+  }
+  const bool unicast_empty = std::ranges::all_of(picture.addresses, &MacAddress::is_multicast);
+  if (agree) judge_promiscuity(picture, unicast_empty);
+  if (!agree) hint(picture.ended);
+}
+
+// Everything that a picture shows was there, whether or not the picture counts as a whole.
+void Mirror::see(const HostPicture& picture) {
+  for (const MacAddress& address : picture.addresses) {
+    if (address.is_zero()) continue;
+    Entry& entry = entries_[address.to_u64()];
+    entry.seen_in = picture_number_;
+    entry.missed = 0;
+    // Somebody else still holds what the DEL event was about, if the picture is the younger one.
+    if (entry.deleted < picture.begun) entry.deleted = kForever;
+    if (entry.present) continue;
+    entry.present = true;
+    ++present_;
+    changed_.push_back(address.to_u64());
+  }
+}
+
+void Mirror::judge_absent(const HostPicture& picture) {
+  for (auto& [key, entry] : entries_) {
+    if (!entry.present || entry.seen_in == picture_number_) {
+      if (entry.deleted != kForever) settled_ = false;
+      continue;
+    }
+    if (entry.mentioned < picture.begun) {
+      const bool announced = entry.deleted < picture.begun;
+      const int enough = !picture.whole ? 3 : announced ? 1 : 2;
+      if (++entry.missed >= enough) {
+        remove(key, entry);
+        continue;
+      }
+      if (announced) hint(picture.ended);
+    }
+    settled_ = false;
+  }
+}
+
+void Mirror::judge_promiscuity(const HostPicture& picture, bool unicast_empty) {
+  if (!picture.after.up) {
+    promiscuity_missed_ = 0;
+    return;
+  }
+  if (picture.after.promiscuity > (unicast_empty ? 0u : 1u)) {
+    promiscuous_ = true;
+    promiscuity_missed_ = 0;
+  } else if (promiscuous_) {
+    // The TAP's unicast list may have come and gone between the LINK answers: look once more.
+    promiscuous_ = ++promiscuity_missed_ < 2;
+    if (promiscuous_) hint(picture.ended);
+  }
+}
+
+void Mirror::on_picture_failed(Time begun, Time ended) {
+  pictured_ = true;
+  last_begun_ = begun;
+  last_ended_ = ended;
+  gap_ = std::max(kRetryAfterFailure, kHintCostFactor * (ended - begun));
+  hint(ended);
+}
+
+Time Mirror::next_picture() const noexcept {
+  if (gone_) return kForever;
+  if (!pictured_) return Time::min();
+  Duration audit = std::max(kAuditMin, kAuditCostFactor * (last_ended_ - last_begun_));
+  if (present_ <= kAuditMaxAddresses) audit = std::min(audit, kAuditMax);
+  const Time due = last_begun_ + audit;
+  return hinted_ ? std::min(due, last_ended_ + gap_) : due;
+}
+
+bool Mirror::always_received(const MacAddress& address) const noexcept {
+  return address.is_broadcast() || address == link_.address;
+}
+
+void Mirror::note_link(const HostLink& link) {
+  if (link.address != link_.address) {
+    changed_.push_back(link.address.to_u64());
+    changed_.push_back(link_.address.to_u64());
+  }
+  link_ = link;
+}
+
+HostWishes Mirror::take_wishes() {
+  HostWishes wishes;
+  wishes.gone = gone_;
+  if (!known_) return wishes;  // not even which address is our own
+  std::ranges::sort(changed_);
+  changed_.erase(std::ranges::unique(changed_).begin(), changed_.end());
+  for (uint64_t key : changed_) {
+    const auto found = entries_.find(key);
+    if (found == entries_.end()) continue;
+    Entry& entry = found->second;
+    const MacAddress address = MacAddress::from_u64(key);
+    const bool wished = entry.present && !always_received(address);
+    const bool multicast = address.is_multicast();
+    if (wished && !entry.told) (multicast ? wishes.add_multicast : wishes.add_unicast).push_back(address);
+    if (!wished && entry.told) (multicast ? wishes.del_multicast : wishes.del_unicast).push_back(address);
+    entry.told = wished;
+    if (!entry.present) entries_.erase(found);
+  }
+  changed_.clear();
+  wishes.promiscuous = promiscuous_;
+  wishes.allmulti = link_.allmulti > 0;
+  wishes.known = true;
+  wishes.link = link_;
+  return wishes;
+}
+
+void Mirror::refused(const MacAddress& address) {
+  const auto found = entries_.find(address.to_u64());
+  if (found == entries_.end()) return;
+  found->second.told = !found->second.told;
+  changed_.push_back(address.to_u64());
+}
+
+void Mirror::let_go() {
+  for (auto& [key, entry] : entries_) {
+    if (entry.present) remove(key, entry);
+  }
+  settled_ = false;
+  promiscuous_ = false;
+  promiscuity_missed_ = 0;
+  link_.allmulti = 0;
+}
+
+}  // namespace usernic

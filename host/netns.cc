@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/netns.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/nsfs.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "usernic/env.h"
+
+namespace usernic {
+
+namespace {
+
+UniqueFd open_own_namespace() { return UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)); }
+
+// In a fresh namespace the loopback is there, but down.
+int bring_loopback_up() {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  if (!socket || ::ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0) return errno;
+  request.ifr_flags |= IFF_UP;
+  return ::ioctl(socket.get(), SIOCSIFFLAGS, &request) == 0 ? 0 : errno;
+}
+
+std::unexpected<HostError> cannot_create(int error) {
+  if (error == EPERM) {
+    return host_fail(error, "cannot make a network namespace: that needs root, or a user namespace of one's own");
+  }
+  return host_fail(error, fmt::format("cannot make a network namespace: {}", std::strerror(error)));
+}
+
+bool is_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == name.npos && name.find('\0') == name.npos;
+}
+
+}  // namespace
+
+HostResult<NetNamespace> NetNamespace::create() {
+  UniqueFd fd;
+  int error = 0;
+  Thread("netns-create", [&] {
+    if (::unshare(CLONE_NEWNET) != 0) {
+      error = errno;
+      return;
+    }
+    fd = open_own_namespace();
+    error = fd ? bring_loopback_up() : errno;
+  }).join();
+  if (error != 0) return cannot_create(error);
+  return NetNamespace(std::move(fd));
+}
+
+HostResult<NetNamespace> NetNamespace::open(std::string_view name) {
+  if (!is_name(name)) return host_fail(EINVAL, fmt::format("\"{}\" is not a name of a network namespace", name));
+  for (const char* directory : {"/run/netns", "/var/run/netns"}) {
+    UniqueFd fd(::open(fmt::format("{}/{}", directory, name).c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd) {
+      HostResult<NetNamespace> opened = adopt(std::move(fd));
+      if (!opened) opened.error().sentence = fmt::format("{}/{} is not a network namespace", directory, name);
+      return opened;
+    }
+    if (errno != ENOENT) {
+      return host_fail(errno, fmt::format("cannot open network namespace \"{}\": {}", name, std::strerror(errno)));
+    }
+  }
+  return host_fail(ENOENT, fmt::format("there is no network namespace \"{0}\"; make it: ip netns add {0}", name));
+}
+
+HostResult<NetNamespace> NetNamespace::current() {
+  UniqueFd fd = open_own_namespace();
+  if (!fd) return host_fail(errno, fmt::format("cannot open /proc/thread-self/ns/net: {}", std::strerror(errno)));
+  return NetNamespace(std::move(fd));
+}
+
+HostResult<NetNamespace> NetNamespace::adopt(UniqueFd fd) {
+  if (::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
+    return host_fail(EINVAL, "the descriptor is not one of a network namespace");
+  }
+  return NetNamespace(std::move(fd));
+}
+
+HostResult<> NetNamespace::run(std::move_only_function<void()> body) const {
+  int error = 0;
+  Thread("netns-run", [&] {
+    if (::setns(fd_.get(), CLONE_NEWNET) != 0) {
+      error = errno;
+      return;
+    }
+    body();
+  }).join();
+  if (error == 0) return {};
+  return host_fail(error, fmt::format("cannot enter the network namespace: {}", std::strerror(error)));
+}
+
+}  // namespace usernic

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// host: a network namespace, held by a descriptor.
+//
+// A host of usernic is a namespace that nothing but descriptors hold: it has no name in /run/netns, and when the
+// process dies, however it dies, the kernel takes it down with all that is in it. A namespace is a property of a
+// thread, so whatever must happen inside happens on a helper thread that enters it, does it, and ends; sockets and
+// TAPs opened there stay bound to it. No thread of the caller ever changes its namespace.
+//
+// Locks: none; a NetNamespace may be used by several threads. Context: process. Errors: HostError, with a sentence.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "host/fd.h"
+#include "host/host_error.h"
+
+namespace usernic {
+
+class NetNamespace {
+ public:
+  // A fresh one, with `lo` up. EPERM: neither root nor in a user namespace of one's own.
+  static HostResult<NetNamespace> create();
+  // The `ip netns` of that name. ENOENT: there is none. EINVAL: not a name, or not a network namespace.
+  static HostResult<NetNamespace> open(std::string_view name);
+  // The one that this thread is in.
+  static HostResult<NetNamespace> current();
+  // Somebody else's descriptor, which becomes ours. EINVAL: not a network namespace.
+  static HostResult<NetNamespace> adopt(UniqueFd fd);
+
+  // Runs `body` inside, on a helper thread, and waits for its end.
+  HostResult<> run(std::move_only_function<void()> body) const;
+
+  int fd() const noexcept { return fd_.get(); }
+
+ private:
+  explicit NetNamespace(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+}  // namespace usernic
+// Explained best by: host/netns_test.cc

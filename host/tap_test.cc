@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/tap.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "host/host_test_env.h"
+
+namespace usernic {
+namespace {
+
+using TapTest = TapNamespaceTest;
+
+TEST_F(TapTest, TheInterfaceLivesAsLongAsTheDescriptor) {
+  {
+    auto tap = Tap::create(*netns_, "tap0");
+    ASSERT_TRUE(tap) << tap.error().sentence;
+    EXPECT_NE(shell("ip -o link").find("tap0"), std::string::npos);
+  }
+  EXPECT_TRUE(eventually([&] { return shell("ip -o link").find("tap0") == std::string::npos; }));
+}
+
+TEST_F(TapTest, ANameInUseIsSaidInASentence) {
+  auto first = Tap::create(*netns_, "tap0");
+  ASSERT_TRUE(first);
+  for (const char* name : {"tap0", "lo"}) {
+    auto second = Tap::create(*netns_, name);
+    ASSERT_FALSE(second) << name;
+    EXPECT_EQ(second.error().error, std::errc::device_or_resource_busy) << second.error().sentence;
+    EXPECT_EQ(second.error().sentence, std::string("cannot make interface \"") + name +
+                                           "\": the name is in use in that network namespace");
+  }
+}
+
+TEST_F(TapTest, WhatIsNoNameIsRefused) {
+  for (const char* name : {"", ".", "a/b", "a b", "tap%d", "sixteen-letters-"}) {
+    auto tap = Tap::create(*netns_, name);
+    ASSERT_FALSE(tap) << name;
+    EXPECT_EQ(tap.error().error, std::errc::invalid_argument) << name;
+  }
+}
+
+TEST_F(TapTest, CarriesFramesBothWays) {
+  auto tap = Tap::create(*netns_, "tap0");
+  ASSERT_TRUE(tap);
+  const uint8_t frame[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 9, 0x88, 0xb5};
+  EXPECT_EQ(tap->write(frame).error(), std::errc::io_error) << "down";
+  shell("sysctl -qw net.ipv6.conf.tap0.disable_ipv6=0; ip link set tap0 up");
+  ASSERT_TRUE(tap->write(frame));
+  EXPECT_NE(shell("ip -s -o link show tap0").find("60"), std::string::npos);
+
+  // The kernel sends on its own when an interface comes up (MLD, router solicitations).
+  pollfd ready{tap->fd(), POLLIN, 0};
+  ASSERT_EQ(::poll(&ready, 1, 10'000), 1);
+  uint8_t buffer[2000];
+  auto size = tap->read(buffer);
+  ASSERT_TRUE(size);
+  EXPECT_GE(*size, 42u);
+}
+
+TEST_F(TapTest, ReadingWithoutAFrameDoesNotSleep) {
+  auto tap = Tap::create(*netns_, "tap0");
+  ASSERT_TRUE(tap);
+  uint8_t buffer[64];
+  EXPECT_EQ(tap->read(buffer).error(), std::errc::resource_unavailable_try_again);
+}
+
+TEST_F(TapTest, CarrierIsShownByTheKernel) {
+  auto tap = Tap::create(*netns_, "tap0");
+  ASSERT_TRUE(tap);
+  shell("ip link set tap0 up");
+  ASSERT_TRUE(tap->set_carrier(false));
+  EXPECT_NE(shell("ip -o link show tap0").find("NO-CARRIER"), std::string::npos);
+  ASSERT_TRUE(tap->set_carrier(true));
+  EXPECT_EQ(shell("ip -o link show tap0").find("NO-CARRIER"), std::string::npos);
+}
+
+TEST_F(TapTest, ADeletedInterfaceIsNoticedByTheReader) {
+  auto tap = Tap::create(*netns_, "tap0");
+  ASSERT_TRUE(tap);
+  shell("ip link del tap0");
+  uint8_t buffer[64];
+  const auto read = tap->read(buffer);
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error(), std::errc::resource_unavailable_try_again);
+}
+
+// An ordinary user's own namespaces give no right to a node that is not open to all.
+TEST_F(TapTest, ANodeThatIsNotOpenToAllIsSaidInASentenceThatHelps) {
+  struct stat node {};
+  ASSERT_EQ(::stat("/dev/net/tun", &node), 0);
+  if (::getuid() != 0 || (node.st_mode & S_IWOTH) != 0) GTEST_SKIP() << "needs root, and a node of mode 0600";
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setresuid(65534, 65534, 65534) != 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) ::_exit(1);
+    const auto tap = Tap::create(*NetNamespace::current(), "tap0");
+    const std::string sentence = tap ? "" : tap.error().sentence;
+    ::_exit(::write(ends[1], sentence.data(), sentence.size()) > 0 ? 0 : 1);
+  }
+  ::close(ends[1]);
+  char text[512];
+  const ssize_t size = ::read(ends[0], text, sizeof text);
+  ::close(ends[0]);
+  ::waitpid(child, nullptr, 0);
+  if (size <= 0) GTEST_SKIP() << "no user namespaces here, or a sanitizer's thread is in the way";
+  EXPECT_EQ(std::string(text, static_cast<size_t>(size)),
+            "cannot open /dev/net/tun: Permission denied; as root, run: chmod 0666 /dev/net/tun");
+}
+
+}  // namespace
+}  // namespace usernic

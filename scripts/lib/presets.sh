@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034
+# Building and testing one preset of CMakePresets.json, and counting what was tested. Sourced, after stages.sh, by the
+# scripts above.
+
+JOBS=$(nproc)
+PRESETS=(release debug asan tsan clang)
+PASSED=0
+FAILED=0
+SKIPPED=0
+
+# A build or a check that is not CTest's counts as one test.
+count_one() {
+  if "$@"; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); return 1; fi
+}
+
+# The clang of this machine, the best first; empty when there is none.
+clang_of_this_machine() {
+  local name
+  for name in clang++-22 clang++-19; do
+    command -v "$name" && return
+  done
+}
+
+# ThreadSanitizer of GCC 12 cannot start where the kernel randomises more than 28 bits of an address.
+with_plain_addresses() {
+  local bits
+  bits=$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)
+  if ((bits > 28)) && setarch -R true 2>/dev/null; then setarch -R "$@"; else "$@"; fi
+}
+
+preset_compile() {
+  local preset=$1 options=() run=()
+  command -v ccache >/dev/null && options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  [[ $preset == clang ]] && options+=(-DCMAKE_CXX_COMPILER="$(clang_of_this_machine)")
+  [[ $preset == tsan ]] && run=(with_plain_addresses)  # CTest's test lists are made by running what was built
+  cmake --preset "$preset" "${options[@]}" &&
+    "${run[@]}" cmake --build "build/$preset" --parallel "$JOBS"
+}
+
+# preset_build PRESET: leaves it in build/PRESET.
+preset_build() {
+  stage "building $1" preset_compile "$1"
+}
+
+# Adds what CTest has reported to the sums. CTest counts a skipped test among the passed, a disabled one nowhere.
+preset_count() {
+  local total failed skipped disabled
+  read -r failed total < <(sed -nE 's/.* ([0-9]+) tests? failed out of ([0-9]+)$/\1 \2/p' "$STAGE_LOG" | tail -n 1)
+  total=${total:-0} failed=${failed:-0}
+  skipped=$(grep -cE '^\s+[0-9]+ - .* \(Skipped\)$' "$STAGE_LOG")
+  disabled=$(grep -cE '^\s+[0-9]+ - .* \(Disabled\)$' "$STAGE_LOG")
+  STAGE_FAILED=$failed
+  STAGE_NOTE="$((total - failed - skipped)) passed, $failed failed"
+  ((skipped + disabled)) && STAGE_NOTE+=", $((skipped + disabled)) skipped"
+  PASSED=$((PASSED + total - failed - skipped))
+  FAILED=$((FAILED + failed))
+  SKIPPED=$((SKIPPED + skipped + disabled))
+}
+
+preset_ctest() {
+  local preset=$1 status run=()
+  shift
+  [[ $preset == tsan ]] && run=(with_plain_addresses)
+  UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
+    "${run[@]}" ctest --test-dir "build/$preset" --parallel "$JOBS" --timeout 300 --output-on-failure "$@"
+  status=$?
+  preset_count
+  if ((status != 0 && STAGE_FAILED == 0)); then FAILED=$((FAILED + 1)); fi
+  return "$status"
+}
+
+# preset_test PRESET WHAT [CTEST OPTION...]: WHAT is for the reader of the stage's line.
+preset_test() {
+  local preset=$1 what=$2
+  shift 2
+  stage "testing $preset${what:+, $what}" preset_ctest "$preset" "$@"
+}
+
+# preset_check PRESET WHAT [CTEST OPTION...]: built, then tested; a build that fails is one failure.
+preset_check() {
+  if preset_build "$1"; then
+    preset_test "$@"
+  else
+    FAILED=$((FAILED + 1))
+    return 1
+  fi
+}
+
+# Built, that is all: clang checks locks and contexts at compile time.
+preset_check_clang() {
+  if [[ -n $(clang_of_this_machine) ]]; then
+    count_one preset_build clang
+  else
+    say "clang skipped: neither clang++-22 nor clang++-19 is here"
+    SKIPPED=$((SKIPPED + 1))
+  fi
+}
+
+# A benchmark's report is one JSON object with at least one row and no row in error.
+bench_smoke_one() {
+  local report=$LOGS/${1##*/}.json
+  USERNIC_BENCH_SMOKE=1 timeout 60 "$1" --benchmark_min_time=0.01 \
+    --benchmark_out="$report" --benchmark_out_format=json &&
+    python3 - "$report" <<'PYTHON'
+import json, sys
+rows = json.load(open(sys.argv[1]))["benchmarks"]
+errors = [f'{row["name"]}: {row["error_message"]}' for row in rows if row.get("error_occurred")]
+sys.exit("\n".join(errors) if errors else None if rows else "no rows")
+PYTHON
+}
+
+# Every benchmark of build/release, as short as it goes.
+bench_smoke() {
+  local bench status=0
+  for bench in build/release/bench/bench_*; do
+    [[ -f $bench && -x $bench ]] || continue
+    count_one stage "bench smoke of ${bench##*/bench_}" bench_smoke_one "$bench" || status=1
+  done
+  return "$status"
+}
+
+# The last line of a script that tests. Returns 0 when nothing failed and something passed.
+print_sums() {
+  printf '%d passed, %d failed' "$PASSED" "$FAILED"
+  if ((SKIPPED)); then printf ', %d skipped' "$SKIPPED"; fi
+  printf '\n'
+  ((FAILED == 0 && PASSED > 0))
+}

@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of the house, checked over the whole tree.
+
+A rule is a function that takes a Tree and yields Faults; its first line of documentation is the rule. `tree_test.py`
+checks them all, `tree_test.py RULE...` some, `--root DIR` another tree, `--list` names them. A fault says where it is,
+what is wrong and what would be right; there is no way to switch a rule off for a line.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+Fault = collections.namedtuple("Fault", "path line wrong right")
+
+COLUMNS_MAX = 120
+PUBLIC_HEADER_LINES_MAX = 200
+
+PUBLIC = "include/usernic"
+# Who may include whom. Everyone may include the contract and what lives in their own room.
+ARROWS = {
+    PUBLIC: set(),
+    "core": set(),
+    "bus": set(),
+    "drivers": {"bus"},
+    "host": set(),
+    "ctl": set(),
+    "daemon": {"ctl", "host", "drivers", "core"},
+    "cli": {"ctl"},
+    "sim": {"core"},
+    "tests": {"core"},
+    "bench": {"core"},
+    "fuzz": {"core"},
+    "examples": {"core"},
+    "tools": set(),
+    "usernic.cc": {"daemon", "cli"},  # the program: the only file that knows both
+}
+# The doors to the outside (design: time, threads, chance): the only files that may name a thread, a clock or an atomic.
+DOORS = {f"{PUBLIC}/env.h", "core/env.cc"}
+
+PASSED_OVER = {".git", "build", "__pycache__", ".cache", ".idea", ".vscode"}
+FOLDERS_BANNED = {"utils", "util", "common", "misc", "manager", "managers", "helpers"}
+
+
+class Tree:
+    """The files of one checkout, read once."""
+
+    def __init__(self, root):
+        self.root = pathlib.Path(root).resolve()
+        self.folders, self.files = [], {}
+        for folder, folders, names in os.walk(self.root):
+            folders[:] = sorted(name for name in folders if name not in PASSED_OVER)
+            inside = pathlib.Path(folder).relative_to(self.root)
+            self.folders += [(inside / name).as_posix() for name in folders]
+            for name in sorted(names):
+                try:
+                    text = (self.root / inside / name).read_text(encoding="utf-8")
+                except (UnicodeDecodeError, FileNotFoundError):
+                    continue  # not text, or a dangling link
+                self.files[(inside / name).as_posix()] = text
+
+    def sources(self):
+        return {path: text for path, text in self.files.items() if path.endswith((".h", ".cc"))}
+
+    def public_headers(self):
+        return [path for path in self.files if path.startswith(PUBLIC + "/") and path.endswith(".h")]
+
+    def resolve(self, includer, name):
+        """The path of the house's own file that `#include name` in `includer` means, or None."""
+        for start in (os.path.dirname(includer), "", "include"):
+            path = os.path.normpath(os.path.join(start, name)).replace(os.sep, "/")
+            if path in self.files:
+                return path
+        return None
+
+
+def room_of(path):
+    """'drivers/simnic/simnic.cc' -> 'drivers'; the program and the contract are rooms of their own."""
+    return PUBLIC if path.startswith(PUBLIC + "/") else path.split("/")[0]
+
+
+def home_of(path):
+    """The folder whose files may include each other: the room, but each driver is on its own."""
+    parts = path.split("/")
+    return "/".join(parts[:2]) if parts[0] == "drivers" and len(parts) > 2 else room_of(path)
+
+
+def includes_of(text):
+    """(line, name, quoted) of each include."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := re.match(r'\s*#\s*include\s*(["<])([^">]+)[">]', line):
+            yield number, found[2], found[1] == '"'
+
+
+NOISE = re.compile(
+    r'//[^\n]*|/\*.*?\*/|R"(?P<mark>[^(\s]*)\(.*?\)(?P=mark)"|"(?:\\.|[^"\\\n])*"|(?<!\w)\'(?:\\.|[^\'\\\n])+\'',
+    re.DOTALL,
+)
+
+
+def code_of(text):
+    """The text without comments and literals, line for line."""
+    return NOISE.sub(lambda noise: " " + "\n" * noise[0].count("\n"), text)
+
+
+def line_at(text, offset):
+    return text.count("\n", 0, offset) + 1
+
+
+def include_directions(tree):
+    """An arrow down is the only include allowed."""
+    for path, text in tree.sources().items():
+        room, home = room_of(path), home_of(path)
+        if room not in ARROWS:
+            yield Fault(path, 1, f"'{room}' is no room of the house", f"a room of design: {', '.join(ARROWS)}")
+            continue
+        allowed = ARROWS[room] | {PUBLIC}
+        if path.endswith("_test.cc"):  # tests live beside the code
+            allowed |= {"core", "tests"}
+        for line, name, quoted in includes_of(text):
+            target = tree.resolve(path, name)
+            if target is None:
+                if quoted:
+                    yield Fault(path, line, f'"{name}" is not a file of this tree', "<...> for what is not ours")
+            elif not target.startswith(home + "/") and room_of(target) not in allowed:
+                where = ", ".join(sorted(allowed | {home}))
+                yield Fault(path, line, f'{home} includes "{name}" of {home_of(target)}', f"{home} includes only {where}")
+
+
+BANS = [
+    (r"\bstd::atomic\w*", "Atomic<T> of usernic/env.h"),
+    (r"\b(?:thread_local|__thread)\b", "Local<T, Tag> of usernic/env.h"),
+    (r"\bstd::j?thread\b|\bstd::async\b|\bpthread_create\b", "Thread of usernic/env.h"),
+    (r"\bstd::this_thread\b", "wait_on or StopToken::wait_until of usernic/env.h"),
+    (r"\bstd::(?:recursive_|timed_|recursive_timed_|shared_|shared_timed_)?mutex\b|\bpthread_(?:mutex|rwlock|spin)_\w+",
+     "Mutex or SpinLock of usernic/lock.h"),
+    (r"\bstd::condition_variable\w*|\bpthread_cond_\w+", "WaitQueue of usernic/lock.h"),
+    (r"\bstd::(?:counting_semaphore|binary_semaphore|latch|barrier)\b", "WaitQueue of usernic/lock.h"),
+    (r"\b(?:std::call_once|std::once_flag|pthread_once)\b", "an owner that constructs it"),
+    (r"\bstd::stop_(?:token|source|callback)\b", "StopToken of usernic/env.h"),
+    (r"\b(?:steady|system|high_resolution|utc|tai|gps|file)_clock\b", "Clock of usernic/env.h"),
+    (r"\b(?:clock_gettime|gettimeofday|timespec_get|ftime)\s*\(", "Clock::now of usernic/env.h"),
+    (r"(?<![\w.>:])(?:std::|::)?(?:time\s*\(\s*(?:nullptr|NULL|0|&)|clock\s*\(\s*\))", "Clock::now of usernic/env.h"),
+    (r"(?<![\w.>:])(?:std::|::)?(?:sleep|usleep|nanosleep|clock_nanosleep)\s*\(",
+     "wait_on or StopToken::wait_until of usernic/env.h"),
+    (r"(?<![\w.>:])(?:std::|::)?(?:s?rand|rand_r|s?random|[dlm]rand48|arc4random\w*|getrandom|getentropy)\s*\(",
+     "random_u64 of usernic/env.h, or a seed handed in"),
+    (r"\brandom_device\b", "random_u64 of usernic/env.h, or a seed handed in"),
+]
+
+
+def outside_only_through_doors(tree):
+    """No clock, thread, atomic or random number but through usernic/env.h and usernic/lock.h."""
+    for path, text in tree.sources().items():
+        if path in DOORS:
+            continue
+        code = code_of(text)
+        for pattern, right in BANS:
+            for found in re.finditer(pattern, code):
+                yield Fault(path, line_at(code, found.start()), f"'{found[0].strip()}' behind the door's back", right)
+
+
+def template_arguments(code, start):
+    """The arguments of the template list whose '<' is at `start`."""
+    arguments, depth, begin = [], 0, start + 1
+    for at in range(start, len(code)):
+        if code[at] in "<(":
+            depth += 1
+        elif code[at] in ">)" and code[at - 1] != "-":
+            depth -= 1
+            if depth == 0:
+                return arguments + [code[begin:at].strip()]
+        elif code[at] == "," and depth == 1:
+            arguments.append(code[begin:at].strip())
+            begin = at + 1
+    return arguments
+
+
+def no_pointer_order(tree):
+    """No container is ordered or hashed by a pointer: its order would change from run to run."""
+    container = re.compile(r"\b(unordered_|flat_)?(?:multi)?(map|set)\s*<")
+    for path, text in tree.sources().items():
+        code = code_of(text)
+        for found in container.finditer(code):
+            arguments = template_arguments(code, found.end() - 1)
+            if not arguments or not re.search(r"\*(?:\s*const)?$|\b(?:shared|unique|weak|intrusive)_ptr\s*<", arguments[0]):
+                continue
+            order = arguments[2:] if found[2] == "map" else arguments[1:]
+            if found[1] != "unordered_" and order and not re.match(r"std::(?:less|greater)\b", order[0]):
+                continue  # a comparison of its own, by something that is the same in every run
+            yield Fault(path, line_at(code, found.start()), f"a {found[2]} keyed by the pointer {arguments[0]}",
+                        "a key that is the same in every run: a name, an index, an address on the wire")
+
+
+def public_headers_stand_alone(tree, compiler=os.environ.get("CXX", "g++")):
+    """Every public header compiles alone, twice in a row, without a warning."""
+    command = [compiler, "-std=c++23", "-x", "c++", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-attributes",
+               "-I", str(tree.root / "include"), "-"]
+
+    def compiled(path):
+        name = path.removeprefix("include/")
+        return path, subprocess.run(command, input=f'#include "{name}"\n' * 2, capture_output=True, text=True)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for path, run in pool.map(compiled, tree.public_headers()):
+            if run.returncode == 0:
+                continue
+            here = re.search(re.escape(path) + r":(\d+):[\d:]* (?:fatal )?error: (.*)", run.stderr)
+            first = here or re.search(r":(\d+):[\d:]* (?:fatal )?(?:error|warning): (.*)", run.stderr)
+            yield Fault(path, int(here[1]) if here else 1, first[2] if first else run.stderr.strip()[:300],
+                        "a header that includes what it uses, guarded by #pragma once")
+
+
+def public_headers_are_short(tree):
+    """A public header is read in one sitting."""
+    for path in tree.public_headers():
+        lines = len(tree.files[path].splitlines())
+        if lines > PUBLIC_HEADER_LINES_MAX:
+            yield Fault(path, lines, f"{lines} lines", f"at most {PUBLIC_HEADER_LINES_MAX}: one noun, one file")
+
+
+HEAVY = {"spdlog": r"spdlog/", "CLI11": r"CLI/", "toml++": r"toml\+\+/|toml\.hpp", "nlohmann json": r"nlohmann/"}
+
+
+def heavy_headers_once(tree):
+    """A heavy library header is compiled once: one .cc includes it, no .h does."""
+    for library, pattern in HEAVY.items():
+        users = {}
+        for path, text in tree.sources().items():
+            for line, name, _ in includes_of(text):
+                if re.match(pattern, name):
+                    users.setdefault(path, line)
+        for path, line in users.items():
+            if path.endswith(".h"):
+                yield Fault(path, line, f"a header includes {library}", "a narrow header of our own, its .cc includes it")
+        files = [path for path in users if path.endswith(".cc")]
+        for path in files[1:]:
+            yield Fault(path, users[path], f"{library} is included by {files[0]} already", f"call what {files[0]} offers")
+
+
+def rooms_have_names(tree):
+    """A folder is named after what lives in it."""
+    for folder in tree.folders:
+        name = folder.split("/")[-1]
+        if name.lower() in FOLDERS_BANNED:
+            yield Fault(folder, 0, f"a folder called '{name}'", "the noun of what lives there")
+
+
+def lines_fit(tree):
+    """No line of code is wider than two windows side by side."""
+    for path, text in tree.sources().items():
+        for number, line in enumerate(text.splitlines(), 1):
+            if len(line) > COLUMNS_MAX:
+                yield Fault(path, number, f"{len(line)} columns", f"at most {COLUMNS_MAX}")
+
+
+SPDX = "SPDX-License-Identifier: Apache-2.0"
+
+
+def licence_first(tree):
+    """Every source, script and CMake file starts with its licence."""
+    for path, text in tree.files.items():
+        lines = text.splitlines() or [""]
+        script = lines[0].startswith("#!")
+        if script or path.endswith((".h", ".cc", ".cmake", ".py", ".sh", "CMakeLists.txt")):
+            number = 2 if script else 1
+            if SPDX not in "".join(lines[number - 1:number]):
+                right = f"line {number}: {'//' if path.endswith(('.h', '.cc')) else '#'} {SPDX}"
+                yield Fault(path, number, "no licence tag", right)
+
+
+MACHINES = [
+    (r"(?<![\w.])/(?:home|Users)/\w+|(?<![\w./])/(?:root|work|workspace|builds)/\w+", "a path inside the tree, or $HOME"),
+    (r"\b[\w-]+(?:\.[\w-]+)*\.(?:pkg\.dev|gcr\.io|ghcr\.io|quay\.io|azurecr\.io|jfrog\.io|internal)\b",
+     "Debian's packages, from wherever the machine gets them"),
+    (r"\b(?:(?:ghcr|gcr|quay|docker)\.io|(?:deb|security|snapshot)\.debian\.org|(?:files\.)?pypi(?:\.python)?\.org|"
+     r"registry\.npmjs\.org|(?:static\.)?crates\.io)\b", "Debian's packages, from wherever the machine gets them"),
+]
+
+
+def no_machine_named(tree):
+    """No file knows the machine it was written on, nor where packages come from."""
+    for path, text in tree.files.items():
+        for pattern, right in MACHINES:
+            for found in re.finditer(pattern, text):
+                yield Fault(path, line_at(text, found.start()), f"'{found[0]}' names a machine", right)
+
+
+def nothing_left_to_do(tree):
+    """Unfinished work is an issue, not a comment."""
+    for path, text in tree.files.items():
+        for found in re.finditer(r"\b(?:TO[D]O|FIX[M]E)\b", text):
+            yield Fault(path, line_at(text, found.start()), f"'{found[0]}'", "do it, or write down an issue")
+
+
+RULES = {
+    rule.__name__: rule
+    for rule in (
+        include_directions,
+        outside_only_through_doors,
+        no_pointer_order,
+        public_headers_stand_alone,
+        public_headers_are_short,
+        heavy_headers_once,
+        rooms_have_names,
+        lines_fit,
+        licence_first,
+        no_machine_named,
+        nothing_left_to_do,
+    )
+}
+
+
+def faults_of(tree, rule):
+    """The faults as a person reads them."""
+    law = RULES[rule].__doc__.splitlines()[0]
+    return [
+        f"{fault.path}:{fault.line}: {fault.wrong}. Right: {fault.right}. [{rule}: {law}]" for fault in RULES[rule](tree)
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rules", nargs="*", metavar="RULE", help="the rules to check (default: all)")
+    parser.add_argument("--root", default=pathlib.Path(__file__).resolve().parents[2], help="the tree to check")
+    parser.add_argument("--list", action="store_true", help="name the rules and stop")
+    arguments = parser.parse_args()
+    if unknown := [rule for rule in arguments.rules if rule not in RULES]:
+        parser.error(f"no rule is called {unknown[0]}; there are: {', '.join(RULES)}")
+    if arguments.list:
+        for name, rule in RULES.items():
+            print(f"{name:28} {rule.__doc__.splitlines()[0]}")
+        return 0
+    tree = Tree(arguments.root)
+    faults = [fault for rule in arguments.rules or RULES for fault in faults_of(tree, rule)]
+    print("\n".join(faults) if faults else "The tree is as it should be.")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
