@@ -53,8 +53,10 @@ struct Device final : NetDevice {
   Atomic<uint32_t> mtu_;
   Atomic<uint64_t> address_;
 
-  // Guarded by the Net's names lock.
-  std::string name_;
+  // Written once, at registration; read in any context.
+  static constexpr LockClass kNameClass{"device_name"};
+  mutable SpinLock name_lock{kNameClass};
+  std::string name_ USERNIC_GUARDED_BY(name_lock);
 
   // Napi instances come and go with the driver.
   static constexpr LockClass kNapisClass{"device_napis"};

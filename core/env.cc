@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include "usernic/context.h"
+
 namespace usernic {
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the vDSO reads the clock
@@ -95,7 +97,8 @@ StopToken StopSource::token() const noexcept { return StopToken(&requested_); }
 
 bool StopToken::stop_requested() const noexcept { return word_ != nullptr && word_->load() != 0; }
 
-bool StopToken::wait_until(Time deadline) const noexcept {
+bool StopToken::wait_until(Time deadline, std::source_location where) const noexcept {
+  might_sleep(where);
   static const Atomic<uint32_t> kNever{0};
   const Atomic<uint32_t>& word = word_ != nullptr ? *word_ : kNever;
   while (word.load() == 0) {

@@ -13,8 +13,9 @@ using internal::LockKind;
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
 
 void HeldLocks::push(const Entry& entry) noexcept {
-  if (depth_ == kDepthMax) {
-    report_contract("too-deep", fmt::format("a thread holds {} locks and contexts", kDepthMax), entry.where);
+  const size_t limit = muted_ != 0 ? kDepthMax : kDepthMax - kDepthOfReports;
+  if (depth_ == limit) {
+    report_contract("too-deep", fmt::format("a thread holds {} locks and contexts", limit), entry.where);
     std::abort();
   }
   entries_[depth_++] = entry;

@@ -53,6 +53,7 @@ class HeldLocks {
     int level = 0;
   };
   static constexpr size_t kDepthMax = 64;
+  static constexpr size_t kDepthOfReports = 8;  // kept free: reporting takes locks itself
 
   void push(const Entry& entry) noexcept USERNIC_NONBLOCKING;
   void erase(size_t index) noexcept USERNIC_NONBLOCKING;

@@ -36,7 +36,16 @@ std::optional<std::string> free_name(const std::map<std::string, Device*, std::l
   if (number == std::string::npos) return taken.contains(wish) ? std::nullopt : std::optional(wish);
   for (int i = 0;; ++i) {
     std::string name = wish.substr(0, number) + std::to_string(i) + wish.substr(number + 2);
+    if (name.size() > kNameMax) return std::nullopt;
     if (!taken.contains(name)) return name;
+  }
+}
+
+// Whoever is in xmit sees it through; nobody enters the driver afterwards.
+void stop_queues(Device& dev) {
+  for (TxQueue& queue : dev.tx_queues) {
+    SpinGuardBh guard(queue.xmit_lock());
+    queue.stop();
   }
 }
 
@@ -45,11 +54,7 @@ void close_locked(Device& dev) {
   if (!dev.running_.load()) return;
   (void)notify(dev, NetdevEvent::kGoingDown);
   dev.running_.store(false);
-  // Whoever is in xmit sees it through; nobody enters the driver afterwards.
-  for (TxQueue& queue : dev.tx_queues) {
-    SpinGuardBh guard(queue.xmit_lock());
-    queue.stop();
-  }
+  stop_queues(dev);
   dev.ops.stop(dev.driver_);
   dev.engine.closed();
   (void)notify(dev, NetdevEvent::kDown);
@@ -58,10 +63,16 @@ void close_locked(Device& dev) {
 // Out of sight. Requires: rtnl.
 void unlist(Device& dev) {
   MutexGuard names(dev.net_ref.impl().names_lock);
-  dev.net_ref.impl().names.erase(dev.name_);
+  dev.net_ref.impl().names.erase(dev.name());
 }
 
-// The second half of unregistering, from UNREGISTERING on. Requires: no locks.
+// Nobody reads the driver's statistics from here on. Requires: rtnl.
+void leave_registered(Device& dev) {
+  dev.reg_state_.store(RegState::kUnregistering);
+  SpinGuardBh readers_are_out(dev.napis_lock);
+}
+
+// The second half of unregistering, and the end of a registration that failed. Requires: no locks.
 void wait_for_refs(Device& dev) {
   dev.engine.shut_down();
   while (!dev.refs.wait_until_none(Clock::now() + std::chrono::seconds(10))) {
@@ -75,11 +86,25 @@ void wait_for_refs(Device& dev) {
 Result<> list_under_free_name(Device& dev) {
   Net::Impl& net = dev.net_ref.impl();
   MutexGuard names(net.names_lock);
-  std::optional<std::string> name = free_name(net.names, dev.name_);
+  std::optional<std::string> name = free_name(net.names, dev.name());
   if (!name) return fail(std::errc::file_exists);
+  net.names.emplace(*name, &dev);
+  SpinGuardBh guard(dev.name_lock);
   dev.name_ = std::move(*name);
-  net.names.emplace(dev.name_, &dev);
   return {};
+}
+
+// Makes an initialised device visible, unless its name or a notifier forbids. Requires: rtnl.
+Result<> show(Device& dev) {
+  dev.engine.configure(dev.ops.rx_filter_caps != nullptr ? dev.ops.rx_filter_caps(dev.driver_) : RxFilterCaps{});
+  if (const Result<> listed = list_under_free_name(dev); !listed) return listed;
+  dev.reg_state_.store(RegState::kRegistered);
+  const Result<> allowed = notify(dev, NetdevEvent::kRegister);
+  if (allowed) return {};
+  leave_registered(dev);
+  (void)notify(dev, NetdevEvent::kUnregister);
+  unlist(dev);
+  return allowed;
 }
 
 }  // namespace
@@ -87,7 +112,6 @@ Result<> list_under_free_name(Device& dev) {
 Result<> NetDevice::register_netdev(Place where) {
   Device& dev = Device::of(*this);
   might_sleep(where);
-  bool vetoed = false;
   Result<> result;
   {
     MutexGuard rtnl(dev.net_ref.rtnl(), 0, where);
@@ -96,21 +120,13 @@ Result<> NetDevice::register_netdev(Place where) {
       return fail(std::errc::invalid_argument);
     }
     if (dev.ops.init != nullptr) result = dev.ops.init(dev.driver_);
-    if (!result) return result;
-    dev.engine.configure(dev.ops.rx_filter_caps != nullptr ? dev.ops.rx_filter_caps(dev.driver_) : RxFilterCaps{});
-    result = list_under_free_name(dev);
     if (result) {
-      dev.reg_state_.store(RegState::kRegistered);
-      result = notify(dev, NetdevEvent::kRegister);
+      result = show(dev);
       if (result) return result;
-      vetoed = true;
-      dev.reg_state_.store(RegState::kUnregistering);
-      (void)notify(dev, NetdevEvent::kUnregister);
-      unlist(dev);
+      if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
     }
-    if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
   }
-  vetoed ? wait_for_refs(dev) : dev.reg_state_.store(RegState::kUnregistered);
+  wait_for_refs(dev);
   return result;
 }
 
@@ -124,7 +140,7 @@ void NetDevice::unregister_netdev(Place where) {
                              where);
     }
     close_locked(dev);
-    dev.reg_state_.store(RegState::kUnregistering);
+    leave_registered(dev);
     (void)notify(dev, NetdevEvent::kUnregister);
     unlist(dev);
     if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
@@ -141,6 +157,7 @@ Result<> NetDevice::open(Place where) {
   dev.running_.store(true);
   if (const Result<> opened = dev.ops.open(dev.driver_); !opened) {
     dev.running_.store(false);
+    stop_queues(dev);
     return opened;
   }
   dev.engine.opened();
@@ -192,10 +209,8 @@ Result<> NetDevice::detach(Place where) {
   MutexGuard il(dev.instance_lock, 0, where);
   if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
   dev.present_.store(false);
-  for (TxQueue& queue : dev.tx_queues) {
-    SpinGuardBh guard(queue.xmit_lock());
-    queue.stop();
-  }
+  stop_queues(dev);
+  dev.engine.forget();  // a card that is away covers nothing
   return {};
 }
 

@@ -41,7 +41,7 @@ void Napi::disable(Place where) {
   uint32_t state = state_.fetch_or(kDisable) | kDisable;
   while (true) {
     if ((state & kSched) == 0) {
-      if (state_.compare_exchange_weak(state, kSched)) return;
+      if (state_.compare_exchange_weak(state, kSched | (state & kMissed))) return;
     } else {
       wait_on(state_, state);
       state = state_.load();
@@ -68,7 +68,7 @@ bool Napi::complete_done(int) noexcept {
     const bool again = (state & kMissed) != 0 && !disabling;
     uint32_t next = 0;
     if (again) next = kSched;
-    if (disabling) next = kDisable;
+    if (disabling) next = kDisable | (state & kMissed);
     if (!state_.compare_exchange_weak(state, next)) continue;
     if (again) Device::of(dev_).net_ref.impl().softirq.add(*this);
     if (disabling) wake_all(state_);
@@ -76,9 +76,9 @@ bool Napi::complete_done(int) noexcept {
   }
 }
 
-// A poll that used its budget gives the instance to a `disable` that waits for it.
+// A poll that used its budget gives the instance to a `disable` that waits for it. What it left waits for `enable`.
 void Napi::yield_to_disable() noexcept {
-  state_.store(kDisable);
+  state_.store(kDisable | kMissed);
   wake_all(state_);
 }
 

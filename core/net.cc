@@ -11,10 +11,10 @@
 namespace usernic {
 namespace {
 
-constexpr size_t kNameMax = 15;  // [kernel: IFNAMSIZ - 1]
-
 bool valid_name(std::string_view name) {
   if (name.empty() || name.size() > kNameMax || name == "." || name == "..") return false;
+  const size_t percent = name.find('%');
+  if (percent != name.npos && (name.substr(percent, 2) != "%d" || name.rfind('%') != percent)) return false;
   return std::none_of(name.begin(), name.end(), [](unsigned char c) { return c <= ' ' || c == '/' || c == ':'; });
 }
 
@@ -29,7 +29,7 @@ Net::Net() : impl_(new Impl) {}
 
 Net::~Net() {
   if (impl_->allocated.load() == 0) return;
-  report_contract("net-freed", "a Net is destroyed before its devices", Place::current());
+  report_contract("net-freed", "a Net is destroyed before its devices and the handles of them", Place::current());
 }
 
 Result<NetdevPtr> Net::alloc(const NetdevConfig& config, const NetDeviceOps& ops) {
@@ -65,7 +65,7 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
       ops(the_ops),
       mtu_min_(config.mtu_min),
       mtu_max_(config.mtu_max),
-      lane_queue(net, "lane", Workqueue::kOrdered),
+      lane_queue(net.impl().workers, "lane", Workqueue::kOrdered, kLaneClass),
       engine(*this, config.rx_retry),
       mtu_(config.mtu),
       address_((config.address.is_zero() ? random_address() : config.address).to_u64()),
@@ -75,7 +75,10 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
 }
 
 void Device::drop_handle() noexcept {
-  if (handles.fetch_sub(1) == 1) delete this;
+  if (handles.fetch_sub(1) != 1) return;
+  Net::Impl& net = net_ref.impl();
+  delete this;
+  net.allocated.fetch_sub(1);
 }
 
 void FreeNetdev::operator()(NetDevice* dev) const {
@@ -84,7 +87,6 @@ void FreeNetdev::operator()(NetDevice* dev) const {
   device.reg_state_.store(RegState::kReleased);
   device.engine.shut_down();
   if (device.driver_ != nullptr) device.ops.destroy(std::exchange(device.driver_, nullptr));
-  device.net_ref.impl().allocated.fetch_sub(1);
   device.drop_handle();
 }
 

@@ -31,7 +31,7 @@ void* NetDevice::driver() const noexcept { return Device::of(*this).driver_; }
 
 std::string NetDevice::name() const {
   const Device& dev = Device::of(*this);
-  MutexGuard guard(dev.net_ref.impl().names_lock);
+  SpinGuardBh guard(dev.name_lock);
   return dev.name_;
 }
 
@@ -63,7 +63,7 @@ LinkStats NetDevice::stats() const {
     sum.rx_bytes += napi.counters.bytes.load(std::memory_order_relaxed);
     sum.rx_dropped += napi.counters.dropped.load(std::memory_order_relaxed);
   }
-  // Registered, the driver lives: unregistering closes first and frees the driver much later.
+  // Registered, the driver lives: unregistering waits for whoever read that under this lock.
   if (dev.ops.get_stats != nullptr && dev.reg_state_.load() == RegState::kRegistered) {
     dev.ops.get_stats(dev.driver_, sum);
   }

@@ -15,18 +15,20 @@ namespace usernic {
 
 struct Device;
 
+inline constexpr size_t kNameMax = 15;  // of a device [kernel: IFNAMSIZ - 1]
+
 struct Net::Impl {
   Mutex rtnl{kRtnlClass};
   WorkerPool workers;
   Softirq softirq;
-  Workqueue system{workers, "events", 64};
+  Workqueue system{workers, "events", 64, kWorkqueueClass};
   NotifierChain notifiers;  // under rtnl
 
   // Names are changed under rtnl and this lock, and read under either: nobody who looks a device up waits for rtnl.
   static constexpr LockClass kNamesClass{"device_names"};
   Mutex names_lock{kNamesClass};
   std::map<std::string, Device*, std::less<>> names USERNIC_GUARDED_BY(names_lock);
-  Atomic<uint32_t> allocated{0};  // devices not freed yet
+  Atomic<uint32_t> allocated{0};  // devices that are not freed yet, or of which a handle is left
 };
 
 }  // namespace usernic

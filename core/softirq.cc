@@ -48,13 +48,14 @@ static void report_overrun(int work, int weight) noexcept USERNIC_NONBLOCKING {
 USERNIC_BLOCKING_BY_DESIGN_END
 
 void Softirq::poll_one(Napi& napi) noexcept {
+  const int weight = napi.weight_;
   int work;
   {
     BhScope bh;
-    work = napi.poll_(napi.driver_, napi, napi.weight_);
+    work = napi.poll_(napi.driver_, napi, weight);
   }
-  if (work < napi.weight_) return;  // it completed, or somebody else owns it now
-  if (work > napi.weight_) report_overrun(work, napi.weight_);
+  if (work < weight) return;  // it completed: somebody else owns it now, or it is freed already
+  if (work > weight) report_overrun(work, weight);
   // The whole budget: still ours. A disable that waits takes the instance from here.
   if ((napi.state_.load() & Napi::kDisable) != 0) return napi.yield_to_disable();
   add(napi);

@@ -17,9 +17,11 @@
 
 namespace usernic {
 
-inline constexpr Duration kLong = std::chrono::seconds(20);        // what must happen happens within it
+inline constexpr Duration kLong = std::chrono::seconds(20);         // what must happen happens within it
 inline constexpr Duration kMoment = std::chrono::milliseconds(30);  // what must not happen is watched for it
-inline Time soon() { return Clock::now() + kLong; }
+inline Time soon() {
+  return Clock::now() + kLong;
+}
 
 // Something that happened so many times.
 class Event {
@@ -75,8 +77,12 @@ inline std::string at(const Place& place, int lines_further = 0) {
   const std::string_view file = place.file_name();
   return fmt::format("{}:{}", file.substr(file.find_last_of('/') + 1), place.line() + lines_further);
 }
-inline std::string here(Place place = Place::current()) { return at(place); }
-inline std::string next_line(Place place = Place::current()) { return at(place, 1); }
+inline std::string here(Place place = Place::current()) {
+  return at(place);
+}
+inline std::string next_line(Place place = Place::current()) {
+  return at(place, 1);
+}
 
 // "ok" or "ENODEV".
 template <class T>

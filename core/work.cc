@@ -27,7 +27,7 @@ void check_wait(const char* what, Place where) {
 
 CurrentWork::CurrentWork(Work& the_work, Workqueue& the_queue, StopToken token, Place where) noexcept
     : work(the_work), queue(the_queue), stop(token) {
-  if (kChecksOn) internal::before_lock(&queue, kLaneClass, internal::LockKind::kLane, 0, where);
+  if (kChecksOn) internal::before_lock(&queue, queue.lock_class(), internal::LockKind::kLane, 0, where);
   MyWork::get() = this;
 }
 CurrentWork::~CurrentWork() {
@@ -54,44 +54,50 @@ Work::~Work() {
 
 bool Work::pending() const { return queue_ != nullptr && queue_.load()->pool_.pending(*this); }
 
+// An item that waits for itself, or for another one that cannot start before it ends.
+bool Work::waits_for_itself(Place where) const {
+  const Workqueue& queue = *queue_.load();
+  if (current_work() != this && !(queue.max_active_ == Workqueue::kOrdered && queue.is_current())) return false;
+  report_contract("flush-self", "a work item waits for itself or for its own queue", where);
+  return true;
+}
+
 void Work::flush(Place where) {
-  if (queue_ == nullptr) return;
-  if (current_work() == this) return report_contract("flush-self", "a work item waits for itself", where);
+  if (queue_ == nullptr || waits_for_itself(where)) return;
   check_wait("waiting for a work item", where);
   queue_.load()->pool_.flush(*this);
 }
 
 bool Work::cancel_sync(Place where) {
   if (queue_ == nullptr) return false;
+  disabled_.fetch_add(1);  // an item that queues itself is refused meanwhile
+  const bool was_pending = cancel_disabled(where);
+  disabled_.fetch_sub(1);
+  return was_pending;
+}
+
+// Who queues it for the first time sets `queue_` before it looks at `disabled_`; here it is the other way round. So
+// either it is refused, or it is seen here.
+void Work::disable_sync(Place where) {
+  disabled_.fetch_add(1);
+  if (queue_ != nullptr) (void)cancel_disabled(where);
+}
+
+bool Work::cancel_disabled(Place where) {
   if (current_work() == this) {
     report_contract("flush-self", "a work item waits for itself", where);
     return false;
   }
   check_wait("waiting for a work item", where);
-  return queue_.load()->pool_.cancel_sync(*this, 0);
+  return queue_.load()->pool_.cancel_sync(*this);
 }
 
-void Work::disable_sync(Place where) {
-  if (queue_ == nullptr) {  // never queued: nobody else looks at it
-    ++disabled_;
-    return;
-  }
-  check_wait("waiting for a work item", where);
-  queue_.load()->pool_.cancel_sync(*this, 1);
-}
-
-void Work::enable() {
-  if (queue_ == nullptr) {
-    --disabled_;
-    return;
-  }
-  queue_.load()->pool_.enable(*this);
-}
+void Work::enable() { disabled_.fetch_sub(1); }
 
 Workqueue::Workqueue(Net& net, std::string name, int max_active)
-    : Workqueue(net.impl().workers, std::move(name), max_active) {}
-Workqueue::Workqueue(WorkerPool& pool, std::string name, int max_active)
-    : pool_(pool), name_(std::move(name)), max_active_(max_active) {}
+    : Workqueue(net.impl().workers, std::move(name), max_active, kWorkqueueClass) {}
+Workqueue::Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass& lock_class)
+    : pool_(pool), name_(std::move(name)), max_active_(max_active), lock_class_(lock_class) {}
 
 Workqueue::~Workqueue() {
   if (pool_.idle(*this)) return;
@@ -129,7 +135,7 @@ LaneGuard::LaneGuard(Workqueue& lane, Place where) {
   lane.park(where);
   parked_ = &lane;
   outer_ = std::exchange(MyGuards::get(), this);
-  if (kChecksOn) internal::before_lock(parked_, kLaneClass, internal::LockKind::kLane, 0, where);
+  if (kChecksOn) internal::before_lock(parked_, lane.lock_class(), internal::LockKind::kLane, 0, where);
 }
 
 LaneGuard::~LaneGuard() {

@@ -92,9 +92,9 @@ void WorkerPool::finish(Workqueue& queue, Work& work) {
   queue.running_.erase(queue.running_.iterator_to(work));
   ++work.finished_;
   DeviceRef ref;
-  if (work.state_ == Work::State::kRunningAgain && work.disabled_ == 0) {
-    make_pending(queue, work);
-  } else if (work.state_ == Work::State::kRunningLater && work.disabled_ == 0) {
+  if (work.state_ == Work::State::kRunningAgain) {
+    make_pending(queue, work, work.again_sequence_);
+  } else if (work.state_ == Work::State::kRunningLater) {
     start_timer(work, work.due_);
     update_ready(queue);
   } else {
@@ -114,7 +114,8 @@ void WorkerPool::fire_timers() {
   while (!timers_.empty() && timers_.begin()->due_ <= now) {
     Work& work = *timers_.begin();
     timers_.erase(timers_.begin());
-    make_pending(*work.queue_.load(), work);
+    Workqueue& queue = *work.queue_.load();
+    make_pending(queue, work, queue.next_sequence_++);
   }
 }
 
@@ -130,9 +131,9 @@ void WorkerPool::update_ready(Workqueue& queue) noexcept {
   if (idle_ > 0) wanted_.wake();
 }
 
-void WorkerPool::make_pending(Workqueue& queue, Work& work) noexcept {
+void WorkerPool::make_pending(Workqueue& queue, Work& work, uint64_t sequence) noexcept {
   work.state_ = Work::State::kPending;
-  work.sequence_ = queue.next_sequence_++;
+  work.sequence_ = sequence;
   queue.pending_.push_back(work);
   update_ready(queue);
 }
@@ -141,29 +142,34 @@ void WorkerPool::hold_owner(Work& work) noexcept {
   if (work.owner_ != nullptr) work.ref_.hold(*work.owner_, "work item");
 }
 
+// An idle item goes to `queue`, which is set before `disabled_` is looked at: see Work::disable_sync.
+bool WorkerPool::may_queue(Workqueue& queue, Work& work) noexcept {
+  if (work.state_ == Work::State::kIdle) work.queue_ = &queue;
+  return work.disabled_ == 0;
+}
+
 bool WorkerPool::queue(Workqueue& queue, Work& work) noexcept {
   SpinGuard guard(lock_);
-  if (work.disabled_ != 0) return false;
+  if (!may_queue(queue, work)) return false;
   switch (work.state_) {
     case Work::State::kPending:
     case Work::State::kRunningAgain: return false;
     case Work::State::kRunning:  // stays on the queue that runs it
     case Work::State::kRunningLater:
       work.state_ = Work::State::kRunningAgain;
+      work.again_sequence_ = work.queue_.load()->next_sequence_++;
       return true;
     case Work::State::kWaiting: timers_.erase(timers_.iterator_to(work)); break;
-    case Work::State::kIdle:
-      work.queue_ = &queue;
-      hold_owner(work);
-      break;
+    case Work::State::kIdle: hold_owner(work); break;
   }
-  make_pending(*work.queue_.load(), work);
+  Workqueue& target = *work.queue_.load();
+  make_pending(target, work, target.next_sequence_++);
   return true;
 }
 
 bool WorkerPool::queue_at(Workqueue& queue, Work& work, Time due) noexcept {
   SpinGuard guard(lock_);
-  if (work.disabled_ != 0) return false;
+  if (!may_queue(queue, work)) return false;
   switch (work.state_) {
     case Work::State::kPending:
     case Work::State::kRunningAgain: return false;
@@ -178,10 +184,7 @@ bool WorkerPool::queue_at(Workqueue& queue, Work& work, Time due) noexcept {
       if (work.due_ <= due) return false;
       timers_.erase(timers_.iterator_to(work));
       break;
-    case Work::State::kIdle:
-      work.queue_ = &queue;
-      hold_owner(work);
-      break;
+    case Work::State::kIdle: hold_owner(work); break;
   }
   start_timer(work, due);
   return true;
@@ -215,20 +218,15 @@ bool WorkerPool::withdraw(Work& work, DeviceRef& ref) {
   return true;
 }
 
-bool WorkerPool::cancel_sync(Work& work, int disable) {
+// Requires: the item is disabled meanwhile.
+bool WorkerPool::cancel_sync(Work& work) {
   DeviceRef ref;
   SpinGuard guard(lock_);
-  work.disabled_ += disable;
   const bool was_pending = withdraw(work, ref);
   if (work.state_ == Work::State::kRunning) work.stop_.request_stop();
   const uint64_t target = work.started_;
   while (work.finished_ < target) done_.wait(lock_);
   return was_pending;
-}
-
-void WorkerPool::enable(Work& work) {
-  SpinGuard guard(lock_);
-  --work.disabled_;
 }
 
 bool WorkerPool::pending(const Work& work) {

@@ -27,8 +27,7 @@ class WorkerPool {
   bool queue_at(Workqueue& queue, Work& work, Time due) noexcept USERNIC_NONBLOCKING;
   void flush(Work& work);
   void flush(Workqueue& queue);
-  bool cancel_sync(Work& work, int disable);
-  void enable(Work& work);
+  bool cancel_sync(Work& work);
   bool pending(const Work& work);
   void park(Workqueue& queue);
   void unpark(Workqueue& queue);
@@ -54,7 +53,8 @@ class WorkerPool {
   void run_one(Workqueue& queue) USERNIC_REQUIRES(lock_);
   void finish(Workqueue& queue, Work& work) USERNIC_REQUIRES(lock_);
   void fire_timers() USERNIC_REQUIRES(lock_);
-  void make_pending(Workqueue& queue, Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void make_pending(Workqueue& queue, Work& work, uint64_t sequence) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  bool may_queue(Workqueue& queue, Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void start_timer(Work& work, Time due) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void hold_owner(Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void update_ready(Workqueue& queue) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);

@@ -3,7 +3,7 @@
 //
 // DeviceRef says "the device must stay registered or wait for me": unregister sleeps until the last one is gone, and
 // every ten seconds says who still holds one [kernel: dev_hold with a netdevice_tracker]. Take it for bounded work.
-// DeviceHandle keeps only the memory: it may outlive the driver for as long as you like, and every operation on a
+// DeviceHandle keeps only the memory: it may outlive the driver for as long as the Net lives, and every operation on a
 // device that is gone answers ENODEV.
 #pragma once
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <source_location>
 #include <string>
 
 #include "usernic/annotations.h"
@@ -104,7 +105,7 @@ class StopToken {
   StopToken() = default;
   bool stop_requested() const noexcept USERNIC_NONBLOCKING;
   // Sleeps until the stop or the deadline. Returns true when it was the stop. Context: process.
-  bool wait_until(Time deadline) const noexcept;
+  bool wait_until(Time deadline, std::source_location where = std::source_location::current()) const noexcept;
   // The word that turns from 0 to 1 with the stop, for wait_on; null for a token that never stops.
   const Atomic<uint32_t>* word() const noexcept { return word_; }
 

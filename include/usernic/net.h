@@ -37,13 +37,14 @@ struct NetdevConfig {
 class Net {
  public:
   Net();
-  // Requires: every device is freed.
+  // Requires: every device is freed, and no DeviceHandle is left.
   ~Net();
   Net(const Net&) = delete;
   Net& operator=(const Net&) = delete;
 
   // A device with a driver of type D, built as D(NetDevice&, args...). Context: process.
-  // EINVAL: a name that is empty, longer than 15 octets, or has '/', ':' or white space. [kernel: alloc_netdev_mqs]
+  // EINVAL: a name that is empty, longer than 15 octets, or has '/', ':', white space
+  // or a '%' other than one "%d". [kernel: alloc_netdev_mqs]
   template <class D, class... Args>
   Result<NetdevPtr> alloc_netdev(const NetdevConfig& config, Args&&... args) {
     static constexpr NetDeviceOps kOps = ops_of<D>();

@@ -49,6 +49,8 @@ class Work {
  private:
   friend class Workqueue;
   friend class WorkerPool;
+  bool waits_for_itself(Place where) const;
+  bool cancel_disabled(Place where);
   enum class State : uint8_t { kIdle, kWaiting, kPending, kRunning, kRunningAgain, kRunningLater };
 
   std::move_only_function<void()> body_;
@@ -57,9 +59,10 @@ class Work {
   // The rest is written under the pool's lock once the item has been queued.
   Atomic<Workqueue*> queue_{nullptr};
   State state_ = State::kIdle;  // kWaiting: for `due_`; kRunningAgain, kRunningLater: queued while running, for now or for `due_`
-  int disabled_ = 0;
+  Atomic<int> disabled_{0};
   Time due_{};
-  uint64_t sequence_ = 0;  // of the queueing, in its queue
+  uint64_t sequence_ = 0;        // of the queueing, in its queue
+  uint64_t again_sequence_ = 0;  // the same of the run that is owed, in kRunningAgain
   uint64_t started_ = 0;
   uint64_t finished_ = 0;
   DeviceRef ref_;
@@ -76,7 +79,7 @@ class Workqueue {
   static constexpr int kOrdered = 1;
 
   Workqueue(Net& net, std::string name, int max_active);
-  Workqueue(WorkerPool& pool, std::string name, int max_active);  // the core's
+  Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass& lock_class);  // the core's
   // Requires: no item pending or running.
   ~Workqueue();
   Workqueue(const Workqueue&) = delete;
@@ -99,6 +102,8 @@ class Workqueue {
   bool is_current() const noexcept USERNIC_NONBLOCKING;
 
   const std::string& name() const noexcept { return name_; }
+  // What an item of this queue, or a park, counts as among the locks: a lane, or any other queue.
+  const LockClass& lock_class() const noexcept { return lock_class_; }
 
  private:
   friend class Work;
@@ -109,6 +114,7 @@ class Workqueue {
   WorkerPool& pool_;
   const std::string name_;
   const int max_active_;
+  const LockClass& lock_class_;
   // The rest is guarded by the pool's lock.
   Items pending_;
   Items running_;

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// simnic: the card. It knows registers, descriptors, messages and frames, and nothing of a net_device.
+//
+//   wire --hear--> [filter] --> next empty descriptor --> written back --> data interrupt, if armed
+//   kTxTail written --> descriptors up to there, a burst at a time --> wire --> done --> data interrupt, if armed
+//   begin (sleeps the latency) --> execute, execute, ... --> [filter]          reset, link, unplug --> event interrupt
+//
+// There is no clock of its own: the card works in the context of whoever moves it. A doorbell transmits before it
+// returns; an interrupt handler runs in the thread that caused it, in hard irq context, with no lock of this card
+// held. The card's lock is never held while the wire is used, so frames between two cards nest only the wire's lock.
+//
+// The first half of the class is what a driver reaches, the second is the hand of fate: tests and demos pull the
+// cable, break commands and look into the filter.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "drivers/simnic/config.h"
+#include "drivers/simnic/fault.h"
+#include "drivers/simnic/filter.h"
+#include "drivers/simnic/regs.h"
+#include "drivers/simnic/wire.h"
+#include "usernic/annotations.h"
+#include "usernic/env.h"
+#include "usernic/error.h"
+#include "usernic/lock.h"
+
+namespace usernic::simnic {
+
+// What happened to every frame and command. A frame is in exactly one of rx_* or tx_*.
+struct CardCounters {
+  Atomic<uint64_t> rx_frames{0};         // written into memory
+  Atomic<uint64_t> rx_filtered{0};       // not for us: no drop
+  Atomic<uint64_t> rx_no_descriptor{0};  // dropped
+  Atomic<uint64_t> rx_too_long{0};       // dropped: longer than kFrameMax or the buffer
+  Atomic<uint64_t> rx_off{0};            // the receiver or the link was off
+  Atomic<uint64_t> tx_frames{0};
+  Atomic<uint64_t> tx_too_long{0};
+  Atomic<uint64_t> tx_no_link{0};
+  Atomic<uint64_t> tx_doorbells{0};
+  Atomic<uint64_t> data_interrupts{0};
+  Atomic<uint64_t> commands{0};
+};
+
+class Card final : public WirePort {
+ public:
+  // Plugged into `wire`, with the link up. Requires: config_error(config) is empty.
+  Card(const SimnicConfig& config, const MacAddress& permanent, std::shared_ptr<Wire> wire);
+  // Requires: no interrupt handler is connected.
+  ~Card();
+  Card(const Card&) = delete;
+  Card& operator=(const Card&) = delete;
+
+  // --- The driver's side ---
+  const SimnicConfig& capabilities() const noexcept USERNIC_NONBLOCKING { return config_; }
+  const CardCounters& counters() const noexcept USERNIC_NONBLOCKING { return counters_; }
+
+  // Context: any. Writing kTxTail transmits.
+  uint64_t read(Reg reg) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  void write(Reg reg, uint64_t value) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  // Switches receiver and transmitter off and sleeps until the card touches no memory any more. Context: process.
+  void quiesce() USERNIC_EXCLUDES(lock_);
+
+  struct IrqHandler {
+    void (*call)(void* user, Vector vector) noexcept USERNIC_NONBLOCKING;
+    void* user;
+  };
+  // An event that is pending already is reported at once. `handler` lives until disconnect_irq. Context: process.
+  // [kernel: request_irq]
+  void connect_irq(const IrqHandler& handler);
+  // Returns when no handler runs any more. Context: process. [kernel: free_irq]
+  void disconnect_irq();
+
+  // Opens the mailbox for one transaction: sleeps the command latency. ECANCELED: asked to stop. ENODEV: the card is
+  // gone. Context: process. The driver has one transaction open at a time.
+  Result<> begin(const StopToken& stop) USERNIC_EXCLUDES(lock_);
+  // One message. EIO: the card was reset and nobody has acknowledged that. ENODEV, and what Filter::execute returns.
+  Result<> execute(const Message& message) noexcept USERNIC_EXCLUDES(lock_);
+
+  // --- The hand of fate --- Context of all: process.
+  void set_link(bool up);
+  void reset() USERNIC_EXCLUDES(lock_);   // firmware restart: the filter is lost, rings and link go on
+  void unplug() USERNIC_EXCLUDES(lock_);  // for good
+  Result<> inject(const Fault& fault) noexcept USERNIC_EXCLUDES(lock_);
+  void clear_faults() noexcept USERNIC_EXCLUDES(lock_);
+  void limit_slots(Table table, uint32_t slots) noexcept USERNIC_EXCLUDES(lock_);
+  void set_command_latency(Duration latency) noexcept { latency_ns_.store(latency.count()); }
+
+  FilterImage filter() const USERNIC_EXCLUDES(lock_);
+  bool accepts(const MacAddress& destination) const noexcept USERNIC_EXCLUDES(lock_);
+  bool accepts(Frame frame) const noexcept USERNIC_EXCLUDES(lock_);
+  uint32_t transactions() const noexcept USERNIC_NONBLOCKING { return transactions_.load(); }
+  // Sleeps until so many transactions were begun in all. Returns false at the deadline.
+  bool wait_transactions(uint32_t count, Time deadline) const;
+
+  // The wire's.
+  void hear(std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING override USERNIC_EXCLUDES(lock_);
+
+ private:
+  static constexpr LockClass kLockClass{"simnic_card"};
+  static constexpr uint32_t kBurst = 32;  // frames that go on the wire at once
+
+  struct Ring {
+    Descriptor* descriptors = nullptr;
+    uint32_t size = 0;
+    uint32_t head = 0;  // the next one the card works on
+    uint32_t tail = 0;  // where the driver's end
+    Descriptor& at(uint32_t index) const noexcept { return descriptors[index & (size - 1)]; }
+    bool empty() const noexcept { return size == 0 || descriptors == nullptr || head == tail; }
+  };
+  struct Burst {
+    Frame frames[kBurst];
+    uint32_t size = 0;         // frames
+    uint32_t descriptors = 0;  // that they came from; some may hold no frame to send
+    uint32_t too_long = 0;     // bit i: the i-th descriptor's frame
+  };
+
+  bool gone() const noexcept USERNIC_NONBLOCKING { return gone_.load(); }
+  void transmit() noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  bool start_transmitter(uint64_t tail) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  bool next_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  void finish_burst(const Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void fill_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  bool store_frame(Frame frame) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  bool arm(uint64_t indexes) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  void write_ring(Reg reg, uint64_t value) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void write_locked(Reg reg, uint64_t value) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void post_event(uint64_t cause) noexcept USERNIC_NONBLOCKING;
+  void raise(Vector vector) noexcept USERNIC_NONBLOCKING;
+
+  // Constant.
+  const SimnicConfig config_;
+  const MacAddress permanent_;
+  const std::shared_ptr<Wire> wire_;
+
+  // Their own synchronisation.
+  CardCounters counters_;
+  Atomic<bool> gone_{false};
+  Atomic<bool> link_{true};
+  Atomic<uint64_t> events_{0};
+  Atomic<int64_t> latency_ns_;
+  Atomic<uint32_t> transactions_{0};
+  Atomic<const IrqHandler*> handler_{nullptr};
+  Atomic<uint32_t> handlers_running_{0};
+  Atomic<uint32_t> transmitting_{0};  // 1: somebody is in transmit(); changes under the lock
+
+  mutable SpinLock lock_{kLockClass};
+  Filter filter_ USERNIC_GUARDED_BY(lock_);
+  Faults faults_ USERNIC_GUARDED_BY(lock_);
+  Ring rx_ USERNIC_GUARDED_BY(lock_);
+  Ring tx_ USERNIC_GUARDED_BY(lock_);
+  uint64_t control_ USERNIC_GUARDED_BY(lock_) = 0;
+  uint64_t frame_max_ USERNIC_GUARDED_BY(lock_) = kFrameMaxReset;
+  bool armed_ USERNIC_GUARDED_BY(lock_) = false;
+  bool reset_pending_ USERNIC_GUARDED_BY(lock_) = false;
+};
+
+}  // namespace usernic::simnic
+// Explained best by: drivers/simnic/card_test.cc

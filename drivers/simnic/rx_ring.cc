@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/simnic/rx_ring.h"
+
+namespace usernic::simnic {
+
+RxRing::RxRing(uint32_t size) : mask_(size - 1), descriptors_(new Descriptor[size]), skbs_(new Skb*[size]()) {}
+
+bool RxRing::refill(SkbPool& pool) noexcept {
+  const uint32_t missing = size() - (tail_ - next_);
+  if (missing == 0) return false;
+  SkbBatch buffers;
+  pool.alloc(buffers, missing);
+  if (buffers.empty()) return false;
+  while (Skb* skb = buffers.pop_front()) {
+    Descriptor& descriptor = descriptors_[tail_ & mask_];
+    descriptor.address = reinterpret_cast<uintptr_t>(skb->data());
+    descriptor.length = skb->tailroom();
+    descriptor.status.store(0, std::memory_order_relaxed);  // the tail register publishes it
+    skbs_[tail_++ & mask_] = skb;
+  }
+  return true;
+}
+
+int RxRing::receive(SkbBatch& frames, int budget) noexcept {
+  int count = 0;
+  for (; count < budget && next_ != tail_; ++next_, ++count) {
+    const Descriptor& descriptor = descriptors_[next_ & mask_];
+    if ((descriptor.status.load(std::memory_order_acquire) & kDescriptorDone) == 0) break;
+    Skb* const skb = skbs_[next_ & mask_];
+    skb->put(descriptor.length);
+    frames.push_back(*skb);
+  }
+  return count;
+}
+
+void RxRing::drop_buffers() noexcept {
+  SkbBatch buffers;
+  for (; next_ != tail_; ++next_) buffers.push_back(*skbs_[next_ & mask_]);
+  next_ = tail_ = 0;
+}
+
+}  // namespace usernic::simnic

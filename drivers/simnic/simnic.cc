@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life, link and filter of the driver. Frames are in simnic_frames.cc.
+#include "drivers/simnic/simnic.h"
+
+#include <bit>
+#include <new>
+#include <utility>
+
+namespace usernic {
+
+using simnic::Card;
+using simnic::Message;
+using simnic::Op;
+using simnic::Reg;
+using simnic::Table;
+using simnic::Vector;
+
+namespace {
+
+// Buffers a descriptor: one in the ring, and one that a receiver of frames still holds.
+constexpr uint32_t kPoolFactor = 2;
+
+// The longest frame of an MTU: header and one VLAN tag are not counted in it.
+uint32_t frame_bytes(uint32_t mtu) noexcept {
+  return mtu + simnic::kHeaderBytes + simnic::kVlanTagBytes;
+}
+
+Table table_of(RxObject object) noexcept {
+  switch (object) {
+    case RxObject::kUnicast:
+      return Table::kUnicast;
+    case RxObject::kMulticast:
+      return Table::kMulticast;
+    case RxObject::kVlan:
+      return Table::kVlan;
+    case RxObject::kPromisc:
+      return Table::kPromisc;
+    case RxObject::kAllmulti:
+      return Table::kAllmulti;
+    case RxObject::kVlanUnfiltered:
+      return Table::kVlanOpen;
+  }
+  std::unreachable();
+}
+
+Op op_of(RxCommandKind kind) noexcept {
+  switch (kind) {
+    case RxCommandKind::kWiden:
+      return Op::kOn;
+    case RxCommandKind::kAdd:
+      return Op::kAdd;
+    case RxCommandKind::kSetBucket:
+      return Op::kSetBucket;
+    case RxCommandKind::kDel:
+      return Op::kDel;
+    case RxCommandKind::kClearBucket:
+      return Op::kClearBucket;
+    case RxCommandKind::kNarrow:
+      return Op::kOff;
+  }
+  std::unreachable();
+}
+
+Message message_of(const RxCommand& command) noexcept {
+  return {op_of(command.kind), table_of(command.object), command.vlan, command.bucket, command.address};
+}
+
+}  // namespace
+
+Result<NetdevPtr> Simnic::probe(Net& net, NetdevConfig config, std::shared_ptr<Card> card) {
+  const uint64_t permanent = card->read(Reg::kPermanent);
+  if (permanent == simnic::kGone) return fail(std::errc::no_such_device);
+  if (config.address.is_zero()) config.address = MacAddress::from_u64(permanent);
+  return net.alloc_netdev<Simnic>(config, std::move(card));
+}
+
+Simnic::Simnic(NetDevice& dev, std::shared_ptr<Card> card)
+    : dev_(dev),
+      workqueue_(dev.net().system_workqueue()),
+      card_(std::move(card)),
+      napi_(dev, *this),
+      reset_work_([this] { recover_from_reset(); }, &dev),
+      unplug_work_([this] { (void)dev_.detach(); }, &dev),
+      refill_work_([this] { napi_.schedule(); }, &dev) {}
+
+Simnic::~Simnic() {
+  // A work that was queued before uninit may still be on its way.
+  reset_work_.cancel_sync();
+  unplug_work_.cancel_sync();
+  refill_work_.cancel_sync();
+}
+
+Result<> Simnic::init() {
+  dev_.carrier_off();
+  card_->connect_irq(irq_handler_);
+  return {};
+}
+
+void Simnic::uninit() {
+  card_->disconnect_irq();
+}
+
+// --- Open and stop ---
+
+Result<> Simnic::open() {
+  if (card_->read(Reg::kStatus) == simnic::kGone) return fail(std::errc::no_such_device);
+  if (Result<> allocated = allocate_rings(); !allocated) return allocated;
+  {
+    MutexGuard guard(mailbox_);
+    own_address_ = dev_.address();
+    card_->write(Reg::kFilterClear, 1);
+    card_->write(Reg::kOwnAddress, own_address_.to_u64());
+  }
+  card_->write(Reg::kTxRing, tx_->address());
+  card_->write(Reg::kTxSize, tx_->size());
+  program_receiver();
+  go();
+  dev_.tx_queue(0).start();
+  {
+    SpinGuard guard(link_lock_);
+    up_ = true;
+  }
+  link_changed();
+  return {};
+}
+
+Result<> Simnic::allocate_rings() {
+  const SimnicConfig& capabilities = card_->capabilities();
+  pool_ = pool_for(dev_.mtu());
+  if (pool_ == nullptr) return fail(std::errc::not_enough_memory);
+  try {
+    rx_ = std::make_unique<simnic::RxRing>(capabilities.rx_descriptors);
+    tx_ = std::make_unique<simnic::TxRing>(capabilities.tx_descriptors);
+  } catch (const std::bad_alloc&) {
+    rx_.reset();
+    return fail(std::errc::not_enough_memory);
+  }
+  frame_max_ = frame_bytes(dev_.mtu());
+  return {};
+}
+
+// Gives the card an RX ring full of buffers of the current pool. Requires: the receiver is off, nobody polls.
+void Simnic::program_receiver() noexcept {
+  rx_->drop_buffers();
+  card_->write(Reg::kFrameMax, frame_max_);
+  card_->write(Reg::kRxRing, rx_->address());
+  card_->write(Reg::kRxSize, rx_->size());
+  rx_->refill(*pool_);
+  card_->write(Reg::kRxTail, rx_->tail());
+}
+
+void Simnic::go() {
+  // Once NAPI is enabled the RX ring is the poll's: look at it before.
+  const uint64_t seen = simnic::arm_value(rx_->next(), tx_->clean());
+  const bool starved = rx_->starved();
+  napi_.enable();
+  card_->write(Reg::kControl, simnic::kControlRx | simnic::kControlTx);
+  card_->write(Reg::kInterruptArm, seen);
+  if (starved) napi_.schedule();  // no frame will come to do it
+}
+
+void Simnic::stop() {
+  {
+    SpinGuard guard(link_lock_);
+    up_ = false;
+    dev_.carrier_off();
+  }
+  card_->quiesce();
+  napi_.disable();  // a refill that is still waiting for its time finds it disabled, and does nothing
+  rx_.reset();
+  tx_.reset();
+}
+
+// The pool that serves this MTU; null without memory. Its buffers come in few sizes, so that few pools are made.
+SkbPool* Simnic::pool_for(uint32_t mtu) {
+  const uint32_t bytes = std::bit_ceil(frame_bytes(mtu));
+  if (!pools_.empty() && bytes <= buffer_bytes_) return pools_.back().get();
+  try {
+    pools_.push_back(std::make_unique<SkbPool>(kPoolFactor * card_->capabilities().rx_descriptors, bytes));
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+  buffer_bytes_ = bytes;
+  return pools_.back().get();
+}
+
+Result<> Simnic::change_mtu(uint32_t mtu) {
+  if (rx_ == nullptr) return {};  // open reads the MTU
+  SkbPool* const pool = pool_for(mtu);
+  if (pool == nullptr) return fail(std::errc::not_enough_memory);
+  frame_max_ = frame_bytes(mtu);
+  if (pool == pool_) {
+    card_->write(Reg::kFrameMax, frame_max_);
+    return {};
+  }
+  // The receiver pauses while its buffers are exchanged; the transmitter goes on, and is reclaimed afterwards.
+  card_->write(Reg::kControl, simnic::kControlTx);
+  napi_.disable();
+  pool_ = pool;
+  program_receiver();
+  go();
+  return {};
+}
+
+// --- Filter ---
+
+RxFilterCaps Simnic::rx_filter_caps() const {
+  const SimnicConfig& card = card_->capabilities();
+  return {.unicast_slots = card.unicast_slots,
+          .multicast_slots = card.multicast_slots,
+          .shared_slots = card.shared_slots,
+          .own_address_uses_slot = false,
+          .unicast_hash_buckets = card.unicast_hash_bits,
+          .multicast_hash_buckets = card.multicast_hash_bits,
+          .promisc = card.promisc,
+          .allmulti = card.allmulti,
+          .vlan_slots = card.vlan_slots};
+}
+
+void Simnic::set_rx_mode_async(RxPlan& plan) {
+  RxCommand* command = plan.next();
+  if (command == nullptr) return;
+  MutexGuard guard(mailbox_);
+  const Result<> opened = card_->begin(plan.stop());
+  for (; command != nullptr; command = plan.next()) {
+    plan.answer(*command, opened ? card_->execute(message_of(*command)) : opened);
+  }
+}
+
+uint32_t Simnic::rx_hash(AddressClass address_class, const MacAddress& address) const {
+  const SimnicConfig& card = card_->capabilities();
+  const bool unicast = address_class == AddressClass::kUnicast;
+  return simnic::bucket_of(address, unicast ? card.unicast_hash_bits : card.multicast_hash_bits);
+}
+
+Result<> Simnic::set_mac_address(const MacAddress& address) {
+  MutexGuard guard(mailbox_);
+  if (card_->read(Reg::kStatus) == simnic::kGone) return fail(std::errc::no_such_device);
+  own_address_ = address;
+  card_->write(Reg::kOwnAddress, address.to_u64());
+  return {};
+}
+
+// --- Events ---
+
+void Simnic::on_event(uint64_t cause) noexcept {
+  if (cause == simnic::kGone) {
+    link_changed();
+    workqueue_.queue(unplug_work_);
+    return;
+  }
+  if ((cause & simnic::kEventReset) != 0) workqueue_.queue(reset_work_);
+  if ((cause & simnic::kEventLink) != 0) link_changed();
+}
+
+void Simnic::link_changed() noexcept {
+  SpinGuard guard(link_lock_);
+  const uint64_t status = card_->read(Reg::kStatus);
+  const bool link = status != simnic::kGone && (status & simnic::kStatusLink) != 0;
+  if (up_ && link) {
+    dev_.carrier_on();
+  } else {
+    dev_.carrier_off();
+  }
+}
+
+// Until the acknowledgement every filter command fails, and until the core knows none is sent: that is the mutex.
+void Simnic::recover_from_reset() {
+  MutexGuard guard(mailbox_);
+  card_->write(Reg::kResetAck, 1);
+  if (!own_address_.is_zero()) card_->write(Reg::kOwnAddress, own_address_.to_u64());
+  dev_.rx_mode().card_forgot();
+}
+
+}  // namespace usernic

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// simnic: the driver, written as one would for silicon.
+//
+//   start_xmit -> TX ring -> doorbell                     card -> data interrupt -> NAPI schedule
+//   poll: reclaim TX, receive RX into a batch, refill, complete_done, re-arm with what was seen
+//   set_rx_mode_async: one mailbox transaction a plan, one message a command
+//   event interrupt: link -> carrier; reset -> work: acknowledge, put the own address back, tell the core;
+//                    card gone -> work: detach
+//
+// Locks of its own: the mailbox mutex (IL, then mailbox) makes "acknowledge the reset" and "tell the core" one step
+// that no filter command can fall into (rx-mode-rules R8), and guards the own address. The link spinlock makes "read
+// the link" and "set the carrier" one step. The rings need none, see their headers.
+//
+// Buffers come from a pool that lives as long as the driver, because a frame may be out when the device is closed.
+// A larger MTU takes a pool of larger buffers; the one before is kept until the end.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "drivers/simnic/card.h"
+#include "drivers/simnic/rx_ring.h"
+#include "drivers/simnic/tx_ring.h"
+#include "usernic/driver.h"
+#include "usernic/napi.h"
+#include "usernic/net.h"
+#include "usernic/work.h"
+
+namespace usernic {
+
+class Simnic {
+ public:
+  // A device for the card, not registered yet. Without an address it gets the card's own. Context: process.
+  static Result<NetdevPtr> probe(Net& net, NetdevConfig config, std::shared_ptr<simnic::Card> card);
+
+  Simnic(NetDevice& dev, std::shared_ptr<simnic::Card> card);
+  ~Simnic();
+  Simnic(const Simnic&) = delete;
+  Simnic& operator=(const Simnic&) = delete;
+
+  // The netdevice ops [include/usernic/driver.h].
+  Result<> init();
+  void uninit();
+  Result<> open();
+  void stop();
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING;
+  RxFilterCaps rx_filter_caps() const;
+  void set_rx_mode_async(RxPlan& plan);
+  uint32_t rx_hash(AddressClass address_class, const MacAddress& address) const;
+  Result<> change_mtu(uint32_t mtu);
+  Result<> set_mac_address(const MacAddress& address);
+  void get_stats(LinkStats& stats) const noexcept USERNIC_NONBLOCKING;
+
+  // The NAPI poll [include/usernic/napi.h].
+  int poll(Napi& napi, int budget) noexcept USERNIC_NONBLOCKING;
+
+ private:
+  static constexpr LockClass kMailboxClass{"simnic_mailbox"};
+  static constexpr LockClass kLinkClass{"simnic_link"};
+
+  static void on_irq(void* self, simnic::Vector vector) noexcept USERNIC_NONBLOCKING;
+  void on_event(uint64_t cause) noexcept USERNIC_NONBLOCKING;
+  void link_changed() noexcept USERNIC_NONBLOCKING;
+  void recover_from_reset();
+  SkbPool* pool_for(uint32_t mtu);
+  Result<> allocate_rings();
+  void program_receiver() noexcept;
+  void go();
+
+  // Constant.
+  NetDevice& dev_;
+  Workqueue& workqueue_;  // the Net's
+  const std::shared_ptr<simnic::Card> card_;
+  const simnic::Card::IrqHandler irq_handler_{&Simnic::on_irq, this};
+
+  Napi napi_;
+  Work reset_work_;
+  Work unplug_work_;
+  Work refill_work_;
+
+  Mutex mailbox_{kMailboxClass};
+  MacAddress own_address_ USERNIC_GUARDED_BY(mailbox_);
+
+  SpinLock link_lock_{kLinkClass};
+  bool up_ USERNIC_GUARDED_BY(link_lock_) = false;
+
+  // Changed by open, stop and change_mtu, while nobody polls and nobody sends.
+  std::vector<std::unique_ptr<SkbPool>> pools_;  // the last one serves
+  SkbPool* pool_ = nullptr;
+  uint32_t buffer_bytes_ = 0;  // of its buffers
+  uint32_t frame_max_ = 0;
+  std::unique_ptr<simnic::RxRing> rx_;
+  std::unique_ptr<simnic::TxRing> tx_;
+};
+
+}  // namespace usernic
+// Explained best by: drivers/simnic/simnic_test.cc

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The driver's way of frames: start_xmit, the interrupt, the poll.
+#include "drivers/simnic/simnic.h"
+
+namespace usernic {
+
+using simnic::Reg;
+using simnic::Vector;
+
+namespace {
+constexpr Duration kRefillRetry = std::chrono::milliseconds(1);
+}  // namespace
+
+NetdevTx Simnic::start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept {
+  const auto room = [this]() noexcept { return tx_->room(); };
+  if (room() == 0) [[unlikely]] {
+    queue.stop();  // somebody woke it too early; the poll that makes room wakes it again
+    if (room() == 0) return NetdevTx::kBusy;
+    queue.start();
+  }
+  tx_->put(skb);
+  const bool stopped = queue.maybe_stop(room, 1);
+  if (!more || stopped) card_->write(Reg::kTxTail, tx_->tail());
+  return NetdevTx::kOk;
+}
+
+void Simnic::on_irq(void* self, Vector vector) noexcept {
+  auto& driver = *static_cast<Simnic*>(self);
+  if (vector == Vector::kData) {
+    driver.napi_.schedule();
+  } else {
+    driver.on_event(driver.card_->read(Reg::kEventCause));
+  }
+}
+
+int Simnic::poll(Napi& napi, int budget) noexcept {
+  tx_->reclaim();
+  dev_.tx_queue(0).maybe_wake([this]() noexcept { return tx_->room(); }, tx_->size() / 4);
+  if (budget == 0) return 0;
+
+  SkbBatch frames;
+  const int done = rx_->receive(frames, budget);
+  napi.receive(frames);
+  if (rx_->refill(*pool_)) card_->write(Reg::kRxTail, rx_->tail());
+  // Without a single buffer nothing arrives, so nothing would schedule the poll that refills.
+  if (rx_->starved()) workqueue_.queue_at(refill_work_, Clock::now() + kRefillRetry);
+
+  if (done == budget) return done;
+  // Nothing of the driver may be touched once the poll is completed: what was seen is noted before.
+  const uint64_t seen = simnic::arm_value(rx_->next(), tx_->clean());
+  if (napi.complete_done(done)) card_->write(Reg::kInterruptArm, seen);
+  return done;
+}
+
+void Simnic::get_stats(LinkStats& stats) const noexcept {
+  const simnic::CardCounters& card = card_->counters();
+  stats.rx_dropped += card.rx_no_descriptor.load(std::memory_order_relaxed);
+  stats.rx_errors += card.rx_too_long.load(std::memory_order_relaxed);
+  stats.tx_errors += card.tx_too_long.load(std::memory_order_relaxed);
+}
+
+}  // namespace usernic

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// The driver on a Net: life, frames, MTU, link. Its filter is in simnic_filter_test.cc.
+#include "drivers/simnic/simnic.h"
+
+#include <gtest/gtest.h>
+
+#include "drivers/simnic/nic_fixture.h"
+#include "drivers/simnic/tap.h"
+
+namespace usernic::simnic {
+namespace {
+
+std::errc error_of(const Result<>& result) {
+  return result ? std::errc{} : result.error();
+}
+
+// --- Life ---
+
+TEST_F(SimnicTest, TheCardsOwnAddressIsTheDevices) {
+  Nic a(net, wire, kOwnA);
+  EXPECT_EQ(a.dev->address(), kOwnA);
+  EXPECT_FALSE(a.dev->carrier_ok()) << "not open";
+}
+
+TEST_F(SimnicTest, AnAddressOfTheConfigWinsAndIsProgrammedAtOpen) {
+  auto card = std::make_shared<Card>(SimnicConfig{}, kOwnA, wire);
+  Result<NetdevPtr> dev = Simnic::probe(net, {.name = "nic%d", .address = kOwnB}, card);
+  ASSERT_TRUE(dev && (*dev)->register_netdev() && (*dev)->open());
+  EXPECT_TRUE(card->accepts(kOwnB));
+  EXPECT_FALSE(card->accepts(kOwnA));
+}
+
+TEST_F(SimnicTest, ProbingAnUnpluggedCardIsRefused) {
+  auto card = std::make_shared<Card>(SimnicConfig{}, kOwnA, wire);
+  card->unplug();
+  const Result<NetdevPtr> dev = Simnic::probe(net, {}, card);
+  ASSERT_FALSE(dev);
+  EXPECT_EQ(dev.error(), std::errc::no_such_device);
+}
+
+TEST_F(SimnicTest, FramesArriveWhole) {
+  Nic a(net, wire, kOwnA), b(net, wire, kOwnB);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  EXPECT_EQ(send(a, pool, kOwnB, 10, 1514), 10u);
+  ASSERT_TRUE(b.port.wait_received(10));
+  EXPECT_EQ(b.port.last_size(), 1514u);
+  EXPECT_EQ(b.port.out_of_order(), 0u);
+  EXPECT_EQ(a.port.received(), 0u);
+  EXPECT_EQ(a.dev->stats().tx_packets, 10u);
+  EXPECT_EQ(b.dev->stats().rx_packets, 10u);
+}
+
+TEST_F(SimnicTest, ClosedMeansDeafAndMuteAndOpenMeansBack) {
+  Nic a(net, wire, kOwnA), b(net, wire, kOwnB);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(b.dev->close());
+    const uint32_t before = b.port.received();
+    send(a, pool, kOwnB, 3);
+    send(b, pool, kOwnA, 3);
+    EXPECT_EQ(b.port.received(), before);
+    EXPECT_EQ(a.port.received(), 0u);
+    ASSERT_TRUE(b.dev->open());
+    send(a, pool, kOwnB, 3);
+    ASSERT_TRUE(b.port.wait_received(before + 3));
+  }
+}
+
+TEST_F(SimnicTest, EveryBufferComesBack) {
+  {
+    Nic a(net, wire, kOwnA), b(net, wire, kOwnB);
+    ASSERT_TRUE(a.dev->open() && b.dev->open());
+    send(a, pool, kOwnB, 1000);
+  }
+  EXPECT_EQ(pool.available(), 512u);
+}
+
+TEST_F(SimnicTest, FramesMayOutliveTheCloseOfTheDevice) {
+  Nic a(net, wire, kOwnA), b(net, wire, kOwnB);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  b.port.keep();
+  send(a, pool, kOwnB, 20);
+  ASSERT_TRUE(b.port.wait_received(20));
+  ASSERT_TRUE(b.dev->close());
+  ASSERT_TRUE(b.dev->open());
+  b.port.release();
+  const uint32_t before = b.port.received();
+  send(a, pool, kOwnB, 20);
+  EXPECT_TRUE(b.port.wait_received(before + 20));
+}
+
+// --- Load ---
+
+// All frames in = frames out + drops that somebody counted.
+void expect_accounted(Nic& from, Nic& to, uint32_t sent) {
+  const CardCounters& out = from.card->counters();
+  const CardCounters& in = to.card->counters();
+  EXPECT_EQ(out.tx_frames + out.tx_no_link + out.tx_too_long, sent);
+  EXPECT_EQ(out.tx_frames, in.rx_frames + in.rx_no_descriptor + in.rx_filtered + in.rx_off + in.rx_too_long);
+  EXPECT_EQ(to.dev->stats().rx_dropped, in.rx_no_descriptor);
+}
+
+TEST_F(SimnicTest, QueueStopsAndWakesUnderLoadAndEveryFrameIsAccountedFor) {
+  constexpr uint32_t kFrames = 50'000;
+  const SimnicConfig small{.rx_descriptors = 64, .tx_descriptors = 16};
+  Nic a(net, wire, kOwnA, small), b(net, wire, kOwnB, small);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  uint32_t from_b = 0;
+  SkbPool pool_b(512, 2048);
+  Thread other("b-sends", [&] { from_b = send(b, pool_b, kOwnA, kFrames); });
+  const uint32_t from_a = send(a, pool, kOwnB, kFrames);
+  other.join();
+  EXPECT_EQ(from_a, kFrames);
+  EXPECT_EQ(from_b, kFrames);
+  EXPECT_GT(a.port.wakes(), 0u) << "a ring of 16 was full at least once";
+  ASSERT_TRUE(b.port.wait_received(static_cast<uint32_t>(b.card->counters().rx_frames.load())));
+  ASSERT_TRUE(a.port.wait_received(static_cast<uint32_t>(a.card->counters().rx_frames.load())));
+  expect_accounted(a, b, from_a);
+  expect_accounted(b, a, from_b);
+  EXPECT_EQ(a.port.out_of_order() + b.port.out_of_order(), 0u);
+}
+
+TEST_F(SimnicTest, ABatchRingsTheDoorbellOnce) {
+  Nic a(net, wire, kOwnA);
+  ASSERT_TRUE(a.dev->open());
+  send(a, pool, kOwnB, 32);
+  EXPECT_EQ(a.card->counters().tx_doorbells, 1u);
+  EXPECT_EQ(a.card->counters().tx_frames, 32u);
+}
+
+// One at a time: each frame needs the interrupt that the one before left armed. A lost one would hang here.
+TEST_F(SimnicTest, NoInterruptIsLostBetweenLastLookAndArming) {
+  Nic a(net, wire, kOwnA), b(net, wire, kOwnB);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  for (uint32_t i = 1; i <= 5'000; ++i) {
+    ASSERT_EQ(send(a, pool, kOwnB, 1), 1u);
+    ASSERT_TRUE(b.port.wait_received(i)) << "frame " << i;
+  }
+}
+
+TEST_F(SimnicTest, AStarvedReceiverRecoversWhenBuffersComeBack) {
+  const SimnicConfig small{.rx_descriptors = 4};
+  Nic a(net, wire, kOwnA), b(net, wire, kOwnB, small);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  b.port.keep();
+  while (b.port.received() < 8) send(a, pool, kOwnB, 1);  // the pool has 8 buffers, and the port keeps them all
+  const CardCounters& in = b.card->counters();
+  const uint64_t dropped = in.rx_no_descriptor;
+  send(a, pool, kOwnB, 1);
+  EXPECT_EQ(in.rx_no_descriptor, dropped + 1);
+  b.port.release();
+  const Time deadline = soon();
+  while (in.rx_frames == 8 && Clock::now() < deadline) send(a, pool, kOwnB, 1);
+  EXPECT_GT(in.rx_frames, 8u);
+}
+
+// --- MTU ---
+
+TEST_F(SimnicTest, MtuBoundsWhatPassesBothWays) {
+  Nic a(net, wire, kOwnA), b(net, wire, kOwnB);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  WireTap tap(wire);
+  tap.say(make_frame(kOwnB, 1518));
+  ASSERT_TRUE(b.port.wait_received(1)) << "an MTU of 1500 receives 1518 octets";
+  tap.say(make_frame(kOwnB, 1519));
+  EXPECT_EQ(b.card->counters().rx_too_long, 1u);
+  EXPECT_EQ(b.dev->stats().rx_errors, 1u);
+
+  ASSERT_TRUE(b.dev->change_mtu(9000));
+  tap.say(make_frame(kOwnB, 9018));
+  ASSERT_TRUE(b.port.wait_received(2));
+  EXPECT_EQ(b.port.last_size(), 9018u);
+
+  ASSERT_TRUE(b.dev->change_mtu(1000));
+  tap.say(make_frame(kOwnB, 1500));
+  EXPECT_EQ(b.card->counters().rx_too_long, 2u);
+  ASSERT_TRUE(b.dev->close() && b.dev->change_mtu(2000) && b.dev->open());
+  tap.say(make_frame(kOwnB, 2018));
+  ASSERT_TRUE(b.port.wait_received(3));
+}
+
+TEST_F(SimnicTest, MtuChangesUnderLoadLoseNothingUncounted) {
+  constexpr uint32_t kFrames = 20'000;
+  Nic a(net, wire, kOwnA), b(net, wire, kOwnB);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  Atomic<bool> done{false};
+  uint32_t sent = 0;
+  Thread sender("sender", [&] {
+    sent = send(a, pool, kOwnB, kFrames);
+    done.store(true);
+  });
+  for (uint32_t mtu = 1500; !done.load(); mtu = mtu == 1500 ? 4000 : 1500) {
+    ASSERT_TRUE(a.dev->change_mtu(mtu));
+    ASSERT_TRUE(b.dev->change_mtu(mtu));
+  }
+  sender.join();
+  EXPECT_EQ(sent, kFrames);
+  expect_accounted(a, b, sent);
+}
+
+// --- Link and unplugging ---
+
+TEST_F(SimnicTest, CarrierFollowsTheLink) {
+  Nic a(net, wire, kOwnA);
+  a.card->set_link(false);
+  ASSERT_TRUE(a.dev->open());
+  EXPECT_FALSE(a.dev->carrier_ok());
+  a.card->set_link(true);
+  EXPECT_TRUE(a.dev->carrier_ok());
+  EXPECT_EQ(a.port.carrier_ups(), 1u);
+  a.card->set_link(false);
+  EXPECT_FALSE(a.dev->carrier_ok());
+  ASSERT_TRUE(a.dev->close());
+  a.card->set_link(true);
+  EXPECT_FALSE(a.dev->carrier_ok()) << "a closed device has none";
+  ASSERT_TRUE(a.dev->open());
+  EXPECT_TRUE(a.dev->carrier_ok());
+}
+
+TEST_F(SimnicTest, UnplugWhileSendingDetachesTheDevice) {
+  Nic a(net, wire, kOwnA), b(net, wire, kOwnB);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  Atomic<bool> enough{false};
+  Thread sender("sender", [&] {
+    while (!enough.load() && a.dev->present()) {
+      SkbBatch batch;
+      if (Skb* skb = pool.alloc()) {
+        const auto frame = make_frame(kOwnB);
+        std::copy(frame.begin(), frame.end(), skb->put(60));
+        batch.push_back(*skb);
+      }
+      a.dev->xmit(a.queue(), batch);
+    }
+  });
+  ASSERT_TRUE(b.port.wait_received(100));
+  a.card->unplug();
+  const Time deadline = soon();
+  while (a.dev->present() && Clock::now() < deadline) {
+    CapturePort::wait_for(a.port.carrier_downs(), 1);
+  }
+  enough.store(true);
+  sender.join();
+  EXPECT_FALSE(a.dev->present());
+  EXPECT_FALSE(a.dev->carrier_ok());
+  EXPECT_EQ(error_of(a.dev->change_mtu(1400)), std::errc::no_such_device);
+  EXPECT_TRUE(a.dev->close()) << "an absent device is closed all the same";
+}
+
+TEST_F(SimnicTest, UnplugDuringASlowCommand) {
+  Nic a(net, wire, kOwnA);
+  ASSERT_TRUE(a.dev->open() && a.settled());
+  a.card->set_command_latency(std::chrono::seconds(60));
+  const uint32_t before = a.card->transactions();
+  ASSERT_TRUE(a.dev->mc().add(multicast(1)));
+  ASSERT_TRUE(a.card->wait_transactions(before + 1, soon()));
+  const Time start = Clock::now();
+  a.card->unplug();
+  a.dev->unregister_netdev();
+  EXPECT_LT(Clock::now() - start, std::chrono::seconds(2));
+}
+
+TEST_F(SimnicTest, AReceiverMayGoWhileAnotherSends) {
+  Nic a(net, wire, kOwnA);
+  ASSERT_TRUE(a.dev->open());
+  Atomic<bool> done{false};
+  Thread sender("sender", [&] {
+    send(a, pool, kOwnB, 30'000);
+    done.store(true);
+  });
+  while (!done.load()) {
+    Nic b(net, wire, kOwnB);
+    ASSERT_TRUE(b.dev->open());
+    if (!done.load()) b.port.wait_received(1);
+  }
+  sender.join();
+}
+
+}  // namespace
+}  // namespace usernic::simnic

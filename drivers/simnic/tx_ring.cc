@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/simnic/tx_ring.h"
+
+namespace usernic::simnic {
+
+TxRing::TxRing(uint32_t size) : mask_(size - 1), descriptors_(new Descriptor[size]), skbs_(new Skb*[size]()) {}
+
+TxRing::~TxRing() {
+  SkbBatch frames;
+  for (uint32_t index = clean_.load(); index != tail_.load(); ++index) frames.push_back(*skbs_[index & mask_]);
+}
+
+void TxRing::put(Skb& skb) noexcept {
+  const uint32_t tail = tail_.load(std::memory_order_relaxed);
+  Descriptor& descriptor = descriptors_[tail & mask_];
+  descriptor.address = reinterpret_cast<uintptr_t>(skb.data());
+  descriptor.length = skb.size();
+  descriptor.status.store(0, std::memory_order_relaxed);
+  skbs_[tail & mask_] = &skb;
+  tail_.store(tail + 1);
+}
+
+void TxRing::reclaim() noexcept {
+  SkbBatch done;
+  uint32_t clean = clean_.load(std::memory_order_relaxed);
+  for (const uint32_t tail = tail_.load(); clean != tail; ++clean) {
+    if ((descriptors_[clean & mask_].status.load(std::memory_order_acquire) & kDescriptorDone) == 0) break;
+    done.push_back(*skbs_[clean & mask_]);
+  }
+  clean_.store(clean);
+}
+
+}  // namespace usernic::simnic
