@@ -20,4 +20,7 @@ class CurrentWork {
   const StopToken stop;
 };
 
+// Waiting for an item is waiting for its queue. A lane's items take rtnl and IL, so both must be free: reported if not.
+void check_wait(const Workqueue& queue, const char* what, Place where);
+
 }  // namespace usernic

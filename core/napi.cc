@@ -41,12 +41,13 @@ void Napi::disable(Place where) {
   uint32_t state = state_.fetch_or(kDisable) | kDisable;
   while (true) {
     if ((state & kSched) == 0) {
-      if (state_.compare_exchange_weak(state, kSched | (state & kMissed))) return;
+      if (state_.compare_exchange_weak(state, kSched | (state & kMissed))) break;
     } else {
       wait_on(state_, state);
       state = state_.load();
     }
   }
+  Device::of(dev_).net_ref.impl().softirq.wait_out(*this);
 }
 
 bool Napi::schedule() noexcept {

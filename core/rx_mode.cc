@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "core/current_work.h"
 #include "core/device.h"
-#include "core/held_locks.h"
 #include "core/rx_mode_engine.h"
 
 namespace usernic {
@@ -172,7 +172,15 @@ Result<bool> RxModeEngine::ticket_state(const RxTicket& ticket) const {
   return false;
 }
 
+// A run is what ends the wait, and a run needs the lane.
+void RxModeEngine::check_may_wait(Place where) const {
+  check_wait(dev_.lane_queue, "waiting for the rx mode", where);
+  if (!dev_.lane_queue.is_current()) return;
+  report_contract("wait-on-lane", "an item of a lane, or who parked it, waits for that lane's rx-mode work", where);
+}
+
 Result<> RxModeEngine::wait_ticket(const RxTicket& ticket, Time deadline, Place where) const {
+  check_may_wait(where);
   while (true) {
     const uint32_t seen = published_.sequence();
     const Result<bool> state = ticket_state(ticket);
@@ -188,6 +196,7 @@ Result<> RxModeEngine::wait_ticket(const RxTicket& ticket, Time deadline, Place 
 }
 
 Result<> RxModeEngine::wait_settled(Time deadline, Place where) const {
+  check_may_wait(where);
   uint64_t target;
   {
     SpinGuardBh guard(wanted.lock, wanted.level());

@@ -50,6 +50,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   Result<bool> ticket_state(const RxTicket& ticket) const;  // true: done; false: pending
   Result<> wait_ticket(const RxTicket& ticket, Time deadline, Place where) const;
   Result<> wait_settled(Time deadline, Place where) const;
+  void check_may_wait(Place where) const;
   void fill(RxModeStatus& status) const;
   void fill_addresses(AddressClass address_class, RxModeStatus& status) const;
 

@@ -21,15 +21,23 @@ void Softirq::add(Napi& napi) noexcept {
   if (sleeping_) wake_.wake();
 }
 
+void Softirq::wait_out(const Napi& napi) {
+  SpinGuard guard(lock_);
+  while (polling_ == &napi) polled_.wait(lock_);
+}
+
 void Softirq::loop() {
   lock_.lock();
   while (true) {
     if (!scheduled_.empty()) {
       Napi& napi = scheduled_.front();
       scheduled_.pop_front();
+      polling_ = &napi;
       lock_.unlock();
       poll_one(napi);
       lock_.lock();
+      polling_ = nullptr;
+      polled_.wake();
       continue;
     }
     if (stopping_) break;

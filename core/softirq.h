@@ -18,6 +18,9 @@ class Softirq {
 
   // Puts an instance whose SCHED the caller has set behind the others. Context: any.
   void add(Napi& napi) noexcept USERNIC_NONBLOCKING;
+  // Sleeps until the poll function of an instance that nobody owns has returned: it re-arms its interrupt after it
+  // gave the instance up. Context: process, not from a poll.
+  void wait_out(const Napi& napi);
 
  private:
   using List = boost::intrusive::list<
@@ -29,7 +32,9 @@ class Softirq {
   static constexpr LockClass kClass{"softirq"};
   SpinLock lock_{kClass};
   WaitQueue wake_;
+  WaitQueue polled_;
   List scheduled_ USERNIC_GUARDED_BY(lock_);
+  const Napi* polling_ USERNIC_GUARDED_BY(lock_) = nullptr;
   bool sleeping_ USERNIC_GUARDED_BY(lock_) = false;
   bool stopping_ USERNIC_GUARDED_BY(lock_) = false;
   Thread thread_;

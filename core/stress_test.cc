@@ -245,7 +245,14 @@ void expect_converged(Station& station) {
   EXPECT_EQ(outcome(station.dev->attach()), "ok");
   EXPECT_EQ(outcome(station.dev->open()), "ok");
   ASSERT_EQ(outcome(station.dev->rx_mode().settle(soon())), "ok") << station.dev->rx_mode().status().reason;
-  const RxModeStatus status = station.dev->rx_mode().status();
+  RxModeStatus status = station.dev->rx_mode().status();
+  // Settled is "in effect, what failed excepted": an unprogram that failed is still being retried.
+  const StopToken never;
+  for (const Time deadline = soon(); !status.failed.empty() && Clock::now() < deadline;) {
+    (void)never.wait_until(Clock::now() + milliseconds(1));
+    status = station.dev->rx_mode().status();
+  }
+  EXPECT_TRUE(status.failed.empty());
   EXPECT_EQ(status.generation_programmed, status.generation_wanted);
   EXPECT_TRUE(status.uncovered.empty());
   EXPECT_EQ(status.promiscuity, 0u);

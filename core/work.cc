@@ -15,15 +15,14 @@ namespace {
 using MyWork = Local<const CurrentWork*, struct MyWorkTag>;
 using MyGuards = Local<LaneGuard*, struct MyGuardsTag>;
 
-// Waiting for an item is waiting for its queue: a lane's items take rtnl and IL, so both must be free.
-void check_wait(const char* what, Place where) {
+}  // namespace
+
+void check_wait(const Workqueue& queue, const char* what, Place where) {
   might_sleep(where);
-  if (!kChecksOn) return;
+  if (!kChecksOn || &queue.lock_class() != &kLaneClass) return;
   HeldLocks::mine().check_not_held(kRtnlClass, what, where);
   HeldLocks::mine().check_not_held(kInstanceClass, what, where);
 }
-
-}  // namespace
 
 CurrentWork::CurrentWork(Work& the_work, Workqueue& the_queue, StopToken token, Place where) noexcept
     : work(the_work), queue(the_queue), stop(token) {
@@ -64,7 +63,7 @@ bool Work::waits_for_itself(Place where) const {
 
 void Work::flush(Place where) {
   if (queue_ == nullptr || waits_for_itself(where)) return;
-  check_wait("waiting for a work item", where);
+  check_wait(*queue_.load(), "waiting for a work item", where);
   queue_.load()->pool_.flush(*this);
 }
 
@@ -88,7 +87,7 @@ bool Work::cancel_disabled(Place where) {
     report_contract("flush-self", "a work item waits for itself", where);
     return false;
   }
-  check_wait("waiting for a work item", where);
+  check_wait(*queue_.load(), "waiting for a work item", where);
   return queue_.load()->pool_.cancel_sync(*this);
 }
 
@@ -110,13 +109,13 @@ bool Workqueue::queue_at(Work& work, Time due) noexcept { return pool_.queue_at(
 
 void Workqueue::flush(Place where) {
   if (is_current()) return report_contract("flush-self", "a work item flushes its own queue", where);
-  check_wait("flushing a workqueue", where);
+  check_wait(*this, "flushing a workqueue", where);
   pool_.flush(*this);
 }
 
 void Workqueue::park(Place where) {
   if (is_current()) return report_contract("park-self", "a work item parks its own queue", where);
-  check_wait("parking a lane", where);
+  check_wait(*this, "parking a lane", where);
   pool_.park(*this);
 }
 void Workqueue::unpark() { pool_.unpark(*this); }

@@ -821,9 +821,13 @@ TEST_F(WorkReportTest, TakingBackAnotherItemOfTheOwnQueueIsFine) {
             "");
 }
 
-TEST_F(WorkReportTest, WaitingUnderRtnlIsReportedWithBothPlaces) {
-  ordered.queue(work);
-  ordered.flush();
+// A lane's items take rtnl and IL: who waits for one holds neither.
+TEST_F(WorkReportTest, WaitingForALaneUnderRtnlIsReportedWithBothPlaces) {
+  TestCard card;
+  const NetdevPtr dev = *net.alloc_netdev<TestDriver>({.name = "t0"}, card);
+  Workqueue& lane = dev->lane();
+  lane.queue(work);
+  lane.flush();
   const std::string held = next_line();
   net.rtnl().lock();
   const std::string waited = next_line();
@@ -831,23 +835,46 @@ TEST_F(WorkReportTest, WaitingUnderRtnlIsReportedWithBothPlaces) {
   work.cancel_sync();
   work.disable_sync();
   work.enable();
-  ordered.flush();
-  ordered.park();
-  ordered.unpark();
+  lane.flush();
+  lane.park();
+  lane.unpark();
   net.rtnl().unlock();
   ASSERT_EQ(reports.rules(), "wait-under-lock wait-under-lock wait-under-lock wait-under-lock wait-under-lock");
   EXPECT_EQ(at(reports.all[0].here), waited);
   EXPECT_EQ(at(reports.all[0].there), held);
 }
 
-TEST_F(WorkReportTest, WaitingUnderAnInstanceLockIsReported) {
+TEST_F(WorkReportTest, WaitingForALaneUnderAnInstanceLockIsReported) {
   TestCard card;
   const NetdevPtr dev = *net.alloc_netdev<TestDriver>({.name = "t0"}, card);
   {
     const MutexGuard il(Device::of(*dev).instance_lock);
-    ordered.flush();
+    dev->lane().flush();
   }
   EXPECT_EQ(reports.rules(), "wait-under-lock");
+}
+
+TEST_F(WorkReportTest, WaitingForAnotherQueueUnderRtnlIsFine) {
+  const MutexGuard rtnl(net.rtnl());
+  ordered.queue(work);
+  work.flush();
+  work.cancel_sync();
+  EXPECT_EQ(reports.rules(), "");
+}
+
+TEST_F(WorkReportTest, WaitingForTheRxModeUnderRtnlOrOnItsLaneIsReported) {
+  TestCard card;
+  const NetdevPtr dev = *net.alloc_netdev<TestDriver>({.name = "t0"}, card);
+  ASSERT_TRUE(dev->register_netdev());
+  {
+    const MutexGuard rtnl(net.rtnl());
+    (void)dev->rx_mode().settle(Clock::now());
+  }
+  {
+    const LaneGuard lane(dev->lane());
+    (void)dev->rx_mode().settle(Clock::now());
+  }
+  EXPECT_EQ(reports.rules(), "wait-under-lock wait-on-lane");
 }
 
 TEST_F(WorkReportTest, WaitingInAtomicContextIsReported) {

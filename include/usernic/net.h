@@ -60,7 +60,7 @@ class Net {
   // Changes of devices as a whole happen under it [kernel: rtnl_lock].
   Mutex& rtnl() noexcept;
   // A concurrent queue for everybody's short items [kernel: system_wq].
-  Workqueue& system_workqueue() noexcept;
+  Workqueue& system_workqueue() noexcept USERNIC_NONBLOCKING;
 
   struct Impl;  // the core's
   Impl& impl() const noexcept USERNIC_NONBLOCKING { return *impl_; }

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one file that includes CLI11.
+#include "cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+
+namespace usernic::cli {
+namespace {
+
+constexpr uint64_t kWaitDefaultMs = 10'000;
+constexpr double kWaitMaxSeconds = 3600;
+
+struct Line {
+  CLI::App app{"usernic: a NIC whose driver runs in user space, shown as a real Linux interface", "usernic"};
+  Command command;
+  std::string wait;
+  CLI::App* run = nullptr;
+};
+
+CLI::App* add_verb(Line& line, Verb verb, const char* name, const char* what, const char* example) {
+  CLI::App* sub = line.app.add_subcommand(name, what);
+  sub->footer(fmt::format("Example:\n  {}\n", example));
+  sub->add_option("--socket", line.command.socket,
+                  "the control socket (else $USERNIC_SOCKET, else one in $XDG_RUNTIME_DIR)")
+      ->type_name("PATH");
+  sub->parse_complete_callback([&line, verb] { line.command.verb = verb; });
+  return sub;
+}
+
+void add_json(CLI::App* sub, Line& line) {
+  sub->add_flag("--json", line.command.json, "JSON, for programs");
+}
+
+void add_dev(CLI::App* sub, Line& line) {
+  sub->add_option("dev", line.command.dev, "the nic, as 'usernic link' names it")->required()->type_name("DEV");
+}
+
+void add_daemon_verbs(Line& line) {
+  CLI::App* run = add_verb(line, Verb::kRun, "run", "Put NICs on the host, in the foreground, until Ctrl-C",
+                           "usernic run lab.toml");
+  run->add_option("config", line.command.config, "what to run (else two NICs on one wire, in two hosts)")
+      ->type_name("CONFIG.toml");
+  run->add_option("--ready-fd", line.command.ready_fd, "write one octet to this descriptor when everything is up")
+      ->type_name("FD")
+      ->check(CLI::Range(0, 1 << 20));
+  CLI::App* demo = line.app.add_subcommand("demo", "A guided tour of a few seconds");
+  demo->footer("Example:\n  usernic demo\n");
+  demo->parse_complete_callback([&line] { line.command.verb = Verb::kDemo; });
+  add_json(demo, line);
+}
+
+void add_showing_verbs(Line& line) {
+  add_json(add_verb(line, Verb::kLink, "link", "Show the NICs", "usernic link"), line);
+  CLI::App* rx_mode =
+      add_verb(line, Verb::kRxMode, "rx-mode", "Show what a NIC should receive, and what its card accepts",
+               "usernic rx-mode nic0 --wait=5");
+  add_dev(rx_mode, line);
+  add_json(rx_mode, line);
+  rx_mode->add_flag("--wait", line.wait,
+                    "first wait until every wanted address is covered, at most SECONDS (--wait=SECONDS, default 10)");
+  CLI::App* stats = add_verb(line, Verb::kStats, "stats", "Show a NIC's counters", "usernic stats nic0 --json");
+  add_dev(stats, line);
+  add_json(stats, line);
+  add_json(add_verb(line, Verb::kMonitor, "monitor", "Show changes as they happen, until Ctrl-C", "usernic monitor"),
+           line);
+}
+
+void add_exec(Line& line) {
+  CLI::App* exec =
+      add_verb(line, Verb::kExec, "exec", "Run a command in a host", "usernic exec a -- ping -c 3 10.9.0.2");
+  exec->add_option("host", line.command.host, "the host, as 'usernic link' names it")->required()->type_name("HOST");
+  exec->add_option("command", line.command.argv, "the command and its arguments")
+      ->required()
+      ->type_name("-- COMMAND...");
+}
+
+// --wait's value, or false.
+bool take_wait(Line& line) {
+  if (line.wait.empty()) return true;
+  if (line.wait == "true") return line.command.wait_ms = kWaitDefaultMs, true;  // the flag alone, says CLI11
+  char* end = nullptr;
+  const double seconds = std::strtod(line.wait.c_str(), &end);
+  if (*end != '\0' || !std::isfinite(seconds) || seconds < 0 || seconds > kWaitMaxSeconds) return false;
+  line.command.wait_ms = static_cast<uint64_t>(std::llround(seconds * 1000));
+  return true;
+}
+
+int complain(std::string_view verb, std::string_view what) {
+  fmt::print(stderr, "usernic: {}; see 'usernic {}--help'\n", what, verb);
+  return kUsage;
+}
+
+}  // namespace
+
+ParsedLine parse_command_line(int argc, const char* const* argv) {
+  Line line;
+  line.app.set_version_flag("--version", std::string("usernic ") + USERNIC_VERSION);
+  line.app.add_option("--socket", line.command.socket, "the control socket")->type_name("PATH");
+  line.app.footer("Each verb has its own --help, with an example.\n");
+  line.app.require_subcommand(0, 1);
+  add_daemon_verbs(line);
+  add_showing_verbs(line);
+  add_exec(line);
+  std::string verb;
+  try {
+    line.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return {std::nullopt, line.app.exit(error)};
+    for (const CLI::App* sub : line.app.get_subcommands()) verb = sub->get_name() + " ";
+    return {std::nullopt, complain(verb, error.what())};
+  }
+  if (line.app.get_subcommands().empty()) {
+    fmt::print(stderr, "{}", line.app.help());
+    return {std::nullopt, kUsage};
+  }
+  if (!take_wait(line)) {
+    return {std::nullopt,
+            complain("rx-mode ", fmt::format("--wait takes seconds from 0 to 3600, not '{}'", line.wait))};
+  }
+  return {std::move(line.command), kDone};
+}
+
+}  // namespace usernic::cli

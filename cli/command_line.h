@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli: what was asked for on the command line, and the tree's one door to CLI11.
+//
+// Exit codes of every verb: 0 done, 1 failed (with one sentence on stderr), 2 not understood. `exec` has the exit
+// status of its command, or 125 when that could not start.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace usernic::cli {
+
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;
+inline constexpr int kCouldNotStart = 125;
+
+enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kMonitor, kExec };
+
+struct Command {
+  Verb verb = Verb::kLink;
+  std::string socket;  // --socket; "" when not given
+  bool json = false;
+  std::string dev;                  // rx-mode, stats
+  std::optional<uint64_t> wait_ms;  // rx-mode --wait
+  std::string host;                 // exec
+  std::vector<std::string> argv;    // exec
+  std::string config;               // run; "" for the built-in one
+  int ready_fd = -1;                // run --ready-fd
+};
+
+struct ParsedLine {
+  std::optional<Command> command;
+  int exit_code = kDone;  // without a command: help, version or the mistake has been printed
+};
+
+ParsedLine parse_command_line(int argc, const char* const* argv);
+
+}  // namespace usernic::cli
+// Explained best by: cli/command_line_test.cc

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command_line.h"
+
+#include <gtest/gtest.h>
+
+namespace usernic::cli {
+namespace {
+
+class CommandLineTest : public testing::Test {
+ protected:
+  // What was printed is in out_ and err_.
+  ParsedLine parse(std::vector<const char*> words) {
+    words.insert(words.begin(), "usernic");
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    ParsedLine parsed = parse_command_line(static_cast<int>(words.size()), words.data());
+    out_ = testing::internal::GetCapturedStdout();
+    err_ = testing::internal::GetCapturedStderr();
+    return parsed;
+  }
+  Command good(std::vector<const char*> words) {
+    const ParsedLine parsed = parse(words);
+    EXPECT_TRUE(parsed.command) << err_;
+    return parsed.command.value_or(Command{});
+  }
+  std::string out_, err_;
+};
+
+TEST_F(CommandLineTest, EveryVerb) {
+  EXPECT_EQ(good({"link"}).verb, Verb::kLink);
+  EXPECT_EQ(good({"run"}).config, "");
+  EXPECT_EQ(good({"run", "lab.toml", "--ready-fd", "3"}).config, "lab.toml");
+  EXPECT_EQ(good({"run", "lab.toml", "--ready-fd", "3"}).ready_fd, 3);
+  EXPECT_TRUE(good({"demo", "--json"}).json);
+  EXPECT_EQ(good({"stats", "nic0", "--json"}).dev, "nic0");
+  EXPECT_EQ(good({"monitor"}).verb, Verb::kMonitor);
+  EXPECT_EQ(good({"link", "--socket", "/s"}).socket, "/s");
+  EXPECT_EQ(good({"--socket", "/s", "link"}).socket, "/s");
+}
+
+TEST_F(CommandLineTest, WaitTakesItsSecondsOnlyWithAnEqualsSign) {
+  EXPECT_FALSE(good({"rx-mode", "nic0"}).wait_ms);
+  EXPECT_EQ(good({"rx-mode", "nic0", "--wait"}).wait_ms, 10'000u);
+  EXPECT_EQ(good({"rx-mode", "--wait", "nic0"}).dev, "nic0");
+  EXPECT_EQ(good({"rx-mode", "nic0", "--wait=2.5"}).wait_ms, 2500u);
+  EXPECT_EQ(good({"rx-mode", "--wait=0", "nic0", "--json"}).wait_ms, 0u);
+  for (const char* bad : {"--wait=x", "--wait=-1", "--wait=1e9", "--wait=nan", "--wait=1s"}) {
+    EXPECT_EQ(parse({"rx-mode", "nic0", bad}).exit_code, kUsage) << bad;
+    EXPECT_TRUE(err_.starts_with("usernic: --wait takes seconds from 0 to 3600, not '")) << err_;
+  }
+}
+
+TEST_F(CommandLineTest, ExecKeepsTheCommandAsItIs) {
+  const Command command = good({"exec", "a", "--", "sh", "-c", "echo --json", "--", "--socket", "-x"});
+  EXPECT_EQ(command.host, "a");
+  EXPECT_EQ(command.argv, (std::vector<std::string>{"sh", "-c", "echo --json", "--", "--socket", "-x"}));
+  EXPECT_EQ(good({"exec", "--socket", "/s", "a", "--", "ip", "-br", "link"}).argv.size(), 3u);
+  EXPECT_EQ(good({"exec", "a", "--", "ip"}).argv.size(), 1u);
+}
+
+TEST_F(CommandLineTest, MistakesAreOneSentenceAndExitTwo) {
+  for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{{"fly"},
+                                                                                     {"link", "nic0"},
+                                                                                     {"link", "--jsn"},
+                                                                                     {"rx-mode"},
+                                                                                     {"stats"},
+                                                                                     {"stats", "a", "b"},
+                                                                                     {"exec"},
+                                                                                     {"exec", "a"},
+                                                                                     {"exec", "a", "--"},
+                                                                                     {"run", "--ready-fd", "x"},
+                                                                                     {"run", "--ready-fd", "-1"},
+                                                                                     {"run", "a", "b"},
+                                                                                     {"link", "stats", "nic0"},
+                                                                                     {"--bad"},
+                                                                                     {"link", "--socket"}}) {
+    const ParsedLine parsed = parse(words);
+    EXPECT_FALSE(parsed.command) << words[0];
+    EXPECT_EQ(parsed.exit_code, kUsage) << words[0];
+    EXPECT_TRUE(err_.starts_with("usernic: ")) << err_;
+    EXPECT_EQ(std::count(err_.begin(), err_.end(), '\n'), 1) << err_;
+    EXPECT_EQ(out_, "");
+  }
+}
+
+TEST_F(CommandLineTest, NothingIsAUsageErrorThatShowsTheVerbs) {
+  EXPECT_EQ(parse({}).exit_code, kUsage);
+  EXPECT_NE(err_.find("rx-mode"), std::string::npos);
+}
+
+TEST_F(CommandLineTest, HelpOfEveryVerbHasAnExample) {
+  EXPECT_EQ(parse({"--help"}).exit_code, kDone);
+  EXPECT_NE(out_.find("monitor"), std::string::npos);
+  for (const char* verb : {"run", "demo", "link", "rx-mode", "stats", "monitor", "exec"}) {
+    const ParsedLine parsed = parse({verb, "--help"});
+    EXPECT_FALSE(parsed.command);
+    EXPECT_EQ(parsed.exit_code, kDone) << verb;
+    EXPECT_NE(out_.find(std::string("Example:\n  usernic ") + verb), std::string::npos) << out_;
+  }
+}
+
+TEST_F(CommandLineTest, Version) {
+  EXPECT_EQ(parse({"--version"}).exit_code, kDone);
+  EXPECT_TRUE(out_.starts_with("usernic 0.")) << out_;
+}
+
+}  // namespace
+}  // namespace usernic::cli

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/demo.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "cli/demo_lab.h"
+#include "cli/demo_steps.h"
+#include "cli/verbs.h"
+
+namespace usernic::cli {
+namespace {
+
+using Step = ctl::Outcome<> (*)(DemoLab& lab, Narrator& say, DemoReport& report);
+
+struct TitledStep {
+  const char* title;
+  Step step;
+};
+
+constexpr TitledStep kSteps[] = {
+    {"Two hosts, a card in each, one wire between them", show_lab},
+    {"The kernel's own ping across", ping_across},
+    {"What the kernel wants received is what the card is told to accept", join_groups},
+    {"A burst of changes against a card that takes 10 ms", change_in_a_burst},
+    {"A filter too small, and not one wanted frame lost", overflow_the_filter},
+};
+
+constexpr const char* kNext = R"(
+Try next (as an ordinary user, or as root):
+  usernic run                              the same two hosts, for as long as you like
+  usernic exec a -- ping 10.9.0.2          any command in a host: ip, tcpdump, a shell
+  usernic rx-mode nic0                     what host a wants received, and what its card accepts
+  usernic monitor                          the same as it changes
+  usernic run lab.toml                     hosts, cards and wires of your own
+)";
+
+int tour(Narrator& say, DemoReport& report) {
+  auto lab = DemoLab::start();
+  if (!lab) return lab.error().empty() ? kFailed : failed(lab.error());
+  int number = 0;
+  for (const TitledStep& step : kSteps) {
+    say.title(fmt::format("{}. {}", ++number, step.title));
+    if (const auto done = step.step(**lab, say, report); !done) return failed(done.error());
+  }
+  return kDone;
+}
+
+}  // namespace
+
+int demo(bool json) {
+  const bool bold = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+  Narrator say(!json, bold);
+  DemoReport report;
+  say.line("usernic: a NIC whose driver runs in user space, on this machine's own kernel");
+  const int exit_code = tour(say, report);
+  if (exit_code != kDone) return exit_code;
+  say.line(kNext);
+  if (json) fmt::print("{}\n", ctl::to_text(to_json(report)));
+  return kDone;
+}
+
+}  // namespace usernic::cli

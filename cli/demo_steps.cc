@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/demo_steps.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "cli/show.h"
+
+namespace usernic::cli {
+namespace {
+
+constexpr uint64_t kBurstChanges = 10'000;
+constexpr uint64_t kSettleMs = 5000;
+
+// "5 packets transmitted, 5 received, ..." in ping's summary.
+bool parse_ping(const std::string& text, DemoReport::Ping& ping) {
+  const size_t at = text.find(" packets transmitted");
+  if (at == std::string::npos) return false;
+  const size_t line = text.rfind('\n', at);
+  return std::sscanf(text.c_str() + (line == std::string::npos ? 0 : line + 1), "%lu packets transmitted, %lu received",
+                     &ping.sent, &ping.received) == 2;
+}
+
+std::string with_commas(uint64_t number) {
+  std::string text = std::to_string(number);
+  for (size_t i = text.size(); i > 3; i -= 3) text.insert(i - 3, ",");
+  return text;
+}
+
+}  // namespace
+
+void Narrator::title(const std::string& text) {
+  if (speaks_) fmt::print("\n{}{}{}\n", bold_ ? "\033[1m" : "", text, bold_ ? "\033[0m" : "");
+  std::fflush(stdout);
+}
+
+void Narrator::line(const std::string& text) {
+  if (speaks_) fmt::print("{}\n", text);
+  std::fflush(stdout);
+}
+
+ctl::Outcome<> show_lab(DemoLab& lab, Narrator& say, DemoReport&) {
+  const auto rows = lab.ctl().ask<std::vector<ctl::LinkRow>>({.verb = "link"});
+  if (!rows) return ctl::refuse(rows.error());
+  say.line("'usernic run' is up: network namespaces a and b, held by descriptors only.");
+  say.line("$ usernic link");
+  std::string table = show_links(*rows);
+  table.pop_back();
+  say.line(table);
+  return {};
+}
+
+ctl::Outcome<> ping_across(DemoLab& lab, Narrator& say, DemoReport& report) {
+  say.line("$ usernic exec a -- ping -c 5 -i 0.2 10.9.0.2");
+  const auto output = lab.run_in("a", {"ping", "-c", "5", "-i", "0.2", "-W", "2", "10.9.0.2"});
+  if (!output) return ctl::refuse(output.error());
+  if (!parse_ping(output->text, report.ping)) return ctl::refuse("ping did not run: " + output->text);
+  say.line(fmt::format("{} sent, {} received: kernel a -> nic0's driver -> wire -> nic1's driver -> kernel b, and back",
+                       report.ping.sent, report.ping.received));
+  if (report.ping.received != report.ping.sent) return ctl::refuse("not every ping came back");
+  return {};
+}
+
+ctl::Outcome<> change_in_a_burst(DemoLab& lab, Narrator& say, DemoReport& report) {
+  const auto burst = lab.ctl().ask<ctl::BurstReport>(
+      {.verb = "burst", .dev = "nic0", .timeout_ms = kSettleMs, .changes = kBurstChanges});
+  if (!burst) return ctl::refuse(burst.error());
+  report.burst = {burst->changes, burst->driver_calls, burst->change_p99_us};
+  say.line(fmt::format("{} changes of nic0's multicast list in a row, all in effect after {}:",
+                       with_commas(burst->changes), show_time(burst->settled_us)));
+  say.line(fmt::format("  the driver was called    {} times", burst->driver_calls));
+  say.line(fmt::format("  each change took         {:.2f} us (median), {:.2f} us (p99): nobody waits for the card",
+                       burst->change_p50_us, burst->change_p99_us));
+  return {};
+}
+
+}  // namespace usernic::cli

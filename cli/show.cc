@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/show.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+
+#include "cli/table.h"
+
+namespace usernic::cli {
+namespace {
+
+using ctl::RxModeReport;
+
+std::string show_host(const std::string& host) {
+  return host.empty() ? "-" : host;
+}
+
+// What the card does with a wanted address that it holds neither exactly nor by hash.
+std::string without_entry(const RxModeReport& report, const MacAddress& address) {
+  if (report.programmed.promisc) return "by promisc";
+  if (address.is_multicast() && report.programmed.allmulti) return "by allmulti";
+  return "no";
+}
+
+std::string failure(const RxModeReport& report, const MacAddress& address) {
+  const auto failed = std::ranges::find(report.failed, address, &RxModeReport::Failed::address);
+  if (failed == report.failed.end()) return "";
+  return fmt::format(", {} after {} {}{}", failed->error, failed->attempts, failed->attempts == 1 ? "try" : "tries",
+                     failed->next_retry_ms == 0 ? "" : ", again in " + show_time(failed->next_retry_ms * 1000));
+}
+
+void add_addresses(Table& table, const RxModeReport& report, const std::vector<MacAddress>& wanted,
+                   const std::vector<MacAddress>& programmed) {
+  std::map<MacAddress, std::pair<bool, bool>> addresses;
+  for (const MacAddress& address : wanted) addresses[address].first = true;
+  for (const MacAddress& address : programmed) addresses[address].second = true;
+  for (const auto& [address, is] : addresses) {
+    const std::string on_card = is.second ? "yes" : without_entry(report, address);
+    table.add({address.to_string(), address.is_multicast() ? "multicast" : "unicast", is.first ? "yes" : "no",
+               on_card + failure(report, address)});
+  }
+}
+
+std::string flag_line(std::string_view name, uint64_t references, bool on) {
+  if (references == 0 && !on) return "";
+  return fmt::format("  {:<9}  wanted {} {}, card {}\n", name, references, references == 1 ? "time" : "times",
+                     on ? "on" : "off");
+}
+
+std::string show_rx_mode_stats(const RxModeReport::Stats& stats) {
+  return fmt::format(
+      "{} changes, {} runs, {} driver calls, {} coalesced, {} retries, {} failures\n"
+      "from a change to its being in effect: median {}, p99 {}, max {}\n",
+      stats.changes, stats.runs, stats.driver_calls, stats.coalesced, stats.retries, stats.failures,
+      show_time(stats.lag_us.p50), show_time(stats.lag_us.p99), show_time(stats.lag_us.max));
+}
+
+}  // namespace
+
+std::string show_time(uint64_t us) {
+  if (us < 1000) return fmt::format("{} us", us);
+  if (us < 1'000'000) return fmt::format("{:.1f} ms", static_cast<double>(us) / 1e3);
+  return fmt::format("{:.2f} s", static_cast<double>(us) / 1e6);
+}
+
+std::string show_links(const std::vector<ctl::LinkRow>& rows) {
+  constexpr auto kNumber = Align::kRight;
+  Table table({{"NAME"},
+               {"DRIVER"},
+               {"ADDRESS"},
+               {"MTU", kNumber},
+               {"STATE"},
+               {"CARRIER"},
+               {"HOST"},
+               {"RX", kNumber},
+               {"TX", kNumber},
+               {"RX DROPPED", kNumber},
+               {"TX DROPPED", kNumber}});
+  for (const ctl::LinkRow& row : rows) {
+    table.add({row.name, row.driver, row.address.to_string(), std::to_string(row.mtu), row.up ? "up" : "down",
+               row.carrier ? "yes" : "no", show_host(row.host), std::to_string(row.rx_packets),
+               std::to_string(row.tx_packets), std::to_string(row.rx_dropped), std::to_string(row.tx_dropped)});
+  }
+  return table.text();
+}
+
+std::string show_rx_mode(const RxModeReport& report) {
+  const auto& [wanted, programmed] = report.generation;
+  std::string text = fmt::format("{}  {}  {}  ", report.dev, report.address.to_string(), report.up ? "up" : "down");
+  text += wanted == programmed ? fmt::format("generation {}, in effect\n", wanted)
+                               : fmt::format("generation {} wanted, {} in effect\n", wanted, programmed);
+  text += fmt::format("  unicast    {}\n  multicast  {}\n", report.mode.unicast, report.mode.multicast);
+  if (!report.mode.reason.empty()) text += fmt::format("  because    {}\n", report.mode.reason);
+  text += flag_line("promisc", report.wanted.promiscuity, report.programmed.promisc);
+  text += flag_line("allmulti", report.wanted.allmulti, report.programmed.allmulti);
+  if (!report.wanted.vlans.empty() || !report.programmed.vlans.empty()) {
+    text += fmt::format("  vlans      wanted {}, card {}\n", fmt::join(report.wanted.vlans, " "),
+                        fmt::join(report.programmed.vlans, " "));
+  }
+  Table table({{"ADDRESS"}, {"CLASS"}, {"WANTED"}, {"CARD"}});
+  add_addresses(table, report, report.wanted.unicast, report.programmed.unicast);
+  add_addresses(table, report, report.wanted.multicast, report.programmed.multicast);
+  if (!table.empty()) text += "\n" + table.text();
+  return text + "\n" + show_rx_mode_stats(report.stats);
+}
+
+std::string show_stats(const ctl::StatsReport& report) {
+  constexpr auto kNumber = Align::kRight;
+  Table table({{report.dev}, {"PACKETS", kNumber}, {"BYTES", kNumber}, {"DROPPED", kNumber}, {"ERRORS", kNumber}});
+  for (const auto& [name, d] : {std::pair{"rx", report.rx}, std::pair{"tx", report.tx}}) {
+    table.add({name, std::to_string(d.packets), std::to_string(d.bytes), std::to_string(d.dropped),
+               std::to_string(d.errors)});
+  }
+  return table.text() + "\nrx mode: " + show_rx_mode_stats(report.rx_mode);
+}
+
+std::string show_event(const ctl::Event& event) {
+  if (event.link) {
+    const ctl::LinkRow& row = *event.link;
+    return fmt::format("{}  {}  {}  mtu {}  {}  {}  host {}\n", event.what, row.name, row.address.to_string(), row.mtu,
+                       row.up ? "up" : "down", row.carrier ? "carrier" : "no carrier", show_host(row.host));
+  }
+  const auto& [wanted, programmed] = event.generation;
+  return fmt::format("{}  {}  generation {} wanted, {} in effect  unicast {}  multicast {}{}\n", event.what, event.dev,
+                     wanted, programmed, event.mode.unicast, event.mode.multicast,
+                     event.mode.reason.empty() ? "" : "  (" + event.mode.reason + ")");
+}
+
+}  // namespace usernic::cli

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/show.h"
+
+#include <gtest/gtest.h>
+
+namespace usernic::cli {
+namespace {
+
+const MacAddress kOwn = MacAddress::from_u64(0x020000000001);
+const MacAddress kUnicast = MacAddress::from_u64(0x020000000077);
+const MacAddress kGroup4 = MacAddress::from_u64(0x01005e000001);
+const MacAddress kGroup6 = MacAddress::from_u64(0x333300000001);
+
+TEST(Show, Links) {
+  const std::vector<ctl::LinkRow> rows{
+      {.name = "nic0",
+       .driver = "simnic",
+       .address = kOwn,
+       .mtu = 1500,
+       .up = true,
+       .carrier = true,
+       .host = "a",
+       .rx_packets = 1234567,
+       .tx_packets = 20},
+      {.name = "long-name-123", .driver = "dummy", .address = kUnicast, .mtu = 68, .rx_dropped = 3}};
+  EXPECT_EQ(
+      show_links(rows),
+      "NAME           DRIVER  ADDRESS             MTU  STATE  CARRIER  HOST       RX  TX  RX DROPPED  TX DROPPED\n"
+      "nic0           simnic  02:00:00:00:00:01  1500  up     yes      a     1234567  20           0           0\n"
+      "long-name-123  dummy   02:00:00:00:00:77    68  down   no       -           0   0           3           0\n");
+  EXPECT_EQ(show_links({}), "NAME  DRIVER  ADDRESS  MTU  STATE  CARRIER  HOST  RX  TX  RX DROPPED  TX DROPPED\n");
+}
+
+ctl::RxModeReport report() {
+  ctl::RxModeReport report{.dev = "nic0", .address = kOwn, .up = true, .generation = {12, 12}};
+  report.mode = {"exact", "hash", "17 multicast addresses, 16 slots"};
+  report.wanted.unicast = {kUnicast};
+  report.wanted.multicast = {kGroup4, kGroup6};
+  report.programmed.unicast = {kUnicast};
+  report.programmed.multicast = {kGroup4};
+  report.stats = {.changes = 30,
+                  .runs = 4,
+                  .driver_calls = 5,
+                  .coalesced = 26,
+                  .retries = 1,
+                  .failures = 2,
+                  .lag_us = {850, 12'345, 1'200'000}};
+  return report;
+}
+
+TEST(Show, RxMode) {
+  ctl::RxModeReport r = report();
+  r.generation = {12, 10};
+  r.failed.push_back({kGroup6, "EIO", 3, 4000});
+  EXPECT_EQ(show_rx_mode(r),
+            "nic0  02:00:00:00:00:01  up  generation 12 wanted, 10 in effect\n"
+            "  unicast    exact\n"
+            "  multicast  hash\n"
+            "  because    17 multicast addresses, 16 slots\n"
+            "\n"
+            "ADDRESS            CLASS      WANTED  CARD\n"
+            "02:00:00:00:00:77  unicast    yes     yes\n"
+            "01:00:5e:00:00:01  multicast  yes     yes\n"
+            "33:33:00:00:00:01  multicast  yes     no, EIO after 3 tries, again in 4.00 s\n"
+            "\n"
+            "30 changes, 4 runs, 5 driver calls, 26 coalesced, 1 retries, 2 failures\n"
+            "from a change to its being in effect: median 850 us, p99 12.3 ms, max 1.20 s\n");
+}
+
+TEST(Show, RxModeTellsWhatCoversAnAddressWithoutAnEntry) {
+  ctl::RxModeReport r = report();
+  r.programmed.unicast = {};
+  r.programmed.allmulti = true;
+  r.wanted.allmulti = 2;
+  std::string text = show_rx_mode(r);
+  EXPECT_NE(text.find("  allmulti   wanted 2 times, card on\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("33:33:00:00:00:01  multicast  yes     by allmulti\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("02:00:00:00:00:77  unicast    yes     no\n"), std::string::npos) << text;
+  r.programmed.promisc = true;
+  text = show_rx_mode(r);
+  EXPECT_NE(text.find("  promisc    wanted 0 times, card on\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("02:00:00:00:00:77  unicast    yes     by promisc\n"), std::string::npos) << text;
+}
+
+TEST(Show, RxModeOfADeviceWithNothingWanted) {
+  ctl::RxModeReport r{.dev = "n", .address = kOwn, .mode = {"none", "none", ""}};
+  r.wanted.vlans = {10, 20};
+  EXPECT_EQ(show_rx_mode(r),
+            "n  02:00:00:00:00:01  down  generation 0, in effect\n"
+            "  unicast    none\n"
+            "  multicast  none\n"
+            "  vlans      wanted 10 20, card \n"
+            "\n"
+            "0 changes, 0 runs, 0 driver calls, 0 coalesced, 0 retries, 0 failures\n"
+            "from a change to its being in effect: median 0 us, p99 0 us, max 0 us\n");
+}
+
+TEST(Show, Stats) {
+  const ctl::StatsReport r{.dev = "nic0", .rx = {1, 64, 0, 0}, .tx = {100, 6400, 2, 0}};
+  EXPECT_EQ(show_stats(r),
+            "nic0  PACKETS  BYTES  DROPPED  ERRORS\n"
+            "rx          1     64        0       0\n"
+            "tx        100   6400        2       0\n"
+            "\n"
+            "rx mode: 0 changes, 0 runs, 0 driver calls, 0 coalesced, 0 retries, 0 failures\n"
+            "from a change to its being in effect: median 0 us, p99 0 us, max 0 us\n");
+}
+
+TEST(Show, Events) {
+  const ctl::LinkRow row{.name = "nic0", .driver = "simnic", .address = kOwn, .mtu = 1500, .up = true, .host = "a"};
+  EXPECT_EQ(show_event({.what = "link", .link = row}),
+            "link  nic0  02:00:00:00:00:01  mtu 1500  up  no carrier  host a\n");
+  EXPECT_EQ(show_event({.what = "rx-mode", .dev = "nic0", .generation = {5, 4}, .mode = {"exact", "hash", "why"}}),
+            "rx-mode  nic0  generation 5 wanted, 4 in effect  unicast exact  multicast hash  (why)\n");
+}
+
+TEST(Show, Times) {
+  EXPECT_EQ(show_time(0), "0 us");
+  EXPECT_EQ(show_time(999), "999 us");
+  EXPECT_EQ(show_time(1000), "1.0 ms");
+  EXPECT_EQ(show_time(2'345'678), "2.35 s");
+}
+
+}  // namespace
+}  // namespace usernic::cli

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/verbs.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "cli/show.h"
+#include "ctl/client.h"
+#include "ctl/socket_path.h"
+
+namespace usernic::cli {
+namespace {
+
+constexpr size_t kMissingShownMax = 20;
+
+ctl::Outcome<ctl::Client> connect(const Command& command) {
+  const auto path = ctl::socket_path(command.socket);
+  if (!path) return ctl::refuse(path.error());
+  return ctl::Client::connect(path->path);
+}
+
+// Asks for one report and prints it.
+template <class Report>
+int show_report(const Command& command, const ctl::Request& request, std::string (*show)(const Report&)) {
+  auto client = connect(command);
+  if (!client) return failed(client.error());
+  const auto report = client->ask<Report>(request);
+  if (!report) return failed(report.error());
+  fmt::print("{}", command.json ? ctl::to_text(ctl::to_json(*report)) + "\n" : show(*report));
+  return kDone;
+}
+
+ctl::Outcome<ctl::WaitReport> wait_covered(const Command& command) {
+  auto client = connect(command);
+  if (!client) return ctl::refuse(client.error());
+  const auto answer_time = std::chrono::milliseconds(*command.wait_ms) + ctl::kAnswerTime;
+  return client->ask<ctl::WaitReport>({.verb = "wait", .dev = command.dev, .timeout_ms = *command.wait_ms},
+                                      answer_time);
+}
+
+std::string show_missing(const ctl::WaitReport& report) {
+  std::string text;
+  for (size_t i = 0; i < report.missing.size() && i < kMissingShownMax; ++i) {
+    text += (i == 0 ? "; not covered: " : ", ") + report.missing[i].to_string();
+  }
+  if (report.missing.size() <= kMissingShownMax) return text;
+  return text + fmt::format(" and {} more", report.missing.size() - kMissingShownMax);
+}
+
+}  // namespace
+
+int failed(const std::string& sentence) {
+  fmt::print(stderr, "usernic: {}\n", sentence);
+  return kFailed;
+}
+
+int link(const Command& command) {
+  return show_report<std::vector<ctl::LinkRow>>(command, {.verb = "link"}, show_links);
+}
+
+int rx_mode(const Command& command) {
+  int exit_code = kDone;
+  if (command.wait_ms) {
+    const auto waited = wait_covered(command);
+    if (!waited) return failed(waited.error());
+    // What is missing goes to stderr, so that --json stays one object.
+    if (!waited->covered) {
+      exit_code = failed(fmt::format("{} after {}: {}{}", command.dev, show_time(*command.wait_ms * 1000),
+                                     waited->reason, show_missing(*waited)));
+    }
+  }
+  const int shown = show_report<ctl::RxModeReport>(command, {.verb = "rx-mode", .dev = command.dev}, show_rx_mode);
+  return exit_code != kDone ? exit_code : shown;
+}
+
+int stats(const Command& command) {
+  return show_report<ctl::StatsReport>(command, {.verb = "stats", .dev = command.dev}, show_stats);
+}
+
+int monitor(const Command& command) {
+  auto client = connect(command);
+  if (!client) return failed(client.error());
+  if (const auto opened = client->call({.verb = "monitor"}); !opened) return failed(opened.error());
+  for (;;) {
+    const auto event = client->next_event();
+    if (!event) return failed(event.error());
+    fmt::print("{}", command.json ? ctl::to_text(ctl::to_json(*event)) + "\n" : show_event(*event));
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace usernic::cli

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli: the verbs that ask a running usernic and show what it says. Each returns the exit code.
+#pragma once
+
+#include "cli/command_line.h"
+
+namespace usernic::cli {
+
+int link(const Command& command);
+// With --wait: 0 when every wanted address is covered, 1 with what is missing at the deadline.
+int rx_mode(const Command& command);
+int stats(const Command& command);
+// Until interrupted, or the daemon ends.
+int monitor(const Command& command);
+
+// One sentence on stderr; returns kFailed.
+int failed(const std::string& sentence);
+
+}  // namespace usernic::cli
+// Explained best by: tests/e2e

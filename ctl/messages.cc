@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each message lists its fields once; writing and reading walk the same list.
+#include "ctl/messages.h"
+
+#include <fmt/format.h>
+
+#include <concepts>
+#include <type_traits>
+
+namespace usernic::ctl {
+namespace {
+
+template <class T, class Message>
+concept Is = std::same_as<std::remove_const_t<T>, Message>;
+
+void fields(auto& f, Is<LinkRow> auto& m) {
+  f("name", m.name), f("driver", m.driver), f("address", m.address), f("mtu", m.mtu), f("up", m.up);
+  f("carrier", m.carrier), f("host", m.host), f("rx_packets", m.rx_packets), f("tx_packets", m.tx_packets);
+  f("rx_dropped", m.rx_dropped), f("tx_dropped", m.tx_dropped);
+}
+void fields(auto& f, Is<RxModeReport::Generation> auto& m) {
+  f("wanted", m.wanted), f("programmed", m.programmed);
+}
+void fields(auto& f, Is<RxModeReport::Mode> auto& m) {
+  f("unicast", m.unicast), f("multicast", m.multicast), f("reason", m.reason);
+}
+void fields(auto& f, Is<RxModeReport::Wanted> auto& m) {
+  f("unicast", m.unicast), f("multicast", m.multicast), f("promiscuity", m.promiscuity), f("allmulti", m.allmulti);
+  f("vlans", m.vlans);
+}
+void fields(auto& f, Is<RxModeReport::Programmed> auto& m) {
+  f("unicast", m.unicast), f("multicast", m.multicast), f("promisc", m.promisc), f("allmulti", m.allmulti);
+  f("vlans", m.vlans);
+}
+void fields(auto& f, Is<RxModeReport::Failed> auto& m) {
+  f("address", m.address), f("error", m.error), f("attempts", m.attempts), f("next_retry_ms", m.next_retry_ms);
+}
+void fields(auto& f, Is<RxModeReport::Lag> auto& m) {
+  f("p50", m.p50), f("p99", m.p99), f("max", m.max);
+}
+void fields(auto& f, Is<RxModeReport::Stats> auto& m) {
+  f("changes", m.changes), f("runs", m.runs), f("driver_calls", m.driver_calls), f("coalesced", m.coalesced);
+  f("retries", m.retries), f("failures", m.failures), f("lag_us", m.lag_us);
+}
+void fields(auto& f, Is<RxModeReport> auto& m) {
+  f("dev", m.dev), f("address", m.address), f("up", m.up), f("generation", m.generation), f("mode", m.mode);
+  f("wanted", m.wanted), f("programmed", m.programmed), f("failed", m.failed), f("stats", m.stats);
+}
+void fields(auto& f, Is<StatsReport::Direction> auto& m) {
+  f("packets", m.packets), f("bytes", m.bytes), f("dropped", m.dropped), f("errors", m.errors);
+}
+void fields(auto& f, Is<StatsReport> auto& m) {
+  f("dev", m.dev), f("rx", m.rx), f("tx", m.tx), f("rx_mode", m.rx_mode);
+}
+void fields(auto& f, Is<WaitReport> auto& m) {
+  f("covered", m.covered), f("missing", m.missing), f("reason", m.reason);
+}
+void fields(auto& f, Is<AddressReport> auto& m) {
+  f("covered", m.covered), f("wanted_at_us", m.wanted_at_us), f("covered_at_us", m.covered_at_us);
+  f("mode", m.mode), f("error", m.error);
+}
+void fields(auto& f, Is<BurstReport> auto& m) {
+  f("changes", m.changes), f("driver_calls", m.driver_calls), f("change_p50_us", m.change_p50_us);
+  f("change_p99_us", m.change_p99_us), f("change_max_us", m.change_max_us), f("settled_us", m.settled_us);
+}
+void fields(auto& f, Is<Event> auto& m) {
+  f("event", m.what);
+  if (m.link || m.what.starts_with("link")) f("link", m.link);
+  if (m.what == "rx-mode") f("dev", m.dev), f("generation", m.generation), f("mode", m.mode);
+}
+void fields(auto& f, Is<HelloReport> auto& m) {
+  f("version", m.version), f("protocol", m.protocol), f("pid", m.pid), f("hosts", m.hosts);
+}
+
+struct Writer {
+  Json::Object object;
+
+  template <class T>
+  void operator()(const char* name, const T& value) {
+    object.push_back({name, write(value)});
+  }
+
+  static Json write(const std::string& value) { return value; }
+  static Json write(const MacAddress& value) { return value.to_string(); }
+  template <class T>
+  requires std::is_arithmetic_v<T>
+  static Json write(T value) { return value; }
+  template <class T>
+  static Json write(const std::optional<T>& value) {
+    return value ? write(*value) : Json();
+  }
+  template <class T>
+  static Json write(const std::vector<T>& values) {
+    Json::Array array;
+    array.reserve(values.size());
+    for (const T& value : values) array.push_back(write(value));
+    return array;
+  }
+  template <class T>
+  requires(!std::is_arithmetic_v<T>) static Json write(const T& message) {
+    Writer writer;
+    fields(writer, message);
+    return std::move(writer.object);
+  }
+};
+
+struct Reader {
+  const Json& json;
+  bool ok = true;
+
+  template <class T>
+  void operator()(const char* name, T& value) {
+    const Json* member = json.find(name);
+    ok = ok && member != nullptr && read(*member, value);
+  }
+
+  template <class T>
+  requires std::same_as<T, bool> || std::same_as<T, std::string>
+  static bool read(const Json& json, T& value) {
+    const T* found = json.as<T>();
+    if (found != nullptr) value = *found;
+    return found != nullptr;
+  }
+  static bool read(const Json& json, uint64_t& value) {
+    if (const auto* small = json.as<int64_t>(); small != nullptr && *small >= 0) {
+      return value = static_cast<uint64_t>(*small), true;
+    }
+    const auto* large = json.as<uint64_t>();
+    if (large != nullptr) value = *large;
+    return large != nullptr;
+  }
+  static bool read(const Json& json, double& value) {
+    if (const auto* integer = json.as<int64_t>()) return value = static_cast<double>(*integer), true;
+    const auto* found = json.as<double>();
+    if (found != nullptr) value = *found;
+    return found != nullptr;
+  }
+  static bool read(const Json& json, MacAddress& value) {
+    const auto* text = json.as<std::string>();
+    const auto address = text != nullptr ? MacAddress::parse(*text) : std::nullopt;
+    if (address) value = *address;
+    return address.has_value();
+  }
+  template <class T>
+  static bool read(const Json& json, std::optional<T>& value) {
+    if (json.as<std::nullptr_t>() != nullptr) return value.reset(), true;
+    return read(json, value.emplace());
+  }
+  template <class T>
+  static bool read(const Json& json, std::vector<T>& values) {
+    const auto* array = json.as<Json::Array>();
+    if (array == nullptr) return false;
+    values.resize(array->size());
+    for (size_t i = 0; i < array->size(); ++i) {
+      if (!read((*array)[i], values[i])) return false;
+    }
+    return true;
+  }
+  template <class T>
+  static bool read(const Json& json, T& message) {
+    Reader reader{json};
+    fields(reader, message);
+    return reader.ok;
+  }
+};
+
+// An argument that may be left out. False when it is there and not as it should be.
+template <class T>
+bool optional_argument(const Json& json, const char* name, T& value) {
+  const Json* member = json.find(name);
+  return member == nullptr || Reader::read(*member, value);
+}
+
+std::string line(Json::Object object) {
+  return to_text(Json(std::move(object))) + "\n";
+}
+
+}  // namespace
+
+template <class Message>
+Json to_json(const Message& message) {
+  return Writer::write(message);
+}
+template <class Message>
+std::optional<Message> from_json(const Json& json) {
+  Message message;
+  if (!Reader::read(json, message)) return std::nullopt;
+  return message;
+}
+
+#define USERNIC_MESSAGE(M)         \
+  template Json to_json(const M&); \
+  template std::optional<M> from_json(const Json&);
+USERNIC_MESSAGE(LinkRow)
+USERNIC_MESSAGE(std::vector<LinkRow>)
+USERNIC_MESSAGE(RxModeReport)
+USERNIC_MESSAGE(StatsReport)
+USERNIC_MESSAGE(WaitReport)
+USERNIC_MESSAGE(AddressReport)
+USERNIC_MESSAGE(BurstReport)
+USERNIC_MESSAGE(Event)
+USERNIC_MESSAGE(HelloReport)
+#undef USERNIC_MESSAGE
+
+Outcome<Request> parse_request(std::string_view text) {
+  const std::optional<Json> json = parse_json(text);
+  if (!json) return refuse("a request is one JSON object on one line");
+  uint64_t version = 0;
+  const Json* v = json->find("v");
+  if (v == nullptr || !Reader::read(*v, version)) return refuse("a request has \"v\", the protocol version");
+  if (version != kProtocolVersion) {
+    return refuse(fmt::format("this usernic speaks version {} of the protocol, not {}", kProtocolVersion, version));
+  }
+  Request request;
+  const Json* verb = json->find("verb");
+  if (verb == nullptr || !Reader::read(*verb, request.verb)) return refuse("a request has \"verb\", a text");
+  const auto argument = [&](const char* name, auto& value, const char* what) -> Outcome<> {
+    if (optional_argument(*json, name, value)) return {};
+    return refuse(fmt::format("\"{}\" is {}", name, what));
+  };
+  if (auto o = argument("dev", request.dev, "the name of a nic"); !o) return refuse(o.error());
+  if (auto o = argument("host", request.host, "the name of a host"); !o) return refuse(o.error());
+  if (auto o = argument("address", request.address, "an address like \"33:33:00:00:00:01\""); !o) {
+    return refuse(o.error());
+  }
+  auto o = argument("timeout_ms", request.timeout_ms, "a number from 0 to 3600000");
+  if (!o || request.timeout_ms > kTimeoutMaxMs) return refuse("\"timeout_ms\" is a number from 0 to 3600000");
+  o = argument("changes", request.changes, "a number from 0 to 1000000");
+  if (!o || request.changes > kBurstChangesMax) return refuse("\"changes\" is a number from 0 to 1000000");
+  return request;
+}
+
+std::string request_line(const Request& request) {
+  Json::Object object{{"v", kProtocolVersion}, {"verb", request.verb}};
+  if (!request.dev.empty()) object.push_back({"dev", request.dev});
+  if (!request.host.empty()) object.push_back({"host", request.host});
+  if (request.address) object.push_back({"address", request.address->to_string()});
+  if (request.timeout_ms != 0) object.push_back({"timeout_ms", request.timeout_ms});
+  if (request.changes != 0) object.push_back({"changes", request.changes});
+  return line(std::move(object));
+}
+
+std::string result_line(Json result) {
+  return line({{"v", kProtocolVersion}, {"ok", true}, {"result", std::move(result)}});
+}
+std::string error_line(std::string_view sentence) {
+  return line({{"v", kProtocolVersion}, {"ok", false}, {"error", sentence}});
+}
+std::string event_line(const Event& event) {
+  return result_line(to_json(event));
+}
+
+Outcome<Json> parse_answer(std::string_view text) {
+  const std::optional<Json> json = parse_json(text);
+  const Json* ok = json ? json->find("ok") : nullptr;
+  const bool* done = ok != nullptr ? ok->as<bool>() : nullptr;
+  const Json* body = done != nullptr ? json->find(*done ? "result" : "error") : nullptr;
+  if (body == nullptr) return refuse("the daemon's answer makes no sense; is it another version of usernic?");
+  if (*done) return *body;
+  const auto* sentence = body->as<std::string>();
+  return refuse(sentence != nullptr ? *sentence : std::string("the daemon refused and did not say why"));
+}
+
+}  // namespace usernic::ctl

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// ctl: what is said over the control socket, as plain structs.
+//
+// A request names a verb and its arguments; the daemon answers with one of the reports below, or with a sentence.
+// `to_json` and `from_json` are the only code that knows the field names; their order is the documented one, and
+// `usernic VERB --json` prints exactly the report's JSON. `from_json` of a text from outside answers nullopt when a
+// field is missing, of another type or out of range; fields it does not know are skipped, so that a newer daemon can
+// say more. The protocol itself: ctl/README.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctl/json.h"
+#include "ctl/outcome.h"
+#include "usernic/mac_address.h"
+
+namespace usernic::ctl {
+
+inline constexpr int64_t kProtocolVersion = 1;
+inline constexpr uint64_t kTimeoutMaxMs = 3'600'000;
+inline constexpr uint64_t kBurstChangesMax = 1'000'000;
+
+struct Request {
+  std::string verb;
+  std::string dev;   // "": not given
+  std::string host;  // "": not given
+  std::optional<MacAddress> address;
+  uint64_t timeout_ms = 0;
+  uint64_t changes = 0;
+};
+
+struct LinkRow {
+  std::string name, driver;
+  MacAddress address;
+  uint64_t mtu = 0;
+  bool up = false, carrier = false;
+  std::string host;  // "": where usernic was started
+  uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0;
+  bool operator==(const LinkRow&) const = default;
+};
+
+struct RxModeReport {
+  std::string dev;
+  MacAddress address;
+  bool up = false;
+  struct Generation {
+    uint64_t wanted = 0, programmed = 0;
+    bool operator==(const Generation&) const = default;
+  } generation;
+  struct Mode {
+    std::string unicast, multicast, reason;
+    bool operator==(const Mode&) const = default;
+  } mode;
+  struct Wanted {
+    std::vector<MacAddress> unicast, multicast;
+    uint64_t promiscuity = 0, allmulti = 0;
+    std::vector<uint64_t> vlans;
+  } wanted;
+  struct Programmed {
+    std::vector<MacAddress> unicast, multicast;
+    bool promisc = false, allmulti = false;
+    std::vector<uint64_t> vlans;
+  } programmed;
+  struct Failed {
+    MacAddress address;
+    std::string error;
+    uint64_t attempts = 0, next_retry_ms = 0;
+  };
+  std::vector<Failed> failed;
+  struct Lag {
+    uint64_t p50 = 0, p99 = 0, max = 0;
+  };
+  struct Stats {
+    uint64_t changes = 0, runs = 0, driver_calls = 0, coalesced = 0, retries = 0, failures = 0;
+    Lag lag_us;
+  } stats;
+};
+
+struct StatsReport {
+  std::string dev;
+  struct Direction {
+    uint64_t packets = 0, bytes = 0, dropped = 0, errors = 0;
+  } rx, tx;
+  RxModeReport::Stats rx_mode;
+};
+
+// The answer to `wait`.
+struct WaitReport {
+  bool covered = false;
+  std::vector<MacAddress> missing;  // wanted, and not covered when the deadline came
+  std::string reason;               // why not covered; "" when covered
+};
+
+// The answer to `wait-address`. Times are of CLOCK_MONOTONIC, so the caller can subtract its own.
+struct AddressReport {
+  bool covered = false;
+  uint64_t wanted_at_us = 0, covered_at_us = 0;
+  std::string mode;  // of the address' class, when it was covered
+  std::string error;
+};
+
+// The answer to `burst`.
+struct BurstReport {
+  uint64_t changes = 0, driver_calls = 0;
+  double change_p50_us = 0, change_p99_us = 0, change_max_us = 0;
+  uint64_t settled_us = 0;  // from the first change until all were in effect
+};
+
+// One line of `monitor`.
+struct Event {
+  std::string what;  // "link", "link-gone", "rx-mode"
+  std::optional<LinkRow> link;
+  std::string dev;
+  RxModeReport::Generation generation;
+  RxModeReport::Mode mode;
+  bool operator==(const Event&) const = default;
+};
+
+struct HelloReport {
+  std::string version;
+  uint64_t protocol = 0, pid = 0;
+  std::vector<std::string> hosts;
+};
+
+// Defined for every struct above.
+template <class Message>
+Json to_json(const Message& message);
+template <class Message>
+std::optional<Message> from_json(const Json& json);
+
+// A line from a client as a request, or the sentence that it is answered with.
+Outcome<Request> parse_request(std::string_view line);
+
+// The lines of the protocol, with the newline.
+std::string request_line(const Request& request);
+std::string result_line(Json result);
+std::string error_line(std::string_view sentence);
+std::string event_line(const Event& event);
+
+// A line from the daemon: the result, the event, or the sentence it refused with.
+Outcome<Json> parse_answer(std::string_view line);
+
+}  // namespace usernic::ctl
+// Explained best by: ctl/messages_test.cc

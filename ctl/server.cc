@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/server.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace usernic::ctl {
+namespace {
+constexpr Duration kSweepPeriod = std::chrono::milliseconds(250);
+constexpr Duration kAcceptPause = std::chrono::milliseconds(100);
+}  // namespace
+
+void Responder::answer(Json result, std::vector<Fd> descriptors) const {
+  server_->loop_.post([*this, line = result_line(std::move(result)), fds = std::move(descriptors)]() mutable {
+    server_->send(client_, request_, std::move(line), std::move(fds), false);
+  });
+}
+
+void Responder::refuse(std::string sentence) const {
+  server_->loop_.post(
+      [*this, line = error_line(sentence)]() mutable { server_->send(client_, request_, std::move(line), {}, false); });
+}
+
+void Responder::event(const Event& event) const {
+  server_->loop_.post(
+      [*this, line = event_line(event)]() mutable { server_->send(client_, request_, std::move(line), {}, true); });
+}
+
+void Responder::follow(EventLoop::Call gone) const {
+  const auto found = server_->clients_.find(client_);
+  if (found != server_->clients_.end()) found->second.following = true;
+  on_gone(std::move(gone));
+}
+
+void Responder::on_gone(EventLoop::Call gone) const {
+  const auto found = server_->clients_.find(client_);
+  if (found != server_->clients_.end()) found->second.gone = std::move(gone);
+}
+
+Server::Server(EventLoop& loop, ListeningSocket socket, Handler handler, ServerLimits limits)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      handler_(std::move(handler)),
+      limits_(limits),
+      own_uid_(static_cast<long>(::geteuid())) {
+  listen_watch_ = loop_.watch(socket_.fd(), EPOLLIN, [this](uint32_t) { accept_one(); });
+  loop_.at(Clock::now() + kSweepPeriod, [this] { sweep(); });
+}
+
+Server::~Server() {
+  loop_.forget(listen_watch_);
+  for (const auto& [_, client] : clients_) loop_.forget(client.watch);
+}
+
+void Server::accept_one() {
+  Fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd) {
+    const bool out_of_descriptors = errno == EMFILE || errno == ENFILE;
+    if (!out_of_descriptors || make_room()) return;
+    loop_.change(listen_watch_, 0);
+    loop_.at(Clock::now() + kAcceptPause, [this] { loop_.change(listen_watch_, EPOLLIN); });
+    return;
+  }
+  const bool room = clients_.size() < limits_.clients_max || make_room();
+  const long uid = peer_uid(fd.get());
+  const int number = fd.get();
+  const uint64_t id = next_client_++;
+  Client& client = clients_.emplace(id, Client{.connection = Connection(std::move(fd))}).first->second;
+  client.watch = loop_.watch(number, EPOLLIN, [this, id](uint32_t events) { ready(id, events); });
+  if (client.watch == 0) return drop(id);
+  if (uid != own_uid_ && uid != 0) return refuse_and_close(id, "this socket belongs to another user");
+  if (!room) refuse_and_close(id, "too many clients are waiting for an answer; try again");
+}
+
+// Closes the client that has been idle the longest. False when everybody is busy.
+bool Server::make_room() {
+  auto longest = clients_.end();
+  for (auto i = clients_.begin(); i != clients_.end(); ++i) {
+    const Client& client = i->second;
+    if (client.answering || client.following || client.connection.unsent_bytes() > 0) continue;
+    if (longest == clients_.end() || client.connection.last_progress() < longest->second.connection.last_progress()) {
+      longest = i;
+    }
+  }
+  if (longest == clients_.end()) return false;
+  drop(longest->first);
+  return true;
+}
+
+void Server::ready(uint64_t id, uint32_t events) {
+  Client& client = clients_.at(id);
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0 && (events & EPOLLIN) == 0) return drop(id);
+  if ((events & EPOLLOUT) != 0 && !client.connection.flush()) return drop(id);
+  if ((events & EPOLLIN) != 0 && !client.connection.receive()) client.no_more_input = true;
+  serve(id);
+}
+
+// Takes the client's next request, if it may have one answered; one a turn, so that others get theirs.
+void Server::serve(uint64_t id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  Client& client = found->second;
+  if (client.answering || client.following || client.connection.unsent_bytes() > 0) return update_watch(client);
+  if (client.close_when_sent) return drop(id);
+  const std::optional<std::string> line = client.connection.take_line();
+  if (!line) {
+    if (client.no_more_input) return drop(id);
+    if (client.connection.line_too_long()) return refuse_and_close(id, "a request has at most 65536 characters");
+    return update_watch(client);
+  }
+  loop_.post([this, id] { serve(id); });  // there may be another line
+  const Outcome<Request> request = parse_request(*line);
+  if (!request) return reply(id, error_line(request.error()));
+  client.answering = true;
+  update_watch(client);
+  handler_(*request, Responder(*this, id, ++client.request));
+}
+
+void Server::send(uint64_t id, uint64_t request, std::string line, std::vector<Fd> descriptors, bool is_event) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end() || found->second.request != request) return;
+  Client& client = found->second;
+  if (is_event ? !client.following : !client.answering) return;
+  if (!is_event) {
+    client.answering = false;
+    if (!client.following) client.gone = nullptr;
+    size_t unsent_bytes = line.size();
+    for (const auto& [_, other] : clients_) unsent_bytes += other.connection.unsent_bytes();
+    if (unsent_bytes > limits_.unsent_bytes_max) {
+      return reply(id, error_line("other clients leave too much unread; try again"));
+    }
+  } else if (client.connection.unsent_bytes() + line.size() > limits_.backlog_bytes_max) {
+    return drop(id);
+  }
+  client.connection.enqueue({}, std::move(descriptors));
+  reply(id, line);
+}
+
+void Server::reply(uint64_t id, std::string_view line) {
+  Client& client = clients_.at(id);
+  client.connection.enqueue(line);
+  if (!client.connection.flush()) return drop(id);
+  serve(id);
+}
+
+void Server::refuse_and_close(uint64_t id, std::string_view sentence) {
+  clients_.at(id).close_when_sent = true;
+  reply(id, error_line(sentence));
+}
+
+void Server::update_watch(Client& client) {
+  const bool sending = client.connection.unsent_bytes() > 0;
+  const bool reading = !sending && !client.answering && !client.following && !client.no_more_input;
+  loop_.change(client.watch, (sending ? uint32_t{EPOLLOUT} : 0u) | (reading ? uint32_t{EPOLLIN} : 0u));
+}
+
+void Server::drop(uint64_t id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  Client client = std::move(found->second);
+  clients_.erase(found);
+  loop_.forget(client.watch);
+  if (client.gone) client.gone();
+}
+
+bool Server::overdue(const Client& client, Time now) const {
+  const Duration still = now - client.connection.last_progress();
+  if (client.connection.unsent_bytes() > 0) return still > limits_.answer_time;
+  const bool half = client.connection.has_part_of_a_line() && !client.answering && !client.following;
+  return half && still > limits_.request_time;
+}
+
+void Server::sweep() {
+  const Time now = Clock::now();
+  std::vector<uint64_t> late;
+  for (const auto& [id, client] : clients_) {
+    if (overdue(client, now)) late.push_back(id);
+  }
+  for (const uint64_t id : late) drop(id);
+  loop_.at(now + kSweepPeriod, [this] { sweep(); });
+}
+
+}  // namespace usernic::ctl

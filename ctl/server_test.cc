@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// A server on a loop of its own thread, and clients that behave well and badly.
+#include "ctl/server.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "ctl/client.h"
+#include "ctl/test_folder.h"
+
+namespace usernic::ctl {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr ServerLimits kQuick{.clients_max = 1050, .request_time = milliseconds(300), .answer_time = milliseconds(300)};
+
+// Verbs: `echo` says the dev, `big` says as many octets as `changes`, `held` is kept, `follow` opens a stream, `fd`
+// answers with the read end of a pipe.
+class ServerTest : public testing::Test {
+ protected:
+  void SetUp() override { start(kQuick); }
+  void TearDown() override { stop(); }
+
+  void start(ServerLimits limits) {
+    path_ = folder_.path() + "/s";
+    auto socket = ListeningSocket::open({path_, ""});
+    ASSERT_TRUE(socket) << socket.error();
+    loop_ = std::make_unique<EventLoop>();
+    server_ = std::make_unique<Server>(
+        *loop_, *std::move(socket), [this](const Request& request, Responder to) { handle(request, to); }, limits);
+    thread_ = Thread("server", [this] { loop_->run(); });
+  }
+  void stop() {
+    if (!thread_.joinable()) return;
+    loop_->stop();
+    thread_.join();
+    held_.clear();
+    server_.reset();
+    loop_.reset();
+  }
+
+  void handle(const Request& request, Responder to) {
+    if (request.verb == "echo") return to.answer(Json(request.dev));
+    if (request.verb == "big") return to.answer(Json(std::string(request.changes, 'x')));
+    if (request.verb == "held") {
+      to.on_gone([this] { ++gone_; });
+      return held_.push_back(to);
+    }
+    if (request.verb == "release") {
+      for (const Responder& responder : held_) responder.answer(Json("late"));
+      return to.answer(Json(held_.size()));
+    }
+    if (request.verb == "follow") {
+      to.answer(Json(true));
+      to.follow([this] { ++gone_; });
+      return held_.push_back(to);
+    }
+    if (request.verb == "tell") {
+      for (uint64_t i = 0; i < request.changes; ++i) {
+        for (const Responder& follower : held_) follower.event(Event{.what = "rx-mode", .dev = std::to_string(i)});
+      }
+      return to.answer(Json(true));
+    }
+    if (request.verb == "fd") {
+      int ends[2];
+      ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+      const Fd write_end(ends[1]);
+      EXPECT_EQ(::write(write_end.get(), "hi", 2), 2);
+      std::vector<Fd> descriptors;
+      descriptors.emplace_back(ends[0]);
+      return to.answer(Json("here"), std::move(descriptors));
+    }
+    to.refuse("no such verb");
+  }
+
+  Client connect() {
+    auto client = Client::connect(path_);
+    EXPECT_TRUE(client) << client.error();
+    return *std::move(client);
+  }
+  void expect_served() {
+    Client client = connect();
+    const auto answer = client.call({.verb = "echo", .dev = "still here"});
+    ASSERT_TRUE(answer) << answer.error();
+    EXPECT_EQ(to_text(*answer), "\"still here\"");
+  }
+  static void say(const Client& client, std::string_view text) {
+    EXPECT_EQ(::send(client.fd(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  }
+  // What comes until the server closes.
+  static std::string read_to_end(const Client& client) {
+    std::string text;
+    char buffer[65536];
+    for (ssize_t got; (got = ::recv(client.fd(), buffer, sizeof buffer, 0)) > 0;) text.append(buffer, got);
+    return text;
+  }
+  void wait_gone(int count) {
+    for (int i = 0; gone_.load() < count && i < 1000; ++i) expect_served();
+    EXPECT_EQ(gone_.load(), count);
+  }
+
+  TestFolder folder_;
+  std::string path_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<Server> server_;
+  Thread thread_;
+  std::vector<Responder> held_;
+  Atomic<int> gone_{0};
+};
+
+TEST_F(ServerTest, AnswersOneRequestAfterTheOther) {
+  Client client = connect();
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(to_text(*client.call({.verb = "echo", .dev = std::to_string(i)})), "\"" + std::to_string(i) + "\"");
+  }
+  EXPECT_EQ(client.call({.verb = "nonsense"}).error(), "no such verb");
+  EXPECT_TRUE(client.call({.verb = "echo"}));
+}
+
+TEST_F(ServerTest, PipelinedRequestsAreAnsweredInOrder) {
+  const Client client = connect();
+  std::string lines, expected;
+  for (int i = 0; i < 50; ++i) {
+    lines += request_line({.verb = "echo", .dev = std::to_string(i)});
+    expected += result_line(Json(std::to_string(i)));
+  }
+  say(client, lines);
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_EQ(read_to_end(client), expected);
+}
+
+TEST_F(ServerTest, GarbageIsAnsweredAndTheNextLineServed) {
+  const Client client = connect();
+  say(client, "\x01\xff{{{\n\n" + request_line({.verb = "echo", .dev = "x"}));
+  ::shutdown(client.fd(), SHUT_WR);
+  const std::string sentence = error_line("a request is one JSON object on one line");
+  EXPECT_EQ(read_to_end(client), sentence + sentence + result_line(Json("x")));
+}
+
+TEST_F(ServerTest, EndlessLineIsRefused) {
+  const Client client = connect();
+  const std::string noise(kRequestBytesMax, 'x');
+  say(client, noise);
+  EXPECT_EQ(read_to_end(client), error_line("a request has at most 65536 characters"));
+  expect_served();
+}
+
+TEST_F(ServerTest, HalfARequestIsClosedInTime) {
+  const Client client = connect();
+  say(client, "{\"v\":1,");
+  EXPECT_EQ(read_to_end(client), "");
+  expect_served();
+}
+
+TEST_F(ServerTest, RequestInPiecesIsServed) {
+  Client client = connect();
+  const std::string line = request_line({.verb = "echo", .dev = "pieces"});
+  for (const char c : line) say(client, {&c, 1});
+  EXPECT_NE(to_text(*client.call({.verb = "echo", .dev = "next"})), "");
+}
+
+TEST_F(ServerTest, ThousandIdleClientsCostNobodyAnything) {
+  std::vector<Client> idle;
+  for (int i = 0; i < 1000; ++i) idle.push_back(connect());
+  expect_served();
+  EXPECT_TRUE(idle.front().call({.verb = "echo"}));
+  EXPECT_TRUE(idle.back().call({.verb = "echo"}));
+}
+
+TEST_F(ServerTest, FullHouseClosesTheLongestIdle) {
+  std::vector<Client> idle;
+  for (size_t i = 0; i < kQuick.clients_max; ++i) idle.push_back(connect());
+  expect_served();
+  EXPECT_FALSE(idle.front().call({.verb = "echo"}));
+  EXPECT_TRUE(idle.back().call({.verb = "echo"}));
+}
+
+TEST_F(ServerTest, FullHouseOfBusyClientsSaysSo) {
+  stop();
+  start({.clients_max = 2});
+  Client first = connect(), second = connect();
+  EXPECT_TRUE(first.call({.verb = "follow"}));
+  EXPECT_TRUE(second.call({.verb = "follow"}));
+  const Client third = connect();
+  EXPECT_EQ(read_to_end(third), error_line("too many clients are waiting for an answer; try again"));
+}
+
+TEST_F(ServerTest, ClientThatNeverReadsIsClosedInTime) {
+  const Client client = connect();
+  say(client, request_line({.verb = "big", .changes = kBurstChangesMax}));
+  say(client, request_line({.verb = "held"}));  // never served: the first answer is not read
+  expect_served();
+  pollfd hangup{.fd = client.fd(), .events = POLLRDHUP, .revents = 0};
+  EXPECT_EQ(::poll(&hangup, 1, 5000), 1);
+  EXPECT_LT(read_to_end(client).size(), kBurstChangesMax);
+  expect_served();
+}
+
+TEST_F(ServerTest, LargeAnswerArrivesWhole) {
+  Client client = connect();
+  const auto answer = client.call({.verb = "big", .changes = kBurstChangesMax});
+  ASSERT_TRUE(answer) << answer.error();
+  EXPECT_EQ(answer->as<std::string>()->size(), kBurstChangesMax);
+}
+
+TEST_F(ServerTest, UnreadAnswersAreBoundedOverAll) {
+  stop();
+  start({.unsent_bytes_max = 3'000'000});
+  std::vector<Client> never_reading;
+  for (int i = 0; i < 3; ++i) {
+    never_reading.push_back(connect());
+    say(never_reading.back(), request_line({.verb = "big", .changes = kBurstChangesMax}));
+  }
+  expect_served();
+  Client client = connect();
+  EXPECT_EQ(client.call({.verb = "big", .changes = kBurstChangesMax}).error(),
+            "other clients leave too much unread; try again");
+}
+
+TEST_F(ServerTest, LateAnswersArriveAndAnswersForTheGoneAreDropped) {
+  Client waiting = connect();
+  {
+    const Client leaving = connect();
+    say(leaving, request_line({.verb = "held"}));
+    expect_served();
+  }
+  wait_gone(1);
+  say(waiting, request_line({.verb = "held"}));
+  expect_served();
+  EXPECT_TRUE(connect().call({.verb = "release"}));
+  EXPECT_TRUE(connect().call({.verb = "release"}));  // answered twice: the first one counts
+  ::shutdown(waiting.fd(), SHUT_WR);
+  EXPECT_EQ(read_to_end(waiting), result_line(Json("late")));
+}
+
+TEST_F(ServerTest, FollowerGetsEventsInOrder) {
+  Client follower = connect();
+  EXPECT_TRUE(follower.call({.verb = "follow"}));
+  EXPECT_TRUE(connect().call({.verb = "tell", .changes = 100}));
+  for (int i = 0; i < 100; ++i) {
+    const auto event = follower.next_event(Clock::now() + seconds(5));
+    ASSERT_TRUE(event) << event.error();
+    EXPECT_EQ(event->dev, std::to_string(i));
+  }
+  EXPECT_EQ(follower.next_event(Clock::now() + milliseconds(20)).error(), "the daemon did not answer in time");
+}
+
+TEST_F(ServerTest, FollowerThatNeverReadsIsClosed) {
+  Client follower = connect();
+  EXPECT_TRUE(follower.call({.verb = "follow"}));
+  EXPECT_TRUE(connect().call({.verb = "tell", .changes = 20'000}));
+  wait_gone(1);
+}
+
+TEST_F(ServerTest, DescriptorsTravelWithTheAnswer) {
+  Client client = connect();
+  std::vector<Fd> descriptors;
+  EXPECT_TRUE(client.call({.verb = "fd"}, &descriptors));
+  ASSERT_EQ(descriptors.size(), 1u);
+  EXPECT_EQ(::fcntl(descriptors[0].get(), F_GETFD), FD_CLOEXEC);
+  char text[3] = {};
+  EXPECT_EQ(::read(descriptors[0].get(), text, 2), 2);
+  EXPECT_STREQ(text, "hi");
+}
+
+TEST_F(ServerTest, DescriptorsFromClientsAreNotTaken) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  const Fd read_end(ends[0]);
+  const Client client = connect();
+  {
+    std::vector<Fd> write_end;
+    write_end.emplace_back(ends[1]);
+    send_with(client.fd(), request_line({.verb = "echo"}), write_end);
+  }
+  char octet;
+  EXPECT_GT(::recv(client.fd(), &octet, 1, 0), 0);
+  EXPECT_EQ(::read(read_end.get(), &octet, 1), 0) << "somebody still holds the write end";
+}
+
+}  // namespace
+}  // namespace usernic::ctl

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/socket_path.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+namespace usernic::ctl {
+namespace {
+
+constexpr int kBacklog = 1024;
+constexpr int kLockTriesMax = 16;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+std::string why(int error) {
+  return std::strerror(error);
+}
+
+bool is_folder_of(const std::string& path, uid_t uid) {
+  struct stat status;
+  return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == uid;
+}
+
+Outcome<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    return refuse(
+        fmt::format("the socket path '{}' has {} characters; a Unix socket takes 1 to {}: choose a shorter "
+                    "one with --socket",
+                    path, path.size(), sizeof address.sun_path - 1));
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+// Makes the folder, or finds it as it would have made it.
+Outcome<> take_folder(const std::string& folder) {
+  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+    return refuse(fmt::format("cannot make the folder {} for the control socket: {}", folder, why(errno)));
+  }
+  struct stat status;
+  if (::lstat(folder.c_str(), &status) != 0) {
+    return refuse(fmt::format("cannot look at the folder {} of the control socket: {}", folder, why(errno)));
+  }
+  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0) {
+    return refuse(
+        fmt::format("{} is not a folder that belongs to you alone (mode 0700); remove it, or choose another "
+                    "place with --socket",
+                    folder));
+  }
+  return {};
+}
+
+// The lock file, locked; it is the one that the name stands for, not one that an ending daemon has just removed.
+Outcome<Fd> take_lock(const std::string& socket_path) {
+  const std::string name = socket_path + ".lock";
+  for (int i = 0; i < kLockTriesMax; ++i) {
+    Fd lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock) return refuse(fmt::format("cannot open {}: {}", name, why(errno)));
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) return refuse(fmt::format("cannot lock {}: {}", name, why(errno)));
+      return refuse(
+          fmt::format("another 'usernic run' is using the socket {}; stop it, or choose another socket with "
+                      "--socket",
+                      socket_path));
+    }
+    struct stat held, named;
+    if (::fstat(lock.get(), &held) == 0 && ::stat(name.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
+        held.st_dev == named.st_dev) {
+      return lock;
+    }
+  }
+  return refuse(fmt::format("the lock file {} does not stay in its place", name));
+}
+
+// Removes what a killed daemon left. Requires: the lock is held.
+Outcome<> clear_stale(const std::string& path, const sockaddr_un& address) {
+  struct stat status;
+  if (::lstat(path.c_str(), &status) != 0) return {};
+  if (!S_ISSOCK(status.st_mode)) {
+    return refuse(fmt::format("{} is there already and is not a socket; choose another path with --socket", path));
+  }
+  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const bool answers = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (answers || errno != ECONNREFUSED) {
+    return refuse(fmt::format("another program is using the socket {}; choose another path with --socket", path));
+  }
+  if (::unlink(path.c_str()) != 0)
+    return refuse(fmt::format("cannot remove the stale socket {}: {}", path, why(errno)));
+  return {};
+}
+
+}  // namespace
+
+Outcome<SocketPath> socket_path(const std::string& chosen) {
+  if (!chosen.empty()) return SocketPath{chosen, ""};
+  if (std::string path = environment("USERNIC_SOCKET"); !path.empty()) return SocketPath{path, ""};
+  const auto in = [](const std::string& folder) { return SocketPath{folder + "/control", folder}; };
+  if (const std::string runtime = environment("XDG_RUNTIME_DIR"); runtime.starts_with('/')) {
+    return in(runtime + "/usernic");
+  }
+  const uid_t uid = ::geteuid();
+  if (uid == 0) return in("/run/usernic");
+  if (const std::string runtime = fmt::format("/run/user/{}", uid); is_folder_of(runtime, uid)) {
+    return in(runtime + "/usernic");
+  }
+  return in(fmt::format("/tmp/usernic-{}", uid));
+}
+
+Outcome<ListeningSocket> ListeningSocket::open(const SocketPath& path) {
+  const auto address = address_of(path.path);
+  if (!address) return refuse(address.error());
+  if (!path.own_folder.empty()) {
+    if (auto folder = take_folder(path.own_folder); !folder) return refuse(folder.error());
+  }
+  auto lock = take_lock(path.path);
+  if (!lock) return refuse(lock.error());
+  if (auto cleared = clear_stale(path.path, *address); !cleared) return refuse(cleared.error());
+
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // bind() gives the file the mode of the socket: 0600 before the name exists, whatever the umask.
+  if (!fd || ::fchmod(fd.get(), 0600) != 0 ||
+      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
+      ::listen(fd.get(), kBacklog) != 0) {
+    return refuse(fmt::format("cannot listen on the socket {}: {}", path.path, why(errno)));
+  }
+  return ListeningSocket(path.path, *std::move(lock), std::move(fd));
+}
+
+ListeningSocket::~ListeningSocket() {
+  if (!lock_) return;  // moved from
+  fd_.reset();
+  ::unlink(path_.c_str());
+  ::unlink((path_ + ".lock").c_str());  // while it is still locked: see take_lock
+}
+
+Outcome<Fd> connect_to(const std::string& path) {
+  const auto address = address_of(path);
+  if (!address) return refuse(address.error());
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return refuse(fmt::format("cannot make a socket: {}", why(errno)));
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
+    if (errno == ENOENT || errno == ECONNREFUSED) {
+      return refuse(
+          fmt::format("no usernic is running on the socket {}; start one with 'usernic run', or name its "
+                      "socket with --socket",
+                      path));
+    }
+    return refuse(fmt::format("cannot connect to the socket {}: {}", path, why(errno)));
+  }
+  const long uid = peer_uid(fd.get());
+  if (uid != static_cast<long>(::geteuid()) && uid != 0) {
+    return refuse(fmt::format("the socket {} belongs to user {}, neither you nor root", path, uid));
+  }
+  return fd;
+}
+
+long peer_uid(int fd) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return -1;
+  return static_cast<long>(credentials.uid);
+}
+
+}  // namespace usernic::ctl

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// ctl: where the control socket is, and how it is taken and found.
+//
+//   --socket PATH, else $USERNIC_SOCKET, else `usernic/control` in $XDG_RUNTIME_DIR; without that variable
+//   /run/usernic/control for root, /run/user/UID/usernic/control where that folder exists, else
+//   /tmp/usernic-UID/control.
+//
+// A folder of usernic's own is made with mode 0700, and used only if it is ours and closed to others. The socket has
+// mode 0600 from its first moment. Beside it lies PATH.lock, flocked while a daemon lives: so a second daemon is told,
+// and a socket file that a killed one left behind is replaced without a race.
+#pragma once
+
+#include <string>
+
+#include "ctl/fd.h"
+#include "ctl/outcome.h"
+
+namespace usernic::ctl {
+
+struct SocketPath {
+  std::string path;
+  std::string own_folder;  // made if missing, and checked; "" when the path was chosen by the user
+};
+
+// `chosen`: the value of --socket, "" when not given. Reads the environment and the caller's uid.
+Outcome<SocketPath> socket_path(const std::string& chosen);
+
+// A listening socket at its path. Destruction takes the socket and the lock file away again.
+class ListeningSocket {
+ public:
+  static Outcome<ListeningSocket> open(const SocketPath& path);
+  ~ListeningSocket();
+  ListeningSocket(ListeningSocket&&) noexcept = default;
+  ListeningSocket& operator=(ListeningSocket&&) = delete;
+
+  int fd() const noexcept { return fd_.get(); }
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  ListeningSocket(std::string path, Fd lock, Fd fd)
+      : path_(std::move(path)), lock_(std::move(lock)), fd_(std::move(fd)) {}
+  std::string path_;
+  Fd lock_;
+  Fd fd_;
+};
+
+// A connected socket to the daemon at `path`, which must belong to the caller or to root.
+Outcome<Fd> connect_to(const std::string& path);
+
+// The uid at the other end; -1 when it cannot be known.
+long peer_uid(int fd);
+
+}  // namespace usernic::ctl
+// Explained best by: ctl/socket_path_test.cc

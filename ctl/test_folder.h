@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// ctl: a fresh folder for one test, removed with all that is in it.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace usernic::ctl {
+
+class TestFolder {
+ public:
+  TestFolder() {
+    if (::mkdtemp(path_.data()) == nullptr) std::abort();
+  }
+  ~TestFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = "/tmp/usernic-test-XXXXXX";
+};
+
+}  // namespace usernic::ctl

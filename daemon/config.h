@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// daemon: what the config file says, checked.
+//
+// Whoever holds a Config may rely on it: names are unique and allowed, every host that a nic names is there, the
+// driver exists, its section is one that a card can be built from, addresses are addresses. What is wrong is one
+// sentence with the file and the line and what would be right; of several things the first in the file.
+//
+//   [[host]]  name = "a"     netns = "NAME" (an existing `ip netns`; without it usernic makes a namespace)
+//   [[nic]]   name = "nic0"  driver = "simnic"  host = "a"  address = "02:..."  mtu = 1500
+//             addresses = ["10.9.0.1/24", "fd09::1/64"]  vlans = [10, 20]
+//   [nic.simnic]             the fields of SimnicConfig
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "drivers/simnic/config.h"
+#include "usernic/mac_address.h"
+
+namespace usernic::daemon {
+
+inline constexpr uint32_t kMtuMin = 68;
+inline constexpr uint32_t kMtuMax = 9000;
+
+struct HostConfig {
+  std::string name;
+  std::string netns;  // "": usernic makes one
+  int line = 0;
+};
+
+enum class DriverKind : uint8_t { kDummy, kSimnic };
+std::string_view driver_name(DriverKind kind);
+
+struct NicConfig {
+  std::string name;
+  std::string host;  // "": see daemon/README.md
+  DriverKind driver = DriverKind::kDummy;
+  MacAddress address;  // zero: a random one
+  uint32_t mtu = 1500;
+  std::vector<std::string> addresses;          // "10.9.0.1/24", "fd09::1/64"
+  std::optional<std::vector<uint16_t>> vlans;  // given: the VLAN filter is on, for these
+  SimnicConfig simnic;
+  int line = 0, host_line = 0, address_line = 0, vlans_line = 0;
+};
+
+struct Config {
+  std::string file;  // as in messages
+  std::vector<HostConfig> hosts;
+  std::vector<NicConfig> nics;
+};
+
+// The error is a sentence that starts with "FILE:LINE: ".
+std::expected<Config, std::string> read_config(const std::string& path);
+std::expected<Config, std::string> parse_config(std::string_view text, const std::string& file);
+
+// Two hosts, a card each, one wire: what `usernic run` shows without a file.
+std::string_view default_config();
+
+}  // namespace usernic::daemon
+// Explained best by: daemon/config_test.cc

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/config_names.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+namespace usernic::daemon {
+namespace {
+
+constexpr size_t kInterfaceNameMax = 15;  // IFNAMSIZ - 1
+constexpr size_t kHostNameMax = 63;
+constexpr size_t kNetnsNameMax = 255;
+constexpr size_t kTypoDistanceMax = 2;
+
+bool is_plain(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+}
+
+// How many characters must be put in, taken out or replaced.
+size_t distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::string interface_name_error(std::string_view name) {
+  const bool allowed = !name.empty() && name.size() <= kInterfaceNameMax && name != "." && name != ".." &&
+                       std::ranges::all_of(name, is_plain);
+  if (!allowed) return "must be 1 to 15 letters, digits, '-', '_' or '.', like \"nic0\"";
+  // The kernel has these already, or means something else by them.
+  if (name == "lo" || name == "all" || name == "default") return "is a name that the kernel keeps for itself";
+  return "";
+}
+
+std::string host_name_error(std::string_view name) {
+  const bool allowed =
+      !name.empty() && name.size() <= kHostNameMax && name[0] != '-' && std::ranges::all_of(name, is_plain);
+  return allowed ? "" : "must be 1 to 63 letters, digits, '-', '_' or '.', not '-' first, like \"a\"";
+}
+
+std::string netns_name_error(std::string_view name) {
+  const bool allowed = !name.empty() && name.size() <= kNetnsNameMax && name != "." && name != ".." &&
+                       !name.contains('/') && !name.contains('\0');
+  return allowed ? "" : "must be a name that 'ip netns list' shows";
+}
+
+bool is_ip_address_with_prefix(std::string_view text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return false;
+  const std::string address(text.substr(0, slash));
+  const std::string_view bits = text.substr(slash + 1);
+  const bool is_v6 = address.contains(':');
+  in6_addr octets;
+  // A NUL inside would end the text early for inet_pton.
+  if (address.contains('\0') || ::inet_pton(is_v6 ? AF_INET6 : AF_INET, address.c_str(), &octets) != 1) return false;
+  uint8_t prefix_bits = 0;
+  const auto [end, error] = std::from_chars(bits.data(), bits.data() + bits.size(), prefix_bits);
+  return error == std::errc{} && end == bits.data() + bits.size() && prefix_bits <= (is_v6 ? 128 : 32);
+}
+
+std::string suggestion(std::string_view word, std::span<const std::string_view> known) {
+  if (known.empty()) return "";
+  const auto nearest = std::ranges::min_element(known, {}, [&](std::string_view k) { return distance(word, k); });
+  const size_t far = std::min(kTypoDistanceMax, nearest->size() / 2);  // of a short name everything is near
+  if (word.size() <= 64 && distance(word, *nearest) <= far) return fmt::format("; did you mean '{}'?", *nearest);
+  return fmt::format("; there {} {}", known.size() == 1 ? "is" : "are", fmt::join(known, ", "));
+}
+
+}  // namespace usernic::daemon

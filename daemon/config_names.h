@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// daemon: which names and addresses are allowed, and which name was probably meant.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace usernic::daemon {
+
+// "" when allowed, else what a name must be: "must be 1 to 15 characters ...".
+std::string interface_name_error(std::string_view name);
+std::string host_name_error(std::string_view name);
+std::string netns_name_error(std::string_view name);
+
+// "10.9.0.1/24", "fd09::1/64"; the prefix length must be there.
+bool is_ip_address_with_prefix(std::string_view text);
+
+// "; did you mean 'address'?" when a known word is close, else "; there are a, b, c". "" without known words.
+std::string suggestion(std::string_view word, std::span<const std::string_view> known);
+
+}  // namespace usernic::daemon
+// Explained best by: daemon/config_test.cc

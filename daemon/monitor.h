@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// daemon: what `usernic monitor` follows: links and rx modes as they change.
+//
+// While somebody follows, the nics are looked at every kPeriod and what differs from the last look is told; between
+// looks the newest state wins. A new follower first hears the present state of every nic. Without followers nothing
+// is looked at.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ctl/server.h"
+#include "daemon/topology.h"
+
+namespace usernic::daemon {
+
+class Monitor {
+ public:
+  static constexpr Duration kPeriod = std::chrono::milliseconds(50);
+
+  // Everything on the loop's thread. Requires: both outlive it.
+  Monitor(const Topology& topology, ctl::EventLoop& loop) : topology_(topology), loop_(loop) {}
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
+
+  // Answers, and opens a stream.
+  void follow(const ctl::Responder& to);
+
+ private:
+  struct Seen {
+    ctl::LinkRow link;
+    ctl::Event rx_mode;
+  };
+  Seen look_at(const Nic& nic) const;
+  void look();
+
+  const Topology& topology_;
+  ctl::EventLoop& loop_;
+  std::map<uint64_t, ctl::Responder> followers_;
+  uint64_t next_follower_ = 1;
+  std::map<std::string, Seen> seen_;
+};
+
+}  // namespace usernic::daemon
+// Explained best by: tests/e2e

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/nic.h"
+
+#include <fmt/format.h>
+
+#include "daemon/log.h"
+#include "drivers/dummy/dummy.h"
+#include "drivers/simnic/simnic.h"
+
+namespace usernic::daemon {
+namespace {
+
+uint64_t in_us(Duration duration) {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+MacAddress random_address() {
+  MacAddress address = MacAddress::from_u64(random_u64());
+  address.octets[0] = static_cast<uint8_t>((address.octets[0] & 0xfc) | 0x02);  // unicast, locally administered
+  return address;
+}
+
+Result<NetdevPtr> make_device(Net& net, simnic::Wires& wires, const NicConfig& nic) {
+  NetdevConfig config{.name = nic.name, .address = nic.address, .mtu = nic.mtu, .mtu_min = kMtuMin, .mtu_max = kMtuMax};
+  if (nic.driver == DriverKind::kDummy) return Dummy::probe(net, config);
+  const MacAddress permanent = nic.address.is_zero() ? random_address() : nic.address;
+  return Simnic::probe(net, config, std::make_shared<simnic::Card>(nic.simnic, permanent, wires.wire(nic.simnic.wire)));
+}
+
+ctl::RxModeReport::Stats report_of(const RxModeStatus::Stats& stats) {
+  return {.changes = stats.changes,
+          .runs = stats.runs,
+          .driver_calls = stats.driver_calls,
+          .coalesced = stats.coalesced,
+          .retries = stats.retries,
+          .failures = stats.failures,
+          .lag_us = {in_us(stats.lag_p50), in_us(stats.lag_p99), in_us(stats.lag_max)}};
+}
+
+}  // namespace
+
+ctl::Outcome<std::unique_ptr<Nic>> Nic::create(Net& net, simnic::Wires& wires, const NicConfig& config,
+                                               const NetNamespace& netns, std::string host) {
+  const auto why = [&](std::string_view what) { return ctl::refuse(fmt::format("nic '{}': {}", config.name, what)); };
+  Result<NetdevPtr> dev = make_device(net, wires, config);
+  if (!dev) return why(fmt::format("cannot make the device: {}", errno_name(dev.error())));
+  std::unique_ptr<Nic> nic(new Nic(config, std::move(host), *std::move(dev)));
+  if (const auto registered = nic->dev_->register_netdev(); !registered) {
+    return why(fmt::format("cannot register the device: {}", errno_name(registered.error())));
+  }
+  if (const auto set = nic->set_vlans(); !set) {
+    return why(fmt::format("cannot set the VLAN filter: {}", errno_name(set.error())));
+  }
+  const auto log = [name = config.name](const std::string& sentence) { log_warning(name + ": " + sentence); };
+  auto port = HostPort::create(*nic->dev_, netns, {.name = config.name, .ip_addresses = config.addresses, .log = log});
+  if (!port) return why(port.error().sentence);
+  nic->port_ = *std::move(port);
+  return nic;
+}
+
+Nic::~Nic() {
+  port_.reset();
+}
+
+Result<> Nic::set_vlans() {
+  if (!config_.vlans) return {};
+  for (const uint16_t id : *config_.vlans) {
+    if (auto added = dev_->rx_mode().vlan_add(id); !added) return added;
+  }
+  return dev_->rx_mode().set_vlan_filter(true);
+}
+
+ctl::LinkRow Nic::link() const {
+  const LinkStats stats = dev_->stats();
+  return {.name = config_.name,
+          .driver = std::string(driver_name(config_.driver)),
+          .address = dev_->address(),
+          .mtu = dev_->mtu(),
+          .up = dev_->running(),
+          .carrier = dev_->carrier_ok(),
+          .host = host_,
+          .rx_packets = stats.rx_packets,
+          .tx_packets = stats.tx_packets,
+          .rx_dropped = stats.rx_dropped + port_->status().receive_dropped,
+          .tx_dropped = stats.tx_dropped + port_->status().oversized};
+}
+
+ctl::RxModeReport Nic::rx_mode() const {
+  const RxModeStatus status = dev_->rx_mode().status();
+  ctl::RxModeReport report{.dev = config_.name, .address = status.own_address, .up = status.up};
+  report.generation = {status.generation_wanted, status.generation_programmed};
+  report.mode = {std::string(filter_mode_name(status.unicast_mode)),
+                 std::string(filter_mode_name(status.multicast_mode)), status.reason};
+  report.wanted = {status.wanted_unicast,
+                   status.wanted_multicast,
+                   status.promiscuity,
+                   status.allmulti,
+                   {status.wanted_vlans.begin(), status.wanted_vlans.end()}};
+  report.programmed = {status.programmed_unicast,
+                       status.programmed_multicast,
+                       status.programmed_promisc,
+                       status.programmed_allmulti,
+                       {status.programmed_vlans.begin(), status.programmed_vlans.end()}};
+  for (const RxModeStatus::Failed& failed : status.failed) {
+    report.failed.push_back(
+        {failed.address, std::string(errno_name(failed.error)), failed.attempts, in_us(failed.next_retry) / 1000});
+  }
+  report.stats = report_of(status.stats);
+  return report;
+}
+
+ctl::StatsReport Nic::stats() const {
+  const LinkStats stats = dev_->stats();
+  const HostPortStatus port = port_->status();
+  return {.dev = config_.name,
+          .rx = {stats.rx_packets, stats.rx_bytes, stats.rx_dropped + port.receive_dropped, stats.rx_errors},
+          .tx = {stats.tx_packets, stats.tx_bytes, stats.tx_dropped + port.oversized, stats.tx_errors},
+          .rx_mode = report_of(dev_->rx_mode().status().stats)};
+}
+
+}  // namespace usernic::daemon

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/privileges.h"
+
+#include <cap-ng.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "ctl/fd.h"
+
+namespace usernic::daemon {
+namespace {
+
+bool write_file(const char* path, const std::string& text) {
+  const ctl::Fd file(::open(path, O_WRONLY | O_CLOEXEC));
+  return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+std::string no_namespaces(int error) {
+  return fmt::format(
+      "cannot make a user namespace: {}; run usernic as root, or allow user namespaces (see "
+      "/proc/sys/user/max_user_namespaces, and kernel.unprivileged_userns_clone or "
+      "kernel.apparmor_restrict_unprivileged_userns where they exist)",
+      error == ENOSPC ? "there are as many as the limit allows" : std::strerror(error));
+}
+
+}  // namespace
+
+bool may_administer_network() {
+  ::capng_get_caps_process();
+  return ::capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN) == 1 &&
+         ::capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN) == 1;
+}
+
+ctl::Outcome<> enter_own_namespaces() {
+  const uid_t uid = ::geteuid();
+  const gid_t gid = ::getegid();
+  if (::unshare(CLONE_NEWUSER) != 0) return ctl::refuse(no_namespaces(errno));
+  // Without a map the process would be nobody; an ordinary user may map itself, and the group once setgroups is off.
+  if (!write_file("/proc/self/uid_map", fmt::format("0 {} 1", uid)) || !write_file("/proc/self/setgroups", "deny") ||
+      !write_file("/proc/self/gid_map", fmt::format("0 {} 1", gid)) || ::unshare(CLONE_NEWNET) != 0) {
+    return ctl::refuse(no_namespaces(errno));
+  }
+  return {};
+}
+
+ctl::Outcome<> drop_other_capabilities() {
+  ::capng_get_caps_process();
+  // The bounding set can be reduced by who has CAP_SETPCAP; a container may have taken that away already.
+  const bool bounds = ::capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) == 1;
+  ::capng_clear(CAPNG_SELECT_BOTH);
+  ::capng_updatev(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_NET_ADMIN, CAP_SYS_ADMIN,
+                  -1);
+  if ((bounds && ::capng_apply(CAPNG_SELECT_BOUNDS) != 0) || ::capng_apply(CAPNG_SELECT_CAPS) != 0) {
+    return ctl::refuse(fmt::format("cannot give up capabilities: {}", std::strerror(errno)));
+  }
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    return ctl::refuse(fmt::format("cannot give up what exec could add: {}", std::strerror(errno)));
+  }
+  return {};
+}
+
+}  // namespace usernic::daemon

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// daemon: the right to make network namespaces and interfaces, and no other right.
+//
+// Who may administer the network (root, usually) works where it was started. Everybody else gets a user namespace in
+// which it may, and a network namespace that belongs to it. Both steps come before the first thread: the first must,
+// and capabilities are a property of each thread, inherited from the one that makes it.
+#pragma once
+
+#include "ctl/outcome.h"
+
+namespace usernic::daemon {
+
+// May this process make network namespaces and interfaces where it is?
+bool may_administer_network();
+
+// Moves the process into a user and a network namespace of its own, as their root.
+// Requires: one thread. Fails with a sentence that says what helps.
+ctl::Outcome<> enter_own_namespaces();
+
+// Keeps CAP_NET_ADMIN (interfaces, addresses, MTU follow the device as long as usernic runs) and CAP_SYS_ADMIN
+// (setns into a host, for each nic that is put there), gives up every other one, and what exec could add.
+// Requires: one thread.
+ctl::Outcome<> drop_other_capabilities();
+
+}  // namespace usernic::daemon
+// Explained best by: tests/e2e

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/topology.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "daemon/config_names.h"
+#include "usernic/notifier.h"
+
+namespace usernic::daemon {
+namespace {
+
+// "there is no nic 'x'; did you mean ..." with the names that there are.
+std::string no_such(std::string_view what, std::string_view name, const std::vector<std::string>& names) {
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  return fmt::format("there is no {} '{}'{}", what, name, suggestion(name, known));
+}
+
+}  // namespace
+
+ctl::Outcome<std::unique_ptr<Topology>> Topology::create(const Config& config, bool own_namespaces) {
+  std::unique_ptr<Topology> topology(new Topology);
+  for (const HostConfig& host : config.hosts) {
+    if (auto added = topology->add_host(host); !added) return ctl::refuse(added.error());
+  }
+  for (const NicConfig& nic : config.nics) {
+    if (auto added = topology->add_nic(nic, own_namespaces); !added) return ctl::refuse(added.error());
+  }
+  return topology;
+}
+
+ctl::Outcome<> Topology::add_host(const HostConfig& config) {
+  auto netns = config.netns.empty() ? NetNamespace::create() : NetNamespace::open(config.netns);
+  if (!netns) return ctl::refuse(fmt::format("host '{}': {}", config.name, netns.error().sentence));
+  hosts_.push_back(std::make_unique<Host>(config.name, *std::move(netns)));
+  return {};
+}
+
+ctl::Outcome<> Topology::add_nic(const NicConfig& config, bool own_namespaces) {
+  const std::string host_name = !config.host.empty() ? config.host : own_namespaces ? config.name : "";
+  if (find_host(host_name) == nullptr && !host_name.empty()) {
+    if (auto added = add_host({.name = host_name}); !added) return added;
+  } else if (find_host(host_name) == nullptr) {
+    auto here = NetNamespace::current();
+    if (!here) return ctl::refuse(here.error().sentence);
+    hosts_.push_back(std::make_unique<Host>("", *std::move(here)));
+  }
+  auto nic = Nic::create(net_, wires_, config, find_host(host_name)->netns, host_name);
+  if (!nic) return ctl::refuse(nic.error());
+  nics_.push_back(*std::move(nic));
+  return {};
+}
+
+bool Topology::wait_up(Time deadline) {
+  static constexpr LockClass kClass{"topology: wait for up"};
+  Mutex lock{kClass};
+  WaitQueue came_up;
+  const Notifier notifier(net_, [&](NetdevEvent, NetDevice&) -> Result<> {
+    MutexGuard guard(lock);
+    came_up.wake();
+    return {};
+  });
+  const auto all_up = [this] {
+    return std::ranges::all_of(nics_, [](const auto& nic) { return nic->dev().running(); });
+  };
+  MutexGuard guard(lock);
+  while (!all_up()) {
+    if (!came_up.wait(lock, deadline)) return all_up();
+  }
+  return true;
+}
+
+Topology::Host* Topology::find_host(std::string_view name) {
+  const auto found = std::ranges::find_if(hosts_, [&](const auto& host) { return host->name == name; });
+  return found == hosts_.end() ? nullptr : found->get();
+}
+
+ctl::Outcome<Nic*> Topology::nic(std::string_view name) const {
+  std::vector<std::string> names;
+  for (const auto& nic : nics_) {
+    if (nic->config().name == name) return nic.get();
+    names.push_back(nic->config().name);
+  }
+  if (name.empty()) return ctl::refuse("the request names no nic");
+  return ctl::refuse(no_such("nic", name, names));
+}
+
+std::vector<std::string> Topology::host_names() const {
+  std::vector<std::string> names;
+  for (const auto& host : hosts_) {
+    if (!host->name.empty()) names.push_back(host->name);
+  }
+  return names;
+}
+
+ctl::Outcome<std::vector<ctl::Fd>> Topology::namespaces_of(std::string_view name) const {
+  const auto found = std::ranges::find_if(hosts_, [&](const auto& host) { return host->name == name; });
+  if (name.empty()) return ctl::refuse("the request names no host");
+  if (found == hosts_.end()) return ctl::refuse(no_such("host", name, host_names()));
+  std::vector<ctl::Fd> fds;
+  fds.emplace_back(::open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
+  fds.emplace_back(::fcntl((*found)->netns.fd(), F_DUPFD_CLOEXEC, 0));
+  if (!fds[0] || !fds[1])
+    return ctl::refuse(fmt::format("cannot open the host's namespaces: {}", std::strerror(errno)));
+  return fds;
+}
+
+}  // namespace usernic::daemon

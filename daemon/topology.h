@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// daemon: a config, running: hosts, wires and nics.
+//
+// A host is a network namespace that only descriptors hold, so it ends with the process, however that ends; a host
+// with `netns` is somebody else's namespace, which stays. A nic without `host` is shown where usernic was started by
+// somebody who may administer the network there; otherwise in a host that has the nic's name, made if the config has
+// none of that name.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ctl/fd.h"
+#include "daemon/nic.h"
+
+namespace usernic::daemon {
+
+class Topology {
+ public:
+  // All or nothing. `own_namespaces`: the process has moved into namespaces of its own. Context: process, no locks.
+  static ctl::Outcome<std::unique_ptr<Topology>> create(const Config& config, bool own_namespaces);
+  Topology(const Topology&) = delete;
+  Topology& operator=(const Topology&) = delete;
+
+  // Sleeps until every interface is up on both sides. False at the deadline. Context: process.
+  bool wait_up(Time deadline);
+
+  Net& net() noexcept { return net_; }
+  const std::vector<std::unique_ptr<Nic>>& nics() const noexcept { return nics_; }
+  // The nic, or the sentence for who asked for it.
+  ctl::Outcome<Nic*> nic(std::string_view name) const;
+  std::vector<std::string> host_names() const;
+  // Descriptors for whoever wants to enter a host: its user namespace, its network namespace.
+  ctl::Outcome<std::vector<ctl::Fd>> namespaces_of(std::string_view host) const;
+
+ private:
+  struct Host {
+    std::string name;  // "": where usernic was started
+    NetNamespace netns;
+  };
+  Topology() = default;
+  ctl::Outcome<> add_host(const HostConfig& config);
+  ctl::Outcome<> add_nic(const NicConfig& config, bool own_namespaces);
+  Host* find_host(std::string_view name);
+
+  std::vector<std::unique_ptr<Host>> hosts_;
+  simnic::Wires wires_;
+  Net net_;
+  std::vector<std::unique_ptr<Nic>> nics_;
+};
+
+}  // namespace usernic::daemon
+// Explained best by: tests/e2e

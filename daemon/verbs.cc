@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/verbs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "daemon/config_names.h"
+#include "daemon/rx_waits.h"
+
+namespace usernic::daemon {
+namespace {
+
+constexpr auto kVerbs = std::to_array<std::string_view>(
+    {"hello", "link", "rx-mode", "stats", "monitor", "namespaces", "wait", "wait-address", "burst"});
+
+}  // namespace
+
+void Verbs::handle(const ctl::Request& request, ctl::Responder to) {
+  if (std::ranges::find(kVerbs, request.verb) == kVerbs.end()) {
+    return to.refuse(fmt::format("there is no verb '{}'{}", request.verb, suggestion(request.verb, kVerbs)));
+  }
+  if (request.verb == "hello") return hello(to);
+  if (request.verb == "link") return link(to);
+  if (request.verb == "monitor") return monitor_.follow(to);
+  if (request.verb == "namespaces") return namespaces(request, to);
+  const ctl::Outcome<Nic*> nic = topology_.nic(request.dev);
+  if (!nic) return to.refuse(nic.error());
+  if (request.verb == "rx-mode") return to.answer(ctl::to_json((*nic)->rx_mode()));
+  if (request.verb == "stats") return to.answer(ctl::to_json((*nic)->stats()));
+  start_wait(request, (*nic)->dev(), to);
+}
+
+void Verbs::hello(ctl::Responder to) const {
+  to.answer(ctl::to_json(ctl::HelloReport{.version = USERNIC_VERSION,
+                                          .protocol = ctl::kProtocolVersion,
+                                          .pid = static_cast<uint64_t>(::getpid()),
+                                          .hosts = topology_.host_names()}));
+}
+
+void Verbs::link(ctl::Responder to) const {
+  std::vector<ctl::LinkRow> rows;
+  for (const auto& nic : topology_.nics()) rows.push_back(nic->link());
+  to.answer(ctl::to_json(rows));
+}
+
+void Verbs::namespaces(const ctl::Request& request, ctl::Responder to) const {
+  ctl::Outcome<std::vector<ctl::Fd>> fds = topology_.namespaces_of(request.host);
+  if (!fds) return to.refuse(fds.error());
+  to.answer(ctl::Json(ctl::Json::Array{"user", "net"}), *std::move(fds));
+}
+
+void Verbs::start_wait(const ctl::Request& request, NetDevice& dev, ctl::Responder to) {
+  const Time deadline = Clock::now() + std::chrono::milliseconds(request.timeout_ms);
+  if (request.verb == "wait") {
+    return waits_.start(to, [&dev, deadline](const ctl::Responder& to, const StopToken& stop) {
+      to.answer(ctl::to_json(wait_covered(dev, deadline, stop)));
+    });
+  }
+  if (request.verb == "burst") {
+    return waits_.start(to, [&dev, deadline, changes = request.changes](const auto& to, const StopToken& stop) {
+      to.answer(ctl::to_json(burst(dev, changes, deadline, stop)));
+    });
+  }
+  if (!request.address) return to.refuse("'wait-address' needs \"address\"");
+  waits_.start(to, [&dev, deadline, address = *request.address](const auto& to, const StopToken& stop) {
+    to.answer(ctl::to_json(wait_address(dev, address, deadline, stop)));
+  });
+}
+
+}  // namespace usernic::daemon

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// daemon: what each verb of the control protocol does. ctl/README.md describes them for callers.
+#pragma once
+
+#include "ctl/server.h"
+#include "daemon/monitor.h"
+#include "daemon/topology.h"
+#include "daemon/waits.h"
+
+namespace usernic::daemon {
+
+class Verbs {
+ public:
+  // Everything on the loop's thread. Requires: both outlive it.
+  Verbs(Topology& topology, ctl::EventLoop& loop)
+      : topology_(topology), waits_(topology.net(), loop), monitor_(topology, loop) {}
+  Verbs(const Verbs&) = delete;
+  Verbs& operator=(const Verbs&) = delete;
+
+  void handle(const ctl::Request& request, ctl::Responder to);
+
+ private:
+  void hello(ctl::Responder to) const;
+  void link(ctl::Responder to) const;
+  void namespaces(const ctl::Request& request, ctl::Responder to) const;
+  void start_wait(const ctl::Request& request, NetDevice& dev, ctl::Responder to);
+
+  Topology& topology_;
+  Waits waits_;
+  Monitor monitor_;
+};
+
+}  // namespace usernic::daemon
+// Explained best by: tests/e2e

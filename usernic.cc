@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: the program. `run` is the daemon; every other verb talks to one.
+#include "cli/command_line.h"
+#include "cli/demo.h"
+#include "cli/exec.h"
+#include "cli/verbs.h"
+#include "daemon/run.h"
+
+int main(int argc, char** argv) {
+  using namespace usernic;
+  const cli::ParsedLine line = cli::parse_command_line(argc, argv);
+  if (!line.command) return line.exit_code;
+  const cli::Command& command = *line.command;
+  switch (command.verb) {
+    case cli::Verb::kRun:
+      return daemon::run({.config = command.config, .socket = command.socket, .ready_fd = command.ready_fd});
+    case cli::Verb::kDemo:
+      return cli::demo(command.json);
+    case cli::Verb::kLink:
+      return cli::link(command);
+    case cli::Verb::kRxMode:
+      return cli::rx_mode(command);
+    case cli::Verb::kStats:
+      return cli::stats(command);
+    case cli::Verb::kMonitor:
+      return cli::monitor(command);
+    case cli::Verb::kExec:
+      return cli::exec(command);
+  }
+  return cli::kUsage;
+}
