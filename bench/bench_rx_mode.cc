@@ -73,7 +73,9 @@ struct Bed {
   }
 };
 
-Duration since(Time begin) { return Clock::now() - begin; }
+Duration since(Time begin) {
+  return Clock::now() - begin;
+}
 // What reading the clock costs, to be taken off what is measured with it.
 Duration clock_cost() {
   static const Duration cost = [] {
@@ -189,9 +191,7 @@ struct RxModeBench {
     engine.publish();
     return held - 2 * clock_cost();
   }
-  static void run(RxModeEngine& engine) {
-    engine.run();
-  }
+  static void run(RxModeEngine& engine) { engine.run(); }
 };
 
 namespace {

@@ -34,20 +34,20 @@ inline constexpr size_t kCardStates = 6;
 struct AddressEntry : OrderNode {
   // Wanted.
   AddressEntry* hash_next = nullptr;
-  uint64_t key = 0;         // MacAddress::to_u64
-  uint64_t held = 0;        // a bit per follower that was told of it and not yet of its end
-  uint32_t user_refs = 0;   // without the global and the exclusive ones
-  uint16_t sync_refs = 0;   // taken by sync, one an upper device
-  bool exclusive = false;   // one reference, taken by add_excl
-  bool global = false;      // one reference, taken by add_global
-  bool own = false;         // the device's own address, where that uses a slot
+  uint64_t key = 0;        // MacAddress::to_u64
+  uint64_t held = 0;       // a bit per follower that was told of it and not yet of its end
+  uint32_t user_refs = 0;  // without the global and the exclusive ones
+  uint16_t sync_refs = 0;  // taken by sync, one an upper device
+  bool exclusive = false;  // one reference, taken by add_excl
+  bool global = false;     // one reference, taken by add_global
+  bool own = false;        // the device's own address, where that uses a slot
 
   // Of the card, for readers.
-  bool sure = false;         // held exactly, without doubt
-  uint16_t attempts = 0;     // failures since the last success
-  std::errc error{};         // of the last failure
-  uint32_t bucket = 0;       // rx_hash, when the class has one
-  Time due{};                // when a failed command is tried again
+  bool sure = false;      // held exactly, without doubt
+  uint16_t attempts = 0;  // failures since the last success
+  std::errc error{};      // of the last failure
+  uint32_t bucket = 0;    // rx_hash, when the class has one
+  Time due{};             // when a failed command is tried again
 
   // The rx-mode work's own.
   CardState state = CardState::kAbsent;
@@ -63,8 +63,7 @@ struct AddressEntry : OrderNode {
 };
 
 using OrderList = boost::intrusive::list<
-    OrderNode,
-    boost::intrusive::member_hook<OrderNode, boost::intrusive::list_member_hook<>, &OrderNode::order_hook>,
+    OrderNode, boost::intrusive::member_hook<OrderNode, boost::intrusive::list_member_hook<>, &OrderNode::order_hook>,
     boost::intrusive::constant_time_size<false>>;
 using CardList = boost::intrusive::list<
     AddressEntry,

@@ -84,7 +84,9 @@ Result<> AddressList::flush() {
   return {};
 }
 
-bool AddressList::contains(const MacAddress& address) const { return references(address) != 0; }
+bool AddressList::contains(const MacAddress& address) const {
+  return references(address) != 0;
+}
 
 uint32_t AddressList::references(const MacAddress& address) const {
   const AddressTable& table = AddressTable::of(*this);
@@ -179,9 +181,8 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
   }
   while (true) {
     const Step step = locked_step(to, from, [&](Follower& follower) {
-      return from.drain_chunk(follower, from.wanted().generation, [&](AddressEntry& entry) {
-        tell(from, entry, follower, entry.references() != 0);
-      });
+      return from.drain_chunk(follower, from.wanted().generation,
+                              [&](AddressEntry& entry) { tell(from, entry, follower, entry.references() != 0); });
     });
     if (step == Step::kDone) return {};
     if (step == Step::kGone) return fail(std::errc::no_such_device);
@@ -199,9 +200,8 @@ void unsync(AddressList& to_list, AddressList& from_list) {
     const Step step = locked_step(to, from, [&](Follower& follower) {
       if (!rewound) from.rewind(follower);
       rewound = true;
-      const bool last = from.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
-        tell(from, entry, follower, false);
-      });
+      const bool last =
+          from.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) { tell(from, entry, follower, false); });
       if (last) {
         from.unfollow(follower);
         ended.reset(&follower);

@@ -10,8 +10,12 @@
 namespace usernic {
 namespace {
 
-constexpr MacAddress unicast(uint64_t n) { return MacAddress::from_u64(0x0200'0000'0000 | n); }
-constexpr MacAddress multicast(uint64_t n) { return MacAddress::from_u64(0x0300'0000'0000 | n); }
+constexpr MacAddress unicast(uint64_t n) {
+  return MacAddress::from_u64(0x0200'0000'0000 | n);
+}
+constexpr MacAddress multicast(uint64_t n) {
+  return MacAddress::from_u64(0x0300'0000'0000 | n);
+}
 
 struct AddressListTest : testing::Test {
   Net net;
@@ -142,7 +146,9 @@ RC_GTEST_FIXTURE_PROP(AddressListTest, BehavesLikeANaiveModel, ()) {
         }
         break;
       }
-      case 6: RC_ASSERT(list.del_global(a) == (model.global.erase(a) != 0 ? Result<>() : noent)); break;
+      case 6:
+        RC_ASSERT(list.del_global(a) == (model.global.erase(a) != 0 ? Result<>() : noent));
+        break;
       case 7:
         RC_ASSERT(sync(lower->uc(), list) == Result<>());
         synced.clear();

@@ -37,16 +37,16 @@ struct EntryView {
 
 // Who follows a list: a cursor in its change order, and a bit.
 struct Follower : OrderNode {
-  uint64_t bit = 0;              // 0: does not follow
-  AddressTable* to = nullptr;    // the lower device's list; null for the card and for readers
-  DeviceHandle to_dev;           // keeps it in memory
+  uint64_t bit = 0;            // 0: does not follow
+  AddressTable* to = nullptr;  // the lower device's list; null for the card and for readers
+  DeviceHandle to_dev;         // keeps it in memory
 };
 
 class AddressTable final : public AddressList {
  public:
-  static constexpr size_t kChunk = 64;          // nodes a lock hold
-  static constexpr size_t kFollowersMax = 64;   // the card is one of them
-  static constexpr uint64_t kCardBit = 1;       // the card follows first
+  static constexpr size_t kChunk = 64;         // nodes a lock hold
+  static constexpr size_t kFollowersMax = 64;  // the card is one of them
+  static constexpr uint64_t kCardBit = 1;      // the card follows first
 
   AddressTable(Wanted& wanted, EntryPool& pool, AddressClass address_class, uint64_t seed);
   ~AddressTable();

@@ -11,9 +11,13 @@ namespace {
 constexpr uint32_t kRetryFactorMax = 60;
 constexpr uint32_t kHashLoadMax = 2;  // entries a bucket; more, and the hash lets too much through
 
-bool wanted_state(CardState state) { return state != CardState::kAbsent && state != CardState::kLeaving; }
+bool wanted_state(CardState state) {
+  return state != CardState::kAbsent && state != CardState::kLeaving;
+}
 
-size_t parking_lot(uint32_t attempts) { return std::clamp<uint32_t>(attempts, 1, 7) - 1; }
+size_t parking_lot(uint32_t attempts) {
+  return std::clamp<uint32_t>(attempts, 1, 7) - 1;
+}
 
 }  // namespace
 
@@ -113,11 +117,19 @@ void CardClass::drained(AddressEntry& entry) {
   move(entry, CardState::kTrying);
 }
 
+uint32_t CardClass::parked() const noexcept {
+  size_t sum = 0;
+  for (const CardList& lot : parked_) sum += lot.size();
+  return static_cast<uint32_t>(sum);
+}
+
 uint32_t CardClass::wanted() const noexcept {
   return count(CardState::kTrying) + count(CardState::kExact) + outside();
 }
 
-uint32_t CardClass::outside() const noexcept { return count(CardState::kOver) + count(CardState::kEvict); }
+uint32_t CardClass::outside() const noexcept {
+  return count(CardState::kOver) + count(CardState::kEvict);
+}
 
 FilterLevel CardClass::decide(bool promisc_ok, bool allmulti_ok) const noexcept {
   const bool wide_now = is_wide(level);

@@ -17,7 +17,9 @@ namespace usernic {
 
 // How one class is filtered. kDegraded: some addresses have no way in at all.
 enum class FilterLevel : uint8_t { kExact, kHash, kAllmulti, kPromisc, kDegraded };
-constexpr bool is_wide(FilterLevel level) { return level == FilterLevel::kAllmulti || level == FilterLevel::kPromisc; }
+constexpr bool is_wide(FilterLevel level) {
+  return level == FilterLevel::kAllmulti || level == FilterLevel::kPromisc;
+}
 
 // Exact slots: of one class, or of both when the card's table is shared.
 struct SlotTable {
@@ -50,6 +52,7 @@ class CardClass {
   CardList& list(CardState state) noexcept { return lists_[static_cast<size_t>(state)]; }
   CardList& refused() noexcept { return refused_; }
   uint32_t count(CardState state) const noexcept { return counts_[static_cast<size_t>(state)]; }
+  uint32_t parked() const noexcept;
   uint32_t parked_wanted() const noexcept { return parked_wanted_; }
   uint32_t wanted() const noexcept;   // as drained
   uint32_t outside() const noexcept;  // wanted, and without a slot of its own after this run
@@ -83,8 +86,8 @@ class CardClass {
   void enter(AddressEntry& entry) noexcept;
   CardList* next_list() noexcept;
 
-  std::array<CardList, kCardStates> lists_;  // kOver: those that may be promoted
-  CardList refused_;                         // kOver, but the card does not take them
+  std::array<CardList, kCardStates> lists_;    // kOver: those that may be promoted
+  CardList refused_;                           // kOver, but the card does not take them
   std::array<CardList, kParkingLots> parked_;  // by retry delay, so each is in order of its due times
   std::array<uint32_t, kCardStates> counts_{};
   uint32_t parked_wanted_ = 0;

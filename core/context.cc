@@ -43,22 +43,32 @@ const bool kChecksOn = checks_wanted();
 
 std::string_view context_name(Context context) noexcept {
   switch (context) {
-    case Context::kProcess: return "process";
-    case Context::kBhDisabled: return "BH disabled";
-    case Context::kHardIrq: return "hard irq";
+    case Context::kProcess:
+      return "process";
+    case Context::kBhDisabled:
+      return "BH disabled";
+    case Context::kHardIrq:
+      return "hard irq";
   }
   return "unknown";
 }
 
-Context current_context() noexcept { return HeldLocks::mine().context(); }
+Context current_context() noexcept {
+  return HeldLocks::mine().context();
+}
 
 namespace internal {
-void enter_context(Context context, Place where) noexcept { HeldLocks::mine().enter(context, where); }
-void leave_context() noexcept { HeldLocks::mine().leave(); }
+void enter_context(Context context, Place where) noexcept {
+  HeldLocks::mine().enter(context, where);
+}
+void leave_context() noexcept {
+  HeldLocks::mine().leave();
+}
 }  // namespace internal
 
 void might_sleep(Place where) noexcept {
-  if (kChecksOn) [[unlikely]] HeldLocks::mine().check_may_sleep(where);
+  if (kChecksOn) [[unlikely]]
+    HeldLocks::mine().check_may_sleep(where);
 }
 
 ReportHandler set_report_handler(ReportHandler new_handler) {

@@ -69,10 +69,13 @@ struct Device final : NetDevice {
 class InPort {
  public:
   explicit InPort(Device& dev) noexcept USERNIC_NONBLOCKING : dev_(dev) {
+    if (dev_.port.load() == nullptr) return;  // passers-by must not keep detach_port waiting
     dev_.port_users.fetch_add(1);
+    counted_ = true;
     port_ = dev_.port.load();
   }
   ~InPort() USERNIC_NONBLOCKING {
+    if (!counted_) return;
     if (dev_.port_users.fetch_sub(1) == 1 && dev_.port.load() == nullptr) wake_all(dev_.port_users);
   }
   DevicePort* operator->() const noexcept { return port_; }
@@ -80,7 +83,8 @@ class InPort {
 
  private:
   Device& dev_;
-  DevicePort* port_;
+  DevicePort* port_ = nullptr;
+  bool counted_ = false;
 };
 
 }  // namespace usernic

@@ -18,7 +18,8 @@
 namespace usernic {
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the vDSO reads the clock
-Time Clock::now() noexcept {
+    Time
+    Clock::now() noexcept {
   timespec now;
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return Time(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
@@ -49,8 +50,12 @@ bool wait_on(const Atomic<uint32_t>& word, uint32_t seen, Time deadline) noexcep
 
 // Waking is a bounded system call; the contract allows it everywhere.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
-void wake_one(Atomic<uint32_t>& word) noexcept { futex(word, FUTEX_WAKE, 1, nullptr); }
-void wake_all(Atomic<uint32_t>& word) noexcept { futex(word, FUTEX_WAKE, INT32_MAX, nullptr); }
+void wake_one(Atomic<uint32_t>& word) noexcept {
+  futex(word, FUTEX_WAKE, 1, nullptr);
+}
+void wake_all(Atomic<uint32_t>& word) noexcept {
+  futex(word, FUTEX_WAKE, INT32_MAX, nullptr);
+}
 USERNIC_BLOCKING_BY_DESIGN_END
 
 void spin_pause() noexcept {
@@ -76,8 +81,7 @@ Thread::Thread(Thread&&) noexcept = default;
 Thread& Thread::operator=(Thread&&) noexcept = default;
 Thread::~Thread() = default;
 
-Thread::Thread(std::string name, std::move_only_function<void()> body)
-    : state_(std::make_unique<State>()) {
+Thread::Thread(std::string name, std::move_only_function<void()> body) : state_(std::make_unique<State>()) {
   name.resize(std::min<size_t>(name.size(), 15));
   state_->thread = std::jthread([name = std::move(name), body = std::move(body)]() mutable {
     ::pthread_setname_np(::pthread_self(), name.c_str());
@@ -85,17 +89,27 @@ Thread::Thread(std::string name, std::move_only_function<void()> body)
   });
 }
 
-void Thread::join() { state_->thread.join(); }
-bool Thread::joinable() const noexcept { return state_ != nullptr && state_->thread.joinable(); }
+void Thread::join() {
+  state_->thread.join();
+}
+bool Thread::joinable() const noexcept {
+  return state_ != nullptr && state_->thread.joinable();
+}
 
 void StopSource::request_stop() noexcept {
   requested_.store(1);
   wake_all(requested_);
 }
-void StopSource::reset() noexcept { requested_.store(0); }
-StopToken StopSource::token() const noexcept { return StopToken(&requested_); }
+void StopSource::reset() noexcept {
+  requested_.store(0);
+}
+StopToken StopSource::token() const noexcept {
+  return StopToken(&requested_);
+}
 
-bool StopToken::stop_requested() const noexcept { return word_ != nullptr && word_->load() != 0; }
+bool StopToken::stop_requested() const noexcept {
+  return word_ != nullptr && word_->load() != 0;
+}
 
 bool StopToken::wait_until(Time deadline, std::source_location where) const noexcept {
   might_sleep(where);

@@ -23,7 +23,9 @@ struct OpLocks {
   MutexGuard il;
 };
 
-Result<> notify(Device& dev, NetdevEvent event) { return dev.net_ref.impl().notifiers.call(event, dev); }
+Result<> notify(Device& dev, NetdevEvent event) {
+  return dev.net_ref.impl().notifiers.call(event, dev);
+}
 
 Result<> check_usable(const Device& dev) {
   const bool usable = dev.reg_state_.load() == RegState::kRegistered && dev.present_.load();
@@ -31,7 +33,7 @@ Result<> check_usable(const Device& dev) {
 }
 
 // "nic%d" becomes the first free of nic0, nic1, ... Requires: rtnl, names_lock.
-std::optional<std::string> free_name(const std::map<std::string, Device*, std::less<>>& taken, const std::string& wish) {
+std::optional<std::string> free_name(const Net::Impl::Names& taken, const std::string& wish) {
   const size_t number = wish.find("%d");
   if (number == std::string::npos) return taken.contains(wish) ? std::nullopt : std::optional(wish);
   for (int i = 0;; ++i) {

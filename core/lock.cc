@@ -31,15 +31,20 @@ namespace internal {
 void before_lock(const void* lock, const LockClass& lock_class, LockKind kind, int level, Place where) noexcept {
   HeldLocks::mine().acquire(lock, lock_class, kind, level, where);
 }
-void after_unlock(const void* lock) noexcept { HeldLocks::mine().release(lock); }
-bool holds(const void* lock) noexcept { return !kChecksOn || HeldLocks::mine().holds(lock); }
+void after_unlock(const void* lock) noexcept {
+  HeldLocks::mine().release(lock);
+}
+bool holds(const void* lock) noexcept {
+  return !kChecksOn || HeldLocks::mine().holds(lock);
+}
 
 }  // namespace internal
 
 using internal::LockKind;
 
 void Mutex::lock(int level, Place where) {
-  if (kChecksOn) [[unlikely]] internal::before_lock(this, *class_, LockKind::kMutex, level, where);
+  if (kChecksOn) [[unlikely]]
+    internal::before_lock(this, *class_, LockKind::kMutex, level, where);
   uint32_t expected = kFree;
   if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) take(word_, kSpinsMax);
 }
@@ -47,16 +52,20 @@ void Mutex::lock(int level, Place where) {
 bool Mutex::try_lock(Place where) {
   uint32_t expected = kFree;
   if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) return false;
-  if (kChecksOn) [[unlikely]] internal::before_lock(this, *class_, LockKind::kMutex, 0, where);
+  if (kChecksOn) [[unlikely]]
+    internal::before_lock(this, *class_, LockKind::kMutex, 0, where);
   return true;
 }
 
 void Mutex::unlock() noexcept {
-  if (kChecksOn) [[unlikely]] internal::after_unlock(this);
+  if (kChecksOn) [[unlikely]]
+    internal::after_unlock(this);
   if (word_.exchange(kFree, std::memory_order_release) == kContended) wake_one(word_);
 }
 
-bool Mutex::held_by_me() const noexcept { return internal::holds(this); }
+bool Mutex::held_by_me() const noexcept {
+  return internal::holds(this);
+}
 
 void Mutex::assert_held(Place where) const noexcept {
   if (held_by_me()) return;
@@ -65,7 +74,9 @@ void Mutex::assert_held(Place where) const noexcept {
 
 // Parking is bounded: whoever holds a SpinLock does not sleep.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
-void SpinLock::lock_slow() noexcept { take(word_, kSpinsMax); }
+void SpinLock::lock_slow() noexcept {
+  take(word_, kSpinsMax);
+}
 
 void SpinLock::assert_held(Place where) const noexcept {
   if (held_by_me()) return;
@@ -76,11 +87,14 @@ USERNIC_BLOCKING_BY_DESIGN_END
 bool SpinLock::try_lock(Place where) noexcept {
   uint32_t expected = kFree;
   if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) return false;
-  if (kChecksOn) [[unlikely]] internal::before_lock(this, *class_, LockKind::kSpin, 0, where);
+  if (kChecksOn) [[unlikely]]
+    internal::before_lock(this, *class_, LockKind::kSpin, 0, where);
   return true;
 }
 
-bool SpinLock::held_by_me() const noexcept { return internal::holds(this); }
+bool SpinLock::held_by_me() const noexcept {
+  return internal::holds(this);
+}
 
 bool WaitQueue::wait_since(uint32_t seen, Time deadline, Place where) {
   might_sleep(where);

@@ -37,8 +37,8 @@ std::optional<MacAddress> MacAddress::parse(std::string_view text) noexcept {
 }
 
 std::string MacAddress::to_string() const {
-  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", octets[0], octets[1], octets[2],
-                     octets[3], octets[4], octets[5]);
+  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", octets[0], octets[1], octets[2], octets[3], octets[4],
+                     octets[5]);
 }
 
 }  // namespace usernic

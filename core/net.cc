@@ -42,7 +42,9 @@ Result<NetdevPtr> Net::alloc(const NetdevConfig& config, const NetDeviceOps& ops
   return NetdevPtr(new Device(*this, config, ops));
 }
 
-void Net::set_driver(NetDevice& dev, void* driver) { Device::of(dev).driver_ = driver; }
+void Net::set_driver(NetDevice& dev, void* driver) {
+  Device::of(dev).driver_ = driver;
+}
 
 DeviceHandle Net::find(std::string_view name) const {
   MutexGuard guard(impl_->names_lock);
@@ -57,8 +59,12 @@ std::vector<DeviceHandle> Net::devices() const {
   return all;
 }
 
-Mutex& Net::rtnl() noexcept { return impl_->rtnl; }
-Workqueue& Net::system_workqueue() noexcept { return impl_->system; }
+Mutex& Net::rtnl() noexcept {
+  return impl_->rtnl;
+}
+Workqueue& Net::system_workqueue() noexcept {
+  return impl_->system;
+}
 
 Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops)
     : net_ref(net),

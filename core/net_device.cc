@@ -9,25 +9,50 @@ namespace usernic {
 
 std::string_view reg_state_name(RegState state) noexcept {
   switch (state) {
-    case RegState::kUninitialized: return "UNINITIALIZED";
-    case RegState::kRegistered: return "REGISTERED";
-    case RegState::kUnregistering: return "UNREGISTERING";
-    case RegState::kUnregistered: return "UNREGISTERED";
-    case RegState::kReleased: return "RELEASED";
+    case RegState::kUninitialized:
+      return "UNINITIALIZED";
+    case RegState::kRegistered:
+      return "REGISTERED";
+    case RegState::kUnregistering:
+      return "UNREGISTERING";
+    case RegState::kUnregistered:
+      return "UNREGISTERED";
+    case RegState::kReleased:
+      return "RELEASED";
   }
   return "unknown";
 }
 
-Net& NetDevice::net() const noexcept { return Device::of(*this).net_ref; }
-RegState NetDevice::reg_state() const noexcept { return Device::of(*this).reg_state_.load(); }
-bool NetDevice::running() const noexcept { return Device::of(*this).running_.load(); }
-bool NetDevice::present() const noexcept { return Device::of(*this).present_.load(); }
-bool NetDevice::carrier_ok() const noexcept { return Device::of(*this).carrier_.load(); }
-uint32_t NetDevice::mtu() const noexcept { return Device::of(*this).mtu_.load(); }
-uint32_t NetDevice::mtu_min() const noexcept { return Device::of(*this).mtu_min_; }
-uint32_t NetDevice::mtu_max() const noexcept { return Device::of(*this).mtu_max_; }
-MacAddress NetDevice::address() const noexcept { return MacAddress::from_u64(Device::of(*this).address_.load()); }
-void* NetDevice::driver() const noexcept { return Device::of(*this).driver_; }
+Net& NetDevice::net() const noexcept {
+  return Device::of(*this).net_ref;
+}
+RegState NetDevice::reg_state() const noexcept {
+  return Device::of(*this).reg_state_.load();
+}
+bool NetDevice::running() const noexcept {
+  return Device::of(*this).running_.load();
+}
+bool NetDevice::present() const noexcept {
+  return Device::of(*this).present_.load();
+}
+bool NetDevice::carrier_ok() const noexcept {
+  return Device::of(*this).carrier_.load();
+}
+uint32_t NetDevice::mtu() const noexcept {
+  return Device::of(*this).mtu_.load();
+}
+uint32_t NetDevice::mtu_min() const noexcept {
+  return Device::of(*this).mtu_min_;
+}
+uint32_t NetDevice::mtu_max() const noexcept {
+  return Device::of(*this).mtu_max_;
+}
+MacAddress NetDevice::address() const noexcept {
+  return MacAddress::from_u64(Device::of(*this).address_.load());
+}
+void* NetDevice::driver() const noexcept {
+  return Device::of(*this).driver_;
+}
 
 std::string NetDevice::name() const {
   const Device& dev = Device::of(*this);
@@ -35,16 +60,30 @@ std::string NetDevice::name() const {
   return dev.name_;
 }
 
-AddressList& NetDevice::uc() noexcept { return Device::of(*this).engine.wanted.uc; }
-AddressList& NetDevice::mc() noexcept { return Device::of(*this).engine.wanted.mc; }
-RxMode& NetDevice::rx_mode() noexcept { return Device::of(*this).engine; }
-const RxMode& NetDevice::rx_mode() const noexcept { return Device::of(*this).engine; }
-Workqueue& NetDevice::lane() noexcept { return Device::of(*this).lane_queue; }
+AddressList& NetDevice::uc() noexcept {
+  return Device::of(*this).engine.wanted.uc;
+}
+AddressList& NetDevice::mc() noexcept {
+  return Device::of(*this).engine.wanted.mc;
+}
+RxMode& NetDevice::rx_mode() noexcept {
+  return Device::of(*this).engine;
+}
+const RxMode& NetDevice::rx_mode() const noexcept {
+  return Device::of(*this).engine;
+}
+Workqueue& NetDevice::lane() noexcept {
+  return Device::of(*this).lane_queue;
+}
 uint16_t NetDevice::tx_queue_count() const noexcept {
   return static_cast<uint16_t>(Device::of(*this).tx_queues.size());
 }
-TxQueue& NetDevice::tx_queue(uint16_t index) noexcept { return Device::of(*this).tx_queues[index]; }
-std::vector<std::string> NetDevice::ref_holders() const { return Device::of(*this).refs.holders(); }
+TxQueue& NetDevice::tx_queue(uint16_t index) noexcept {
+  return Device::of(*this).tx_queues[index];
+}
+std::vector<std::string> NetDevice::ref_holders() const {
+  return Device::of(*this).refs.holders();
+}
 
 LinkStats NetDevice::stats() const {
   const Device& dev = Device::of(*this);
@@ -74,13 +113,18 @@ namespace {
 
 void set_carrier(Device& dev, bool on) noexcept USERNIC_NONBLOCKING {
   if (dev.carrier_.exchange(on) == on) return;
-  if (InPort port(dev); port) port->carrier_changed(on);
+  // Of two who race the later one must not tell the older state.
+  if (InPort port(dev); port) port->carrier_changed(dev.carrier_.load());
 }
 
 }  // namespace
 
-void NetDevice::carrier_on() noexcept { set_carrier(Device::of(*this), true); }
-void NetDevice::carrier_off() noexcept { set_carrier(Device::of(*this), false); }
+void NetDevice::carrier_on() noexcept {
+  set_carrier(Device::of(*this), true);
+}
+void NetDevice::carrier_off() noexcept {
+  set_carrier(Device::of(*this), false);
+}
 
 Result<> NetDevice::attach_port(DevicePort& port) {
   Device& dev = Device::of(*this);

@@ -27,7 +27,8 @@ struct Net::Impl {
   // Names are changed under rtnl and this lock, and read under either: nobody who looks a device up waits for rtnl.
   static constexpr LockClass kNamesClass{"device_names"};
   Mutex names_lock{kNamesClass};
-  std::map<std::string, Device*, std::less<>> names USERNIC_GUARDED_BY(names_lock);
+  using Names = std::map<std::string, Device*, std::less<>>;
+  Names names USERNIC_GUARDED_BY(names_lock);
   Atomic<uint32_t> allocated{0};  // devices that are not freed yet, or of which a handle is left
 };
 

@@ -12,8 +12,10 @@ bool may_be_refused(NetdevEvent event) {
     case NetdevEvent::kRegister:
     case NetdevEvent::kPreUp:
     case NetdevEvent::kPreChangeMtu:
-    case NetdevEvent::kPreChangeAddr: return true;
-    default: return false;
+    case NetdevEvent::kPreChangeAddr:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -16,8 +16,8 @@ class NotifierChain {
   Result<> call(NetdevEvent event, NetDevice& dev);
 
  private:
-  boost::intrusive::list<Notifier, boost::intrusive::member_hook<Notifier, boost::intrusive::list_member_hook<>,
-                                                                 &Notifier::hook_>>
+  boost::intrusive::list<
+      Notifier, boost::intrusive::member_hook<Notifier, boost::intrusive::list_member_hook<>, &Notifier::hook_>>
       list_;
 };
 

@@ -50,9 +50,13 @@ std::vector<std::string> RefTracker::holders() const {
   return texts;
 }
 
-DeviceRef::DeviceRef(NetDevice& dev, const char* holder, Place where) noexcept { hold(dev, holder, where); }
+DeviceRef::DeviceRef(NetDevice& dev, const char* holder, Place where) noexcept {
+  hold(dev, holder, where);
+}
 
-DeviceRef::DeviceRef(DeviceRef&& other) noexcept { *this = std::move(other); }
+DeviceRef::DeviceRef(DeviceRef&& other) noexcept {
+  *this = std::move(other);
+}
 
 DeviceRef& DeviceRef::operator=(DeviceRef&& other) noexcept {
   if (this == &other) return *this;
@@ -78,7 +82,9 @@ void DeviceRef::put() noexcept {
   dev_ = nullptr;
 }
 
-DeviceHandle::DeviceHandle(NetDevice& dev) noexcept : dev_(&dev) { Device::of(dev).handles.fetch_add(1); }
+DeviceHandle::DeviceHandle(NetDevice& dev) noexcept : dev_(&dev) {
+  Device::of(dev).handles.fetch_add(1);
+}
 DeviceHandle::DeviceHandle(const DeviceHandle& other) noexcept : dev_(other.dev_) {
   if (dev_ != nullptr) Device::of(*dev_).handles.fetch_add(1);
 }

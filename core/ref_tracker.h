@@ -22,9 +22,9 @@ class RefTracker {
   std::vector<std::string> holders() const;  // "holder (file:line)"
 
  private:
-  using Refs = boost::intrusive::list<
-      DeviceRef, boost::intrusive::member_hook<DeviceRef, boost::intrusive::list_member_hook<>,
-                                               &DeviceRef::tracker_hook_>>;
+  using Refs =
+      boost::intrusive::list<DeviceRef, boost::intrusive::member_hook<DeviceRef, boost::intrusive::list_member_hook<>,
+                                                                      &DeviceRef::tracker_hook_>>;
   static constexpr LockClass kClass{"device_refs"};
   mutable SpinLock lock_{kClass};
   WaitQueue gone_;

@@ -13,8 +13,12 @@
 namespace usernic {
 namespace {
 
-RxModeEngine& engine_of(RxMode& mode) { return static_cast<RxModeEngine&>(mode); }
-const RxModeEngine& engine_of(const RxMode& mode) { return static_cast<const RxModeEngine&>(mode); }
+RxModeEngine& engine_of(RxMode& mode) {
+  return static_cast<RxModeEngine&>(mode);
+}
+const RxModeEngine& engine_of(const RxMode& mode) {
+  return static_cast<const RxModeEngine&>(mode);
+}
 
 Result<> count(uint32_t& references, int change, Wanted& wanted) {
   if (change != 1 && change != -1) return fail(std::errc::invalid_argument);
@@ -30,17 +34,23 @@ Result<> count(uint32_t& references, int change, Wanted& wanted) {
 
 std::string_view filter_mode_name(FilterMode mode) noexcept {
   switch (mode) {
-    case FilterMode::kNone: return "none";
-    case FilterMode::kExact: return "exact";
-    case FilterMode::kHash: return "hash";
-    case FilterMode::kAllmulti: return "allmulti";
-    case FilterMode::kPromisc: return "promisc";
+    case FilterMode::kNone:
+      return "none";
+    case FilterMode::kExact:
+      return "exact";
+    case FilterMode::kHash:
+      return "hash";
+    case FilterMode::kAllmulti:
+      return "allmulti";
+    case FilterMode::kPromisc:
+      return "promisc";
   }
   return "unknown";
 }
 
 RxModeEngine::RxModeEngine(Device& dev, Duration retry_first)
-    : wanted(dev, [this] { owe_run(); }, random_u64()),
+    : wanted(
+          dev, [this] { owe_run(); }, random_u64()),
       dev_(dev),
       work_([this] { run(); }, &dev),
       retry_([this] { run(); }, &dev),
@@ -134,7 +144,9 @@ void RxModeEngine::forget() noexcept {
 }
 
 // Is what was committed still true of the card?
-bool RxModeEngine::valid() const noexcept { return committed_.up && committed_.epoch == card_epoch_.load(); }
+bool RxModeEngine::valid() const noexcept {
+  return committed_.up && committed_.epoch == card_epoch_.load();
+}
 
 bool RxModeEngine::covers_entry(AddressClass address_class, bool sure, uint32_t bucket) const noexcept {
   if (!valid()) return false;
@@ -150,7 +162,8 @@ bool RxModeEngine::covers(const MacAddress& address) const {
   const CardClass& each = address.is_multicast() ? mc_ : uc_;
   const AddressEntry* entry = each.table.find(address);
   const bool has_hash = each.hash.buckets() != 0;
-  uint32_t bucket = has_hash ? each.bucket_of(each.driver, each.table.address_class(), address) % each.hash.buckets() : 0;
+  uint32_t bucket = 0;
+  if (has_hash) bucket = each.bucket_of(each.driver, each.table.address_class(), address) % each.hash.buckets();
   return covers_entry(each.table.address_class(), entry != nullptr && entry->sure, bucket);
 }
 
@@ -208,10 +221,8 @@ Result<> RxModeEngine::wait_settled(Time deadline, Place where) const {
       SpinGuardBh guard(wanted.lock, wanted.level());
       if (wanted.gone) return fail(std::errc::no_such_device);
       if (!committed_.up) return fail(std::errc::network_down);
-      if (valid() && committed_.generation >= target && committed_.uncovered == 0 &&
-          !committed_.narrow_deferred) {
-        return {};
-      }
+      const bool owes = committed_.uncovered != 0 || committed_.parked != 0 || committed_.narrow_deferred;
+      if (valid() && committed_.generation >= target && !owes) return {};
     }
     if (Clock::now() >= deadline) return fail(std::errc::timed_out);
     published_.wait_since(seen, deadline, where);
@@ -227,7 +238,7 @@ FilterMode RxModeEngine::mode_of(AddressClass address_class) const noexcept {
   if (promisc_.sure) return FilterMode::kPromisc;
   if (address_class == AddressClass::kMulticast && allmulti_.sure) return FilterMode::kAllmulti;
   return committed_.level[static_cast<size_t>(address_class)] == FilterLevel::kHash ? FilterMode::kHash
-                                                                                   : FilterMode::kExact;
+                                                                                    : FilterMode::kExact;
 }
 
 namespace {
@@ -255,9 +266,9 @@ std::string RxModeEngine::reason() const {
     const uint32_t slots = (i == 1 && !caps_.shared_slots ? tables_[1] : tables_[0]).slots;
     reasons.add(fmt::format("{} {} addresses, {}{} slots{}", committed_.wanted[i], what,
                             caps_.shared_slots ? "shared " : "", slots,
-                            committed_.outside[i] != 0                   ? ""
-                            : level == FilterLevel::kDegraded            ? ""
-                                                                         : " (leaves at 3/4)"));
+                            committed_.outside[i] != 0        ? ""
+                            : level == FilterLevel::kDegraded ? ""
+                                                              : " (leaves at 3/4)"));
     if (level == FilterLevel::kDegraded) reasons.add(fmt::format("nothing wider than {} exact entries", what));
   }
   if (committed_.narrow_deferred) reasons.add("narrowing is deferred until every address is programmed");
@@ -377,10 +388,16 @@ Result<> change_vlan(Wanted& wanted, uint16_t id, bool add) {
 
 }  // namespace
 
-Result<> RxMode::vlan_add(uint16_t id) { return change_vlan(engine_of(*this).wanted, id, true); }
-Result<> RxMode::vlan_del(uint16_t id) { return change_vlan(engine_of(*this).wanted, id, false); }
+Result<> RxMode::vlan_add(uint16_t id) {
+  return change_vlan(engine_of(*this).wanted, id, true);
+}
+Result<> RxMode::vlan_del(uint16_t id) {
+  return change_vlan(engine_of(*this).wanted, id, false);
+}
 
-bool RxMode::covered(const MacAddress& address) const { return engine_of(*this).covers(address); }
+bool RxMode::covered(const MacAddress& address) const {
+  return engine_of(*this).covers(address);
+}
 
 RxTicket RxMode::ticket(const MacAddress& address) const {
   const Wanted& wanted = engine_of(*this).wanted;
@@ -391,8 +408,12 @@ RxTicket RxMode::ticket(const MacAddress& address) const {
 Result<> RxMode::wait(const RxTicket& ticket, Time deadline, Place where) const {
   return engine_of(*this).wait_ticket(ticket, deadline, where);
 }
-Result<> RxMode::settle(Time deadline, Place where) const { return engine_of(*this).wait_settled(deadline, where); }
+Result<> RxMode::settle(Time deadline, Place where) const {
+  return engine_of(*this).wait_settled(deadline, where);
+}
 
-void RxMode::card_forgot() noexcept { engine_of(*this).forget(); }
+void RxMode::card_forgot() noexcept {
+  engine_of(*this).forget();
+}
 
 }  // namespace usernic

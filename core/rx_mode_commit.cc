@@ -67,8 +67,11 @@ void RxModeEngine::commit_forgotten(const RxCommand& command) {
       class_of(command.object).hash.maybe[command.bucket] = true;
       class_of(command.object).hash.touch(command.bucket);
       break;
-    case RxCommandKind::kWiden: flag_of(command.object).maybe = true; break;
-    default: break;  // taken away before or after: it is not there
+    case RxCommandKind::kWiden:
+      flag_of(command.object).maybe = true;
+      break;
+    default:
+      break;  // taken away before or after: it is not there
   }
 }
 
@@ -94,12 +97,15 @@ void RxModeEngine::commit_one(RxCommand& command) {
     }
   }
   switch (command.object) {
-    case RxObject::kVlan: return commit_vlan(command);
+    case RxObject::kVlan:
+      return commit_vlan(command);
     case RxObject::kPromisc:
     case RxObject::kAllmulti:
-    case RxObject::kVlanUnfiltered: return commit_flag(command);
+    case RxObject::kVlanUnfiltered:
+      return commit_flag(command);
     case RxObject::kUnicast:
-    case RxObject::kMulticast: break;
+    case RxObject::kMulticast:
+      break;
   }
   if (command.entry == nullptr) return commit_bucket(command);
   if (static_cast<AddressEntry*>(command.entry)->attempts != 0) ++committed_.retries;
@@ -248,6 +254,7 @@ void RxModeEngine::publish() {
     }
     committed_.narrow_deferred = narrow_deferred();
     committed_.uncovered = uncovered();
+    committed_.parked = uc_.parked() + mc_.parked();
     if (done && card_epoch_.load() == committed_.epoch) {
       committed_.generation = target_.generation;
       if (oldest_change_ != kForever) committed_.lag.add(now_ - oldest_change_);

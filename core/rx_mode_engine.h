@@ -155,9 +155,9 @@ class RxModeEngine final : public RxMode, private RxTarget {
   std::bitset<kVlanIds> vlans_maybe_;
   uint32_t vlan_attempts_ = 0;
   Time vlan_due_{};
-  Time now_{};             // of this run; read again after the driver call
-  bool stopped_ = false;   // the driver call was asked to stop
-  bool again_ = false;     // another run is owed by this one
+  Time now_{};                     // of this run; read again after the driver call
+  bool stopped_ = false;           // the driver call was asked to stop
+  bool again_ = false;             // another run is owed by this one
   Time oldest_change_ = kForever;  // not yet in effect
 
   // Written by the work under addr_list_lock; read under it.
@@ -169,7 +169,8 @@ class RxModeEngine final : public RxMode, private RxTarget {
     uint32_t outside[2] = {0, 0};
     uint32_t wanted[2] = {0, 0};
     bool narrow_deferred = false;
-    uint32_t uncovered = 0;  // wanted addresses that failed or found no way in
+    uint32_t uncovered = 0;       // wanted addresses that failed or found no way in
+    uint32_t parked = 0;          // failed commands that wait for their time
     std::bitset<kVlanIds> vlans;  // sure
     uint64_t runs = 0, driver_calls = 0, retries = 0, failures = 0;
     LagHistogram lag;

@@ -75,9 +75,10 @@ class History {
     const RxModeStatus status = dev_->rx_mode().status();
     std::ostringstream told;
     told << "reason: " << status.reason << "\ngeneration " << status.generation_programmed << " of "
-             << status.generation_wanted << ", " << status.failed.size() << " failed, " << status.uncovered.size()
-             << " uncovered, " << status.stats.runs << " runs, " << status.stats.driver_calls << " calls, vlan filter "
-             << status.vlan_filter << "\n" << story_;
+         << status.generation_wanted << ", " << status.failed.size() << " failed, " << status.uncovered.size()
+         << " uncovered, " << status.stats.runs << " runs, " << status.stats.driver_calls << " calls, vlan filter "
+         << status.vlan_filter << "\n"
+         << story_;
     // Threads make each history new: a failure is told at once, with what led to it.
     if (!settled || !deaf_empty() || !status.uncovered.empty()) std::cerr << told.str();
     RC_LOG() << told.str();
@@ -120,7 +121,8 @@ class History {
 
   static std::string describe(const RxCommand& command) {
     static constexpr const char* kKinds[] = {"widen", "add", "set_bucket", "del", "clear_bucket", "narrow"};
-    static constexpr const char* kObjects[] = {"unicast", "multicast", "vlan", "promisc", "allmulti", "vlan_unfiltered"};
+    static constexpr const char* kObjects[] = {"unicast", "multicast", "vlan",
+                                               "promisc", "allmulti",  "vlan_unfiltered"};
     return fmt::format("  {} {} {} bucket {}\n", kKinds[static_cast<int>(command.kind)],
                        kObjects[static_cast<int>(command.object)], command.address.to_string(), command.bucket);
   }
@@ -148,14 +150,40 @@ class History {
       trace_ += fmt::format("step {} {}\n", op, who.to_string());
     }
     switch (op) {
-      case 0: case 1: case 2: case 3: case 4: case 5: (void)list.add(who); break;
-      case 6: case 7: case 8: case 9: forget_about(who); (void)list.del(who); break;
-      case 10: change_count(promiscuity_, [&](int by) { return mode.set_promiscuity(by); }); break;
-      case 11: change_count(allmulti_, [&](int by) { return mode.set_allmulti(by); }); break;
-      case 12: (void)dev_->set_mac_address(address(false, 20 + chance_.below(3))); break;
-      case 13: (void)mode.set_vlan_filter(chance_.one_in(2)); (void)mode.vlan_add(chance_.below(4)); break;
-      case 14: lose_filter(); break;
-      case 15: if (chance_.one_in(4)) reopen(); break;
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+      case 4:
+      case 5:
+        (void)list.add(who);
+        break;
+      case 6:
+      case 7:
+      case 8:
+      case 9:
+        forget_about(who);
+        (void)list.del(who);
+        break;
+      case 10:
+        change_count(promiscuity_, [&](int by) { return mode.set_promiscuity(by); });
+        break;
+      case 11:
+        change_count(allmulti_, [&](int by) { return mode.set_allmulti(by); });
+        break;
+      case 12:
+        (void)dev_->set_mac_address(address(false, 20 + chance_.below(3)));
+        break;
+      case 13:
+        (void)mode.set_vlan_filter(chance_.one_in(2));
+        (void)mode.vlan_add(chance_.below(4));
+        break;
+      case 14:
+        lose_filter();
+        break;
+      case 15:
+        if (chance_.one_in(4)) reopen();
+        break;
     }
   }
 

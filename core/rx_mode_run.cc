@@ -197,9 +197,12 @@ void RxModeEngine::plan() {
 
 RxModeEngine::Flag& RxModeEngine::flag_of(RxObject object) noexcept {
   switch (object) {
-    case RxObject::kPromisc: return promisc_;
-    case RxObject::kAllmulti: return allmulti_;
-    default: return vlan_unfiltered_;
+    case RxObject::kPromisc:
+      return promisc_;
+    case RxObject::kAllmulti:
+      return allmulti_;
+    default:
+      return vlan_unfiltered_;
   }
 }
 

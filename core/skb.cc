@@ -7,7 +7,9 @@ constexpr LockClass kPoolClass{"skb_pool"};
 constexpr uint32_t kCacheLine = 64;
 }  // namespace
 
-SkbBatch::~SkbBatch() noexcept { SkbPool::free(*this); }
+SkbBatch::~SkbBatch() noexcept {
+  SkbPool::free(*this);
+}
 
 void SkbBatch::push_back(Skb& skb) noexcept {
   skb.next_ = nullptr;

@@ -67,10 +67,17 @@ class TestCard {
     const bool on = command.kind == RxCommandKind::kWiden || command.kind == RxCommandKind::kAdd ||
                     command.kind == RxCommandKind::kSetBucket;
     switch (command.object) {
-      case RxObject::kPromisc: promisc = on; break;
-      case RxObject::kAllmulti: allmulti = on; break;
-      case RxObject::kVlanUnfiltered: vlan_unfiltered = on; break;
-      case RxObject::kVlan: return change(vlans, command.vlan, on, caps.vlan_slots);
+      case RxObject::kPromisc:
+        promisc = on;
+        break;
+      case RxObject::kAllmulti:
+        allmulti = on;
+        break;
+      case RxObject::kVlanUnfiltered:
+        vlan_unfiltered = on;
+        break;
+      case RxObject::kVlan:
+        return change(vlans, command.vlan, on, caps.vlan_slots);
       case RxObject::kUnicast:
       case RxObject::kMulticast: {
         const bool multicast = command.object == RxObject::kMulticast;

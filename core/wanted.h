@@ -41,12 +41,10 @@ class Wanted {
   std::bitset<kVlanIds> vlans;
   MacAddress own;
   uint64_t changes = 0;
-  bool dirty = false;   // changed since the last run sampled
+  bool dirty = false;  // changed since the last run sampled
   Time dirty_since{};
 
-  AddressTable& table(AddressClass address_class) noexcept {
-    return address_class == AddressClass::kUnicast ? uc : mc;
-  }
+  AddressTable& table(AddressClass address_class) noexcept { return address_class == AddressClass::kUnicast ? uc : mc; }
   uint64_t next_generation() noexcept;
 
   // Calls `change` under the lock, with an entry in the pool, and owes a run if the generation moved.

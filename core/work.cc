@@ -33,7 +33,9 @@ CurrentWork::~CurrentWork() {
   MyWork::get() = nullptr;
   if (kChecksOn) internal::after_unlock(&queue);
 }
-const CurrentWork* CurrentWork::mine() noexcept { return MyWork::get(); }
+const CurrentWork* CurrentWork::mine() noexcept {
+  return MyWork::get();
+}
 
 Work* current_work() noexcept {
   const CurrentWork* current = CurrentWork::mine();
@@ -51,7 +53,9 @@ Work::~Work() {
   report_contract("work-freed", "a work item is destroyed while pending or running", Place::current());
 }
 
-bool Work::pending() const { return queue_ != nullptr && queue_.load()->pool_.pending(*this); }
+bool Work::pending() const {
+  return queue_ != nullptr && queue_.load()->pool_.pending(*this);
+}
 
 // An item that waits for itself, or for another one that cannot start before it ends.
 bool Work::waits_for_itself(Place where) const {
@@ -91,7 +95,9 @@ bool Work::cancel_disabled(Place where) {
   return queue_.load()->pool_.cancel_sync(*this);
 }
 
-void Work::enable() { disabled_.fetch_sub(1); }
+void Work::enable() {
+  disabled_.fetch_sub(1);
+}
 
 Workqueue::Workqueue(Net& net, std::string name, int max_active)
     : Workqueue(net.impl().workers, std::move(name), max_active, kWorkqueueClass) {}
@@ -104,8 +110,12 @@ Workqueue::~Workqueue() {
                   Place::current());
 }
 
-bool Workqueue::queue(Work& work) noexcept { return pool_.queue(*this, work); }
-bool Workqueue::queue_at(Work& work, Time due) noexcept { return pool_.queue_at(*this, work, due); }
+bool Workqueue::queue(Work& work) noexcept {
+  return pool_.queue(*this, work);
+}
+bool Workqueue::queue_at(Work& work, Time due) noexcept {
+  return pool_.queue_at(*this, work, due);
+}
 
 void Workqueue::flush(Place where) {
   if (is_current()) return report_contract("flush-self", "a work item flushes its own queue", where);
@@ -118,7 +128,9 @@ void Workqueue::park(Place where) {
   check_wait(*this, "parking a lane", where);
   pool_.park(*this);
 }
-void Workqueue::unpark() { pool_.unpark(*this); }
+void Workqueue::unpark() {
+  pool_.unpark(*this);
+}
 
 bool Workqueue::is_current() const noexcept {
   const CurrentWork* current = CurrentWork::mine();

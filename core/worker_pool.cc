@@ -15,7 +15,9 @@ constexpr int kIdleMax = 4;  // more idle workers than this retire
 
 }  // namespace
 
-WorkerPool::WorkerPool() : lock_(kPoolClass) { spawn(); }
+WorkerPool::WorkerPool() : lock_(kPoolClass) {
+  spawn();
+}
 
 WorkerPool::~WorkerPool() {
   {
@@ -120,8 +122,8 @@ void WorkerPool::fire_timers() {
 }
 
 void WorkerPool::update_ready(Workqueue& queue) noexcept {
-  const bool can_start = queue.parks_ == 0 && !queue.pending_.empty() &&
-                         queue.running_.size() < static_cast<size_t>(queue.max_active_);
+  const bool can_start =
+      queue.parks_ == 0 && !queue.pending_.empty() && queue.running_.size() < static_cast<size_t>(queue.max_active_);
   if (can_start == queue.ready_hook_.is_linked()) return;
   if (!can_start) {
     ready_.erase(ready_.iterator_to(queue));
@@ -153,14 +155,19 @@ bool WorkerPool::queue(Workqueue& queue, Work& work) noexcept {
   if (!may_queue(queue, work)) return false;
   switch (work.state_) {
     case Work::State::kPending:
-    case Work::State::kRunningAgain: return false;
+    case Work::State::kRunningAgain:
+      return false;
     case Work::State::kRunning:  // stays on the queue that runs it
     case Work::State::kRunningLater:
       work.state_ = Work::State::kRunningAgain;
       work.again_sequence_ = work.queue_.load()->next_sequence_++;
       return true;
-    case Work::State::kWaiting: timers_.erase(timers_.iterator_to(work)); break;
-    case Work::State::kIdle: hold_owner(work); break;
+    case Work::State::kWaiting:
+      timers_.erase(timers_.iterator_to(work));
+      break;
+    case Work::State::kIdle:
+      hold_owner(work);
+      break;
   }
   Workqueue& target = *work.queue_.load();
   make_pending(target, work, target.next_sequence_++);
@@ -172,7 +179,8 @@ bool WorkerPool::queue_at(Workqueue& queue, Work& work, Time due) noexcept {
   if (!may_queue(queue, work)) return false;
   switch (work.state_) {
     case Work::State::kPending:
-    case Work::State::kRunningAgain: return false;
+    case Work::State::kRunningAgain:
+      return false;
     case Work::State::kRunningLater:
       work.due_ = std::min(work.due_, due);
       return false;
@@ -184,7 +192,9 @@ bool WorkerPool::queue_at(Workqueue& queue, Work& work, Time due) noexcept {
       if (work.due_ <= due) return false;
       timers_.erase(timers_.iterator_to(work));
       break;
-    case Work::State::kIdle: hold_owner(work); break;
+    case Work::State::kIdle:
+      hold_owner(work);
+      break;
   }
   start_timer(work, due);
   return true;
@@ -203,10 +213,15 @@ bool WorkerPool::withdraw(Work& work, DeviceRef& ref) {
   Workqueue* const queue = work.queue_;
   switch (work.state_) {
     case Work::State::kIdle:
-    case Work::State::kRunning: return false;
+    case Work::State::kRunning:
+      return false;
     case Work::State::kRunningAgain:
-    case Work::State::kRunningLater: work.state_ = Work::State::kRunning; return true;
-    case Work::State::kWaiting: timers_.erase(timers_.iterator_to(work)); break;
+    case Work::State::kRunningLater:
+      work.state_ = Work::State::kRunning;
+      return true;
+    case Work::State::kWaiting:
+      timers_.erase(timers_.iterator_to(work));
+      break;
     case Work::State::kPending:
       queue->pending_.erase(queue->pending_.iterator_to(work));
       update_ready(*queue);

@@ -41,9 +41,9 @@ class WorkerPool {
   struct Earlier {
     bool operator()(const Work& a, const Work& b) const noexcept { return a.due_ < b.due_; }
   };
-  using Ready = boost::intrusive::list<
-      Workqueue,
-      boost::intrusive::member_hook<Workqueue, boost::intrusive::list_member_hook<>, &Workqueue::ready_hook_>>;
+  using Ready =
+      boost::intrusive::list<Workqueue, boost::intrusive::member_hook<Workqueue, boost::intrusive::list_member_hook<>,
+                                                                      &Workqueue::ready_hook_>>;
   using Timers = boost::intrusive::multiset<
       Work, boost::intrusive::member_hook<Work, boost::intrusive::set_member_hook<>, &Work::timer_hook_>,
       boost::intrusive::compare<Earlier>>;
@@ -53,7 +53,8 @@ class WorkerPool {
   void run_one(Workqueue& queue) USERNIC_REQUIRES(lock_);
   void finish(Workqueue& queue, Work& work) USERNIC_REQUIRES(lock_);
   void fire_timers() USERNIC_REQUIRES(lock_);
-  void make_pending(Workqueue& queue, Work& work, uint64_t sequence) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void make_pending(Workqueue& queue, Work& work, uint64_t sequence) noexcept
+      USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   bool may_queue(Workqueue& queue, Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void start_timer(Work& work, Time due) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void hold_owner(Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);

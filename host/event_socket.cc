@@ -17,8 +17,8 @@ namespace usernic {
 namespace {
 
 // Newer than Debian 12's headers.
-constexpr int kIpv4McaddrGroup = 37;  // RTNLGRP_IPV4_MCADDR
-constexpr int kIpv6McaddrGroup = 38;  // RTNLGRP_IPV6_MCADDR
+constexpr int kIpv4McaddrGroup = 37;    // RTNLGRP_IPV4_MCADDR
+constexpr int kIpv6McaddrGroup = 38;    // RTNLGRP_IPV6_MCADDR
 constexpr uint16_t kNewMulticast = 56;  // RTM_NEWMULTICAST
 constexpr uint16_t kDelMulticast = 57;  // RTM_DELMULTICAST
 
@@ -94,8 +94,8 @@ bool EventSocket::read(std::vector<HostEvent>& events) {
     const auto datagram = socket_.receive();
     if (!datagram && datagram.error() == std::errc::resource_unavailable_try_again) return false;
     const bool well_formed = datagram && for_each_message(*datagram, [&](const nlmsghdr& message) {
-      if (const auto event = parse_event(message, ifindex_)) events.push_back(*event);
-    });
+                               if (const auto event = parse_event(message, ifindex_)) events.push_back(*event);
+                             });
     if (well_formed) continue;
     // Lost, cut off, or not understood: something happened.
     events.push_back({HostEvent::Kind::kEventsLost, {}});

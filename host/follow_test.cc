@@ -70,8 +70,8 @@ TEST(Followed, BothChangedToTheSameIsNothing) {
 }
 
 // Two sides that answer as they like settle within a few looks once people keep their hands off.
-RC_GTEST_PROP(FollowedProperty, SettlesWhateverTheSidesAnswer, (std::vector<std::pair<bool, uint8_t>> changes,
-                                                                bool device_refuses, bool kernel_refuses)) {
+RC_GTEST_PROP(FollowedProperty, SettlesWhateverTheSidesAnswer,
+              (std::vector<std::pair<bool, uint8_t>> changes, bool device_refuses, bool kernel_refuses)) {
   int kernel = 0;
   int device = 0;
   bool answer_owed = false;

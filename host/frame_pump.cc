@@ -58,7 +58,8 @@ void FramePump::stop() {
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // non-blocking writes to the TAP, one a frame
-void FramePump::receive(SkbBatch& frames) noexcept {
+    void
+    FramePump::receive(SkbBatch& frames) noexcept {
   uint64_t dropped = 0;
   for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
     if (!tap_.write(skb->bytes())) ++dropped;
@@ -67,7 +68,9 @@ void FramePump::receive(SkbBatch& frames) noexcept {
 }
 USERNIC_BLOCKING_BY_DESIGN_END
 
-void FramePump::tx_wake(TxQueue&) noexcept { woken_.kick(); }
+void FramePump::tx_wake(TxQueue&) noexcept {
+  woken_.kick();
+}
 void FramePump::carrier_changed(bool) noexcept {
   woken_.kick();
   changed_.kick();

@@ -73,7 +73,7 @@ class HostPort::Impl {
   Followed<uint32_t> mtu_;
   Followed<MacAddress> address_;
   bool link_is_fresh_ = false;  // the mirror's LINK is younger than what we told the kernel last
-  bool carrier_shown_ = true;  // a TAP starts with carrier
+  bool carrier_shown_ = true;   // a TAP starts with carrier
   bool promiscuous_ = false;
   bool allmulti_ = false;
 
@@ -121,8 +121,10 @@ HostResult<> HostPort::Impl::start() {
     return {};
   };
   if (const Result<> attached = pump_.start(); !attached) {
-    return host_fail(attached.error(), fmt::format("{} cannot be shown: {}", dev_.name(),
-        attached.error() == std::errc::no_such_device ? "it is not registered" : "something sits on it already"));
+    return host_fail(attached.error(),
+                     fmt::format("{} cannot be shown: {}", dev_.name(),
+                                 attached.error() == std::errc::no_such_device ? "it is not registered"
+                                                                               : "something sits on it already"));
   }
   if (HostResult<> done = as_the_device(); !done) {
     done.error().sentence = fmt::format("interface \"{}\": {}", tap_.name(), done.error().sentence);
@@ -243,14 +245,16 @@ void HostPort::Impl::follow_one(Followed<T>& followed, bool answered, const T& k
 void HostPort::Impl::follow(const HostLink& link) {
   Rtnetlink& tap = sockets_.rtnetlink;
   const bool answered = lane_.answered();  // asked before the device's values are read: they are the answer
-  follow_one(up_, answered, link.up, dev_.running(), [&](bool up) { lane_.wish_up(up); },
-             [&](bool up) { return tap.set_up(ifindex_, up); });
+  follow_one(
+      up_, answered, link.up, dev_.running(), [&](bool up) { lane_.wish_up(up); },
+      [&](bool up) { return tap.set_up(ifindex_, up); });
   if (interface_gone_.load()) return;
-  follow_one(mtu_, answered, link.mtu, dev_.mtu(), [&](uint32_t mtu) { lane_.wish_mtu(mtu); },
-             [&](uint32_t mtu) { return tap.set_mtu(ifindex_, mtu); });
-  follow_one(address_, answered, link.address, dev_.address(),
-             [&](const MacAddress& address) { lane_.wish_address(address); },
-             [&](const MacAddress& address) { return tap.set_address(ifindex_, address); });
+  follow_one(
+      mtu_, answered, link.mtu, dev_.mtu(), [&](uint32_t mtu) { lane_.wish_mtu(mtu); },
+      [&](uint32_t mtu) { return tap.set_mtu(ifindex_, mtu); });
+  follow_one(
+      address_, answered, link.address, dev_.address(), [&](const MacAddress& address) { lane_.wish_address(address); },
+      [&](const MacAddress& address) { return tap.set_address(ifindex_, address); });
 }
 
 void HostPort::Impl::follow_carrier() {
@@ -275,15 +279,19 @@ HostResult<std::unique_ptr<HostPort>> HostPort::create(NetDevice& dev, const Net
   HostResult<PictureReader> pictures = PictureReader::open(netns, *ifindex);
   if (!pictures) return std::unexpected(pictures.error());
 
-  auto impl = std::make_unique<Impl>(
-      dev, std::move(config), std::move(*tap),
-      Impl::Sockets{*ifindex, std::move(*rtnetlink), std::move(*events), std::move(*pictures)});
+  auto impl =
+      std::make_unique<Impl>(dev, std::move(config), std::move(*tap),
+                             Impl::Sockets{*ifindex, std::move(*rtnetlink), std::move(*events), std::move(*pictures)});
   if (HostResult<> started = impl->start(); !started) return std::unexpected(started.error());
   return std::unique_ptr<HostPort>(new HostPort(std::move(impl)));
 }
 
-const std::string& HostPort::name() const noexcept { return impl_->config_.name; }
-int HostPort::ifindex() const noexcept { return impl_->ifindex_; }
+const std::string& HostPort::name() const noexcept {
+  return impl_->config_.name;
+}
+int HostPort::ifindex() const noexcept {
+  return impl_->ifindex_;
+}
 
 HostPortStatus HostPort::status() const {
   HostPortStatus status;

@@ -41,8 +41,11 @@ class HostPortTest : public TapNamespaceTest {
   }
 
   void show(std::vector<std::string> ip_addresses = {}, bool up = true) {
-    auto port = HostPort::create(*dev_, *netns_, {.name = "nic0", .up = up, .ip_addresses = std::move(ip_addresses),
-                                                  .log = [this](const std::string& sentence) { note(sentence); }});
+    auto port = HostPort::create(
+        *dev_, *netns_,
+        {.name = "nic0", .up = up, .ip_addresses = std::move(ip_addresses), .log = [this](const std::string& sentence) {
+           note(sentence);
+         }});
     ASSERT_TRUE(port) << port.error().sentence;
     port_ = std::move(*port);
     ASSERT_TRUE(!up || eventually([&] { return dev_->running(); }));

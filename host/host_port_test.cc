@@ -174,7 +174,8 @@ TEST_F(HostPortTest, QuickChangesFromBothSidesSettle) {
     if (now != last || now.first != now.second) calm = Clock::now();
     last = now;
     return Clock::now() - calm > milliseconds(300);
-  })) << last.first << " " << last.second;
+  })) << last.first
+      << " " << last.second;
 }
 
 TEST_F(HostPortTest, CarrierFollowsTheDevice) {
@@ -259,15 +260,15 @@ TEST_F(HostPortTest, ADeviceIsShownOnceAndANameIsUsedOnce) {
   EXPECT_EQ(again.error().sentence, "nic0 cannot be shown: something sits on it already");
   auto same_name = HostPort::create(*dev_, *netns_, {.name = "nic0"});
   ASSERT_FALSE(same_name);
-  EXPECT_EQ(same_name.error().sentence,
-            "cannot make interface \"nic0\": the name is in use in that network namespace");
+  EXPECT_EQ(same_name.error().sentence, "cannot make interface \"nic0\": the name is in use in that network namespace");
 }
 
 TEST_F(HostPortTest, AWrongAddressIsSaidInASentenceAndNothingIsLeftBehind) {
   auto port = HostPort::create(*dev_, *netns_, {.name = "nic0", .ip_addresses = {"10.9.0.1/24", "10.9.0.300/24"}});
   ASSERT_FALSE(port);
-  EXPECT_EQ(port.error().sentence, "interface \"nic0\": \"10.9.0.300/24\" is not an IP address with a prefix "
-                                   "length, such as 10.9.0.1/24");
+  EXPECT_EQ(port.error().sentence,
+            "interface \"nic0\": \"10.9.0.300/24\" is not an IP address with a prefix "
+            "length, such as 10.9.0.1/24");
   EXPECT_TRUE(eventually([&] { return shell("ip -o link").find("nic0") == std::string::npos; }));
   EXPECT_FALSE(dev_->running());
 }

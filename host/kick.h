@@ -19,7 +19,8 @@ class Kick {
   Kick() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
   USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a non-blocking write of eight octets
-  void kick() noexcept USERNIC_NONBLOCKING {
+      void
+      kick() noexcept USERNIC_NONBLOCKING {
     const uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(fd_.get(), &one, sizeof one);
   }

@@ -67,7 +67,9 @@ void LaneWishes::check(const Result<>& result, const std::string& what) {
   if (!result) log_(fmt::format("{}: the device refused \"{}\": {}", dev_.name(), what, errno_name(result.error())));
 }
 
-void LaneWishes::stop() { work_.disable_sync(); }
+void LaneWishes::stop() {
+  work_.disable_sync();
+}
 
 void LaneWishes::undo() {
   if (std::exchange(opened_, false)) (void)dev_.close();

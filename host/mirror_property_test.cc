@@ -22,11 +22,26 @@ constexpr int kAddresses = 6;
 constexpr MacAddress kOwn = MacAddress::from_u64(0x02'00'00'00'00'00);
 
 // Odd ones are multicast; number 0 is the own address.
-MacAddress address_of(int n) { return MacAddress::from_u64(0x02'00'00'00'00'00 + n + (n % 2 ? 1ull << 40 : 0)); }
+MacAddress address_of(int n) {
+  return MacAddress::from_u64(0x02'00'00'00'00'00 + n + (n % 2 ? 1ull << 40 : 0));
+}
 
 enum class Op : int {
-  kJoin, kLeave, kSilentJoin, kSilentLeave, kPromiscOn, kPromiscOff, kUp, kDown, kDeliver, kLoseEvents,
-  kBeginPicture, kContinuePicture, kEndPicture, kTake, kCount
+  kJoin,
+  kLeave,
+  kSilentJoin,
+  kSilentLeave,
+  kPromiscOn,
+  kPromiscOff,
+  kUp,
+  kDown,
+  kDeliver,
+  kLoseEvents,
+  kBeginPicture,
+  kContinuePicture,
+  kEndPicture,
+  kTake,
+  kCount
 };
 
 struct Step {
@@ -34,8 +49,9 @@ struct Step {
   int n;
 };
 [[maybe_unused]] void showValue(const Step& step, std::ostream& out) {
-  static constexpr const char* kNames[] = {"join", "leave", "silent-join", "silent-leave", "promisc-on", "promisc-off",
-                                           "up", "down", "deliver", "lose", "begin", "continue", "end", "take"};
+  static constexpr const char* kNames[] = {"join",        "leave",    "silent-join", "silent-leave", "promisc-on",
+                                           "promisc-off", "up",       "down",        "deliver",      "lose",
+                                           "begin",       "continue", "end",         "take"};
   out << kNames[static_cast<int>(step.op)] << " " << step.n;
 }
 
@@ -76,8 +92,10 @@ class Kernel {
   // Unicast first, as in a dump.
   std::vector<MacAddress> dump() const {
     std::vector<MacAddress> addresses;
-    for (int n : list_) if (n % 2 == 0) addresses.push_back(address_of(n));
-    for (int n : list_) if (n % 2 == 1) addresses.push_back(address_of(n));
+    for (int n : list_)
+      if (n % 2 == 0) addresses.push_back(address_of(n));
+    for (int n : list_)
+      if (n % 2 == 1) addresses.push_back(address_of(n));
     return addresses;
   }
 
@@ -99,21 +117,50 @@ class History {
   void run(const Step& step) {
     now_ += std::chrono::microseconds(100);
     switch (step.op) {
-      case Op::kJoin: kernel_.join(step.n, true); break;
-      case Op::kLeave: kernel_.leave(step.n, true); break;
-      case Op::kSilentJoin: kernel_.join(step.n, false); break;
-      case Op::kSilentLeave: kernel_.leave(step.n, false); break;
-      case Op::kPromiscOn: kernel_.promisc(1); break;
-      case Op::kPromiscOff: kernel_.promisc(-1); break;
-      case Op::kUp: kernel_.set_up(true); break;
-      case Op::kDown: kernel_.set_up(false); break;
-      case Op::kDeliver: deliver(); break;
-      case Op::kLoseEvents: lose_events(); break;
-      case Op::kBeginPicture: begin_picture(); break;
-      case Op::kContinuePicture: continue_picture(step.n); break;
-      case Op::kEndPicture: end_picture(); break;
-      case Op::kTake: if (!picture_) take(); break;  // one owner: it takes no wishes while it reads a picture
-      case Op::kCount: break;
+      case Op::kJoin:
+        kernel_.join(step.n, true);
+        break;
+      case Op::kLeave:
+        kernel_.leave(step.n, true);
+        break;
+      case Op::kSilentJoin:
+        kernel_.join(step.n, false);
+        break;
+      case Op::kSilentLeave:
+        kernel_.leave(step.n, false);
+        break;
+      case Op::kPromiscOn:
+        kernel_.promisc(1);
+        break;
+      case Op::kPromiscOff:
+        kernel_.promisc(-1);
+        break;
+      case Op::kUp:
+        kernel_.set_up(true);
+        break;
+      case Op::kDown:
+        kernel_.set_up(false);
+        break;
+      case Op::kDeliver:
+        deliver();
+        break;
+      case Op::kLoseEvents:
+        lose_events();
+        break;
+      case Op::kBeginPicture:
+        begin_picture();
+        break;
+      case Op::kContinuePicture:
+        continue_picture(step.n);
+        break;
+      case Op::kEndPicture:
+        end_picture();
+        break;
+      case Op::kTake:
+        if (!picture_) take();
+        break;  // one owner: it takes no wishes while it reads a picture
+      case Op::kCount:
+        break;
     }
   }
 
@@ -129,7 +176,8 @@ class History {
     }
     take();
     std::set<MacAddress> wanted;
-    for (MacAddress address : kernel_.dump()) if (address != kOwn) wanted.insert(address);
+    for (MacAddress address : kernel_.dump())
+      if (address != kOwn) wanted.insert(address);
     RC_ASSERT(wished_ == wanted);
     RC_ASSERT(promiscuous_ == kernel_.wants_promisc());
     RC_ASSERT(mirror_.next_picture() > now_);
@@ -174,8 +222,10 @@ class History {
       RC_ASSERT(std::ranges::is_sorted(*added));
       for (MacAddress address : *added) {
         RC_ASSERT(wished_.insert(address).second);
-        if (kernel_.has(address)) kernel_.was_absent.erase(address);
-        else kernel_.was_absent.insert(address);
+        if (kernel_.has(address))
+          kernel_.was_absent.erase(address);
+        else
+          kernel_.was_absent.insert(address);
       }
     }
     for (const auto* deleted : {&wishes.del_unicast, &wishes.del_multicast}) {

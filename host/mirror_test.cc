@@ -12,8 +12,12 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr MacAddress kOwn = MacAddress::from_u64(0x02'00'00'00'00'01);
-constexpr MacAddress uc(uint64_t n) { return MacAddress::from_u64(0x02'00'00'01'00'00 + n); }
-constexpr MacAddress mc(uint64_t n) { return MacAddress::from_u64(0x01'00'5e'00'00'00 + n); }
+constexpr MacAddress uc(uint64_t n) {
+  return MacAddress::from_u64(0x02'00'00'01'00'00 + n);
+}
+constexpr MacAddress mc(uint64_t n) {
+  return MacAddress::from_u64(0x01'00'5e'00'00'00 + n);
+}
 using Addresses = std::vector<MacAddress>;
 
 // A kernel that the test plays by hand: it owns the time, the lists and the link.
@@ -50,7 +54,9 @@ class MirrorTest : public testing::Test {
   Mirror mirror_;
 };
 
-TEST_F(MirrorTest, ThePictureIsDueAtOnceInTheBeginning) { EXPECT_LE(mirror_.next_picture(), now_); }
+TEST_F(MirrorTest, ThePictureIsDueAtOnceInTheBeginning) {
+  EXPECT_LE(mirror_.next_picture(), now_);
+}
 
 TEST_F(MirrorTest, NothingIsKnownBeforeTheFirstPicture) {
   EXPECT_FALSE(take().known);

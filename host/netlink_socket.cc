@@ -21,7 +21,9 @@ namespace {
 // Room that a part leaves when the kernel stopped because it had no more to say: larger than any entry of a dump.
 constexpr size_t kEntryBytesMax = 256;
 
-HostError in_words(int error) { return {static_cast<std::errc>(error), std::strerror(error)}; }
+HostError in_words(int error) {
+  return {static_cast<std::errc>(error), std::strerror(error)};
+}
 
 void set_option(int fd, int level, int option, int value) {
   ::setsockopt(fd, level, option, &value, sizeof value);  // each one is a convenience: older kernels go without
@@ -56,8 +58,12 @@ int error_of_done(const nlmsghdr& message) {
 
 }  // namespace
 
-void FreeNetlink::operator()(nl_msg* message) const noexcept { nlmsg_free(message); }
-void FreeNetlink::operator()(nl_sock* socket) const noexcept { nl_socket_free(socket); }
+void FreeNetlink::operator()(nl_msg* message) const noexcept {
+  nlmsg_free(message);
+}
+void FreeNetlink::operator()(nl_sock* socket) const noexcept {
+  nl_socket_free(socket);
+}
 
 NetlinkMessage netlink_message(int type, int flags, const void* header, size_t header_bytes) {
   NetlinkMessage message(nlmsg_alloc_simple(type, NLM_F_REQUEST | flags));
@@ -102,14 +108,18 @@ HostResult<NetlinkSocket> NetlinkSocket::open(const NetNamespace& netns, size_t 
   return NetlinkSocket(std::move(socket), part_bytes);
 }
 
-int NetlinkSocket::fd() const noexcept { return nl_socket_get_fd(socket_.get()); }
+int NetlinkSocket::fd() const noexcept {
+  return nl_socket_get_fd(socket_.get());
+}
 
 Result<> NetlinkSocket::join(int group) noexcept {
   if (::setsockopt(fd(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) == 0) return {};
   return fail(static_cast<std::errc>(errno));
 }
 
-Result<std::span<const uint8_t>> NetlinkSocket::receive() noexcept { return receive(MSG_DONTWAIT); }
+Result<std::span<const uint8_t>> NetlinkSocket::receive() noexcept {
+  return receive(MSG_DONTWAIT);
+}
 
 Result<std::span<const uint8_t>> NetlinkSocket::receive(int flags) noexcept {
   for (;;) {

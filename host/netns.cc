@@ -18,7 +18,9 @@ namespace usernic {
 
 namespace {
 
-UniqueFd open_own_namespace() { return UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)); }
+UniqueFd open_own_namespace() {
+  return UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+}
 
 // In a fresh namespace the loopback is there, but down.
 int bring_loopback_up() {

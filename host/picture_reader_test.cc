@@ -42,9 +42,7 @@ class PictureReaderTest : public TapNamespaceTest {
     EXPECT_TRUE(picture) << picture.error().sentence;
     return picture ? *picture : HostPicture{};
   }
-  bool shows(const char* address) {
-    return std::ranges::count(picture().addresses, *MacAddress::parse(address)) == 1;
-  }
+  bool shows(const char* address) { return std::ranges::count(picture().addresses, *MacAddress::parse(address)) == 1; }
   static MacAddress numbered(uint32_t n) { return MacAddress::from_u64(0x01'00'5e'40'00'00 + n); }
   // What `ip maddr add|del` does: a silent change.
   void silent(unsigned long request, const MacAddress& address) {

@@ -154,8 +154,8 @@ HostResult<> Rtnetlink::set_address(int ifindex, const MacAddress& address) {
 HostResult<> Rtnetlink::add_ip_address(int ifindex, std::string_view address) {
   const auto ip = parse_ip_address(address);
   if (!ip) {
-    return host_fail(EINVAL, fmt::format("\"{}\" is not an IP address with a prefix length, such as 10.9.0.1/24",
-                                         address));
+    return host_fail(EINVAL,
+                     fmt::format("\"{}\" is not an IP address with a prefix length, such as 10.9.0.1/24", address));
   }
   ifaddrmsg header{};
   header.ifa_family = static_cast<uint8_t>(ip->family);

@@ -34,7 +34,10 @@ TEST_F(RtnetlinkTest, ALinkIsReadAsTheKernelShowsIt) {
   shell("ip link set tap0 address 02:00:00:00:00:05 mtu 1400; ip link set tap0 up promisc on allmulticast on");
   const auto link = rtnetlink_->link(ifindex_);
   ASSERT_TRUE(link) << link.error().sentence;
-  EXPECT_EQ(*link, (HostLink{.up = true, .promiscuity = 1, .allmulti = 1, .mtu = 1400,
+  EXPECT_EQ(*link, (HostLink{.up = true,
+                             .promiscuity = 1,
+                             .allmulti = 1,
+                             .mtu = 1400,
                              .address = *MacAddress::parse("02:00:00:00:00:05")}));
 }
 

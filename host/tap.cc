@@ -68,7 +68,8 @@ bool is_interface_name(const std::string& name) {
 HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) {
   if (!is_interface_name(name)) {
     return host_fail(EINVAL, fmt::format("\"{}\" is not a name of an interface: 1 to 15 characters, "
-                                         "none of them '/', ':', '%' or white space", name));
+                                         "none of them '/', ':', '%' or white space",
+                                         name));
   }
   UniqueFd fd;
   std::optional<HostError> failed;
@@ -90,7 +91,8 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) 
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the descriptor is non-blocking: one bounded system call
-Result<size_t> Tap::read(std::span<uint8_t> buffer) noexcept {
+    Result<size_t>
+    Tap::read(std::span<uint8_t> buffer) noexcept {
   for (;;) {
     const ssize_t n = ::read(fd_.get(), buffer.data(), buffer.size());
     if (n >= 0) return static_cast<size_t>(n);

@@ -29,8 +29,8 @@ TEST_F(TapTest, ANameInUseIsSaidInASentence) {
     auto second = Tap::create(*netns_, name);
     ASSERT_FALSE(second) << name;
     EXPECT_EQ(second.error().error, std::errc::device_or_resource_busy) << second.error().sentence;
-    EXPECT_EQ(second.error().sentence, std::string("cannot make interface \"") + name +
-                                           "\": the name is in use in that network namespace");
+    EXPECT_EQ(second.error().sentence,
+              std::string("cannot make interface \"") + name + "\": the name is in use in that network namespace");
   }
 }
 

@@ -70,7 +70,8 @@ class TestNicDriver {
     nic_.promisc = nic_.allmulti = false;
   }
   USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a test may allocate here
-  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept USERNIC_NONBLOCKING {
+      NetdevTx
+      start_xmit(Skb& skb, TxQueue& queue, bool) noexcept USERNIC_NONBLOCKING {
     if (queue.maybe_stop([&] { return nic_.tx_full.load() ? 0u : 1u; }, 1)) return NetdevTx::kBusy;
     {
       SpinGuard guard(nic_.frames_lock);
@@ -106,10 +107,14 @@ class TestNicDriver {
     while (RxCommand* command = plan.next()) {
       MutexGuard guard(nic_.lock);
       const bool on = command->kind == RxCommandKind::kAdd || command->kind == RxCommandKind::kWiden;
-      if (command->object == RxObject::kPromisc) nic_.promisc = on;
-      else if (command->object == RxObject::kAllmulti) nic_.allmulti = on;
-      else if (on) nic_.filter.insert(command->address);
-      else nic_.filter.erase(command->address);
+      if (command->object == RxObject::kPromisc)
+        nic_.promisc = on;
+      else if (command->object == RxObject::kAllmulti)
+        nic_.allmulti = on;
+      else if (on)
+        nic_.filter.insert(command->address);
+      else
+        nic_.filter.erase(command->address);
       plan.answer(*command, {});
     }
   }

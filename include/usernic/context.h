@@ -41,10 +41,12 @@ template <Context kContext>
 class ContextScope {
  public:
   explicit ContextScope(Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
-    if (kChecksOn) [[unlikely]] internal::enter_context(kContext, where);
+    if (kChecksOn) [[unlikely]]
+      internal::enter_context(kContext, where);
   }
   ~ContextScope() USERNIC_NONBLOCKING {
-    if (kChecksOn) [[unlikely]] internal::leave_context();
+    if (kChecksOn) [[unlikely]]
+      internal::leave_context();
   }
   ContextScope(const ContextScope&) = delete;
   ContextScope& operator=(const ContextScope&) = delete;

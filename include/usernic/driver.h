@@ -48,11 +48,23 @@ struct NetDeviceOps {
 template <class D>
 constexpr NetDeviceOps ops_of() {
   NetDeviceOps ops;
-  static_assert(requires(D& d) { d.open(); d.stop(); }, "a driver needs open() and stop()");
-  static_assert(requires(D& d, Skb& s, TxQueue& q) { { d.start_xmit(s, q, true) } -> std::same_as<NetdevTx>; },
-                "a driver needs NetdevTx start_xmit(Skb&, TxQueue&, bool more)");
-  constexpr bool has_async = requires(D& d, RxPlan& p) { d.set_rx_mode_async(p); };
-  constexpr bool has_caps = requires(const D& d) { d.rx_filter_caps(); };
+  static_assert(
+      requires(D & d) {
+        d.open();
+        d.stop();
+      },
+      "a driver needs open() and stop()");
+  static_assert(
+      requires(D & d, Skb & s, TxQueue & q) {
+        { d.start_xmit(s, q, true) } -> std::same_as<NetdevTx>;
+      },
+      "a driver needs NetdevTx start_xmit(Skb&, TxQueue&, bool more)");
+  constexpr bool has_async = requires(D & d, RxPlan & p) {
+    d.set_rx_mode_async(p);
+  };
+  constexpr bool has_caps = requires(const D& d) {
+    d.rx_filter_caps();
+  };
   static_assert(has_async == has_caps, "set_rx_mode_async and rx_filter_caps come together: both or neither");
 
   ops.open = [](void* d) { return static_cast<D*>(d)->open(); };
@@ -60,8 +72,8 @@ constexpr NetDeviceOps ops_of() {
   ops.start_xmit = [](void* d, Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
     return static_cast<D*>(d)->start_xmit(skb, queue, more);
   };
-  if constexpr (requires(D& d) { d.init(); }) ops.init = [](void* d) { return static_cast<D*>(d)->init(); };
-  if constexpr (requires(D& d) { d.uninit(); }) ops.uninit = [](void* d) { static_cast<D*>(d)->uninit(); };
+  if constexpr (requires(D & d) { d.init(); }) ops.init = [](void* d) { return static_cast<D*>(d)->init(); };
+  if constexpr (requires(D & d) { d.uninit(); }) ops.uninit = [](void* d) { static_cast<D*>(d)->uninit(); };
   if constexpr (has_async && has_caps) {
     ops.set_rx_mode_async = [](void* d, RxPlan& plan) { static_cast<D*>(d)->set_rx_mode_async(plan); };
     ops.rx_filter_caps = [](const void* d) { return static_cast<const D*>(d)->rx_filter_caps(); };
@@ -71,10 +83,10 @@ constexpr NetDeviceOps ops_of() {
       return static_cast<const D*>(d)->rx_hash(c, a);
     };
   }
-  if constexpr (requires(D& d) { d.change_mtu(1500u); }) {
+  if constexpr (requires(D & d) { d.change_mtu(1500u); }) {
     ops.change_mtu = [](void* d, uint32_t mtu) { return static_cast<D*>(d)->change_mtu(mtu); };
   }
-  if constexpr (requires(D& d, MacAddress a) { d.set_mac_address(a); }) {
+  if constexpr (requires(D & d, MacAddress a) { d.set_mac_address(a); }) {
     ops.set_mac_address = [](void* d, const MacAddress& a) { return static_cast<D*>(d)->set_mac_address(a); };
   }
   if constexpr (requires(const D& d, LinkStats& s) { d.get_stats(s); }) {

@@ -42,8 +42,8 @@ using Atomic = std::atomic<T>;
 // One T per thread (or fiber), named by its Tag: `using Depth = Local<int, struct DepthTag>; ++Depth::get();`
 // T is value-initialised at first use and trivially destructible, so that a dying thread can still use it.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a constant-initialised thread-local takes no lock
-template <class T, class Tag>
-struct Local {
+    template <class T, class Tag>
+    struct Local {
   static_assert(std::is_trivially_destructible_v<T>, "a Local must stay usable while its thread ends");
   static T& get() noexcept USERNIC_NONBLOCKING {
     static constinit thread_local T value{};

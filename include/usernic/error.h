@@ -15,7 +15,9 @@ template <class T = void>
 using Result = std::expected<T, std::errc>;
 
 // The failing value of every Result<T>.
-constexpr std::unexpected<std::errc> fail(std::errc error) noexcept { return std::unexpected(error); }
+constexpr std::unexpected<std::errc> fail(std::errc error) noexcept {
+  return std::unexpected(error);
+}
 
 // "EIO", "ENODEV", ...; "E?" for a number that usernic has no use for.
 std::string_view errno_name(std::errc error) noexcept;

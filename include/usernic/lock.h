@@ -59,14 +59,18 @@ class USERNIC_CAPABILITY("spinlock") SpinLock {
 
   // Context: any in which the class is used; the holder must not sleep.
   void lock(int level = 0, Place where = Place::current()) noexcept USERNIC_NONBLOCKING USERNIC_ACQUIRE() {
-    if (kChecksOn) [[unlikely]] internal::before_lock(this, *class_, internal::LockKind::kSpin, level, where);
+    if (kChecksOn) [[unlikely]]
+      internal::before_lock(this, *class_, internal::LockKind::kSpin, level, where);
     uint32_t free = 0;
-    if (!word_.compare_exchange_strong(free, 1, std::memory_order_acquire)) [[unlikely]] lock_slow();
+    if (!word_.compare_exchange_strong(free, 1, std::memory_order_acquire)) [[unlikely]]
+      lock_slow();
   }
   bool try_lock(Place where = Place::current()) noexcept USERNIC_NONBLOCKING USERNIC_TRY_ACQUIRE(true);
   void unlock() noexcept USERNIC_NONBLOCKING USERNIC_RELEASE() {
-    if (kChecksOn) [[unlikely]] internal::after_unlock(this);
-    if (word_.exchange(0, std::memory_order_release) == 2) [[unlikely]] wake_one(word_);
+    if (kChecksOn) [[unlikely]]
+      internal::after_unlock(this);
+    if (word_.exchange(0, std::memory_order_release) == 2) [[unlikely]]
+      wake_one(word_);
   }
   bool held_by_me() const noexcept USERNIC_NONBLOCKING;
   void assert_held(Place where = Place::current()) const noexcept USERNIC_NONBLOCKING USERNIC_ASSERT_HELD(this);
@@ -93,8 +97,8 @@ class USERNIC_SCOPED_CAPABILITY MutexGuard {
 
 class USERNIC_SCOPED_CAPABILITY SpinGuard {
  public:
-  explicit SpinGuard(SpinLock& lock, int level = 0, Place where = Place::current()) noexcept USERNIC_NONBLOCKING
-      USERNIC_ACQUIRE(lock)
+  explicit SpinGuard(SpinLock& lock, int level = 0, Place where = Place::current()) noexcept
+      USERNIC_NONBLOCKING USERNIC_ACQUIRE(lock)
       : lock_(lock) {
     lock_.lock(level, where);
   }
@@ -109,8 +113,8 @@ class USERNIC_SCOPED_CAPABILITY SpinGuard {
 // SpinGuard with BHs disabled [kernel: spin_lock_bh]: for a lock that BH context takes too.
 class USERNIC_SCOPED_CAPABILITY SpinGuardBh {
  public:
-  explicit SpinGuardBh(SpinLock& lock, int level = 0, Place where = Place::current()) noexcept USERNIC_NONBLOCKING
-      USERNIC_ACQUIRE(lock)
+  explicit SpinGuardBh(SpinLock& lock, int level = 0, Place where = Place::current()) noexcept
+      USERNIC_NONBLOCKING USERNIC_ACQUIRE(lock)
       : bh_(where), lock_(lock) {
     lock_.lock(level, where);
   }
@@ -129,8 +133,7 @@ class WaitQueue {
   // Sleeps once; the lock is released meanwhile and held again on return. Returns false when the deadline passed.
   // Spurious returns happen: loop over the condition. Context: process, nothing but `lock` held that spins.
   template <class Lock>
-  bool wait(Lock& lock, Time deadline = kForever, Place where = Place::current())
-      USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  bool wait(Lock& lock, Time deadline = kForever, Place where = Place::current()) USERNIC_NO_THREAD_SAFETY_ANALYSIS {
     const uint32_t seen = sequence_.load();
     waiters_.fetch_add(1);
     lock.unlock();

@@ -16,13 +16,13 @@ class Net;
 class NetDevice;
 
 enum class NetdevEvent {
-  kRegister,       // may be refused: the device is unregistered again
+  kRegister,  // may be refused: the device is unregistered again
   kUnregister,
-  kPreUp,          // may be refused
+  kPreUp,  // may be refused
   kUp,
   kGoingDown,
   kDown,
-  kPreChangeMtu,   // may be refused
+  kPreChangeMtu,  // may be refused
   kChangeMtu,
   kPreChangeAddr,  // may be refused
   kChangeAddr,

@@ -26,9 +26,9 @@ enum class AddressClass : uint8_t { kUnicast, kMulticast };
 
 // What the card's filter holds. Zero means "has none". Constant from registration on.
 struct RxFilterCaps {
-  uint32_t unicast_slots = 0;    // exact entries
-  uint32_t multicast_slots = 0;  // exact entries; not used with shared_slots
-  bool shared_slots = false;     // one table of `unicast_slots` entries serves both classes
+  uint32_t unicast_slots = 0;          // exact entries
+  uint32_t multicast_slots = 0;        // exact entries; not used with shared_slots
+  bool shared_slots = false;           // one table of `unicast_slots` entries serves both classes
   bool own_address_uses_slot = false;  // false: the own address has a register, set by set_mac_address
   uint32_t unicast_hash_buckets = 0;
   uint32_t multicast_hash_buckets = 0;

@@ -51,7 +51,7 @@ struct RxModeStatus {
     uint32_t attempts;
     Duration next_retry;  // from now; zero when due, or for a card without room
   };
-  std::vector<Failed> failed;      // sorted by address
+  std::vector<Failed> failed;         // sorted by address
   std::vector<MacAddress> uncovered;  // wanted, and not covered now; sorted
 
   struct Stats {
@@ -89,7 +89,8 @@ class RxMode {
   // at once; at the deadline the address' last error, or ETIMEDOUT. Context: process, neither rtnl nor IL held.
   RxTicket ticket(const MacAddress& address) const;
   Result<> wait(const RxTicket& ticket, Time deadline, Place where = Place::current()) const;
-  // Waits until every change made before the call is in effect: all wanted addresses covered, nothing owed.
+  // Waits until every change made before the call is in effect: all wanted addresses covered, no retry owed,
+  // nothing deferred.
   Result<> settle(Time deadline, Place where = Place::current()) const;
 
   // The card lost its filter (reset, resume, re-plug): everything is programmed again. Context: any.

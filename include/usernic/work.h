@@ -58,7 +58,8 @@ class Work {
   StopSource stop_;
   // The rest is written under the pool's lock once the item has been queued.
   Atomic<Workqueue*> queue_{nullptr};
-  State state_ = State::kIdle;  // kWaiting: for `due_`; kRunningAgain, kRunningLater: queued while running, for now or for `due_`
+  // kWaiting: for `due_`. kRunningAgain, kRunningLater: queued while running, for now or for `due_`.
+  State state_ = State::kIdle;
   Atomic<int> disabled_{0};
   Time due_{};
   uint64_t sequence_ = 0;        // of the queueing, in its queue
