@@ -135,7 +135,6 @@ Result<> subscribe(AddressTable& to, AddressTable& from) {
     SpinGuardBh guard(to.wanted().lock, to.wanted().level());
     if (to.wanted().gone) return fail(std::errc::no_such_device);
   }
-  from.wanted().raise_level(to.wanted().level() + 1);
   auto follower = std::make_unique<Follower>();
   follower->to = &to;
   follower->to_dev = DeviceHandle(to.wanted().dev);
@@ -154,6 +153,7 @@ enum class Step { kMore, kDone, kNotFollowing, kGone };
 template <class Body>
 Step locked_step(AddressTable& to, AddressTable& from, Body&& body) {
   to.wanted().reserve(AddressTable::kChunk);
+  from.wanted().raise_level(to.wanted().level() + 1);
   bool owes_run = false;
   Step step = Step::kMore;
   {
@@ -181,6 +181,7 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
   }
   while (true) {
     const Step step = locked_step(to, from, [&](Follower& follower) {
+      if (follower.ending) return true;  // an unsync is under way
       return from.drain_chunk(follower, from.wanted().generation,
                               [&](AddressEntry& entry) { tell(from, entry, follower, entry.references() != 0); });
     });
@@ -199,7 +200,7 @@ void unsync(AddressList& to_list, AddressList& from_list) {
   while (ended == nullptr) {
     const Step step = locked_step(to, from, [&](Follower& follower) {
       if (!rewound) from.rewind(follower);
-      rewound = true;
+      rewound = follower.ending = true;
       const bool last =
           from.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) { tell(from, entry, follower, false); });
       if (last) {

@@ -106,6 +106,36 @@ TEST_F(AddressListTest, SyncRefusesTheOtherClassAndItself) {
   EXPECT_EQ(sync(dev->mc(), dev->mc()), Result<>(fail(std::errc::invalid_argument)));
 }
 
+TEST_F(AddressListTest, AStackGrownFromTheTopIsNestedRight) {
+  TestCard third_card;
+  const NetdevPtr third = *net.alloc_netdev<TestDriver>({.name = "low1"}, third_card);
+  ASSERT_TRUE(third->register_netdev());
+  ASSERT_TRUE(dev->mc().add(multicast(1)));
+  ASSERT_TRUE(sync(lower->mc(), dev->mc()));
+  ASSERT_TRUE(sync(third->mc(), lower->mc()));
+  ASSERT_TRUE(dev->mc().add(multicast(2)));
+  ASSERT_TRUE(sync(lower->mc(), dev->mc()));  // a wrong level would be a report
+  ASSERT_TRUE(sync(third->mc(), lower->mc()));
+  EXPECT_EQ(third->mc().snapshot(), dev->mc().snapshot());
+  unsync(third->mc(), lower->mc());
+  unsync(lower->mc(), dev->mc());
+}
+
+TEST_F(AddressListTest, ALowerDeviceMayFollowBeforeTheUpperIsRegistered) {
+  TestCard early_card;
+  NetdevPtr early = *net.alloc_netdev<TestDriver>({.name = "early"}, early_card);
+  ASSERT_TRUE(early->uc().add(unicast(1)));
+  ASSERT_TRUE(sync(lower->uc(), early->uc()));
+  ASSERT_TRUE(early->register_netdev());
+  ASSERT_TRUE(early->open());
+  ASSERT_TRUE(early->rx_mode().settle(Clock::now() + std::chrono::seconds(10)));
+  ASSERT_TRUE(early->uc().del(unicast(1)));
+  ASSERT_TRUE(early->rx_mode().settle(Clock::now() + std::chrono::seconds(10)));
+  ASSERT_TRUE(sync(lower->uc(), early->uc()));
+  EXPECT_EQ(lower->uc().size(), 0u) << "it hears of the end although the card heard first";
+  unsync(lower->uc(), early->uc());
+}
+
 // A naive model: a multiset of references per address, and what the last sync saw.
 RC_GTEST_FIXTURE_PROP(AddressListTest, BehavesLikeANaiveModel, ()) {
   struct Model {

@@ -39,6 +39,7 @@ struct EntryView {
 struct Follower : OrderNode {
   uint64_t bit = 0;            // 0: does not follow
   AddressTable* to = nullptr;  // the lower device's list; null for the card and for readers
+  bool ending = false;         // being taken back by unsync
   DeviceHandle to_dev;         // keeps it in memory
 };
 

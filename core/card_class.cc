@@ -150,7 +150,7 @@ FilterLevel CardClass::decide(bool promisc_ok, bool allmulti_ok) const noexcept 
 
 void CardClass::set_level(FilterLevel next) {
   if (next == level) return;
-  if (is_wide(next) && !is_wide(level)) slots_at_entry = slots->limit;
+  if (is_wide(next) && !is_wide(level)) slots_at_entry = slots->slots;
   level = next;
   // While wide the image stays as it is; otherwise it has to follow its users again.
   if (!is_wide(next)) hash.touch_all();

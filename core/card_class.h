@@ -50,7 +50,6 @@ class CardClass {
   void set_maybe(AddressEntry& entry, bool maybe) noexcept;
 
   CardList& list(CardState state) noexcept { return lists_[static_cast<size_t>(state)]; }
-  CardList& refused() noexcept { return refused_; }
   uint32_t count(CardState state) const noexcept { return counts_[static_cast<size_t>(state)]; }
   uint32_t parked() const noexcept;
   uint32_t parked_wanted() const noexcept { return parked_wanted_; }

@@ -56,7 +56,9 @@ RxModeEngine::RxModeEngine(Device& dev, Duration retry_first)
       retry_([this] { run(); }, &dev),
       retry_first_(retry_first),
       uc_(wanted.uc),
-      mc_(wanted.mc) {}
+      mc_(wanted.mc) {
+  for (CardClass* each : {&uc_, &mc_}) each->table.follow(each->card);  // before anybody else: AddressTable::kCardBit
+}
 
 RxModeEngine::~RxModeEngine() {
   for (CardClass* each : {&uc_, &mc_}) {
@@ -75,10 +77,10 @@ void RxModeEngine::configure(const RxFilterCaps& caps) {
   }
   const bool hashes = dev_.ops.rx_hash != nullptr;
   if (!hashes) caps_.unicast_hash_buckets = caps_.multicast_hash_buckets = 0;
+  wanted.reserve(1);
   SpinGuardBh guard(wanted.lock, wanted.level());
   uc_.configure(tables_[0], caps_.unicast_hash_buckets);
   mc_.configure(caps.shared_slots ? tables_[0] : tables_[1], caps_.multicast_hash_buckets);
-  for (CardClass* each : {&uc_, &mc_}) each->table.follow(each->card);
   wanted.own = dev_.address();
   if (caps_.own_address_uses_slot) wanted.uc.set_own(wanted.own, true);
 }
@@ -102,6 +104,8 @@ void RxModeEngine::opened() {
     SpinGuardBh guard(wanted.lock, wanted.level());
     uc_.table.rewind(uc_.card);
     mc_.table.rewind(mc_.card);
+    oldest_change_ = kForever;  // the time it was down is no lag
+    wanted.dirty = false;
     committed_.up = true;
   }
   owe_run();
@@ -176,7 +180,9 @@ Result<bool> RxModeEngine::ticket_state(const RxTicket& ticket) const {
   if (entry == nullptr || !entry->wanted() || entry->generation > ticket.generation) {
     return fail(std::errc::operation_canceled);
   }
-  if (entry->held != 0 && covers_entry(each.table.address_class(), entry->sure, entry->bucket)) return true;
+  if ((entry->held & AddressTable::kCardBit) != 0 &&
+      covers_entry(each.table.address_class(), entry->sure, entry->bucket))
+    return true;
   const auto index = static_cast<size_t>(each.table.address_class());
   const bool drained = committed_.generation >= ticket.generation;
   if (drained && entry->attempts == 0 && committed_.level[index] == FilterLevel::kDegraded) {

@@ -70,6 +70,9 @@ void RxModeEngine::commit_forgotten(const RxCommand& command) {
     case RxCommandKind::kWiden:
       flag_of(command.object).maybe = true;
       break;
+    case RxCommandKind::kNarrow:
+      flag_of(command.object).sure = false;
+      break;
     default:
       break;  // taken away before or after: it is not there
   }
@@ -77,8 +80,8 @@ void RxModeEngine::commit_forgotten(const RxCommand& command) {
 
 void RxModeEngine::commit_one(RxCommand& command) {
   if (command.state == RxCommand::State::kUntold) {
-    // Held back after a failure: that failure's retry brings it again. Otherwise it is still owed.
-    if (!command.destructive) again_ = true;
+    // Held back after a failure: that failure's retry brings it again. Otherwise it is still owed at once.
+    if (!command.destructive || stopped_) again_ = true;
     const bool bucket = command.kind == RxCommandKind::kSetBucket || command.kind == RxCommandKind::kClearBucket;
     if (bucket) class_of(command.object).hash.touch(command.bucket);
     return;
@@ -188,6 +191,8 @@ void RxModeEngine::commit_flag(RxCommand& command) {
   }
   if (widen && is_refusal(command.error)) {
     flag.refused = true;
+    flag.attempts = 0;
+    flag.due = {};
     again_ = true;
     return;
   }
@@ -195,17 +200,26 @@ void RxModeEngine::commit_flag(RxCommand& command) {
   if (!was_stopped(command.error)) flag.due = now_ + retry_delay(retry_first_, ++flag.attempts);
 }
 
+// One back-off for all ids: a plan with a failure counts once, one without ends it. A refused add opens the filter.
 void RxModeEngine::commit_vlan(RxCommand& command) {
   const bool add = command.kind == RxCommandKind::kAdd;
+  const bool failed_in_this_plan = vlan_due_ > now_;
   if (command.state == RxCommand::State::kDone) {
     committed_.vlans[command.vlan] = add;
     vlans_maybe_[command.vlan] = add;
+    if (failed_in_this_plan) return;
     vlan_attempts_ = 0;
     vlan_due_ = {};
     return;
   }
+  if (add && is_refusal(command.error)) {
+    vlans_refused_ = target_.vlans.count();
+    again_ = true;
+    return;
+  }
   add ? vlans_maybe_.set(command.vlan) : committed_.vlans.reset(command.vlan);
-  if (!was_stopped(command.error)) vlan_due_ = now_ + retry_delay(retry_first_, ++vlan_attempts_);
+  if (was_stopped(command.error) || failed_in_this_plan) return;
+  vlan_due_ = now_ + retry_delay(retry_first_, ++vlan_attempts_);
 }
 
 // Is everything that this run aimed at done, addresses that failed excepted?

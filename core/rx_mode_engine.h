@@ -153,6 +153,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   std::vector<RxCommand> commands_;
   std::vector<std::pair<RxObject, uint32_t>> clear_later_;  // buckets to clear once everything else worked
   std::bitset<kVlanIds> vlans_maybe_;
+  size_t vlans_refused_ = SIZE_MAX;  // so many ids, or more, and the card has no room
   uint32_t vlan_attempts_ = 0;
   Time vlan_due_{};
   Time now_{};                     // of this run; read again after the driver call

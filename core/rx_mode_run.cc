@@ -49,6 +49,7 @@ void RxModeEngine::check_epoch() {
   vlan_unfiltered_ = {.sure = true, .maybe = true};
   vlan_attempts_ = 0;
   vlan_due_ = {};
+  vlans_refused_ = SIZE_MAX;
   vlans_maybe_.reset();
   SpinGuardBh guard(wanted.lock, wanted.level());
   uc_.hash.configure(caps_.unicast_hash_buckets);
@@ -92,7 +93,8 @@ void RxModeEngine::place() {
   for (CardClass* each : {&uc_, &mc_}) settle_evictions(*each);
   for (SlotTable& table : tables_) {
     // A limit that the card taught is asked again at 3/4 of it, or when nobody waits outside (R13).
-    const bool waiting = uc_.outside() + mc_.outside() != 0;
+    const auto waits = [&table](const CardClass& each) { return each.slots == &table && each.outside() != 0; };
+    const bool waiting = waits(uc_) || waits(mc_);
     if (!waiting || (table.occupied < table.limit && table.occupied <= table.limit / 4 * 3)) table.limit = table.slots;
   }
   const auto available_of = [this](CardClass& each) {
@@ -121,10 +123,18 @@ void RxModeEngine::settle_evictions(CardClass& each) {
   }
 }
 
+// A cover that failed and waits for its retry is none yet: that retry brings the eviction.
 bool RxModeEngine::has_cover(const CardClass& each) const noexcept {
-  const bool hash = each.hash.buckets() != 0 && !each.hash_refused;
-  const bool multicast = &each == &mc_;
-  return hash || (caps_.promisc && !promisc_.refused) || (multicast && caps_.allmulti && !allmulti_.refused);
+  bool some = false;
+  bool waiting = false;
+  const auto look = [&](bool exists, bool on, Time due) {
+    some |= exists;
+    waiting |= exists && !on && due > now_;
+  };
+  look(each.hash.buckets() != 0 && !each.hash_refused, each.hash.failed_count == 0, each.hash.due);
+  look(caps_.promisc && !promisc_.refused, promisc_.sure, promisc_.due);
+  if (&each == &mc_) look(caps_.allmulti && !allmulti_.refused, allmulti_.sure, allmulti_.due);
+  return some && !waiting;
 }
 
 // Takes a slot away from an entry that something else can cover (R11).
@@ -165,7 +175,11 @@ void RxModeEngine::place_trying(CardClass& each, int64_t& available) {
 
 void RxModeEngine::promote(CardClass& each, int64_t& available) {
   CardList& over = each.list(CardState::kOver);
-  for (; available > 0 && !over.empty(); --available) each.move(over.front(), CardState::kTrying);
+  const bool first = caps_.shared_slots && &each == &uc_;  // a shared table serves unicast first
+  while (!over.empty() && (available > 0 || (first && evict_one(mc_)))) {
+    each.move(over.front(), CardState::kTrying);
+    if (available > 0) --available;
+  }
 }
 
 void RxModeEngine::decide_levels() {
@@ -173,9 +187,15 @@ void RxModeEngine::decide_levels() {
   const bool allmulti_ok = caps_.allmulti && !allmulti_.refused;
   uc_.set_level(uc_.decide(promisc_ok, false));
   mc_.set_level(mc_.decide(promisc_ok, allmulti_ok));
-  promisc_.target = target_.promisc || uc_.level == FilterLevel::kPromisc || mc_.level == FilterLevel::kPromisc;
-  allmulti_.target = target_.allmulti || mc_.level == FilterLevel::kAllmulti;
-  vlan_unfiltered_.target = !target_.vlan_filter || target_.vlans.count() > caps_.vlan_slots;
+  // Who asks for allmulti of a card that has none gets promisc.
+  const bool by_level = uc_.level == FilterLevel::kPromisc || mc_.level == FilterLevel::kPromisc;
+  promisc_.target = target_.promisc || by_level || (target_.allmulti && !allmulti_ok);
+  allmulti_.target = (target_.allmulti || mc_.level == FilterLevel::kAllmulti) && allmulti_ok;
+  if (!promisc_ok) promisc_.target = false;
+  const size_t vlans = target_.vlans.count();
+  if (vlans < vlans_refused_) vlans_refused_ = SIZE_MAX;  // fewer than the card refused: ask again
+  vlan_unfiltered_.target =
+      !target_.vlan_filter || vlans > caps_.vlan_slots || vlans >= vlans_refused_ || caps_.vlan_slots == 0;
 }
 
 void RxModeEngine::command(RxCommandKind kind, RxObject object, AddressEntry* entry, bool destructive) {
@@ -272,13 +292,18 @@ void RxModeEngine::plan_buckets(CardClass& each) {
   }
 }
 
-// Ids that go first make room for those that come.
+// Ids that go first make room for those that come. None goes while the filter is to open and is not open yet.
 void RxModeEngine::plan_vlans() {
-  const bool filtering = !vlan_unfiltered_.target;
-  const std::bitset<kVlanIds> needed = filtering ? target_.vlans : std::bitset<kVlanIds>();
+  const bool open = stays_on(vlan_unfiltered_);
+  const std::bitset<kVlanIds> needed = open ? std::bitset<kVlanIds>() : target_.vlans;
   const std::bitset<kVlanIds> extra = vlans_maybe_ & ~needed;
-  const std::bitset<kVlanIds> missing = needed & ~committed_.vlans;
-  if ((extra.none() && missing.none()) || vlan_due_ > now_) return;
+  const std::bitset<kVlanIds> missing = vlan_unfiltered_.target ? std::bitset<kVlanIds>() : needed & ~committed_.vlans;
+  if (extra.none() && missing.none()) {
+    vlan_attempts_ = 0;
+    vlan_due_ = {};
+    return;
+  }
+  if (vlan_due_ > now_) return;
   const auto each = [this](const std::bitset<kVlanIds>& ids, RxCommandKind kind, bool destructive) {
     for (uint16_t id = 0; id < kVlanIds; ++id) {
       if (!ids[id]) continue;
@@ -286,7 +311,7 @@ void RxModeEngine::plan_vlans() {
       commands_.back().vlan = id;
     }
   };
-  each(extra, RxCommandKind::kDel, !filtering);  // the filter is open by then
+  each(extra, RxCommandKind::kDel, open);
   each(missing, RxCommandKind::kAdd, false);
 }
 
@@ -310,9 +335,14 @@ void RxModeEngine::plan_narrow() {
   }
   clear_later_.clear();
   for (RxObject object : {RxObject::kVlanUnfiltered, RxObject::kAllmulti, RxObject::kPromisc}) {
-    const Flag& flag = flag_of(object);
+    Flag& flag = flag_of(object);
     if (flag.target || !flag.maybe || flag.due > now_) continue;
-    if (!narrowing_deafens(flag)) command(RxCommandKind::kNarrow, object, nullptr, true);
+    if (narrowing_deafens(flag)) {  // deferred, which is no failure: what it waits for brings it
+      flag.attempts = 0;
+      flag.due = {};
+    } else {
+      command(RxCommandKind::kNarrow, object, nullptr, true);
+    }
   }
 }
 

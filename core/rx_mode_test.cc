@@ -321,6 +321,147 @@ TEST_F(RxModeTest, EverythingWantedComesBackAfterCloseAndOpen) {
   EXPECT_EQ(exact_multicast(), 3u);
 }
 
+TEST_F(RxModeTest, NobodyIsEvictedWhileItsCoverWaitsForARetry) {
+  card.caps = {.unicast_slots = 1, .shared_slots = true};
+  int failures = 2;
+  bool deaf = false;
+  card.decide = [&](const RxCommand& command, bool&) -> Result<> {
+    if (command.kind == RxCommandKind::kWiden && failures-- > 0) return fail(std::errc::io_error);
+    return {};
+  };
+  start();
+  ASSERT_TRUE(dev->mc().add(mc(1)));
+  settle();
+  {
+    MutexGuard guard(card.mutex);
+    card.after_command = [&](const TestCard& c) { deaf = deaf || !c.accepts(mc(1)); };
+  }
+  ASSERT_TRUE(dev->uc().add(uc(1)));
+  settle();
+  EXPECT_FALSE(deaf);
+  EXPECT_TRUE(on_card([](TestCard& c) { return c.allmulti && c.exact[0].contains(uc(1)); }));
+}
+
+TEST_F(RxModeTest, AFlagThatFailsAndIsThenRefusedLeavesNobodyBusy) {
+  int asked = 0;
+  card.decide = [&](const RxCommand& command, bool&) -> Result<> {
+    if (command.kind != RxCommandKind::kWiden) return {};
+    return fail(++asked == 1 ? std::errc::io_error : std::errc::operation_not_supported);
+  };
+  start();
+  ASSERT_TRUE(mode->set_promiscuity(1));
+  settle();
+  const uint64_t runs = mode->status().stats.runs;
+  (void)StopToken().wait_until(Clock::now() + milliseconds(30));
+  EXPECT_LE(mode->status().stats.runs, runs + 1);
+  EXPECT_EQ(asked, 2);
+}
+
+TEST_F(RxModeTest, ADeferredFlagThatFailedOnceLeavesNobodyBusy) {
+  card.decide = [&, widened = false](const RxCommand& command, bool&) mutable -> Result<> {
+    const bool first_widen = command.kind == RxCommandKind::kWiden && !std::exchange(widened, true);
+    return command.address == uc(1) || first_widen ? fail(std::errc::io_error) : Result<>();
+  };
+  dev = *net.alloc_netdev<TestDriver>({.name = "t0", .rx_retry = milliseconds(200)}, card);
+  mode = &dev->rx_mode();
+  ASSERT_TRUE(dev->register_netdev());
+  ASSERT_TRUE(dev->open());
+  ASSERT_TRUE(dev->uc().add(uc(1)));
+  ASSERT_TRUE(mode->set_promiscuity(1));
+  dev->lane().flush();
+  ASSERT_TRUE(mode->set_promiscuity(-1));
+  (void)StopToken().wait_until(Clock::now() + milliseconds(300));  // past the flag's retry, before the address' second
+  EXPECT_LE(mode->status().stats.runs, 12u);
+}
+
+TEST_F(RxModeTest, ANarrowingThatWasStoppedIsStillOwed) {
+  start();
+  ASSERT_TRUE(mode->set_promiscuity(1));
+  settle();
+  {
+    MutexGuard guard(card.mutex);
+    card.call_time = std::chrono::hours(1);
+  }
+  ASSERT_TRUE(mode->set_promiscuity(-1));
+  const uint32_t calls = on_card([](TestCard& c) { return c.calls; });
+  const auto called = [&] { return on_card([](TestCard& c) { return c.calls; }) > calls; };
+  for (int i = 0; i < 1000 && !called(); ++i) (void)StopToken().wait_until(Clock::now() + milliseconds(1));
+  {
+    LaneGuard parked(dev->lane());  // stops the call before its first command
+    MutexGuard guard(card.mutex);
+    card.call_time = {};
+  }
+  settle();
+  EXPECT_FALSE(on_card([](TestCard& c) { return c.promisc; }));
+}
+
+TEST_F(RxModeTest, AVlanThatFailsIsRetriedAlthoughAnotherWorks) {
+  card.caps.vlan_slots = 4;
+  bool first = true;
+  card.decide = [&](const RxCommand& command, bool&) -> Result<> {
+    if (command.kind == RxCommandKind::kAdd && command.vlan == 5 && std::exchange(first, false)) {
+      return fail(std::errc::io_error);
+    }
+    return {};
+  };
+  start();
+  ASSERT_TRUE(mode->set_vlan_filter(true));
+  settle();
+  ASSERT_TRUE(mode->vlan_add(5));
+  ASSERT_TRUE(mode->vlan_add(6));
+  settle();
+  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlans == std::set<uint16_t>{5, 6}; }));
+}
+
+TEST_F(RxModeTest, NoVlanGoesBeforeTheFilterIsOpen) {
+  card.caps.vlan_slots = 4;
+  int failures = 1;
+  bool deaf = false;
+  card.decide = [&](const RxCommand& command, bool&) -> Result<> {
+    if (command.kind == RxCommandKind::kWiden && failures-- > 0) return fail(std::errc::io_error);
+    return {};
+  };
+  start();
+  ASSERT_TRUE(mode->vlan_add(5));
+  ASSERT_TRUE(mode->set_vlan_filter(true));
+  settle();
+  {
+    MutexGuard guard(card.mutex);
+    card.after_command = [&](const TestCard& c) { deaf = deaf || !(c.vlan_unfiltered || c.vlans.contains(5)); };
+  }
+  ASSERT_TRUE(mode->set_vlan_filter(false));
+  dev->lane().flush();
+  ASSERT_TRUE(dev->mc().add(mc(1)));  // another run while the flag waits for its retry
+  settle();
+  EXPECT_FALSE(deaf);
+  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlan_unfiltered && c.vlans.empty(); }));
+}
+
+TEST_F(RxModeTest, AVlanTableSmallerThanDeclaredOpensTheFilter) {
+  card.caps.vlan_slots = 4;
+  card.decide = [&](const RxCommand& command, bool&) -> Result<> {
+    const bool full =
+        command.object == RxObject::kVlan && command.kind == RxCommandKind::kAdd && card.vlans.size() >= 2;
+    return full ? fail(std::errc::no_space_on_device) : Result<>();
+  };
+  start();
+  ASSERT_TRUE(mode->set_vlan_filter(true));
+  for (uint16_t id = 1; id <= 3; ++id) ASSERT_TRUE(mode->vlan_add(id));
+  settle();
+  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlan_unfiltered; }));
+  ASSERT_TRUE(mode->vlan_del(3));
+  settle();
+  EXPECT_TRUE(on_card([](TestCard& c) { return !c.vlan_unfiltered && c.vlans.size() == 2; }));
+}
+
+TEST_F(RxModeTest, AllmultiOfACardThatHasNoneIsPromisc) {
+  card.caps.allmulti = false;
+  start();
+  ASSERT_TRUE(mode->set_allmulti(1));
+  settle();
+  EXPECT_TRUE(on_card([](TestCard& c) { return c.promisc; }));
+}
+
 TEST_F(RxModeTest, ALimitThatTheCardTeachesIsLearned) {
   card.caps.multicast_slots = 8;  // it says
   card.decide = [&](const RxCommand& command, bool&) -> Result<> {
