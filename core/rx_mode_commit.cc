@@ -31,12 +31,11 @@ void RxModeEngine::commit() {
   for (size_t first = 0; first < commands_.size(); first += AddressTable::kChunk) {
     const size_t last = std::min(first + AddressTable::kChunk, commands_.size());
     SpinGuardBh guard(wanted.lock, wanted.level());
+    if (first == 0) ++committed_.driver_calls;
     for (size_t i = first; i < last; ++i) {
       forgot ? commit_forgotten(commands_[i]) : commit_one(commands_[i]);
     }
   }
-  SpinGuardBh guard(wanted.lock, wanted.level());
-  ++committed_.driver_calls;
 }
 
 // Asked to stop, the driver may leave a command undone: no failure, and it comes again.

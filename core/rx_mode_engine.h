@@ -154,6 +154,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   std::vector<std::pair<RxObject, uint32_t>> clear_later_;  // buckets to clear once everything else worked
   std::bitset<kVlanIds> vlans_maybe_;
   size_t vlans_refused_ = SIZE_MAX;  // so many ids, or more, and the card has no room
+  bool vlans_in_use_ = false;        // filtering, or some id may be on the card
   uint32_t vlan_attempts_ = 0;
   Time vlan_due_{};
   Time now_{};                     // of this run; read again after the driver call

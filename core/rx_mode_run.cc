@@ -66,7 +66,7 @@ void RxModeEngine::sample_and_drain() {
     target_.generation = wanted.generation;
     target_.promisc = wanted.promiscuity != 0;
     target_.allmulti = wanted.allmulti != 0;
-    if (wanted.vlan_filter || target_.vlan_filter) target_.vlans = wanted.vlans;
+    if (wanted.vlan_filter) target_.vlans = wanted.vlans;
     target_.vlan_filter = wanted.vlan_filter;
     target_.own = wanted.own;
     if (wanted.dirty) oldest_change_ = std::min(oldest_change_, wanted.dirty_since);
@@ -192,7 +192,7 @@ void RxModeEngine::decide_levels() {
   promisc_.target = target_.promisc || by_level || (target_.allmulti && !allmulti_ok);
   allmulti_.target = (target_.allmulti || mc_.level == FilterLevel::kAllmulti) && allmulti_ok;
   if (!promisc_ok) promisc_.target = false;
-  const size_t vlans = target_.vlans.count();
+  const size_t vlans = target_.vlan_filter ? target_.vlans.count() : 0;
   if (vlans < vlans_refused_) vlans_refused_ = SIZE_MAX;  // fewer than the card refused: ask again
   vlan_unfiltered_.target =
       !target_.vlan_filter || vlans > caps_.vlan_slots || vlans >= vlans_refused_ || caps_.vlan_slots == 0;
@@ -294,6 +294,8 @@ void RxModeEngine::plan_buckets(CardClass& each) {
 
 // Ids that go first make room for those that come. None goes while the filter is to open and is not open yet.
 void RxModeEngine::plan_vlans() {
+  if (!target_.vlan_filter && !vlans_in_use_) return;
+  vlans_in_use_ = true;
   const bool open = stays_on(vlan_unfiltered_);
   const std::bitset<kVlanIds> needed = open ? std::bitset<kVlanIds>() : target_.vlans;
   const std::bitset<kVlanIds> extra = vlans_maybe_ & ~needed;
@@ -301,6 +303,7 @@ void RxModeEngine::plan_vlans() {
   if (extra.none() && missing.none()) {
     vlan_attempts_ = 0;
     vlan_due_ = {};
+    vlans_in_use_ = target_.vlan_filter;
     return;
   }
   if (vlan_due_ > now_) return;
