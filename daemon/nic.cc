@@ -51,7 +51,7 @@ ctl::Outcome<std::unique_ptr<Nic>> Nic::create(Net& net, simnic::Wires& wires, c
   if (const auto set = nic->set_vlans(); !set) {
     return why(fmt::format("cannot set the VLAN filter: {}", errno_name(set.error())));
   }
-  const auto log = [name = config.name](const std::string& sentence) { log_warning(name + ": " + sentence); };
+  const auto log = [](const std::string& sentence) { log_warning(sentence); };
   auto port = HostPort::create(*nic->dev_, netns, {.name = config.name, .ip_addresses = config.addresses, .log = log});
   if (!port) return why(port.error().sentence);
   nic->port_ = *std::move(port);

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <optional>
 
+#include "host/device_wishes.h"
 #include "host/event_socket.h"
 #include "host/follow.h"
 #include "host/frame_pump.h"
 #include "host/kick.h"
-#include "host/lane_wishes.h"
 #include "host/mirror.h"
 #include "host/picture_reader.h"
 #include "host/rtnetlink.h"
@@ -62,7 +62,7 @@ class HostPort::Impl {
   Tap tap_;
   Kick changed_;
   FramePump pump_;
-  LaneWishes lane_;
+  DeviceWishes wishes_;
   Sockets sockets_;
   Atomic<bool> stopping_{false};
 
@@ -99,7 +99,7 @@ HostPort::Impl::Impl(NetDevice& dev, HostPortConfig config, Tap tap, Sockets soc
       dev_(dev),
       tap_(std::move(tap)),
       pump_(dev, tap_, changed_),
-      lane_(dev, changed_, config_.log),
+      wishes_(dev, changed_, config_.log),
       sockets_(std::move(sockets)),
       up_(dev.running()),
       mtu_(dev.mtu()),
@@ -139,12 +139,12 @@ HostPort::Impl::~Impl() {
   stopping_.store(true);
   changed_.kick();
   if (thread_.joinable()) thread_.join();
-  lane_.stop();
+  wishes_.stop();
   notifier_.reset();
   pump_.stop();
   mirror_.let_go();
   change_lists(mirror_.take_wishes());
-  lane_.undo();
+  wishes_.undo();
 }
 
 // Under rtnl: only looks, and wakes those who act.
@@ -244,16 +244,17 @@ void HostPort::Impl::follow_one(Followed<T>& followed, bool answered, const T& k
 
 void HostPort::Impl::follow(const HostLink& link) {
   Rtnetlink& tap = sockets_.rtnetlink;
-  const bool answered = lane_.answered();  // asked before the device's values are read: they are the answer
+  const bool answered = wishes_.answered();  // asked before the device's values are read: they are the answer
   follow_one(
-      up_, answered, link.up, dev_.running(), [&](bool up) { lane_.wish_up(up); },
+      up_, answered, link.up, dev_.running(), [&](bool up) { wishes_.wish_up(up); },
       [&](bool up) { return tap.set_up(ifindex_, up); });
   if (interface_gone_.load()) return;
   follow_one(
-      mtu_, answered, link.mtu, dev_.mtu(), [&](uint32_t mtu) { lane_.wish_mtu(mtu); },
+      mtu_, answered, link.mtu, dev_.mtu(), [&](uint32_t mtu) { wishes_.wish_mtu(mtu); },
       [&](uint32_t mtu) { return tap.set_mtu(ifindex_, mtu); });
   follow_one(
-      address_, answered, link.address, dev_.address(), [&](const MacAddress& address) { lane_.wish_address(address); },
+      address_, answered, link.address, dev_.address(),
+      [&](const MacAddress& address) { wishes_.wish_address(address); },
       [&](const MacAddress& address) { return tap.set_address(ifindex_, address); });
 }
 

@@ -6,7 +6,7 @@
 // directions (follow.h); carrier follows from the device to the kernel.
 //
 //   mirror thread: events, pictures --> address lists, promiscuity, allmulti      (any context: never waits for a card)
-//                                   --> wishes --queue--> the device's lane: open, close, MTU, address   (newest wins)
+//                                   --> wishes --queue--> open, close, MTU, address, parking the lane    (newest wins)
 //                                   <-- answers, the device's own changes --> the TAP, by rtnetlink
 //
 // No kernel caller ever waits for the driver: the kernel changes its TAP and goes on. A change that the device refuses

@@ -20,6 +20,7 @@ struct TestNic {
   // Set before the device is used.
   Result<> open_answer{};
   Result<> mtu_answer{};
+  Atomic<int64_t> mtu_time_ns{0};  // what a change of the MTU takes
   Atomic<int64_t> call_time_ns{0};  // of one filter call or one open; ends early when asked to stop
   Atomic<bool> tx_full{false};      // the ring has no room
 
@@ -118,7 +119,10 @@ class TestNicDriver {
       plan.answer(*command, {});
     }
   }
-  Result<> change_mtu(uint32_t) { return nic_.mtu_answer; }
+  Result<> change_mtu(uint32_t) {
+    (void)StopToken().wait_until(Clock::now() + Duration(nic_.mtu_time_ns.load()));
+    return nic_.mtu_answer;
+  }
   Result<> set_mac_address(const MacAddress&) { return {}; }
 
   // The wire brings a frame.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "host/lane_wishes.h"
+#include "host/device_wishes.h"
 
 #include <fmt/format.h>
 
@@ -7,36 +7,38 @@
 
 namespace usernic {
 
-LaneWishes::LaneWishes(NetDevice& dev, Kick& answered, const std::function<void(const std::string&)>& log)
-    : dev_(dev), answered_(answered), log_(log), work_([this] { carry_out(); }) {}
+DeviceWishes::DeviceWishes(NetDevice& dev, Kick& answered, const std::function<void(const std::string&)>& log)
+    : dev_(dev), answered_(answered), log_(log), queue_(dev.net(), "wishes", Workqueue::kOrdered), work_([this] {
+        carry_out();
+      }) {}
 
 template <class Change>
-void LaneWishes::wish(Change change) {
+void DeviceWishes::wish(Change change) {
   {
     MutexGuard guard(lock_);
     change(wishes_);
     ++wished_;
   }
-  dev_.lane().queue(work_);
+  queue_.queue(work_);
 }
 
-void LaneWishes::wish_up(bool up) {
+void DeviceWishes::wish_up(bool up) {
   wish([&](Wishes& wishes) { wishes.up = up; });
 }
-void LaneWishes::wish_mtu(uint32_t mtu) {
+void DeviceWishes::wish_mtu(uint32_t mtu) {
   wish([&](Wishes& wishes) { wishes.mtu = mtu; });
 }
-void LaneWishes::wish_address(const MacAddress& address) {
+void DeviceWishes::wish_address(const MacAddress& address) {
   wish([&](Wishes& wishes) { wishes.address = address; });
 }
 
-bool LaneWishes::answered() const {
+bool DeviceWishes::answered() const {
   MutexGuard guard(lock_);
   return done_ == wished_;
 }
 
-// On the lane. The address and the MTU are best changed before the device opens, and after it closes.
-void LaneWishes::carry_out() {
+// The address and the MTU are best changed before the device opens, and after it closes.
+void DeviceWishes::carry_out() {
   Wishes wishes;
   uint64_t generation;
   {
@@ -57,21 +59,21 @@ void LaneWishes::carry_out() {
   answered_.kick();
 }
 
-void LaneWishes::set_up(bool up) {
+void DeviceWishes::set_up(bool up) {
   const Result<> done = up ? dev_.open() : dev_.close();
   if (done) opened_ = up;
   check(done, up ? "up" : "down");
 }
 
-void LaneWishes::check(const Result<>& result, const std::string& what) {
+void DeviceWishes::check(const Result<>& result, const std::string& what) {
   if (!result) log_(fmt::format("{}: the device refused \"{}\": {}", dev_.name(), what, errno_name(result.error())));
 }
 
-void LaneWishes::stop() {
+void DeviceWishes::stop() {
   work_.disable_sync();
 }
 
-void LaneWishes::undo() {
+void DeviceWishes::undo() {
   if (std::exchange(opened_, false)) (void)dev_.close();
 }
 

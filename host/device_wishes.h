@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // host: what the kernel wants changed on the device that may take the driver long: open, close, MTU, own address.
 //
-// The mirror thread sets a wish and goes on; an item of the device's lane carries out the newest of all, and never two
-// at once. `answered` says when the device has answered to everything that was wished for; only then do its values
-// count as an answer.
+// The mirror thread sets a wish and goes on; an item of an ordered queue carries out the newest of all, and never two
+// at once. The queue is the port's own, not the device's lane: each operation parks that lane, which asks a filter
+// command that takes seconds to stop. `answered` says when the device has answered to everything that was wished for;
+// only then do its values count as an answer.
 //
 // The item holds no reference on the device, so it does not hold up its unregistering: the owner keeps the memory by
 // a DeviceHandle, and a device that is gone answers ENODEV.
@@ -17,19 +18,20 @@
 
 #include "host/kick.h"
 #include "usernic/lock.h"
+#include "usernic/net.h"
 #include "usernic/net_device.h"
 #include "usernic/work.h"
 
 namespace usernic {
 
-class LaneWishes {
+class DeviceWishes {
  public:
   // `answered` is kicked when an item has run. `log` gets a sentence for each refusal.
-  LaneWishes(NetDevice& dev, Kick& answered, const std::function<void(const std::string&)>& log);
+  DeviceWishes(NetDevice& dev, Kick& answered, const std::function<void(const std::string&)>& log);
   // Requires: stopped.
-  ~LaneWishes() = default;
-  LaneWishes(const LaneWishes&) = delete;
-  LaneWishes& operator=(const LaneWishes&) = delete;
+  ~DeviceWishes() = default;
+  DeviceWishes(const DeviceWishes&) = delete;
+  DeviceWishes& operator=(const DeviceWishes&) = delete;
 
   void wish_up(bool up);
   void wish_mtu(uint32_t mtu);
@@ -63,7 +65,8 @@ class LaneWishes {
   Wishes wishes_ USERNIC_GUARDED_BY(lock_);
   uint64_t wished_ USERNIC_GUARDED_BY(lock_) = 0;  // generation of the newest
   uint64_t done_ USERNIC_GUARDED_BY(lock_) = 0;    // generation that was carried out
-  bool opened_ = false;                            // the lane's; after stop, undo's
+  bool opened_ = false;                            // the item's; after stop, undo's
+  Workqueue queue_;
   Work work_;
 };
 

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tour: what `scripts/run` ends with."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import lab
+from lab import LabTest
+
+
+def is_of_session(pid, session):
+    try:
+        return pid.isdigit() and os.getsid(int(pid)) == session
+    except ProcessLookupError:
+        return False
+
+
+class DemoTest(LabTest):
+    def test_it_shows_that_everything_works(self):
+        begun = time.monotonic()
+        done = lab.run([lab.PROGRAM, "demo", "--json"], seconds=60)
+        self.assertLess(time.monotonic() - begun, 30)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)  # one object, and nothing else
+        self.assertEqual(list(report), ["ping", "joins", "burst", "overflow"])
+
+        self.assertEqual(list(report["ping"]), ["sent", "received"])
+        self.assertGreater(report["ping"]["sent"], 0)
+        self.assertEqual(report["ping"]["received"], report["ping"]["sent"])
+
+        for join in report["joins"]:
+            self.assertEqual(list(join), ["what", "address", "wanted_to_programmed_us"])
+            self.assertRegex(join["address"], r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")
+            self.assertIs(type(join["wanted_to_programmed_us"]), int)
+            self.assertGreater(join["wanted_to_programmed_us"], 0)
+            self.assertLess(join["wanted_to_programmed_us"], 3_000_000)
+        shown = " ".join(join["what"].lower() for join in report["joins"])
+        for what in ("ipv4", "ipv6", "bridge fdb", "ip maddr", "macvlan", "promisc"):
+            self.assertIn(what, shown)
+
+        self.assertEqual(list(report["burst"]), ["changes", "driver_calls", "change_p99_us"])
+        self.assertGreaterEqual(report["burst"]["changes"], 10_000)
+        self.assertLess(report["burst"]["driver_calls"], 100)
+        self.assertLess(report["burst"]["change_p99_us"], 10_000, "nobody waits for the 10 ms card")
+
+        self.assertEqual(list(report["overflow"]), ["frames_sent", "frames_lost"])
+        self.assertGreater(report["overflow"]["frames_sent"], 100)
+        self.assertEqual(report["overflow"]["frames_lost"], 0)
+
+    def test_interrupted_it_ends_at_once_and_leaves_nothing(self):
+        folder = self.folder()
+        environment = os.environ | {"TMPDIR": str(folder), "XDG_RUNTIME_DIR": str(folder)}
+        process = subprocess.Popen([lab.PROGRAM, "demo"], env=environment, stdout=subprocess.PIPE, text=True, bufsize=1,
+                                   stderr=subprocess.PIPE, start_new_session=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+        process.communicate(timeout=10)
+        self.assertNotEqual(process.returncode, 0)
+        self.eventually(lambda: not any(is_of_session(pid, process.pid) for pid in os.listdir("/proc")),
+                        "nobody of its session is left")
+        self.assertEqual([str(path) for path in folder.rglob("*") if not path.is_dir()], [])
+
+    def test_it_is_plain_where_nobody_looks_at_colours(self):
+        done = lab.run([lab.PROGRAM, "demo"], seconds=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertNotIn("\x1b", done.stdout)
+        self.assertNotIn("\r", done.stdout)
+        for words in ("ping", "macvlan", "promisc", "10,000", "usernic run"):
+            self.assertIn(words, done.stdout)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`usernic exec HOST -- COMMAND...` becomes the command inside the host."""
+
+import signal
+import subprocess
+import threading
+
+from lab import PROGRAM, SECONDS, LabTest
+
+
+class ExecTest(LabTest):
+    def popen(self, lab, host, *command, **options):
+        argv = [str(word) for word in [*lab.exec_prefix(host), *command]]
+        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        process = subprocess.Popen(argv, text=True, **options)
+        self.addCleanup(process.wait, SECONDS)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.communicate)
+        return process
+
+    def test_it_becomes_the_command_with_the_same_pid(self):
+        process = self.popen(self.lab(), "a", "sh", "-c", "echo $$")
+        self.assertEqual(int(process.communicate(timeout=SECONDS)[0]), process.pid)
+
+    def test_its_exit_status_is_the_commands(self):
+        lab = self.lab()
+        for code in (0, 1, 7, 125, 255):
+            self.assertEqual(lab.usernic("exec", "a", "--", "sh", "-c", f"exit {code}").returncode, code)
+        self.assertEqual(lab.usernic("exec", "a", "--", "sh", "-c", "kill -KILL $$").returncode, -signal.SIGKILL)
+        sleeping = self.popen(lab, "a", "sh", "-c", "echo started; exec sleep 60")
+        self.assertEqual(sleeping.stdout.readline(), "started\n")
+        sleeping.send_signal(signal.SIGTERM)
+        self.assertEqual(sleeping.wait(SECONDS), -signal.SIGTERM, "a signal reaches the command")
+
+    def test_it_reads_writes_and_takes_arguments_like_the_command(self):
+        lab = self.lab()
+        cat = self.popen(lab, "a", "cat")
+        self.assertEqual(cat.communicate("through\n", timeout=SECONDS), ("through\n", ""))
+        self.assertEqual(lab.exec("a", "printf", "%s|", "--json", "two words", "-h", ""), "--json|two words|-h||")
+
+    def test_what_cannot_start_is_125_and_a_sentence(self):
+        lab = self.lab()
+        for argv, words in ((("a", "--", "/does/not/exist"), ["/does/not/exist"]),
+                            (("a", "--", "no-such-command"), ["no-such-command"]),
+                            (("a", "--", "/"), ["'/'"]),
+                            (("c", "--", "true"), ["'c'", "a, b"])):
+            with self.subTest(argv=argv):
+                done = lab.usernic("exec", *argv)
+                self.assertEqual(done.returncode, 125)
+                self.assertEqual(done.stdout, "")
+                self.assert_sentence(done.stderr, *words)
+        lab.stop()
+        done = lab.usernic("exec", "a", "--", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assert_sentence(done.stderr, "no usernic is running", str(lab.socket))
+
+    def test_each_host_shows_its_own_nic_in_sys(self):
+        lab = self.lab()
+        for host, dev in (("a", "nic0"), ("b", "nic1")):
+            self.assertEqual(lab.exec(host, "ls", "/sys/class/net").split(), ["lo", dev])
+            self.assertEqual(lab.exec(host, "cat", f"/sys/class/net/{dev}/address").strip(), lab.link(dev)["address"])
+            shown = lab.exec(host, "ip", "-o", "link").splitlines()
+            self.assertEqual([line.split(":")[1].strip() for line in shown], ["lo", dev])
+            self.assertIn("LOOPBACK,UP", shown[0])
+
+    def test_what_is_mounted_inside_is_not_seen_outside(self):
+        lab = self.lab()
+        lab.exec("a", "true")
+        with open("/sys/kernel/uevent_seqnum", encoding="ascii"):
+            pass  # /sys is still the one that was there
+        self.assertNotIn("nic0", subprocess.run(["ls", "/sys/class/net"], capture_output=True, text=True).stdout)
+
+    def test_a_command_inside_finds_the_same_usernic(self):
+        lab = self.lab()
+        self.assertIn("nic0", lab.exec("a", "sh", "-c", '"$0" link', PROGRAM))
+
+    def test_many_at_once(self):
+        lab = self.lab()
+        answers = {}
+
+        def ask(i):
+            answers[i] = lab.exec("ab"[i % 2], "ls", "/sys/class/net").split()
+
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS)
+        self.assertEqual(answers, {i: ["lo", f"nic{i % 2}"] for i in range(16)})

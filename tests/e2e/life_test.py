@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a usernic begins and ends: what it leaves behind, and what it says when it cannot begin."""
+
+import json
+import os
+import signal
+import unittest
+
+from lab import SECONDS, LabTest, config_of, is_held, pair
+
+HERE = [{"name": "nic0", "driver": "simnic", "addresses": ["10.9.0.1/24"], "simnic": {"wire": "w0"}}]
+
+
+class EndTest(LabTest):
+    """In a place of its own. A veth that reaches into a host is the witness: its end here goes when the host does."""
+
+    def lab_with_witness(self, place):
+        lab = self.lab(pair(), place=place)
+        lab.exec("a", "ip", "link", "add", "inside0", "type", "veth", "peer", "name", "witness0",
+                 "netns", str(place.pid))
+        self.assertIn("witness0", self.interfaces(place))
+        return lab
+
+    def interfaces(self, place):
+        return [link["ifname"] for link in json.loads(place.must("ip", "-j", "link"))]
+
+    def assert_namespaces_go(self, place):
+        self.eventually(lambda: "witness0" not in self.interfaces(place), "the host's network namespace is gone")
+
+    def test_an_ending_signal_undoes_everything(self):
+        place = self.place()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(number.name):
+                lab = self.lab_with_witness(place)
+                code, took = lab.stop(number)
+                self.assertEqual(code, 0)
+                self.assertLess(took, 2)
+                self.assertEqual(lab.stderr(), "")
+                self.assert_namespaces_go(place)
+                self.assertEqual(sorted(f.name for f in lab.folder.iterdir()), ["lab.toml", "stderr", "stdout"])
+
+    def test_killed_outright_it_leaves_nothing_and_the_next_one_starts(self):
+        place = self.place()
+        lab = self.lab_with_witness(place)
+        self.assertEqual(lab.stop(signal.SIGKILL)[0], -signal.SIGKILL)
+        self.assert_namespaces_go(place)
+        self.assertTrue(lab.socket.exists(), "a stale socket, or this test shows nothing")
+        done = lab.usernic("link")
+        self.assertEqual(done.returncode, 1)
+        self.assert_sentence(done.stderr, "no usernic is running")
+        again = self.lab(pair(), place=place, folder=lab.folder)
+        self.assertEqual(len(again.json("link")), 2)
+        self.assertEqual(again.stop()[0], 0)
+        self.assertFalse(again.socket.exists())
+
+    def test_a_command_in_a_host_outlives_it_with_the_host(self):
+        lab = self.lab(pair())
+        a = lab.inside("a")
+        self.assertEqual(a.must("ls", "/sys/class/net").split(), ["lo", "nic0"])
+        lab.insides = {}  # stays
+        self.addCleanup(a.close)
+        self.assertEqual(lab.stop()[0], 0)
+        self.assertEqual(a.must("ls", "/sys/class/net").split(), ["lo"], "the nic is gone, the host is still this one")
+
+    def test_an_interface_shown_here_goes_too(self):
+        for number, code in ((signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)):
+            with self.subTest(number.name):
+                place = self.place()
+                lab = self.lab(config_of(HERE), place=place)
+                self.assertEqual(self.interfaces(place), ["lo", "nic0"])
+                self.assertEqual(lab.stop(number)[0], code)
+                self.eventually(lambda: self.interfaces(place) == ["lo"], "the interface is gone")
+
+    def test_what_it_was_told_on_the_way_is_kept_by_nobody(self):
+        """Ten times up and down again: no interface, namespace or descriptor is left to stumble over."""
+        place, folder = self.place(), self.folder()
+        for _ in range(10):
+            lab = self.lab(config_of(HERE), place=place, folder=folder)
+            self.assertEqual(lab.stop()[0], 0)
+            self.assertEqual(lab.stderr(), "")
+        self.assertEqual(self.interfaces(place), ["lo"])
+
+
+class BeginTest(LabTest):
+    def refused(self, lab, *words, code=1):
+        lab.spawn("--ready-fd", "1")
+        self.assertEqual(lab.process.wait(SECONDS), code)
+        self.assert_sentence(lab.stderr(), *words)
+        self.assertEqual((lab.folder / "stdout").read_text(), "", "it was never ready")
+
+    def test_a_second_one_on_the_same_socket_is_refused(self):
+        first = self.lab(pair())
+        second = self.new_lab(pair())
+        second.socket = first.socket
+        self.refused(second, "another 'usernic run'", str(first.socket), "--socket")
+        self.assertEqual(len(first.json("link")), 2, "the first one goes on")
+
+    def test_two_of_them_on_two_sockets_do_not_meet(self):
+        first, second = self.lab(pair()), self.lab(pair())
+        first.exec("a", "ip", "link", "set", "nic0", "mtu", "1400")
+        first.until_link(lambda row: row["mtu"] == 1400)
+        self.assertEqual(second.link()["mtu"], 1500)
+
+    def test_what_is_no_socket_is_not_removed(self):
+        lab = self.new_lab(pair())
+        lab.socket.write_text("precious")
+        self.refused(lab, str(lab.socket), "not a socket")
+        self.assertEqual(lab.socket.read_text(), "precious")
+
+    def test_a_socket_where_none_can_be(self):
+        lab = self.new_lab(pair())
+        lab.socket = lab.folder / "no" / "folder" / "control"
+        self.refused(lab, str(lab.socket), "No such file")
+        lab.socket = lab.folder / ("x" * 200)
+        self.refused(lab, "107")
+
+    def test_a_nic_without_a_host_is_shown_where_root_started_it(self):
+        place = self.place()
+        lab = self.lab(config_of(HERE), place=place)
+        shown = json.loads(place.must("ip", "-j", "address", "show", "dev", "nic0"))[0]
+        row = lab.link()
+        self.assertEqual((row["host"], row["address"]), ("", shown["address"]))
+        self.assertIn("10.9.0.1", [address["local"] for address in shown["addr_info"]])
+        place.join(group="239.1.2.3", dev="nic0")
+        lab.until_rx_mode(lambda report: is_held(report, "01:00:5e:01:02:03"))
+
+    @unittest.skipIf(os.geteuid() == 0, "for ordinary users")
+    def test_a_nic_without_a_host_gets_one_of_its_own_name_from_an_ordinary_user(self):
+        lab = self.lab(config_of(HERE))
+        self.assertEqual(lab.link()["host"], "nic0")
+        self.assertIn("nic0", lab.exec("nic0", "ls", "/sys/class/net").split())
+
+    def test_an_interface_name_in_use_is_said(self):
+        place = self.place()
+        place.must("ip", "link", "add", "nic0", "type", "veth", "peer", "name", "nic9")
+        lab = self.new_lab(config_of(HERE), place=place)
+        self.refused(lab, "nic0", "in use")
+        self.assertFalse(lab.socket.exists())
+        self.assertIn("nic0", place.must("ip", "-br", "link"), "the one that was there stays")
+
+    def test_what_was_begun_is_undone_when_a_later_nic_cannot_be(self):
+        place = self.place()
+        place.must("ip", "link", "add", "nic1", "type", "veth", "peer", "name", "nic9")
+        before = place.must("ip", "-br", "link")
+        lab = self.new_lab(config_of([*HERE, {"name": "nic1", "driver": "dummy"}]), place=place)
+        self.refused(lab, "nic1", "in use")
+        self.assertEqual(place.must("ip", "-br", "link"), before)
+
+    def test_a_host_can_be_an_existing_network_namespace(self):
+        place = self.place()
+        place.must("ip", "netns", "add", "blue")
+        nic = {"name": "nic0", "host": "a", "driver": "simnic", "addresses": ["10.9.0.1/24"]}
+        lab = self.lab(config_of([nic], hosts=[{"name": "a", "netns": "blue"}]), place=place)
+        self.assertIn("10.9.0.1/24", place.must("ip", "-n", "blue", "-br", "address", "show", "dev", "nic0"))
+        self.assertIn("nic0", lab.exec("a", "ip", "-br", "link"))
+        place.must("ip", "-n", "blue", "link", "set", "nic0", "mtu", "1400")
+        lab.until_link(lambda row: row["mtu"] == 1400)
+        self.assertEqual(lab.stop()[0], 0)
+        self.assertNotIn("nic0", place.must("ip", "-n", "blue", "link"))
+        self.assertIn("blue", place.must("ip", "netns", "list"), "the namespace is not usernic's to remove")
+
+    def test_a_network_namespace_that_is_not_there(self):
+        place = self.place()
+        nic = {"name": "nic0", "host": "a", "driver": "dummy"}
+        lab = self.new_lab(config_of([nic], hosts=[{"name": "a", "netns": "green"}]), place=place)
+        self.refused(lab, "'a'", "green", "ip netns add green")
+        self.assertFalse(lab.socket.exists())
+
+    def test_no_tun_device_is_said_with_what_to_do(self):
+        place = self.place()
+        place.must("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
+        lab = self.new_lab(pair(), place=place)
+        self.refused(lab, "/dev/net/tun", "modprobe tun")
+        self.assertFalse(lab.socket.exists())
+
+    def test_a_tun_device_that_is_closed_is_said_with_how_to_open_it(self):
+        place = self.place()
+        place.must("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
+        place.must("touch", "/dev/net/tun")
+        place.must("chmod", "0", "/dev/net/tun")
+        lab = self.new_lab(pair(), place=place)
+        lab.prefix += ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--"]  # nothing is closed to root
+        self.refused(lab, "/dev/net/tun", "chmod 0666 /dev/net/tun")
+
+    def test_no_user_namespaces_is_said_with_what_to_do(self):
+        place = self.place()
+        made = place.run(argv=["unshare", "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_user_namespaces"])
+        if made["code"] != 0:
+            self.skipTest(f"the limit cannot be set here: {made['err']}")
+        lab = self.new_lab(pair())
+        lab.prefix = ["unshare", "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"", "sh",
+                      "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--securebits=+noroot", "--"]
+        self.refused(lab, "user namespace", "max_user_namespaces")
+        self.assertFalse(lab.socket.exists())
+
+    def test_ready_fd_is_told_once_and_closed(self):
+        lab = self.new_lab(pair())
+        ready, told = os.pipe()
+        lab.spawn("--ready-fd", str(told), pass_fds=[told])
+        os.close(told)
+        with open(ready, "rb") as ready:
+            self.assertEqual(ready.read(), b"\n")  # to the end
+        self.assertEqual(len(lab.json("link")), 2)
+        self.assertIn("ready", (lab.folder / "stdout").read_text())
+
+    def test_it_gives_up_every_capability_that_it_does_not_need(self):
+        lab = self.lab(pair())
+        with open(f"/proc/{lab.process.pid}/status", encoding="ascii") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        net_admin_and_sys_admin = 1 << 12 | 1 << 21
+        self.assertEqual(int(status["CapEff"], 16), net_admin_and_sys_admin)
+        self.assertEqual(int(status["CapPrm"], 16), net_admin_and_sys_admin)
+        self.assertEqual(status["NoNewPrivs"].strip(), "1")
