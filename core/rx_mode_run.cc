@@ -303,7 +303,7 @@ void RxModeEngine::plan_vlans() {
   if (extra.none() && missing.none()) {
     vlan_attempts_ = 0;
     vlan_due_ = {};
-    vlans_in_use_ = target_.vlan_filter;
+    vlans_in_use_ = target_.vlan_filter || !open;
     return;
   }
   if (vlan_due_ > now_) return;
