@@ -5,7 +5,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
+
+#include "ctl/print.h"
 
 namespace usernic::cli {
 namespace {
@@ -17,7 +20,7 @@ struct Line {
   CLI::App app{"usernic: a NIC whose driver runs in user space, shown as a real Linux interface", "usernic"};
   Command command;
   std::string wait;
-  CLI::App* run = nullptr;
+  CLI::Option* wait_option = nullptr;
 };
 
 CLI::App* add_verb(Line& line, Verb verb, const char* name, const char* what, const char* example) {
@@ -59,8 +62,9 @@ void add_showing_verbs(Line& line) {
                "usernic rx-mode nic0 --wait=5");
   add_dev(rx_mode, line);
   add_json(rx_mode, line);
-  rx_mode->add_flag("--wait", line.wait,
-                    "first wait until every wanted address is covered, at most SECONDS (--wait=SECONDS, default 10)");
+  line.wait_option = rx_mode->add_flag(
+      "--wait", line.wait,
+      "first wait until every wanted address is covered, at most SECONDS (--wait=SECONDS, default 10)");
   CLI::App* stats = add_verb(line, Verb::kStats, "stats", "Show a NIC's counters", "usernic stats nic0 --json");
   add_dev(stats, line);
   add_json(stats, line);
@@ -72,15 +76,14 @@ void add_exec(Line& line) {
   CLI::App* exec =
       add_verb(line, Verb::kExec, "exec", "Run a command in a host", "usernic exec a -- ping -c 3 10.9.0.2");
   exec->add_option("host", line.command.host, "the host, as 'usernic link' names it")->required()->type_name("HOST");
-  exec->add_option("command", line.command.argv, "the command and its arguments")
-      ->required()
-      ->type_name("-- COMMAND...");
+  exec->add_option("command", line.command.argv, "the command and its arguments")->type_name("-- COMMAND...");
 }
 
 // --wait's value, or false.
 bool take_wait(Line& line) {
-  if (line.wait.empty()) return true;
+  if (line.wait_option->count() == 0) return true;
   if (line.wait == "true") return line.command.wait_ms = kWaitDefaultMs, true;  // the flag alone, says CLI11
+  if (line.wait.empty()) return false;
   char* end = nullptr;
   const double seconds = std::strtod(line.wait.c_str(), &end);
   if (*end != '\0' || !std::isfinite(seconds) || seconds < 0 || seconds > kWaitMaxSeconds) return false;
@@ -88,8 +91,17 @@ bool take_wait(Line& line) {
   return true;
 }
 
+// How many words are for CLI11: `exec` takes what follows the first "--" as it is, where CLI11 would take lists like
+// "[a,b]" apart. The verb is the first word that is neither an option nor the value of --socket.
+int words_before_command(int argc, const char* const* argv) {
+  int verb = 1;
+  while (verb < argc && argv[verb][0] == '-') verb += argv[verb] == std::string_view("--socket") ? 2 : 1;
+  if (verb >= argc || argv[verb] != std::string_view("exec")) return argc;
+  return static_cast<int>(std::find(argv + verb, argv + argc, std::string_view("--")) - argv);
+}
+
 int complain(std::string_view verb, std::string_view what) {
-  fmt::print(stderr, "usernic: {}; see 'usernic {}--help'\n", what, verb);
+  ctl::print(stderr, fmt::format("usernic: {}; see 'usernic {}--help'\n", what, verb));
   return kUsage;
 }
 
@@ -104,21 +116,28 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   add_daemon_verbs(line);
   add_showing_verbs(line);
   add_exec(line);
+  const int front = words_before_command(argc, argv);
   std::string verb;
   try {
-    line.app.parse(argc, argv);
+    line.app.parse(front, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return {std::nullopt, line.app.exit(error)};
     for (const CLI::App* sub : line.app.get_subcommands()) verb = sub->get_name() + " ";
     return {std::nullopt, complain(verb, error.what())};
   }
   if (line.app.get_subcommands().empty()) {
-    fmt::print(stderr, "{}", line.app.help());
+    ctl::print(stderr, line.app.help());
     return {std::nullopt, kUsage};
   }
+  // CLI11 cannot tell "--wait=" from "--wait".
+  if (std::find(argv, argv + front, std::string_view("--wait=")) != argv + front) line.wait.clear();
   if (!take_wait(line)) {
     return {std::nullopt,
             complain("rx-mode ", fmt::format("--wait takes seconds from 0 to 3600, not '{}'", line.wait))};
+  }
+  if (front < argc) line.command.argv.insert(line.command.argv.end(), argv + front + 1, argv + argc);
+  if (line.command.verb == Verb::kExec && line.command.argv.empty()) {
+    return {std::nullopt, complain("exec ", "exec needs a command: usernic exec HOST -- COMMAND...")};
   }
   return {std::move(line.command), kDone};
 }

@@ -44,7 +44,7 @@ TEST_F(CommandLineTest, WaitTakesItsSecondsOnlyWithAnEqualsSign) {
   EXPECT_EQ(good({"rx-mode", "--wait", "nic0"}).dev, "nic0");
   EXPECT_EQ(good({"rx-mode", "nic0", "--wait=2.5"}).wait_ms, 2500u);
   EXPECT_EQ(good({"rx-mode", "--wait=0", "nic0", "--json"}).wait_ms, 0u);
-  for (const char* bad : {"--wait=x", "--wait=-1", "--wait=1e9", "--wait=nan", "--wait=1s"}) {
+  for (const char* bad : {"--wait=", "--wait=x", "--wait=-1", "--wait=1e9", "--wait=nan", "--wait=1s"}) {
     EXPECT_EQ(parse({"rx-mode", "nic0", bad}).exit_code, kUsage) << bad;
     EXPECT_TRUE(err_.starts_with("usernic: --wait takes seconds from 0 to 3600, not '")) << err_;
   }
@@ -56,6 +56,20 @@ TEST_F(CommandLineTest, ExecKeepsTheCommandAsItIs) {
   EXPECT_EQ(command.argv, (std::vector<std::string>{"sh", "-c", "echo --json", "--", "--socket", "-x"}));
   EXPECT_EQ(good({"exec", "--socket", "/s", "a", "--", "ip", "-br", "link"}).argv.size(), 3u);
   EXPECT_EQ(good({"exec", "a", "--", "ip"}).argv.size(), 1u);
+}
+
+TEST_F(CommandLineTest, ExecTakesNothingApartAfterTheDashes) {
+  const std::vector<const char*> words = {"[a,b]", "", "[0-9]", "--", "--socket=/x", "-h", "a,b", "\"q\"", ""};
+  for (std::vector<const char*> front : std::vector<std::vector<const char*>>{
+           {"exec", "a"}, {"--socket", "/s", "exec", "a"}, {"exec", "a", "--socket=/s"}}) {
+    front.push_back("--");
+    front.insert(front.end(), words.begin(), words.end());
+    const Command command = good(front);
+    EXPECT_EQ(command.host, "a");
+    EXPECT_EQ(command.argv, (std::vector<std::string>(words.begin(), words.end())));
+  }
+  EXPECT_EQ(good({"rx-mode", "--", "exec"}).dev, "exec");  // CLI11's own "--"
+  EXPECT_EQ(good({"rx-mode", "exec", "--wait", "--json"}).dev, "exec");
 }
 
 TEST_F(CommandLineTest, MistakesAreOneSentenceAndExitTwo) {

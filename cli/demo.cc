@@ -10,6 +10,7 @@
 #include "cli/demo_lab.h"
 #include "cli/demo_steps.h"
 #include "cli/verbs.h"
+#include "ctl/print.h"
 
 namespace usernic::cli {
 namespace {
@@ -59,8 +60,8 @@ int demo(bool json) {
   const int exit_code = tour(say, report);
   if (exit_code != kDone) return exit_code;
   say.line(kNext);
-  if (json) fmt::print("{}\n", ctl::to_text(to_json(report)));
-  return kDone;
+  if (json) ctl::print(stdout, ctl::to_text(to_json(report)) + "\n");
+  return printed();
 }
 
 }  // namespace usernic::cli

@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include "ctl/connection.h"
+#include "ctl/print.h"
 
 namespace usernic::cli {
 namespace {
@@ -59,7 +60,7 @@ void handle_interrupts(void (*handler)(int)) {
   words.push_back(nullptr);
   const auto entered = enter(namespaces);
   if (entered) ::execvp(words[0], words.data());
-  fmt::print(stderr, "{}\n", entered ? fmt::format("cannot run '{}': {}", argv[0], why()) : entered.error());
+  ctl::print(stderr, (entered ? fmt::format("cannot run '{}': {}", argv[0], why()) : entered.error()) + "\n");
   std::fflush(stderr);
   ::_exit(125);
 }

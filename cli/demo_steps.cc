@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cli/show.h"
+#include "ctl/print.h"
 
 namespace usernic::cli {
 namespace {
@@ -31,12 +32,12 @@ std::string with_commas(uint64_t number) {
 }  // namespace
 
 void Narrator::title(const std::string& text) {
-  if (speaks_) fmt::print("\n{}{}{}\n", bold_ ? "\033[1m" : "", text, bold_ ? "\033[0m" : "");
+  if (speaks_) ctl::print(stdout, fmt::format("\n{}{}{}\n", bold_ ? "\033[1m" : "", text, bold_ ? "\033[0m" : ""));
   std::fflush(stdout);
 }
 
 void Narrator::line(const std::string& text) {
-  if (speaks_) fmt::print("{}\n", text);
+  if (speaks_) ctl::print(stdout, text + "\n");
   std::fflush(stdout);
 }
 
@@ -66,6 +67,9 @@ ctl::Outcome<> change_in_a_burst(DemoLab& lab, Narrator& say, DemoReport& report
   const auto burst = lab.ctl().ask<ctl::BurstReport>(
       {.verb = "burst", .dev = "nic0", .timeout_ms = kSettleMs, .changes = kBurstChanges});
   if (!burst) return ctl::refuse(burst.error());
+  if (!burst->settled) {
+    return ctl::refuse(fmt::format("after {} the changes were still not in effect", show_time(burst->settled_us)));
+  }
   report.burst = {burst->changes, burst->driver_calls, burst->change_p99_us};
   say.line(fmt::format("{} changes of nic0's multicast list in a row, all in effect after {}:",
                        with_commas(burst->changes), show_time(burst->settled_us)));

@@ -42,7 +42,7 @@ Outcome<> prepare(const std::string& socket, const std::string& host) {
   if (!namespaces) return refuse(namespaces.error());
   if (auto entered = enter(*namespaces); !entered) return entered;
   // In a container that hides parts of /sys nobody without root may mount one. Most commands do not look at it.
-  if (auto mounted = mount_sys(); !mounted) fmt::print(stderr, "usernic: {}; going on without\n", mounted.error());
+  if (auto mounted = mount_sys(); !mounted) failed(mounted.error() + "; going on without");
   return {};
 }
 

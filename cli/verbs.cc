@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "cli/show.h"
 #include "ctl/client.h"
+#include "ctl/print.h"
 #include "ctl/socket_path.h"
 
 namespace usernic::cli {
@@ -27,8 +30,8 @@ int show_report(const Command& command, const ctl::Request& request, std::string
   if (!client) return failed(client.error());
   const auto report = client->ask<Report>(request);
   if (!report) return failed(report.error());
-  fmt::print("{}", command.json ? ctl::to_text(ctl::to_json(*report)) + "\n" : show(*report));
-  return kDone;
+  ctl::print(stdout, command.json ? ctl::to_text(ctl::to_json(*report)) + "\n" : show(*report));
+  return printed();
 }
 
 ctl::Outcome<ctl::WaitReport> wait_covered(const Command& command) {
@@ -51,8 +54,12 @@ std::string show_missing(const ctl::WaitReport& report) {
 }  // namespace
 
 int failed(const std::string& sentence) {
-  fmt::print(stderr, "usernic: {}\n", sentence);
+  ctl::print(stderr, fmt::format("usernic: {}\n", sentence));
   return kFailed;
+}
+
+int printed() {
+  return ctl::all_printed(stdout) ? kDone : failed(fmt::format("cannot write to stdout: {}", std::strerror(errno)));
 }
 
 int link(const Command& command) {
@@ -85,8 +92,8 @@ int monitor(const Command& command) {
   for (;;) {
     const auto event = client->next_event();
     if (!event) return failed(event.error());
-    fmt::print("{}", command.json ? ctl::to_text(ctl::to_json(*event)) + "\n" : show_event(*event));
-    std::fflush(stdout);
+    ctl::print(stdout, command.json ? ctl::to_text(ctl::to_json(*event)) + "\n" : show_event(*event));
+    if (const int exit_code = printed(); exit_code != kDone) return exit_code;
   }
 }
 

@@ -15,6 +15,8 @@ int monitor(const Command& command);
 
 // One sentence on stderr; returns kFailed.
 int failed(const std::string& sentence);
+// kDone when all that was printed on stdout could be written; else failed().
+int printed();
 
 }  // namespace usernic::cli
 // Explained best by: tests/e2e

@@ -48,7 +48,11 @@ Outcome<> Client::send(const Request& request) {
   const std::string line = request_line(request);
   for (size_t sent = 0; sent < line.size();) {
     const ssize_t more = send_with(fd_.get(), std::string_view(line).substr(sent), {});
-    if (more < 0 && errno != EINTR) return refuse("usernic closed the control socket");
+    // Who closes may have said why: that is for `receive` to find.
+    if (more < 0 && (errno == EPIPE || errno == ECONNRESET)) return {};
+    if (more < 0 && errno != EINTR) {
+      return refuse(fmt::format("cannot write to the control socket: {}", std::strerror(errno)));
+    }
     sent += more > 0 ? static_cast<size_t>(more) : 0;
   }
   return {};

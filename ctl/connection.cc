@@ -11,6 +11,7 @@
 namespace usernic::ctl {
 namespace {
 constexpr size_t kReadBytes = 16 << 10;
+constexpr size_t kCompactBytes = 64 << 10;
 constexpr size_t kSpace = CMSG_SPACE(kDescriptorsMax * sizeof(int));
 }  // namespace
 
@@ -21,6 +22,7 @@ bool Connection::receive() {
   // A plain read: descriptors that a client sends are not taken, the kernel closes them.
   const ssize_t got = ::read(fd_.get(), buffer.data(), room);
   if (got > 0) {
+    if (in_.empty()) line_begun_ = Clock::now();
     in_.append(buffer.data(), static_cast<size_t>(got));
     last_progress_ = Clock::now();
     return true;
@@ -42,6 +44,11 @@ void Connection::enqueue(std::string_view text, std::vector<Fd> descriptors) {
     sent_ = 0;
     last_progress_ = Clock::now();
   }
+  // A peer that always leaves a little unread must not make us keep all that it has read.
+  if (sent_ >= kCompactBytes && sent_ * 2 >= out_.size()) {
+    out_.erase(0, sent_);
+    sent_ = 0;
+  }
   out_.append(text);
   for (Fd& descriptor : descriptors) descriptors_.push_back(std::move(descriptor));
 }
@@ -56,6 +63,7 @@ bool Connection::flush() {
   }
   out_ = {};
   sent_ = 0;
+  line_begun_ = Clock::now();
   return true;
 }
 

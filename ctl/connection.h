@@ -37,6 +37,8 @@ class Connection {
 
   // When the client last moved a byte in either direction.
   Time last_progress() const noexcept { return last_progress_; }
+  // When it could begin the line of which a part is here: not before the answer to the one before was sent.
+  Time line_begun() const noexcept { return line_begun_; }
 
  private:
   Fd fd_;
@@ -45,6 +47,7 @@ class Connection {
   size_t sent_ = 0;
   std::vector<Fd> descriptors_;  // leave with the next octet
   Time last_progress_ = Clock::now();
+  Time line_begun_ = last_progress_;
 };
 
 // Sends `text` with descriptors beside its first octet; the number of octets taken, or -1 with errno.

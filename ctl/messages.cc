@@ -62,6 +62,7 @@ void fields(auto& f, Is<AddressReport> auto& m) {
 void fields(auto& f, Is<BurstReport> auto& m) {
   f("changes", m.changes), f("driver_calls", m.driver_calls), f("change_p50_us", m.change_p50_us);
   f("change_p99_us", m.change_p99_us), f("change_max_us", m.change_max_us), f("settled_us", m.settled_us);
+  f("settled", m.settled);
 }
 void fields(auto& f, Is<Event> auto& m) {
   f("event", m.what);

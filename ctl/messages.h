@@ -106,7 +106,8 @@ struct AddressReport {
 struct BurstReport {
   uint64_t changes = 0, driver_calls = 0;
   double change_p50_us = 0, change_p99_us = 0, change_max_us = 0;
-  uint64_t settled_us = 0;  // from the first change until all were in effect
+  uint64_t settled_us = 0;  // from the first change until all were in effect, or until the deadline
+  bool settled = false;     // all were in effect before the deadline
 };
 
 // One line of `monitor`.

@@ -61,7 +61,8 @@ TEST(Messages, SurviveTheWire) {
   expect_round_trip(StatsReport{.dev = "n", .rx = {1, 2, 3, 4}, .tx = {5, 6, 7, 8}});
   expect_round_trip(WaitReport{.covered = false, .missing = {kGroup}, .reason = "r"});
   expect_round_trip(AddressReport{.covered = true, .wanted_at_us = 5, .covered_at_us = 9, .mode = "hash"});
-  expect_round_trip(BurstReport{.changes = 10, .driver_calls = 2, .change_p99_us = 0.25, .settled_us = 7});
+  expect_round_trip(
+      BurstReport{.changes = 10, .driver_calls = 2, .change_p99_us = 0.25, .settled_us = 7, .settled = true});
   expect_round_trip(Event{.what = "link", .link = LinkRow{.name = "n"}});
   expect_round_trip(Event{.what = "rx-mode", .dev = "n", .generation = {2, 1}, .mode = {"exact", "hash", ""}});
   expect_round_trip(HelloReport{.version = "1", .protocol = 1, .pid = 3, .hosts = {"a", "b"}});

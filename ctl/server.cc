@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace usernic::ctl {
 namespace {
@@ -95,7 +96,13 @@ void Server::ready(uint64_t id, uint32_t events) {
   if ((events & (EPOLLHUP | EPOLLERR)) != 0 && (events & EPOLLIN) == 0) return drop(id);
   if ((events & EPOLLOUT) != 0 && !client.connection.flush()) return drop(id);
   if ((events & EPOLLIN) != 0 && !client.connection.receive()) client.no_more_input = true;
-  serve(id);
+  serve_soon(id);
+}
+
+// Never at once: a client's lines would be answered inside one another, and before anybody else's.
+void Server::serve_soon(uint64_t id) {
+  if (std::exchange(clients_.at(id).turn_coming, true)) return;
+  loop_.post([this, id] { serve(id); });
 }
 
 // Takes the client's next request, if it may have one answered; one a turn, so that others get theirs.
@@ -103,6 +110,7 @@ void Server::serve(uint64_t id) {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;
   Client& client = found->second;
+  client.turn_coming = false;
   if (client.answering || client.following || client.connection.unsent_bytes() > 0) return update_watch(client);
   if (client.close_when_sent) return drop(id);
   const std::optional<std::string> line = client.connection.take_line();
@@ -111,7 +119,6 @@ void Server::serve(uint64_t id) {
     if (client.connection.line_too_long()) return refuse_and_close(id, "a request has at most 65536 characters");
     return update_watch(client);
   }
-  loop_.post([this, id] { serve(id); });  // there may be another line
   const Outcome<Request> request = parse_request(*line);
   if (!request) return reply(id, error_line(request.error()));
   client.answering = true;
@@ -143,7 +150,8 @@ void Server::reply(uint64_t id, std::string_view line) {
   Client& client = clients_.at(id);
   client.connection.enqueue(line);
   if (!client.connection.flush()) return drop(id);
-  serve(id);
+  update_watch(client);
+  serve_soon(id);  // there may be another line
 }
 
 void Server::refuse_and_close(uint64_t id, std::string_view sentence) {
@@ -167,10 +175,9 @@ void Server::drop(uint64_t id) {
 }
 
 bool Server::overdue(const Client& client, Time now) const {
-  const Duration still = now - client.connection.last_progress();
-  if (client.connection.unsent_bytes() > 0) return still > limits_.answer_time;
+  if (client.connection.unsent_bytes() > 0) return now - client.connection.last_progress() > limits_.answer_time;
   const bool half = client.connection.has_part_of_a_line() && !client.answering && !client.following;
-  return half && still > limits_.request_time;
+  return half && now - client.connection.line_begun() > limits_.request_time;
 }
 
 void Server::sweep() {

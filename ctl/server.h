@@ -3,7 +3,7 @@
 //
 // One event loop serves every client; nobody's behaviour costs another client more than its turn:
 //   garbage             is answered with a sentence, and the next line is read
-//   half a request      is closed after `request_time`
+//   half a request      is closed `request_time` after its first octet, however it drips
 //   an idle client      costs a descriptor; when `clients_max` are connected, the longest idle one makes room
 //   who never reads     is closed `answer_time` after its last octet; a follower also when `backlog_bytes_max` wait
 //   another user        is refused; the caller's uid must be the daemon's own, or root
@@ -81,6 +81,7 @@ class Server {
     bool following = false;
     bool no_more_input = false;
     bool close_when_sent = false;
+    bool turn_coming = false;  // `serve` is posted
     EventLoop::Call gone;
   };
   using Clients = std::map<uint64_t, Client>;
@@ -88,6 +89,7 @@ class Server {
   void accept_one();
   bool make_room();
   void ready(uint64_t id, uint32_t events);
+  void serve_soon(uint64_t id);
   void serve(uint64_t id);
   void send(uint64_t id, uint64_t request, std::string line, std::vector<Fd> descriptors, bool is_event);
   void reply(uint64_t id, std::string_view line);

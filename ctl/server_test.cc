@@ -141,6 +141,18 @@ TEST_F(ServerTest, GarbageIsAnsweredAndTheNextLineServed) {
   EXPECT_EQ(read_to_end(client), sentence + sentence + result_line(Json("x")));
 }
 
+TEST_F(ServerTest, FloodOfGarbageIsAnsweredAndOthersAreServedInBetween) {
+  constexpr size_t kLines = 16'384;
+  const Client client = connect();
+  std::string answers;
+  Thread reading("reader", [&] { answers = read_to_end(client); });
+  say(client, std::string(kLines, '\n'));
+  expect_served();
+  ::shutdown(client.fd(), SHUT_WR);
+  reading.join();
+  EXPECT_EQ(answers.size(), kLines * error_line("a request is one JSON object on one line").size());
+}
+
 TEST_F(ServerTest, EndlessLineIsRefused) {
   const Client client = connect();
   const std::string noise(kRequestBytesMax, 'x');
@@ -153,6 +165,17 @@ TEST_F(ServerTest, HalfARequestIsClosedInTime) {
   const Client client = connect();
   say(client, "{\"v\":1,");
   EXPECT_EQ(read_to_end(client), "");
+  expect_served();
+}
+
+TEST_F(ServerTest, DrippingRequestIsClosedInTime) {
+  const Client client = connect();
+  const Time start = Clock::now();
+  pollfd hangup{.fd = client.fd(), .events = POLLRDHUP, .revents = 0};
+  while (::poll(&hangup, 1, 10) == 0 && Clock::now() - start < seconds(10)) {
+    ::send(client.fd(), "x", 1, MSG_NOSIGNAL);
+  }
+  EXPECT_LT(Clock::now() - start, seconds(10));
   expect_served();
 }
 
@@ -280,6 +303,47 @@ TEST_F(ServerTest, DescriptorsFromClientsAreNotTaken) {
   char octet;
   EXPECT_GT(::recv(client.fd(), &octet, 1, 0), 0);
   EXPECT_EQ(::read(read_end.get(), &octet, 1), 0) << "somebody still holds the write end";
+}
+
+// The socket's two ends, and who is to read at the other.
+struct Pair {
+  Pair() {
+    int ends[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    connection.emplace(Fd(ends[0]));
+    peer.reset(ends[1]);
+  }
+  std::optional<Connection> connection;
+  Fd peer;
+};
+
+TEST(ConnectionTest, LosesNothingWhenThePeerAlwaysLeavesSomethingUnread) {
+  Pair pair;
+  std::string expected, received;
+  char buffer[32 << 10];
+  for (int i = 0; i < 200 || pair.connection->unsent_bytes() > 0; ++i) {
+    const std::string line(i < 200 ? 40'000 : 0, static_cast<char>('a' + i % 26));
+    expected += line;
+    pair.connection->enqueue(line);
+    ASSERT_TRUE(pair.connection->flush());
+    const ssize_t got = ::read(pair.peer.get(), buffer, sizeof buffer);
+    if (got > 0) received.append(buffer, static_cast<size_t>(got));
+  }
+  for (ssize_t got; (got = ::read(pair.peer.get(), buffer, sizeof buffer)) > 0;) received.append(buffer, got);
+  EXPECT_TRUE(received == expected) << received.size() << " of " << expected.size();
+}
+
+TEST(ClientTest, HearsWhyItWasClosedBeforeItAsked) {
+  const TestFolder folder;
+  const auto socket = ListeningSocket::open({folder.path() + "/s", ""});
+  ASSERT_TRUE(socket) << socket.error();
+  auto client = Client::connect(socket->path());
+  ASSERT_TRUE(client) << client.error();
+  {
+    const Fd accepted(::accept(socket->fd(), nullptr, nullptr));
+    send_with(accepted.get(), error_line("no room"), {});
+  }
+  EXPECT_EQ(client->call({.verb = "link"}).error(), "no room");
 }
 
 }  // namespace

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <optional>
 
+#include "ctl/print.h"
+
 namespace usernic::ctl {
 namespace {
 
@@ -86,16 +88,28 @@ Outcome<Fd> take_lock(const std::string& socket_path) {
   return refuse(fmt::format("the lock file {} does not stay in its place", name));
 }
 
+void remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return;
+  print(stderr, fmt::format("usernic: cannot remove {}: {}\n", path, why(errno)));
+}
+
 // Removes what a killed daemon left. Requires: the lock is held.
 Outcome<> clear_stale(const std::string& path, const sockaddr_un& address) {
   struct stat status;
-  if (::lstat(path.c_str(), &status) != 0) return {};
+  if (::lstat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return {};
+    return refuse(fmt::format("cannot look at {}: {}", path, why(errno)));
+  }
   if (!S_ISSOCK(status.st_mode)) {
     return refuse(fmt::format("{} is there already and is not a socket; choose another path with --socket", path));
   }
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe) return refuse(fmt::format("cannot make a socket: {}", why(errno)));
   const bool answers = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  if (answers || errno != ECONNREFUSED) {
+  if (!answers && errno != ECONNREFUSED && errno != EAGAIN) {  // EAGAIN: it is there, and its backlog is full
+    return refuse(fmt::format("cannot tell whether somebody is using the socket {}: {}", path, why(errno)));
+  }
+  if (answers || errno == EAGAIN) {
     return refuse(fmt::format("another program is using the socket {}; choose another path with --socket", path));
   }
   if (::unlink(path.c_str()) != 0)
@@ -109,14 +123,13 @@ Outcome<SocketPath> socket_path(const std::string& chosen) {
   if (!chosen.empty()) return SocketPath{chosen, ""};
   if (std::string path = environment("USERNIC_SOCKET"); !path.empty()) return SocketPath{path, ""};
   const auto in = [](const std::string& folder) { return SocketPath{folder + "/control", folder}; };
-  if (const std::string runtime = environment("XDG_RUNTIME_DIR"); runtime.starts_with('/')) {
-    return in(runtime + "/usernic");
-  }
   const uid_t uid = ::geteuid();
+  // Under sudo the variable may still name the folder of the user who called.
+  const std::string runtime = environment("XDG_RUNTIME_DIR");
+  if (runtime.starts_with('/') && (uid != 0 || is_folder_of(runtime, 0))) return in(runtime + "/usernic");
   if (uid == 0) return in("/run/usernic");
-  if (const std::string runtime = fmt::format("/run/user/{}", uid); is_folder_of(runtime, uid)) {
-    return in(runtime + "/usernic");
-  }
+  if (const std::string usual = fmt::format("/run/user/{}", uid); is_folder_of(usual, uid))
+    return in(usual + "/usernic");
   return in(fmt::format("/tmp/usernic-{}", uid));
 }
 
@@ -143,8 +156,8 @@ Outcome<ListeningSocket> ListeningSocket::open(const SocketPath& path) {
 ListeningSocket::~ListeningSocket() {
   if (!lock_) return;  // moved from
   fd_.reset();
-  ::unlink(path_.c_str());
-  ::unlink((path_ + ".lock").c_str());  // while it is still locked: see take_lock
+  remove_file(path_);
+  remove_file(path_ + ".lock");  // while it is still locked: see take_lock
 }
 
 Outcome<Fd> connect_to(const std::string& path) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ctl: where the control socket is, and how it is taken and found.
 //
-//   --socket PATH, else $USERNIC_SOCKET, else `usernic/control` in $XDG_RUNTIME_DIR; without that variable
-//   /run/usernic/control for root, /run/user/UID/usernic/control where that folder exists, else
+//   --socket PATH, else $USERNIC_SOCKET, else `usernic/control` in $XDG_RUNTIME_DIR (for root only when that folder
+//   is root's own); else /run/usernic/control for root, /run/user/UID/usernic/control where that folder exists, else
 //   /tmp/usernic-UID/control.
 //
 // A folder of usernic's own is made with mode 0700, and used only if it is ours and closed to others. The socket has

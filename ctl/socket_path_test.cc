@@ -51,6 +51,24 @@ TEST_F(SocketPathTest, WithoutRuntimeFolderThereIsStillOne) {
   }
 }
 
+TEST_F(SocketPathTest, RootDoesNotUseTheRuntimeFolderOfAnother) {
+  if (::geteuid() != 0) GTEST_SKIP() << "root only";
+  ASSERT_EQ(::chown(folder_.path().c_str(), 65534, 65534), 0);
+  EXPECT_EQ(socket_path("")->path, "/run/usernic/control");
+}
+
+TEST_F(SocketPathTest, FileThatCannotBeRemovedAtTheEndIsASentence) {
+  const std::string path = folder_.path() + "/s";
+  testing::internal::CaptureStderr();
+  {
+    const auto socket = ListeningSocket::open({path, ""});
+    ASSERT_TRUE(socket) << socket.error();
+    ASSERT_EQ(::unlink(path.c_str()), 0);
+    ASSERT_EQ(::mkdir(path.c_str(), 0700), 0);
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "usernic: cannot remove " + path + ": Is a directory\n");
+}
+
 TEST_F(SocketPathTest, SocketIsPrivateWhateverTheUmask) {
   const mode_t before = ::umask(0);
   {

@@ -62,7 +62,7 @@ class Section {
     for (const auto& [key, node] : table) {
       if (std::ranges::find(keys, key.str()) != keys.end()) continue;
       error_.note(line_of(node),
-                  fmt::format("unknown key '{}' in {}{}", key.str(), name_, suggestion(key.str(), keys)));
+                  fmt::format("unknown key '{}' in {}{}", shortened(key.str()), name_, suggestion(key.str(), keys)));
     }
   }
 
@@ -124,7 +124,7 @@ class Section {
   void bad_item(const toml::node& item, std::string_view key, std::string_view right) {
     const auto* text = item.as_string();
     const auto* number = item.as_integer();
-    const std::string it = text != nullptr     ? fmt::format("\"{}\"", text->get())
+    const std::string it = text != nullptr     ? fmt::format("\"{}\"", shortened(text->get()))
                            : number != nullptr ? fmt::format("{}", number->get())
                                                : std::string(kind_of(item));
     error_.note(line_of(item), fmt::format("'{}' in {} must be {}; {} is not", key, name_, right, it));
@@ -181,7 +181,7 @@ void read_driver(Section& section, NicConfig& nic, FirstError& error) {
   if (known != kDrivers.end()) {
     nic.driver = static_cast<DriverKind>(known - kDrivers.begin());
   } else if (section.has("driver") && section.node("driver")->is_string()) {
-    section.bad("driver", fmt::format("names no driver: '{}'{}", driver, suggestion(driver, kDrivers)));
+    section.bad("driver", fmt::format("names no driver: '{}'{}", shortened(driver), suggestion(driver, kDrivers)));
   }
   const toml::node* simnic = section.node("simnic");
   if (simnic == nullptr) return;
@@ -205,7 +205,10 @@ bool take_vlan(const toml::node& item, std::vector<uint16_t>& vlans) {
 
 bool take_address(const toml::node& item, std::vector<std::string>& addresses) {
   const auto* text = item.as_string();
-  if (text == nullptr || !is_ip_address_with_prefix(text->get())) return false;
+  if (text == nullptr) return false;
+  const std::string octets = station_octets(text->get());
+  const bool twice = std::ranges::any_of(addresses, [&](const auto& other) { return station_octets(other) == octets; });
+  if (octets.empty() || twice) return false;
   addresses.push_back(text->get());
   return true;
 }
@@ -216,6 +219,7 @@ NicConfig read_nic(const toml::table& table, FirstError& error) {
   nic.line = section.line_at("name");
   nic.host_line = section.line_at("host");
   nic.address_line = section.line_at("address");
+  nic.mtu_line = section.line_at("mtu");
   nic.vlans_line = section.line_at("vlans");
   section.missing("name", "nic0");
   section.text("name", nic.name, "nic0");
@@ -229,11 +233,12 @@ NicConfig read_nic(const toml::table& table, FirstError& error) {
   if (section.has("address") && section.node("address")->is_string()) {
     nic.address = MacAddress::parse(address).value_or(MacAddress{});
     if (!nic.address.is_valid_own()) {
-      section.bad("address", fmt::format("must be a unicast address like \"02:00:00:00:00:01\", not \"{}\"", address));
+      section.bad("address",
+                  fmt::format("must be a unicast address like \"02:00:00:00:00:01\", not \"{}\"", shortened(address)));
     }
   }
   section.number("mtu", nic.mtu, kMtuMin, kMtuMax);
-  section.list("addresses", "a list of texts like \"10.9.0.1/24\" or \"fd09::1/64\"",
+  section.list("addresses", "a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", each once",
                [&](const toml::node& item) { return take_address(item, nic.addresses); });
   if (section.has("vlans")) nic.vlans.emplace();
   section.list("vlans", "a list of numbers from 1 to 4094, each once",

@@ -25,6 +25,7 @@ namespace usernic::daemon {
 
 inline constexpr uint32_t kMtuMin = 68;
 inline constexpr uint32_t kMtuMax = 9000;
+inline constexpr uint32_t kIp6MtuMin = 1280;  // RFC 8200, 5
 
 struct HostConfig {
   std::string name;
@@ -44,7 +45,7 @@ struct NicConfig {
   std::vector<std::string> addresses;          // "10.9.0.1/24", "fd09::1/64"
   std::optional<std::vector<uint16_t>> vlans;  // given: the VLAN filter is on, for these
   SimnicConfig simnic;
-  int line = 0, host_line = 0, address_line = 0, vlans_line = 0;
+  int line = 0, host_line = 0, address_line = 0, mtu_line = 0, vlans_line = 0;
 };
 
 struct Config {

@@ -17,6 +17,13 @@ constexpr size_t kInterfaceNameMax = 15;  // IFNAMSIZ - 1
 constexpr size_t kHostNameMax = 63;
 constexpr size_t kNetnsNameMax = 255;
 constexpr size_t kTypoDistanceMax = 2;
+constexpr size_t kEchoedMax = 64;
+
+struct Kind {
+  int family;
+  size_t bytes;
+};
+constexpr Kind kIp4{AF_INET, 4}, kIp6{AF_INET6, 16};
 
 bool is_plain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
@@ -35,6 +42,14 @@ size_t distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
+}
+
+// One station's: not unspecified, multicast or broadcast.
+bool is_station(std::string_view octets) {
+  const auto all = [&](char value) { return std::ranges::count(octets, value) == std::ssize(octets); };
+  const auto first = static_cast<uint8_t>(octets[0]);
+  const bool multicast = octets.size() == kIp6.bytes ? first == 0xff : (first & 0xf0) == 0xe0;
+  return !multicast && !all('\0') && !all('\xff');
 }
 
 }  // namespace
@@ -60,25 +75,33 @@ std::string netns_name_error(std::string_view name) {
   return allowed ? "" : "must be a name that 'ip netns list' shows";
 }
 
-bool is_ip_address_with_prefix(std::string_view text) {
+std::string station_octets(std::string_view text) {
   const size_t slash = text.find('/');
-  if (slash == std::string_view::npos) return false;
+  if (slash == std::string_view::npos) return "";
   const std::string address(text.substr(0, slash));
   const std::string_view bits = text.substr(slash + 1);
-  const bool is_v6 = address.contains(':');
-  in6_addr octets;
+  const Kind kind = address.contains(':') ? kIp6 : kIp4;
+  std::string octets(kind.bytes, '\0');
   // A NUL inside would end the text early for inet_pton.
-  if (address.contains('\0') || ::inet_pton(is_v6 ? AF_INET6 : AF_INET, address.c_str(), &octets) != 1) return false;
+  if (address.contains('\0') || ::inet_pton(kind.family, address.c_str(), octets.data()) != 1) return "";
   uint8_t prefix_bits = 0;
   const auto [end, error] = std::from_chars(bits.data(), bits.data() + bits.size(), prefix_bits);
-  return error == std::errc{} && end == bits.data() + bits.size() && prefix_bits <= (is_v6 ? 128 : 32);
+  if (error != std::errc{} || end != bits.data() + bits.size() || prefix_bits > 8 * kind.bytes) return "";
+  return is_station(octets) ? octets : "";
+}
+
+std::string shortened(std::string_view text) {
+  if (text.size() <= kEchoedMax) return std::string(text);
+  size_t end = kEchoedMax;
+  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;  // not inside a character of UTF-8
+  return fmt::format("{}...", text.substr(0, end));
 }
 
 std::string suggestion(std::string_view word, std::span<const std::string_view> known) {
-  if (known.empty()) return "";
+  if (known.empty() || word.size() > kEchoedMax) return "";
   const auto nearest = std::ranges::min_element(known, {}, [&](std::string_view k) { return distance(word, k); });
   const size_t far = std::min(kTypoDistanceMax, nearest->size() / 2);  // of a short name everything is near
-  if (word.size() <= 64 && distance(word, *nearest) <= far) return fmt::format("; did you mean '{}'?", *nearest);
+  if (distance(word, *nearest) <= far) return fmt::format("; did you mean '{}'?", *nearest);
   return fmt::format("; there {} {}", known.size() == 1 ? "is" : "are", fmt::join(known, ", "));
 }
 

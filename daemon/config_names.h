@@ -13,10 +13,15 @@ std::string interface_name_error(std::string_view name);
 std::string host_name_error(std::string_view name);
 std::string netns_name_error(std::string_view name);
 
-// "10.9.0.1/24", "fd09::1/64"; the prefix length must be there.
-bool is_ip_address_with_prefix(std::string_view text);
+// The 4 or 16 octets of "10.9.0.1/24" or "fd09::1/64"; the prefix length must be there. "" when it is something else,
+// or not the address of one station: unspecified, multicast or broadcast.
+std::string station_octets(std::string_view text);
 
-// "; did you mean 'address'?" when a known word is close, else "; there are a, b, c". "" without known words.
+// What somebody wrote, for a message: cut after 64 characters.
+std::string shortened(std::string_view text);
+
+// "; did you mean 'address'?" when a known word is close, else "; there are a, b, c". "" without known words,
+// or when the word is too long to be meant as one.
 std::string suggestion(std::string_view word, std::span<const std::string_view> known);
 
 }  // namespace usernic::daemon

@@ -51,6 +51,17 @@ void check_hosts_exist(const Config& config, FirstError& error) {
   }
 }
 
+void check_ip6_mtu(const Config& config, FirstError& error) {
+  for (const NicConfig& nic : config.nics) {
+    const auto ip6 = std::ranges::find_if(nic.addresses, [](const auto& address) { return address.contains(':'); });
+    if (nic.mtu >= kIp6MtuMin || ip6 == nic.addresses.end()) continue;
+    error.note(nic.mtu_line,
+               fmt::format("the nic '{}' has the IPv6 address {}, but its mtu is {}; IPv6 needs an mtu of "
+                           "at least {}",
+                           nic.name, *ip6, nic.mtu, kIp6MtuMin));
+  }
+}
+
 void check_vlans(const Config& config, FirstError& error) {
   for (const NicConfig& nic : config.nics) {
     if (!nic.vlans || (nic.driver == DriverKind::kSimnic && nic.simnic.vlan_slots > 0)) continue;
@@ -69,6 +80,7 @@ void check_rules(const Config& config, FirstError& error) {
   check_unique_hosts(config, error);
   check_unique_nics(config, error);
   check_hosts_exist(config, error);
+  check_ip6_mtu(config, error);
   check_vlans(config, error);
 }
 

@@ -165,13 +165,30 @@ const Bad kBad[] = {
     {"netns with a slash", "[[host]]\nname = \"a\"\nnetns = \"../x\"\n" + nic_with("host = \"a\""),
      "lab.toml:3: 'netns' in [[host]] must be a name that 'ip netns list' shows"},
     {"addresses is a text", nic_with("addresses = \"10.9.0.1/24\""),
-     "lab.toml:4: 'addresses' in [[nic]] must be a list of texts like \"10.9.0.1/24\" or \"fd09::1/64\", not a text"},
+     "lab.toml:4: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
+     "each once, not a text"},
     {"address without prefix", nic_with("addresses = [\"10.9.0.1\"]"),
-     "lab.toml:4: 'addresses' in [[nic]] must be a list of texts like \"10.9.0.1/24\" or \"fd09::1/64\"; "
+     "lab.toml:4: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
+     "each once; "
      "\"10.9.0.1\" is not"},
     {"prefix too long", nic_with("addresses = [\"10.9.0.1/24\",\n\"10.9.0.1/33\"]"),
-     "lab.toml:5: 'addresses' in [[nic]] must be a list of texts like \"10.9.0.1/24\" or \"fd09::1/64\"; "
+     "lab.toml:5: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
+     "each once; "
      "\"10.9.0.1/33\" is not"},
+    {"address twice", nic_with("addresses = [\"10.9.0.1/24\",\n\"10.9.0.1/16\"]"),
+     "lab.toml:5: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
+     "each once; \"10.9.0.1/16\" is not"},
+    {"unspecified address", nic_with("addresses = [\"0.0.0.0/0\"]"),
+     "lab.toml:4: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
+     "each once; \"0.0.0.0/0\" is not"},
+    {"IPv6 group among the addresses", nic_with("addresses = [\"ff02::1/64\"]"),
+     "lab.toml:4: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
+     "each once; \"ff02::1/64\" is not"},
+    {"mtu too small for IPv6", nic_with("addresses = [\"10.9.0.1/24\", \"fd09::1/64\"]\nmtu = 1279"),
+     "lab.toml:5: the nic 'n' has the IPv6 address fd09::1/64, but its mtu is 1279; IPv6 needs an mtu of at least "
+     "1280"},
+    {"endless key", nic_with(std::string(100'000, 'k') + " = 1"),
+     "lab.toml:4: unknown key 'kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk...' in [[nic]]"},
     {"vlan too large", nic_with("vlans = [4095]\n[nic.simnic]\nvlan_slots = 1"),
      "lab.toml:4: 'vlans' in [[nic]] must be a list of numbers from 1 to 4094, each once; 4095 is not"},
     {"vlan twice", nic_with("vlans = [5, 5]\n[nic.simnic]\nvlan_slots = 1"),
@@ -205,14 +222,21 @@ TEST(ConfigFile, ThatCannotBeReadIsASentence) {
   EXPECT_EQ(folder.error(), "cannot read the config /tmp: Is a directory");
 }
 
-TEST(IpAddress, TakesAddressesWithPrefixOnly) {
-  for (const char* good : {"0.0.0.0/0", "10.9.0.1/24", "::/0", "fd09::1/128", "::ffff:1.2.3.4/96"}) {
-    EXPECT_TRUE(is_ip_address_with_prefix(good)) << good;
+TEST(IpAddress, IsOfAStationAndHasAPrefix) {
+  for (const char* good : {"0.0.0.1/0", "10.9.0.1/24", "::1/0", "fd09::1/128", "::ffff:1.2.3.4/96", "223.0.0.1/8"}) {
+    EXPECT_NE(station_octets(good), "") << good;
   }
   for (const char* bad : {"", "/", "10.9.0.1", "10.9.0.1/", "10.9.0.1/-1", "10.9.0.1/33", "10.9.0/24", "fd09::1/129",
-                          "fd09::1/ 64", "10.9.0.1/24x", "10.9.0.1/024444", "a/24", "10.9.0.1 /24"}) {
-    EXPECT_FALSE(is_ip_address_with_prefix(bad)) << bad;
+                          "fd09::1/ 64", "10.9.0.1/24x", "10.9.0.1/024444", "a/24", "10.9.0.1 /24", "0.0.0.0/0", "::/0",
+                          "224.0.0.1/24", "239.1.2.3/8", "255.255.255.255/32", "ff15::1/64"}) {
+    EXPECT_EQ(station_octets(bad), "") << bad;
   }
+}
+
+TEST(Shortened, CutsBetweenCharacters) {
+  EXPECT_EQ(shortened("short"), "short");
+  EXPECT_EQ(shortened(std::string(64, 'x')), std::string(64, 'x'));
+  EXPECT_EQ(shortened(std::string(63, 'x') + "\xc3\xa4" + "y"), std::string(63, 'x') + "...");
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/monitor.h"
 
+#include <utility>
+
 namespace usernic::daemon {
 namespace {
 
@@ -21,7 +23,7 @@ void Monitor::follow(const ctl::Responder& to) {
     if (followers_.empty()) seen_[now.link.name] = now;
   }
   followers_.emplace(number, to);
-  if (followers_.size() == 1) loop_.at(Clock::now() + kPeriod, [this] { look(); });
+  if (!std::exchange(looking_, true)) loop_.at(Clock::now() + kPeriod, [this] { look(); });
 }
 
 Monitor::Seen Monitor::look_at(const Nic& nic) const {
@@ -34,7 +36,10 @@ Monitor::Seen Monitor::look_at(const Nic& nic) const {
 }
 
 void Monitor::look() {
-  if (followers_.empty()) return;
+  if (followers_.empty()) {
+    looking_ = false;
+    return;
+  }
   for (const auto& nic : topology_.nics()) {
     const Seen now = look_at(*nic);
     Seen& before = seen_[now.link.name];

@@ -40,6 +40,7 @@ class Monitor {
   std::map<uint64_t, ctl::Responder> followers_;
   uint64_t next_follower_ = 1;
   std::map<std::string, Seen> seen_;
+  bool looking_ = false;  // a `look` is due: one, however followers come and go
 };
 
 }  // namespace usernic::daemon

@@ -10,7 +10,9 @@
 #include <sys/signalfd.h>
 
 #include <cstdio>
+#include <memory>
 
+#include "ctl/print.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "daemon/verbs.h"
@@ -23,7 +25,7 @@ constexpr int kUsage = 2;
 constexpr Duration kUpWithin = std::chrono::seconds(10);
 
 int sentence(const std::string& text, int exit_code) {
-  fmt::print(stderr, "usernic: {}\n", text);
+  ctl::print(stderr, fmt::format("usernic: {}\n", text));
   return exit_code;
 }
 
@@ -73,29 +75,31 @@ ctl::Outcome<ctl::ListeningSocket> settle_in(const RunOptions& options, bool own
 void announce(const Topology& topology, const std::string& socket, int ready_fd) {
   for (const auto& nic : topology.nics()) {
     const ctl::LinkRow link = nic->link();
-    fmt::print("{}  {}  {}  host {}  {}\n", link.name, link.driver, link.address.to_string(),
-               link.host.empty() ? "-" : link.host, fmt::join(nic->config().addresses, " "));
+    ctl::print(stdout, fmt::format("{}  {}  {}  host {}  {}\n", link.name, link.driver, link.address.to_string(),
+                                   link.host.empty() ? "-" : link.host, fmt::join(nic->config().addresses, " ")));
   }
-  fmt::print("ready, control socket {}\n", socket);
-  std::fflush(stdout);
+  ctl::print(stdout, fmt::format("ready, control socket {}\n", socket));
+  if (!ctl::all_printed(stdout)) log_warning("nobody reads stdout");
   const ctl::Fd ready(ready_fd);
   if (ready && ::write(ready.get(), "\n", 1) != 1) log_warning("nobody reads --ready-fd");
 }
 
-// Serves until a signal comes.
-void serve(Topology& topology, ctl::ListeningSocket socket, const ctl::Fd& signals, int ready_fd) {
+// Serves until a signal comes, then takes the nics down; only after that the socket and its lock are free for another.
+void serve(ctl::ListeningSocket socket, std::unique_ptr<Topology> nics, const ctl::Fd& signals, int ready_fd) {
   ctl::EventLoop loop;
   Verbs* handler = nullptr;
   ctl::Server server(loop, std::move(socket),
                      [&handler](const ctl::Request& request, ctl::Responder to) { handler->handle(request, to); });
-  Verbs verbs(topology, loop);  // ends before the server: what it still runs has answers to give
+  const std::unique_ptr<Topology> topology = std::move(nics);  // a parameter would end after the server
+  Verbs verbs(*topology, loop);  // ends before the server: what it still runs has answers to give
   handler = &verbs;
   loop.watch(signals.get(), EPOLLIN, [&](uint32_t) {
     signalfd_siginfo signal;
     if (::read(signals.get(), &signal, sizeof signal) == sizeof signal) loop.stop();
   });
-  announce(topology, server.path(), ready_fd);
+  announce(*topology, server.path(), ready_fd);
   loop.run();
+  give_back_signals();
 }
 
 }  // namespace
@@ -116,8 +120,7 @@ int run(const RunOptions& options) {
   auto topology = Topology::create(*config, own_namespaces);
   if (!topology) return sentence(topology.error(), kFailed);
   if (!(*topology)->wait_up(Clock::now() + kUpWithin)) log_warning("not every nic came up");
-  serve(**topology, *std::move(socket), signals, options.ready_fd);
-  give_back_signals();
+  serve(*std::move(socket), *std::move(topology), signals, options.ready_fd);
   return 0;
 }
 

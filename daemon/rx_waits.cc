@@ -103,15 +103,16 @@ ctl::BurstReport burst(NetDevice& dev, uint64_t changes, Time deadline, const St
   for (uint64_t which = 0; which < kBurstAddresses; ++which) {
     if (held[which]) dev.mc().del(MacAddress::from_u64(kBurstFirstAddress + which));
   }
-  wait_in_slices(deadline, stop, [&](Time slice) { return dev.rx_mode().settle(slice); });
-  const Time settled = Clock::now();
+  const Result<> settled = wait_in_slices(deadline, stop, [&](Time slice) { return dev.rx_mode().settle(slice); });
+  const Time end = Clock::now();
   std::ranges::sort(costs_ns);
   return {.changes = costs_ns.size(),
           .driver_calls = dev.rx_mode().status().stats.driver_calls - driver_calls_before,
           .change_p50_us = percentile_us(costs_ns, 0.50),
           .change_p99_us = percentile_us(costs_ns, 0.99),
           .change_max_us = percentile_us(costs_ns, 1),
-          .settled_us = us_of(settled) - us_of(start)};
+          .settled_us = us_of(end) - us_of(start),
+          .settled = settled.has_value()};
 }
 
 }  // namespace usernic::daemon

@@ -17,7 +17,7 @@ namespace {
 // "there is no nic 'x'; did you mean ..." with the names that there are.
 std::string no_such(std::string_view what, std::string_view name, const std::vector<std::string>& names) {
   const std::vector<std::string_view> known(names.begin(), names.end());
-  return fmt::format("there is no {} '{}'{}", what, name, suggestion(name, known));
+  return fmt::format("there is no {} '{}'{}", what, shortened(name), suggestion(name, known));
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ constexpr auto kVerbs = std::to_array<std::string_view>(
 
 void Verbs::handle(const ctl::Request& request, ctl::Responder to) {
   if (std::ranges::find(kVerbs, request.verb) == kVerbs.end()) {
-    return to.refuse(fmt::format("there is no verb '{}'{}", request.verb, suggestion(request.verb, kVerbs)));
+    return to.refuse(fmt::format("there is no verb '{}'{}", shortened(request.verb), suggestion(request.verb, kVerbs)));
   }
   if (request.verb == "hello") return hello(to);
   if (request.verb == "link") return link(to);

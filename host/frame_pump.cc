@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/frame_pump.h"
 
-#include <fmt/format.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -33,8 +32,9 @@ FramePump::~FramePump() {
   const Time deadline = Clock::now() + kFramesBackWait;
   while (pool_->available() != kFrames) {
     if (Clock::now() > deadline) {
-      fmt::print(stderr, "usernic: {}: the driver keeps {} frames; their memory is left to it\n", tap_.name(),
-                 kFrames - pool_->available());
+      // Not fmt::print: in a destructor nothing may throw, not even for a closed stderr.
+      std::fprintf(stderr, "usernic: %s: the driver keeps %zu frames; their memory is left to it\n",
+                   tap_.name().c_str(), static_cast<size_t>(kFrames - pool_->available()));
       (void)pool_.release();
       return;
     }

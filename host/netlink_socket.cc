@@ -92,10 +92,14 @@ NetlinkSocket::NetlinkSocket(std::unique_ptr<nl_sock, FreeNetlink> socket, size_
 
 HostResult<NetlinkSocket> NetlinkSocket::open(const NetNamespace& netns, size_t part_bytes, size_t backlog_bytes) {
   std::unique_ptr<nl_sock, FreeNetlink> socket(nl_socket_alloc());
-  int failed = 0;
-  const HostResult<> ran = netns.run([&] { failed = socket ? nl_connect(socket.get(), NETLINK_ROUTE) : -NLE_NOMEM; });
+  int error = socket ? 0 : ENOMEM;
+  // libnl's own codes are fewer than the kernel's.
+  const HostResult<> ran = netns.run([&] {
+    errno = 0;
+    if (socket && nl_connect(socket.get(), NETLINK_ROUTE) != 0) error = errno != 0 ? errno : EIO;
+  });
   if (!ran) return std::unexpected(ran.error());
-  if (failed != 0) return host_fail(EIO, fmt::format("cannot open an rtnetlink socket: {}", nl_geterror(failed)));
+  if (error != 0) return host_fail(error, fmt::format("cannot open an rtnetlink socket: {}", std::strerror(error)));
 
   const int fd = nl_socket_get_fd(socket.get());
   set_option(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
