@@ -106,7 +106,7 @@ class TestCard {
 
 class TestDriver {
  public:
-  TestDriver(NetDevice& dev, TestCard& card) : dev_(dev), card_(card) {}
+  TestDriver(NetDevice&, TestCard& card) : card_(card) {}
 
   Result<> open() {
     MutexGuard guard(card_.mutex);
@@ -134,7 +134,6 @@ class TestDriver {
   Result<> set_mac_address(const MacAddress&) { return {}; }
 
  private:
-  NetDevice& dev_;
   TestCard& card_;
 };
 
