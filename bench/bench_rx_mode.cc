@@ -17,6 +17,7 @@
 #include <list>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/card_class.h"
@@ -207,24 +208,27 @@ struct QuietBed : Bed {
     dev->lane().park();
   }
   ~QuietBed() { dev->lane().unpark(); }
+
+  // An address picked at random goes; with the next call it comes back.
+  void change_one() {
+    if (gone == nullptr) {
+      gone = &all[random.next() % all.size()];
+      (void)dev->mc().del(*gone);
+    } else {
+      (void)dev->mc().add(*std::exchange(gone, nullptr));
+    }
+  }
+  Shuffler random;
+  const MacAddress* gone = nullptr;
 };
 
 // One address of N, picked at random, goes and comes back: the holds of both hand-offs are rows of their own.
 void hand_off(benchmark::State& state) {
   QuietBed bed(static_cast<size_t>(state.range(0)));
-  Shuffler random;
   std::vector<double> holds;
   holds.reserve(10'000'000);
-  bool there = true;
-  const MacAddress* who = nullptr;
   for (auto _ : state) {
-    if (there) {
-      who = &bed.all[random.next() % bed.all.size()];
-      (void)bed.dev->mc().del(*who);
-    } else {
-      (void)bed.dev->mc().add(*who);
-    }
-    there = !there;
+    bed.change_one();
     const double seconds = std::max(1e-9, std::chrono::duration<double>(RxModeBench::hand_off(bed.engine)).count());
     if (holds.size() < holds.capacity()) holds.push_back(seconds * 1e9);
     state.SetIterationTime(seconds);
@@ -236,17 +240,8 @@ void hand_off(benchmark::State& state) {
 
 void run(benchmark::State& state) {
   QuietBed bed(static_cast<size_t>(state.range(0)));
-  Shuffler random;
-  bool there = true;
-  const MacAddress* who = nullptr;
   for (auto _ : state) {
-    if (there) {
-      who = &bed.all[random.next() % bed.all.size()];
-      (void)bed.dev->mc().del(*who);
-    } else {
-      (void)bed.dev->mc().add(*who);
-    }
-    there = !there;
+    bed.change_one();
     RxModeBench::run(bed.engine);
   }
 }
