@@ -31,7 +31,8 @@ enum class CardState : uint8_t {
 };
 inline constexpr size_t kCardStates = 6;
 
-struct AddressEntry : OrderNode {
+// What a change and a look-up touch comes first, and is one cache line; what only the card's side needs is the next.
+struct alignas(64) AddressEntry : OrderNode {
   // Wanted.
   AddressEntry* hash_next = nullptr;
   uint64_t key = 0;        // MacAddress::to_u64
@@ -43,11 +44,7 @@ struct AddressEntry : OrderNode {
   bool own = false;        // the device's own address, where that uses a slot
 
   // Of the card, for readers.
-  bool sure = false;      // held exactly, without doubt
-  uint16_t attempts = 0;  // failures since the last success
-  std::errc error{};      // of the last failure
-  uint32_t bucket = 0;    // rx_hash, when the class has one
-  Time due{};             // when a failed command is tried again
+  bool sure = false;  // held exactly, without doubt
 
   // The rx-mode work's own.
   CardState state = CardState::kAbsent;
@@ -57,10 +54,17 @@ struct AddressEntry : OrderNode {
   bool hashed = false;   // counted among the users of its bucket
   boost::intrusive::list_member_hook<> card_hook;
 
+  // Of the card, for readers.
+  uint16_t attempts = 0;  // failures since the last success
+  std::errc error{};      // of the last failure
+  uint32_t bucket = 0;    // rx_hash, when the class has one
+  Time due{};             // when a failed command is tried again
+
   uint64_t references() const noexcept { return uint64_t{user_refs} + sync_refs + exclusive + global; }
   bool wanted() const noexcept { return own || references() != 0; }
   MacAddress address() const noexcept { return MacAddress::from_u64(key); }
 };
+static_assert(sizeof(AddressEntry) == 128);
 
 using OrderList = boost::intrusive::list<
     OrderNode, boost::intrusive::member_hook<OrderNode, boost::intrusive::list_member_hook<>, &OrderNode::order_hook>,

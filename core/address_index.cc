@@ -6,30 +6,8 @@
 namespace usernic {
 
 AddressIndex::AddressIndex(EntryPool& pool, uint64_t seed) : pool_(pool), seed_(seed) {
-  segments_.reserve(256);  // 131,072 chains before the vector itself grows
-}
-
-AddressEntry* AddressIndex::find(uint64_t key) const noexcept {
-  if (size_ == 0) return nullptr;
-  AddressEntry* entry = head(bucket_of(key));
-  while (entry != nullptr && entry->key != key) entry = entry->hash_next;
-  return entry;
-}
-
-void AddressIndex::insert(AddressEntry& entry) noexcept {
-  if (segments_.empty()) segments_.push_back(pool_.take_segment());  // a pool with an entry has had two for each list
-  AddressEntry*& first = head(bucket_of(entry.key));
-  entry.hash_next = first;
-  first = &entry;
-  if (++size_ > base_ + split_) split_one();
-}
-
-void AddressIndex::erase(AddressEntry& entry) noexcept {
-  AddressEntry** link = &head(bucket_of(entry.key));
-  while (*link != &entry) link = &(*link)->hash_next;
-  *link = entry.hash_next;
-  entry.hash_next = nullptr;
-  --size_;
+  segments_.reserve(512);  // 262,144 chains before the vector itself grows
+  segments_.push_back(pool_.take_segment());
 }
 
 // Without a spare segment the chains just stay a little longer until the next slab.

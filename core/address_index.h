@@ -17,10 +17,37 @@ class AddressIndex {
  public:
   AddressIndex(EntryPool& pool, uint64_t seed);
 
-  AddressEntry* find(uint64_t key) const noexcept;
-  // Requires: no entry of that key.
-  void insert(AddressEntry& entry) noexcept;
-  void erase(AddressEntry& entry) noexcept;
+  // An address ready to be looked for: worked out before the lock is taken, so that the hold is short.
+  struct Key {
+    uint64_t value;
+    uint64_t hash;
+  };
+  Key key_of(const MacAddress& address) const noexcept {
+    const uint64_t value = address.to_u64();
+    return {value, hash(value)};
+  }
+
+  AddressEntry* find(const Key& key) const noexcept { return find_in(head(bucket_of(key.hash)), key.value); }
+  // The entry of `key`, taken from the pool if there is none. Requires: the pool is not empty.
+  AddressEntry& find_or_make(const Key& key) noexcept {
+    AddressEntry*& first = head(bucket_of(key.hash));
+    if (AddressEntry* const known = find_in(first, key.value)) return *known;
+    AddressEntry& entry = *pool_.take();
+    entry.key = key.value;
+    entry.hash_next = first;
+    first = &entry;
+    if (2 * ++size_ > base_ + split_) {
+      split_one();
+      split_one();
+    }
+    return entry;
+  }
+  void erase(AddressEntry& entry) noexcept {
+    AddressEntry** link = &head(bucket_of(hash(entry.key)));
+    while (*link != &entry) link = &(*link)->hash_next;
+    *link = entry.hash_next;
+    --size_;
+  }
   size_t size() const noexcept { return size_; }
 
  private:
@@ -33,10 +60,13 @@ class AddressIndex {
   AddressEntry*& head(size_t bucket) const noexcept {
     return (*segments_[bucket / kSegmentBuckets])[bucket % kSegmentBuckets];
   }
-  size_t bucket_of(uint64_t key) const noexcept {
-    const uint64_t h = hash(key);
-    const size_t bucket = h & (base_ - 1);
-    return bucket < split_ ? h & (2 * base_ - 1) : bucket;
+  size_t bucket_of(uint64_t hash) const noexcept {
+    const size_t bucket = hash & (base_ - 1);
+    return bucket < split_ ? hash & (2 * base_ - 1) : bucket;
+  }
+  static AddressEntry* find_in(AddressEntry* entry, uint64_t key) noexcept {
+    while (entry != nullptr && entry->key != key) entry = entry->hash_next;
+    return entry;
   }
   void split_one() noexcept;
 

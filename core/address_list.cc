@@ -16,8 +16,9 @@ template <class Change>
 Result<> change_entry(AddressTable& table, const MacAddress& address, bool make, Change&& change) {
   const bool multicast = table.address_class() == AddressClass::kMulticast;
   if (address.is_multicast() != multicast || address.is_zero()) return fail(std::errc::invalid_argument);
+  const AddressIndex::Key key = table.key_of(address);
   return table.wanted().apply([&]() -> Result<> {
-    AddressEntry* entry = make ? &table.find_or_make(address) : table.find(address);
+    AddressEntry* entry = make ? &table.find_or_make(key) : table.find(key);
     if (entry == nullptr) return fail(std::errc::no_such_file_or_directory);
     const bool was_wanted = entry->wanted();
     const Result<> result = change(*entry);
@@ -90,8 +91,9 @@ bool AddressList::contains(const MacAddress& address) const {
 
 uint32_t AddressList::references(const MacAddress& address) const {
   const AddressTable& table = AddressTable::of(*this);
+  const AddressIndex::Key key = table.key_of(address);
   SpinGuardBh guard(table.wanted().lock, table.wanted().level());
-  const AddressEntry* entry = table.find(address);
+  const AddressEntry* entry = table.find(key);
   return entry != nullptr ? static_cast<uint32_t>(entry->references()) : 0;
 }
 

@@ -17,22 +17,14 @@ AddressTable::~AddressTable() {
   }
 }
 
-AddressEntry& AddressTable::find_or_make(const MacAddress& address) noexcept {
-  if (AddressEntry* known = find(address)) return *known;
-  AddressEntry& entry = *pool_.take();
-  entry.key = address.to_u64();
-  index_.insert(entry);
-  return entry;
-}
-
 void AddressTable::changed(AddressEntry& entry, bool was_wanted) noexcept {
   const bool is_wanted = entry.wanted();
   if (is_wanted == was_wanted) return;
   is_wanted ? ++wanted_count_ : --wanted_count_;
   entry.generation = wanted_.next_generation();
   if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
+  if (!is_wanted && entry.held == 0) return free(entry);
   order_.push_back(entry);
-  free_if_unused(entry);
 }
 
 void AddressTable::set_own(const MacAddress& address, bool own) noexcept {
@@ -42,19 +34,18 @@ void AddressTable::set_own(const MacAddress& address, bool own) noexcept {
   changed(entry, was_wanted);
 }
 
-void AddressTable::free_if_unused(AddressEntry& entry) noexcept {
-  if (entry.wanted() || entry.held != 0) return;
-  if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
+// Requires: nobody wants it or was told of it; out of the change order.
+void AddressTable::free(AddressEntry& entry) noexcept {
   index_.erase(entry);
   entry.generation = 0;
-  entry.attempts = 0;
-  entry.refused = false;
   pool_.give(entry);
 }
 
 void AddressTable::release(AddressEntry& entry, uint64_t bit) noexcept {
   entry.held &= ~bit;
-  free_if_unused(entry);
+  if (entry.held != 0 || entry.wanted()) return;
+  if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
+  free(entry);
 }
 
 bool AddressTable::follow(Follower& follower) noexcept {

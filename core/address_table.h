@@ -57,14 +57,17 @@ class AddressTable final : public AddressList {
 
   AddressClass address_class() const noexcept { return class_; }
   Wanted& wanted() const noexcept { return wanted_; }
+  AddressIndex::Key key_of(const MacAddress& address) const noexcept { return index_.key_of(address); }
 
   // Everything below: under addr_list_lock.
-  AddressEntry* find(const MacAddress& address) const noexcept { return index_.find(address.to_u64()); }
+  AddressEntry* find(const AddressIndex::Key& key) const noexcept { return index_.find(key); }
+  AddressEntry* find(const MacAddress& address) const noexcept { return find(key_of(address)); }
   size_t entries() const noexcept { return index_.size(); }
   uint32_t wanted_count() const noexcept { return wanted_count_; }
 
   // Entry of `address`, made if need be. Requires: the pool is not empty.
-  AddressEntry& find_or_make(const MacAddress& address) noexcept;
+  AddressEntry& find_or_make(const AddressIndex::Key& key) noexcept { return index_.find_or_make(key); }
+  AddressEntry& find_or_make(const MacAddress& address) noexcept { return find_or_make(key_of(address)); }
   // To be called after the references of an entry changed: `was_wanted` as before. An effective change is stamped and
   // goes to the end of the change order; an entry that nobody wants or was told of is freed.
   void changed(AddressEntry& entry, bool was_wanted) noexcept;
@@ -94,7 +97,7 @@ class AddressTable final : public AddressList {
   uint64_t begin_read(Follower& cursor) const;
   void end_read(Follower& cursor) const;
   bool read_chunk(Follower& cursor, uint64_t target, std::array<EntryView, kChunk>& views, size_t& count) const;
-  void free_if_unused(AddressEntry& entry) noexcept;
+  void free(AddressEntry& entry) noexcept;
 
   Wanted& wanted_;
   EntryPool& pool_;

@@ -9,21 +9,6 @@ void EntryPool::adopt(std::unique_ptr<Slab> slab) {
   slabs_.push_back(std::move(slab));
 }
 
-AddressEntry* EntryPool::take() noexcept {
-  AddressEntry* entry = free_;
-  if (entry == nullptr) return nullptr;
-  free_ = entry->hash_next;
-  --free_count_;
-  entry->hash_next = nullptr;
-  return entry;
-}
-
-void EntryPool::give(AddressEntry& entry) noexcept {
-  entry.hash_next = free_;
-  free_ = &entry;
-  ++free_count_;
-}
-
 BucketSegment* EntryPool::take_segment() noexcept {
   if (segments_.empty()) return nullptr;
   BucketSegment* segment = segments_.back();

@@ -10,10 +10,13 @@ constexpr uint32_t kFree = 0;
 constexpr uint32_t kHeld = 1;
 constexpr uint32_t kContended = 2;
 constexpr int kSpinsMax = 100;
+constexpr Duration kNoLimit = Duration::max();
+// SpinLock::unlock may miss somebody who parks just then: he looks again after this long.
+constexpr Duration kSpinParkMax = std::chrono::milliseconds(1);
 
-// Takes the word: spins a little, then parks until it is released.
-void take(Atomic<uint32_t>& word, int spins_max) noexcept {
-  for (int i = 0; i < spins_max; ++i) {
+// Takes the word: spins a little, then parks until it is released, but for `park_max` at a time.
+void take(Atomic<uint32_t>& word, Duration park_max) noexcept {
+  for (int i = 0; i < kSpinsMax; ++i) {
     uint32_t expected = kFree;
     if (word.load(std::memory_order_relaxed) == kFree &&
         word.compare_exchange_weak(expected, kHeld, std::memory_order_acquire)) {
@@ -21,7 +24,9 @@ void take(Atomic<uint32_t>& word, int spins_max) noexcept {
     }
     spin_pause();
   }
-  while (word.exchange(kContended, std::memory_order_acquire) != kFree) wait_on(word, kContended);
+  while (word.exchange(kContended, std::memory_order_acquire) != kFree) {
+    wait_on(word, kContended, park_max == kNoLimit ? kForever : Clock::now() + park_max);
+  }
 }
 
 }  // namespace
@@ -46,7 +51,7 @@ void Mutex::lock(int level, Place where) {
   if (kChecksOn) [[unlikely]]
     internal::before_lock(this, *class_, LockKind::kMutex, level, where);
   uint32_t expected = kFree;
-  if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) take(word_, kSpinsMax);
+  if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) take(word_, kNoLimit);
 }
 
 bool Mutex::try_lock(Place where) {
@@ -75,7 +80,7 @@ void Mutex::assert_held(Place where) const noexcept {
 // Parking is bounded: whoever holds a SpinLock does not sleep.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
 void SpinLock::lock_slow() noexcept {
-  take(word_, kSpinsMax);
+  take(word_, kSpinParkMax);
 }
 
 void SpinLock::assert_held(Place where) const noexcept {

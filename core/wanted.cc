@@ -7,9 +7,7 @@ Wanted::Wanted(NetDevice& device, std::move_only_function<void()> owe_run, uint6
     : dev(device),
       uc(*this, pool, AddressClass::kUnicast, seed),
       mc(*this, pool, AddressClass::kMulticast, seed),
-      owe_run_(std::move(owe_run)) {
-  pool.adopt(EntryPool::make_slab());
-}
+      owe_run_(std::move(owe_run)) {}
 
 uint64_t Wanted::next_generation() noexcept {
   if (!dirty) {
