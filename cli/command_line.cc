@@ -91,13 +91,30 @@ bool take_wait(Line& line) {
   return true;
 }
 
-// How many words are for CLI11: `exec` takes what follows the first "--" as it is, where CLI11 would take lists like
-// "[a,b]" apart. The verb is the first word that is neither an option nor the value of --socket.
-int words_before_command(int argc, const char* const* argv) {
-  int verb = 1;
-  while (verb < argc && argv[verb][0] == '-') verb += argv[verb] == std::string_view("--socket") ? 2 : 1;
-  if (verb >= argc || argv[verb] != std::string_view("exec")) return argc;
-  return static_cast<int>(std::find(argv + verb, argv + argc, std::string_view("--")) - argv);
+// Where the words for CLI11 end, and where the command of `exec` begins: it is taken as it is, where CLI11 would take
+// lists like "[a,b]" apart and options for its own. It follows the host, or the first "--" after the verb.
+struct Split {
+  int front;
+  int command;
+};
+Split split_words(int argc, const char* const* argv) {
+  bool exec = false, host = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (exec && word == "--") return {i, i + 1};
+    if (word.starts_with('-')) {
+      if (word == "--socket") ++i;
+    } else if (host) {
+      return {i, i};
+    } else if (exec) {
+      host = true;
+    } else if (word == "exec") {
+      exec = true;
+    } else {
+      break;
+    }
+  }
+  return {argc, argc};
 }
 
 int complain(std::string_view verb, std::string_view what) {
@@ -116,7 +133,7 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   add_daemon_verbs(line);
   add_showing_verbs(line);
   add_exec(line);
-  const int front = words_before_command(argc, argv);
+  const auto [front, command] = split_words(argc, argv);
   std::string verb;
   try {
     line.app.parse(front, argv);
@@ -135,7 +152,7 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
     return {std::nullopt,
             complain("rx-mode ", fmt::format("--wait takes seconds from 0 to 3600, not '{}'", line.wait))};
   }
-  if (front < argc) line.command.argv.insert(line.command.argv.end(), argv + front + 1, argv + argc);
+  line.command.argv.assign(argv + command, argv + argc);
   if (line.command.verb == Verb::kExec && line.command.argv.empty()) {
     return {std::nullopt, complain("exec ", "exec needs a command: usernic exec HOST -- COMMAND...")};
   }

@@ -68,8 +68,17 @@ TEST_F(CommandLineTest, ExecTakesNothingApartAfterTheDashes) {
     EXPECT_EQ(command.host, "a");
     EXPECT_EQ(command.argv, (std::vector<std::string>(words.begin(), words.end())));
   }
+  EXPECT_EQ(good({"exec", "a", "--", "b", "--", "c"}).argv.size(), 3u);
   EXPECT_EQ(good({"rx-mode", "--", "exec"}).dev, "exec");  // CLI11's own "--"
   EXPECT_EQ(good({"rx-mode", "exec", "--wait", "--json"}).dev, "exec");
+}
+
+TEST_F(CommandLineTest, ExecNeedsNoDashes) {
+  const Command command = good({"exec", "--socket", "/s", "a", "ping", "-c", "3", "[a,b]", "--", "--json"});
+  EXPECT_EQ(command.host, "a");
+  EXPECT_EQ(command.socket, "/s");
+  EXPECT_EQ(command.argv, (std::vector<std::string>{"ping", "-c", "3", "[a,b]", "--", "--json"}));
+  EXPECT_FALSE(parse({"exec", "a", "-x", "ping"}).command);  // before the command options are usernic's
 }
 
 TEST_F(CommandLineTest, MistakesAreOneSentenceAndExitTwo) {
