@@ -6,6 +6,8 @@
 //   tree_list_* / N          the same on an rb-tree and a list, the shape of the kernel's
 //   hand_off / N             ns that addr_list_lock is held for drain + commit of one random address among N
 //   run / N                  one change and a whole run with a card that answers at once
+//   stacked / L / N          ns a change on top of L stacked devices above a NIC, each list N addresses long, until the
+//                            lowest knows it
 //   burst                    10,000 changes while a driver call takes 10 ms: what a changer waits, how often the driver
 //                            is called
 // USERNIC_BENCH_SMOKE=1: a moment of each. USERNIC_BENCH_FULL=1: ten times longer.
@@ -22,6 +24,7 @@
 
 #include "core/card_class.h"
 #include "core/device.h"
+#include "usernic/lower_link.h"
 
 namespace usernic {
 namespace {
@@ -246,6 +249,79 @@ void run(benchmark::State& state) {
   }
 }
 
+// The smallest upper device: what it wants goes down.
+struct Above {
+  Above(NetDevice& dev, NetDevice& lower)
+      : dev_(dev), lower_(lower), changed_([] {}, &dev), link_(dev, dev.lane(), changed_) {}
+  ~Above() { changed_.cancel_sync(); }
+  Result<> init() { return link_.link(lower_); }
+  Result<> open() {
+    link_.follow();
+    return {};
+  }
+  void stop() { link_.unfollow(); }
+  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
+    SkbPool::free(skb);
+    return NetdevTx::kOk;
+  }
+  NetDevice& dev_;
+  NetDevice& lower_;
+  Work changed_;
+  LowerLink link_;
+};
+
+// `levels` uppers above a NIC, all lists equal and in effect, all lanes parked: what is measured is the caller's time.
+struct StackedBed : Bed {
+  std::vector<NetdevPtr> uppers;
+  std::vector<MacAddress> all;
+  StackedBed(int64_t levels, size_t n) : all(addresses(n)) {
+    (void)dev->open();
+    for (int64_t i = 0; i < levels; ++i) {
+      NetDevice& below = top();
+      uppers.push_back(*net.alloc_netdev<Above>({.name = "up%d", .address = dev->address()}, below));
+      (void)top().register_netdev();
+      (void)top().open();
+    }
+    for (const MacAddress& each : all) (void)top().mc().add(each);
+    for_each([](NetDevice& each) {
+      (void)each.rx_mode().settle(Clock::now() + std::chrono::seconds(60));
+      each.lane().park();
+    });
+  }
+  ~StackedBed() {
+    for_each([](NetDevice& each) { each.lane().unpark(); });
+    while (!uppers.empty()) uppers.pop_back();
+  }
+  NetDevice& top() { return uppers.empty() ? *dev : *uppers.back(); }
+  template <class Do>
+  void for_each(Do&& does) {
+    does(*dev);
+    for (NetdevPtr& each : uppers) does(*each);
+  }
+};
+
+// Rounds: some addresses go in random order, then they come back in another.
+void stacked(benchmark::State& state, int64_t levels) {
+  const auto n = static_cast<size_t>(state.range(0));
+  StackedBed bed(levels, n);
+  if (bed.dev->mc().size() != n) return state.SkipWithError("the lowest device does not know every address");
+  const size_t some = std::clamp<size_t>(n / 2, 1, 500);
+  Shuffler random;
+  std::vector<MacAddress> chosen(some);
+  while (state.KeepRunningBatch(static_cast<int64_t>(2 * some))) {
+    for (size_t i = 0; i < some; ++i) std::swap(bed.all[i], bed.all[i + random.next() % (n - i)]);
+    std::copy_n(bed.all.begin(), some, chosen.begin());
+    const Time del = Clock::now();
+    for (const MacAddress& each : chosen) benchmark::DoNotOptimize(bed.top().mc().del(each));
+    Duration timed = since(del);
+    random.shuffle(chosen);
+    const Time add = Clock::now();
+    for (const MacAddress& each : chosen) benchmark::DoNotOptimize(bed.top().mc().add(each));
+    timed += since(add) - 2 * clock_cost();
+    state.SetIterationTime(std::chrono::duration<double>(timed).count());
+  }
+}
+
 void burst(benchmark::State& state) {
   constexpr size_t kChanges = 10'000;
   constexpr Duration kCall = std::chrono::milliseconds(10);
@@ -291,6 +367,10 @@ void register_rows() {
   }
   sizes(benchmark::RegisterBenchmark("hand_off", hand_off));
   for (int64_t n : {10, 1'000, 100'000}) benchmark::RegisterBenchmark("run", run)->Arg(n);
+  for (int64_t levels : {1, 4}) {
+    sizes(benchmark::RegisterBenchmark(("stacked/" + std::to_string(levels)).c_str(),
+                                       [levels](benchmark::State& state) { stacked(state, levels); }));
+  }
   benchmark::RegisterBenchmark("burst", burst)->UseManualTime()->Iterations(3)->Unit(benchmark::kMillisecond);
 }
 

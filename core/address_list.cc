@@ -115,22 +115,6 @@ std::vector<MacAddress> AddressList::snapshot() const {
 
 namespace {
 
-// What the follower has to hear of one entry, applied to its list. Requires: both locks.
-void tell(AddressTable& from, AddressEntry& entry, const Follower& follower, bool wanted) {
-  if (wanted == ((entry.held & follower.bit) != 0)) return;
-  if (!follower.to->wanted().gone) {
-    AddressEntry& below = follower.to->find_or_make(entry.address());
-    const bool was_wanted = below.wanted();
-    wanted ? ++below.sync_refs : --below.sync_refs;
-    follower.to->changed(below, was_wanted);
-  }
-  if (wanted) {
-    entry.held |= follower.bit;
-  } else {
-    from.release(entry, follower.bit);
-  }
-}
-
 // Makes `to` a follower of `from`, once.
 Result<> subscribe(AddressTable& to, AddressTable& from) {
   {
@@ -155,11 +139,12 @@ enum class Step { kMore, kDone, kNotFollowing, kGone };
 template <class Body>
 Step locked_step(AddressTable& to, AddressTable& from, Body&& body) {
   to.wanted().reserve(AddressTable::kChunk);
-  from.wanted().raise_level(to.wanted().level() + 1);
   bool owes_run = false;
   Step step = Step::kMore;
   {
-    SpinGuardBh upper(from.wanted().lock, from.wanted().level());
+    const int at = from.wanted().level();
+    to.wanted().raise_level(at + 1);
+    SpinGuardBh upper(from.wanted().lock, at);
     Follower* const follower = from.follower_of(to);
     if (follower == nullptr) return Step::kNotFollowing;
     SpinGuardBh lower(to.wanted().lock, to.wanted().level());
@@ -184,8 +169,9 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
   while (true) {
     const Step step = locked_step(to, from, [&](Follower& follower) {
       if (follower.ending) return true;  // an unsync is under way
-      return from.drain_chunk(follower, from.wanted().generation,
-                              [&](AddressEntry& entry) { tell(from, entry, follower, entry.references() != 0); });
+      return from.drain_chunk(follower, from.wanted().generation, [&](AddressEntry& entry) {
+        tell_entry(from, entry, follower.bit, to, entry.references() != 0);
+      });
     });
     if (step == Step::kDone) return {};
     if (step == Step::kGone) return fail(std::errc::no_such_device);
@@ -203,8 +189,8 @@ void unsync(AddressList& to_list, AddressList& from_list) {
     const Step step = locked_step(to, from, [&](Follower& follower) {
       if (!rewound) from.rewind(follower);
       rewound = follower.ending = true;
-      const bool last =
-          from.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) { tell(from, entry, follower, false); });
+      const bool last = from.drain_chunk(
+          follower, UINT64_MAX, [&](AddressEntry& entry) { tell_entry(from, entry, follower.bit, to, false); });
       if (last) {
         from.unfollow(follower);
         ended.reset(&follower);

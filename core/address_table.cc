@@ -21,7 +21,7 @@ void AddressTable::changed(AddressEntry& entry, bool was_wanted) noexcept {
   const bool is_wanted = entry.wanted();
   if (is_wanted == was_wanted) return;
   is_wanted ? ++wanted_count_ : --wanted_count_;
-  entry.generation = wanted_.next_generation();
+  entry.generation = newest_ = wanted_.next_generation();
   if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
   if (!is_wanted && entry.held == 0) return free(entry);
   order_.push_back(entry);

@@ -38,8 +38,9 @@ struct EntryView {
 // Who follows a list: a cursor in its change order, and a bit.
 struct Follower : OrderNode {
   uint64_t bit = 0;            // 0: does not follow
-  AddressTable* to = nullptr;  // the lower device's list; null for the card and for readers
+  AddressTable* to = nullptr;  // the lower device's list; null for the card, readers and links
   bool ending = false;         // being taken back by unsync
+  uint64_t seen = 0;           // of a link: `newest` when everything was drained
   DeviceHandle to_dev;         // keeps it in memory
 };
 
@@ -64,6 +65,7 @@ class AddressTable final : public AddressList {
   AddressEntry* find(const MacAddress& address) const noexcept { return find(key_of(address)); }
   size_t entries() const noexcept { return index_.size(); }
   uint32_t wanted_count() const noexcept { return wanted_count_; }
+  uint64_t newest() const noexcept { return newest_; }  // generation of the last effective change
 
   // Entry of `address`, made if need be. Requires: the pool is not empty.
   AddressEntry& find_or_make(const AddressIndex::Key& key) noexcept { return index_.find_or_make(key); }
@@ -105,6 +107,7 @@ class AddressTable final : public AddressList {
   AddressIndex index_;
   mutable OrderList order_;  // readers' cursors stand in it too
   uint32_t wanted_count_ = 0;
+  uint64_t newest_ = 0;
   uint64_t follower_bits_ = 0;
   std::array<Follower*, kFollowersMax> followers_{};
 };

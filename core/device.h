@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "core/link.h"
 #include "core/lock_classes.h"
 #include "core/ref_tracker.h"
 #include "core/rx_mode_engine.h"
@@ -58,12 +59,27 @@ struct Device final : NetDevice {
   mutable SpinLock name_lock{kNameClass};
   std::string name_ USERNIC_GUARDED_BY(name_lock);
 
+  // Stacked devices: who is above (below: engine.wanted.lowers). Walked under this lock by who may be in an interrupt.
+  static constexpr LockClass kUppersClass{"device_uppers"};
+  SpinLock uppers_lock{kUppersClass};
+  Uppers uppers;
+  Atomic<uint32_t> upper_count{0};
+  // Devices in the longest chain upwards and downwards, this one included. Under rtnl.
+  int chain_up = 1;
+  int chain_down = 1;
+
   // Napi instances come and go with the driver.
   static constexpr LockClass kNapisClass{"device_napis"};
   mutable SpinLock napis_lock;
   NapiList napis USERNIC_GUARDED_BY(napis_lock);
   LinkStats napis_gone USERNIC_GUARDED_BY(napis_lock);  // what freed instances had counted
 };
+
+// Stacked devices, core/lower_link.cc.
+// Something happened to `dev` that its uppers care about. Context: any.
+void tell_uppers(Device& dev) noexcept USERNIC_NONBLOCKING;
+// `dev` goes away: nothing is above or below it any more. Requires: rtnl.
+void unlink_all(Device& dev);
 
 // In the port for a scope: detach_port waits for these to end.
 class InPort {

@@ -24,7 +24,9 @@ struct OpLocks {
 };
 
 Result<> notify(Device& dev, NetdevEvent event) {
-  return dev.net_ref.impl().notifiers.call(event, dev);
+  const Result<> result = dev.net_ref.impl().notifiers.call(event, dev);
+  tell_uppers(dev);
+  return result;
 }
 
 Result<> check_usable(const Device& dev) {
@@ -105,6 +107,7 @@ Result<> show(Device& dev) {
   if (allowed) return {};
   leave_registered(dev);
   (void)notify(dev, NetdevEvent::kUnregister);
+  unlink_all(dev);
   unlist(dev);
   return allowed;
 }
@@ -125,6 +128,7 @@ Result<> NetDevice::register_netdev(Place where) {
     if (result) {
       result = show(dev);
       if (result) return result;
+      unlink_all(dev);
       if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
     }
   }
@@ -144,6 +148,7 @@ void NetDevice::unregister_netdev(Place where) {
     close_locked(dev);
     leave_registered(dev);
     (void)notify(dev, NetdevEvent::kUnregister);
+    unlink_all(dev);
     unlist(dev);
     if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
   }
@@ -213,6 +218,7 @@ Result<> NetDevice::detach(Place where) {
   dev.present_.store(false);
   stop_queues(dev);
   dev.engine.forget();  // a card that is away covers nothing
+  tell_uppers(dev);
   return {};
 }
 
@@ -226,6 +232,7 @@ Result<> NetDevice::attach(Place where) {
     for (TxQueue& queue : dev.tx_queues) queue.wake();
   }
   dev.engine.forget();
+  tell_uppers(dev);
   return {};
 }
 

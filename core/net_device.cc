@@ -115,6 +115,7 @@ void set_carrier(Device& dev, bool on) noexcept USERNIC_NONBLOCKING {
   if (dev.carrier_.exchange(on) == on) return;
   // Of two who race the later one must not tell the older state.
   if (InPort port(dev); port) port->carrier_changed(dev.carrier_.load());
+  tell_uppers(dev);
 }
 
 }  // namespace

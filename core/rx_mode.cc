@@ -20,16 +20,6 @@ const RxModeEngine& engine_of(const RxMode& mode) {
   return static_cast<const RxModeEngine&>(mode);
 }
 
-Result<> count(uint32_t& references, int change, Wanted& wanted) {
-  if (change != 1 && change != -1) return fail(std::errc::invalid_argument);
-  if (change == -1 && references == 0) return fail(std::errc::invalid_argument);
-  if (change == 1 && references == UINT32_MAX) return fail(std::errc::value_too_large);
-  const bool was_on = references != 0;
-  references += change;
-  if (was_on != (references != 0)) wanted.next_generation();
-  return {};
-}
-
 }  // namespace
 
 std::string_view filter_mode_name(FilterMode mode) noexcept {
@@ -54,6 +44,7 @@ RxModeEngine::RxModeEngine(Device& dev, Duration retry_first)
       dev_(dev),
       work_([this] { run(); }, &dev),
       retry_([this] { run(); }, &dev),
+      serve_([this] { serve_lowers(); }, &dev),
       retry_first_(retry_first),
       uc_(wanted.uc),
       mc_(wanted.mc) {
@@ -86,16 +77,19 @@ void RxModeEngine::configure(const RxFilterCaps& caps) {
 }
 
 void RxModeEngine::own_changed(const MacAddress& address) {
-  (void)wanted.apply([&]() -> Result<> {
-    if (caps_.own_address_uses_slot) {
-      // The new one first: an address that is taken away and given again in between was never wanted twice.
-      wanted.uc.set_own(address, true);
-      wanted.uc.set_own(wanted.own, false);
-    }
-    wanted.own = address;
-    wanted.next_generation();
-    return {};
-  });
+  (void)wanted.apply(
+      [&]() -> Result<> {
+        if (caps_.own_address_uses_slot) {
+          // The new one first: an address that is taken away and given again in between was never wanted twice.
+          wanted.uc.set_own(address, true);
+          wanted.uc.set_own(wanted.own, false);
+        }
+        wanted.own = address;
+        wanted.next_generation();
+        for (Link& upper : dev_.uppers) upper.settle_own();
+        return {};
+      },
+      2);
 }
 
 void RxModeEngine::opened() {
@@ -131,15 +125,37 @@ void RxModeEngine::shut_down() {
   published_.wake();
   work_.disable_sync();
   retry_.disable_sync();
+  serve_.disable_sync();
 }
 
 void RxModeEngine::owe_run() noexcept {
-  if (!dev_.running_.load()) return;  // open owes one
-  if (owed_.load() || owed_.exchange(true)) {
-    coalesced_.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
+  if (claim_run()) queue_run();
+}
+
+bool RxModeEngine::claim_run() noexcept {
+  if (!dev_.running_.load()) return false;  // open owes one
+  if (!owed_.load() && !owed_.exchange(true)) return true;
+  coalesced_.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+void RxModeEngine::queue_run() noexcept {
   dev_.lane_queue.queue(work_);
+}
+
+void RxModeEngine::owe_serve() noexcept {
+  dev_.lane_queue.queue(serve_);
+}
+
+// A hold at a time: other devices' changers get their turn in between.
+void RxModeEngine::serve_lowers() {
+  while (!serve_once()) {
+  }
+}
+
+bool RxModeEngine::serve_once() {
+  Propagation below;  // finishes after the lock is gone
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  return below.serve(wanted);
 }
 
 void RxModeEngine::forget() noexcept {
@@ -364,12 +380,12 @@ RxModeStatus RxMode::status() const {
 
 Result<> RxMode::set_promiscuity(int change) {
   Wanted& wanted = engine_of(*this).wanted;
-  return wanted.apply([&] { return count(wanted.promiscuity, change, wanted); });
+  return wanted.apply([&] { return wanted.count(wanted.promiscuity, change); });
 }
 
 Result<> RxMode::set_allmulti(int change) {
   Wanted& wanted = engine_of(*this).wanted;
-  return wanted.apply([&] { return count(wanted.allmulti, change, wanted); });
+  return wanted.apply([&] { return wanted.count(wanted.allmulti, change); });
 }
 
 Result<> RxMode::set_vlan_filter(bool on) {

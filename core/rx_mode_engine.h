@@ -43,6 +43,13 @@ class RxModeEngine final : public RxMode, private RxTarget {
 
   // Something changed: a run is owed. Context: any.
   void owe_run() noexcept USERNIC_NONBLOCKING;
+  // The same in two steps, for who holds locks: when `claim_run` returns true, `queue_run` must follow.
+  bool claim_run() noexcept USERNIC_NONBLOCKING;
+  void queue_run() noexcept USERNIC_NONBLOCKING;
+  // The devices below have to hear more than a changer tells them / hear it now. Context: any / process, no locks.
+  void owe_serve() noexcept USERNIC_NONBLOCKING;
+  void serve_lowers();
+  bool serve_once();  // about a chunk; false: there is more
   void forget() noexcept USERNIC_NONBLOCKING;
 
   // Readers; see rx_mode.h.
@@ -135,6 +142,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   Device& dev_;
   Work work_;   // a run
   Work retry_;  // a run at the time of the next retry
+  Work serve_;  // serve_lowers
   Atomic<bool> owed_{false};
   Atomic<uint64_t> card_epoch_{1};
   Atomic<uint64_t> coalesced_{0};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/wanted.h"
 
+#include "core/device.h"
+
 namespace usernic {
 
 Wanted::Wanted(NetDevice& device, std::move_only_function<void()> owe_run, uint64_t seed)
@@ -18,6 +20,10 @@ uint64_t Wanted::next_generation() noexcept {
   return ++generation;
 }
 
+void Wanted::owe_serve() {
+  Device::of(dev).engine.owe_serve();
+}
+
 void Wanted::reserve(size_t entries) {
   while (true) {
     {
@@ -28,6 +34,16 @@ void Wanted::reserve(size_t entries) {
     SpinGuardBh guard(lock, level());
     pool.adopt(std::move(slab));
   }
+}
+
+Result<> Wanted::count(uint32_t& references, int change) noexcept {
+  if (change != 1 && change != -1) return fail(std::errc::invalid_argument);
+  if (change == -1 && references == 0) return fail(std::errc::invalid_argument);
+  if (change == 1 && references == UINT32_MAX) return fail(std::errc::value_too_large);
+  const bool was_on = references != 0;
+  references += change;
+  if (was_on != (references != 0)) next_generation();
+  return {};
 }
 
 void Wanted::raise_level(int level) noexcept {

@@ -9,7 +9,9 @@
 #include <functional>
 
 #include "core/address_table.h"
+#include "core/link.h"
 #include "core/lock_classes.h"
+#include "core/propagation.h"
 #include "usernic/lock.h"
 #include "usernic/mac_address.h"
 
@@ -25,9 +27,12 @@ class Wanted {
   NetDevice& dev;
 
   mutable SpinLock lock{kAddrListClass};
-  // Nesting level of `lock`: a stacked device is above its lower ones.
-  int level() const noexcept { return level_.load(std::memory_order_relaxed); }
+  // Nesting level of `lock`, 0 outermost: a lower device's is greater than those of its uppers. It grows only, and
+  // where stacks are joined the lowest device's grows first: an older level of an upper is right with a newer one below
+  // it.
+  int level() const noexcept { return level_.load(); }
   void raise_level(int level) noexcept;
+  void reset_level() noexcept { level_.store(0); }  // requires: nothing is above it
 
   // Under `lock`.
   uint64_t generation = 0;
@@ -40,6 +45,7 @@ class Wanted {
   bool vlan_filter = false;
   std::bitset<kVlanIds> vlans;
   MacAddress own;
+  Lowers lowers;  // links to the devices below
   uint64_t changes = 0;
   bool dirty = false;  // changed since the last run sampled
   Time dirty_since{};
@@ -47,12 +53,17 @@ class Wanted {
   AddressTable& table(AddressClass address_class) noexcept { return address_class == AddressClass::kUnicast ? uc : mc; }
   uint64_t next_generation() noexcept;
 
-  // Calls `change` under the lock, with an entry in the pool, and owes a run if the generation moved.
+  // One reference more or less of a counter. EINVAL, EOVERFLOW. Requires: `lock`.
+  Result<> count(uint32_t& references, int change) noexcept;
+
+  // Calls `change` under the lock, with `entries` in the pool. If the generation moved, the devices below hear of it,
+  // and a run is owed.
   template <class Change>
-  Result<> apply(Change&& change);
+  Result<> apply(Change&& change, size_t entries = 1);
   // Without the lock: sees to it that `entries` can be taken without an allocation, for now.
   void reserve(size_t entries);
   void owe_run() { owe_run_(); }
+  void owe_serve();
 
  private:
   Atomic<int> level_{0};
@@ -60,21 +71,25 @@ class Wanted {
 };
 
 template <class Change>
-Result<> Wanted::apply(Change&& change) {
+Result<> Wanted::apply(Change&& change, size_t entries) {
+  Propagation below;
+  bool more_below = false;
   while (true) {
     {
       SpinGuardBh guard(lock, level());
       if (gone) return fail(std::errc::no_such_device);
-      if (pool.free_entries() != 0) [[likely]] {
+      if (pool.free_entries() >= entries) [[likely]] {
         const uint64_t before = generation;
         const Result<> result = change();
         if (generation == before) return result;
+        more_below = !lowers.empty() && !below.serve(*this);
         break;
       }
     }
-    reserve(1);
+    reserve(entries);
   }
   owe_run_();
+  if (more_below) owe_serve();
   return {};
 }
 

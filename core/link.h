@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: the inside of a LowerLink: what one upper device has put on one lower device.
+//
+// Links are added and removed under rtnl, both ends' addr_list_lock and the lower's uppers_lock: whoever holds one of
+// them may walk. What was told changes under both addr_list_locks.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+
+#include "core/address_table.h"
+#include "usernic/lower_link.h"
+
+namespace usernic {
+
+struct Device;
+class Wanted;
+
+struct Link {
+  Device& upper;
+  Workqueue& queue;
+  Work& changed;
+
+  DeviceHandle lower_dev;             // keeps it in memory while linked
+  Atomic<NetDevice*> lower{nullptr};  // who sends looks under an xmit lock
+  Wanted* to = nullptr;               // what is wanted of the lower
+  bool following = false;
+  bool settled = true;  // not following, and everything was taken back
+
+  // What the lower was told.
+  Follower uc, mc;
+  bool promisc = false;   // it has our reference
+  bool allmulti = false;  // the same
+  MacAddress own;         // the upper's own address; zero: none
+  bool own_held = false;  // it is not the lower's own too, so its unicast list has our reference
+
+  boost::intrusive::list_member_hook<> lower_hook;  // in the upper's list of lowers
+  boost::intrusive::list_member_hook<> upper_hook;  // in the lower's list of uppers
+
+  // Does the lower not know everything? Requires: the upper's addr_list_lock.
+  bool behind(const Wanted& from) const noexcept;
+  bool lists_behind(const Wanted& from) const noexcept;
+  // Tells it at most a chunk of each list; returns how many entries. Requires: both addr_list_locks, room in the pool.
+  size_t tell(Wanted& from) noexcept;
+  // The lower holds our own address exactly while it is not its own. Requires: the lower's addr_list_lock, room.
+  void settle_own() noexcept;
+
+ private:
+  void tell_own(const MacAddress& address) noexcept;
+};
+
+using Lowers = boost::intrusive::list<
+    Link, boost::intrusive::member_hook<Link, boost::intrusive::list_member_hook<>, &Link::lower_hook>>;
+using Uppers = boost::intrusive::list<
+    Link, boost::intrusive::member_hook<Link, boost::intrusive::list_member_hook<>, &Link::upper_hook>>;
+
+// Entries that one `tell` may take from the lower's pool: a chunk of each list, and an own address.
+inline constexpr size_t kTellEntries = 2 * AddressTable::kChunk + 1;
+
+// What `to` has to hear of one entry of `from` whose follower has `bit`. Requires: both addr_list_locks.
+void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, AddressTable& to, bool wanted) noexcept;
+
+}  // namespace usernic

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// The graph of stacked devices, and what one link passes on. How it gets there is in propagation.cc.
+#include "usernic/lower_link.h"
+
+#include <algorithm>
+
+#include "core/device.h"
+#include "core/net_impl.h"
+
+namespace usernic {
+
+// --- What one link passes on ---
+
+void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, AddressTable& to, bool wanted) noexcept {
+  if (wanted == ((entry.held & bit) != 0)) return;
+  if (!to.wanted().gone) {
+    AddressEntry& below = to.find_or_make(entry.address());
+    const bool was_wanted = below.wanted();
+    wanted ? ++below.sync_refs : --below.sync_refs;
+    to.changed(below, was_wanted);
+  }
+  if (wanted) {
+    entry.held |= bit;
+  } else {
+    from.release(entry, bit);
+  }
+}
+
+namespace {
+
+void refer(AddressTable& to, const MacAddress& address, int change) noexcept {
+  AddressEntry& entry = to.find_or_make(address);
+  const bool was_wanted = entry.wanted();
+  entry.sync_refs += change;
+  to.changed(entry, was_wanted);
+}
+
+// Brings one of our references on a counter to `wanted`.
+void tell_count(Wanted& to, uint32_t& references, bool& held, bool wanted) noexcept {
+  if (held != wanted && to.count(references, wanted ? 1 : -1)) held = wanted;
+}
+
+MacAddress own_of(const Link& link, const Wanted& from) noexcept {
+  return link.following ? from.own : MacAddress{};
+}
+
+}  // namespace
+
+bool Link::lists_behind(const Wanted& from) const noexcept {
+  return !settled && (uc.seen != from.uc.newest() || mc.seen != from.mc.newest());
+}
+
+bool Link::behind(const Wanted& from) const noexcept {
+  return lists_behind(from) || promisc != (following && from.promiscuity != 0) ||
+         allmulti != (following && from.allmulti != 0) || own != own_of(*this, from);
+}
+
+size_t Link::tell(Wanted& from) noexcept {
+  size_t told = 0;
+  const auto drain = [&](AddressTable& upper, Follower& follower, AddressTable& lower) {
+    if (follower.seen == upper.newest()) return;
+    const bool last = upper.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
+      ++told;
+      tell_entry(upper, entry, follower.bit, lower, following && entry.references() != 0);
+    });
+    if (last) follower.seen = upper.newest();
+  };
+  // Wide before narrow: a lower that was promiscuous for us gets the addresses first.
+  const auto tell_flags = [&](bool on) {
+    if (const bool wanted = following && from.promiscuity != 0; wanted == on)
+      tell_count(*to, to->promiscuity, promisc, wanted);
+    if (const bool wanted = following && from.allmulti != 0; wanted == on)
+      tell_count(*to, to->allmulti, allmulti, wanted);
+  };
+  tell_flags(true);
+  if (const MacAddress address = own_of(*this, from); address != own) tell_own(address);
+  drain(from.uc, uc, to->uc);
+  drain(from.mc, mc, to->mc);
+  if (lists_behind(from)) return told;
+  tell_flags(false);
+  settled = !following;
+  return told;
+}
+
+// The new address first, so that one that stays wanted is never unwanted in between.
+void Link::tell_own(const MacAddress& address) noexcept {
+  const MacAddress before = std::exchange(own, address);
+  const bool before_held = std::exchange(own_held, false);
+  settle_own();
+  if (before_held) refer(to->uc, before, -1);
+}
+
+void Link::settle_own() noexcept {
+  const bool wanted = !own.is_zero() && own != to->own;
+  if (wanted == own_held) return;
+  own_held = wanted;
+  refer(to->uc, own, wanted ? 1 : -1);
+}
+
+// --- The graph. Everything below: under rtnl ---
+
+namespace {
+
+Wanted& wanted_of(Device& dev) noexcept {
+  return dev.engine.wanted;
+}
+
+bool is_below(Device& dev, const Device& searched) {
+  if (&dev == &searched) return true;
+  if (dev.chain_down <= searched.chain_down) return false;
+  return std::ranges::any_of(wanted_of(dev).lowers,
+                             [&](Link& link) { return is_below(Device::of(link.to->dev), searched); });
+}
+
+// The longest chains, anew after a link came or went.
+void settle_chain_up(Device& dev) {
+  int longest = 1;
+  for (const Link& link : dev.uppers) longest = std::max(longest, 1 + link.upper.chain_up);
+  if (std::exchange(dev.chain_up, longest) == longest) return;
+  for (Link& link : wanted_of(dev).lowers) settle_chain_up(Device::of(link.to->dev));
+}
+void settle_chain_down(Device& dev) {
+  int longest = 1;
+  for (const Link& link : wanted_of(dev).lowers) longest = std::max(longest, 1 + Device::of(link.to->dev).chain_down);
+  if (std::exchange(dev.chain_down, longest) == longest) return;
+  for (Link& link : dev.uppers) settle_chain_down(link.upper);
+}
+
+// The lowest device first; see Wanted::level.
+void push_down(Wanted& wanted, int level) {
+  if (wanted.level() >= level) return;
+  for (Link& link : wanted.lowers) push_down(*link.to, level + 1);
+  wanted.raise_level(level);
+}
+
+Result<> check_link(Device& upper, Device& lower) {
+  if (&upper.net_ref != &lower.net_ref) return fail(std::errc::invalid_argument);
+  const RegState state = upper.reg_state_.load();
+  const bool upper_ok = state == RegState::kRegistered || state == RegState::kUninitialized;  // the latter: from init
+  if (!upper_ok || lower.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  const auto same = [&](const Link& link) { return &link.to->dev == &lower; };
+  if (std::ranges::any_of(wanted_of(upper).lowers, same)) return fail(std::errc::file_exists);
+  if (is_below(lower, upper)) return fail(std::errc::too_many_symbolic_link_levels);
+  if (upper.chain_up + lower.chain_down > kStackMax) return fail(std::errc::too_many_links);
+  return {};
+}
+
+Result<> join(Link& link, Device& lower) {
+  Wanted& from = wanted_of(link.upper);
+  Wanted& to = wanted_of(lower);
+  push_down(to, from.level() + 1);
+  SpinGuardBh upper_guard(from.lock, from.level());
+  SpinGuard lower_guard(to.lock, to.level());
+  if (!from.uc.follow(link.uc)) return fail(std::errc::no_space_on_device);
+  if (!from.mc.follow(link.mc)) {
+    from.uc.unfollow(link.uc);
+    return fail(std::errc::no_space_on_device);
+  }
+  link.to = &to;
+  from.lowers.push_back(link);
+  SpinGuard uppers(lower.uppers_lock);
+  lower.uppers.push_back(link);
+  lower.upper_count.fetch_add(1);
+  return {};
+}
+
+void part(Link& link, Device& lower) {
+  Wanted& from = wanted_of(link.upper);
+  SpinGuardBh upper_guard(from.lock, from.level());
+  SpinGuard lower_guard(link.to->lock, link.to->level());
+  from.uc.unfollow(link.uc);
+  from.mc.unfollow(link.mc);
+  from.lowers.erase(from.lowers.iterator_to(link));
+  link.to = nullptr;
+  SpinGuard uppers(lower.uppers_lock);
+  lower.uppers.erase(lower.uppers.iterator_to(link));
+  lower.upper_count.fetch_sub(1);
+}
+
+void set_following(Link& link, bool on) {
+  RxModeEngine& engine = link.upper.engine;
+  Wanted& from = engine.wanted;
+  {
+    SpinGuardBh upper_guard(from.lock, from.level());
+    SpinGuard lower_guard(link.to->lock, link.to->level());
+    if (link.following == on) return;
+    link.following = on;
+    from.uc.rewind(link.uc);
+    from.mc.rewind(link.mc);
+    link.uc.seen = link.mc.seen = 0;
+    link.settled = false;
+  }
+  engine.serve_lowers();
+}
+
+void unlink_one(Link& link) {
+  set_following(link, false);
+  Device& lower = Device::of(link.to->dev);
+  part(link, lower);
+  link.lower.store(nullptr);
+  for (TxQueue& queue : link.upper.tx_queues)
+    SpinGuardBh sees_it_through(queue.xmit_lock(), wanted_of(link.upper).level());
+  settle_chain_up(lower);
+  settle_chain_down(link.upper);
+  if (lower.uppers.empty()) wanted_of(lower).reset_level();
+  link.lower_dev = {};
+}
+
+}  // namespace
+
+LowerLink::LowerLink(NetDevice& upper, Workqueue& queue, Work& changed)
+    : link_(new Link{.upper = Device::of(upper), .queue = queue, .changed = changed}) {}
+
+LowerLink::~LowerLink() {
+  if (link_->to == nullptr) return;
+  MutexGuard rtnl(link_->upper.net_ref.rtnl());
+  if (link_->to != nullptr) unlink_one(*link_);
+}
+
+Result<> LowerLink::link(NetDevice& lower_dev) {
+  Device& upper = link_->upper;
+  Device& lower = Device::of(lower_dev);
+  upper.net_ref.rtnl().assert_held();
+  if (link_->to != nullptr) return fail(std::errc::device_or_resource_busy);
+  if (const Result<> allowed = check_link(upper, lower); !allowed) return allowed;
+  if (const Result<> joined = join(*link_, lower); !joined) return joined;
+  link_->lower_dev = DeviceHandle(lower_dev);
+  link_->lower.store(&lower_dev);
+  settle_chain_up(lower);
+  settle_chain_down(upper);
+  return {};
+}
+
+void LowerLink::unlink() {
+  link_->upper.net_ref.rtnl().assert_held();
+  if (link_->to != nullptr) unlink_one(*link_);
+}
+
+void LowerLink::follow() {
+  link_->upper.net_ref.rtnl().assert_held();
+  if (link_->to != nullptr) set_following(*link_, true);
+}
+void LowerLink::unfollow() {
+  link_->upper.net_ref.rtnl().assert_held();
+  if (link_->to != nullptr) set_following(*link_, false);
+}
+
+NetDevice* LowerLink::lower() const noexcept {
+  return link_->lower.load();
+}
+
+std::vector<DeviceHandle> uppers_of(const NetDevice& dev) {
+  dev.net().rtnl().assert_held();
+  std::vector<DeviceHandle> all;
+  for (const Link& link : Device::of(dev).uppers) all.emplace_back(link.upper);
+  return all;
+}
+std::vector<DeviceHandle> lowers_of(const NetDevice& dev) {
+  dev.net().rtnl().assert_held();
+  std::vector<DeviceHandle> all;
+  for (const Link& link : Device::of(dev).engine.wanted.lowers) all.push_back(link.lower_dev);
+  return all;
+}
+
+void tell_uppers(Device& dev) noexcept {
+  if (dev.upper_count.load() == 0) return;
+  SpinGuardBh guard(dev.uppers_lock);
+  for (Link& link : dev.uppers) link.queue.queue(link.changed);
+}
+
+void unlink_all(Device& dev) {
+  while (!wanted_of(dev).lowers.empty()) unlink_one(wanted_of(dev).lowers.front());
+  while (!dev.uppers.empty()) {
+    Link& link = dev.uppers.front();
+    unlink_one(link);
+    link.queue.queue(link.changed);
+  }
+}
+
+}  // namespace usernic

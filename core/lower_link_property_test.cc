@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random stacks on real threads: lists and counters change, devices open, close, are linked, unlinked, removed and made
+// anew, all at once. Afterwards every list is what its own users and the uppers that follow it want, and nothing else;
+// and when all is unlinked, nothing of anybody else is left. The lock levels are checked all along.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <array>
+#include <map>
+#include <set>
+
+#include "core/device.h"
+#include "core/test_card.h"
+#include "core/test_upper.h"
+
+namespace usernic {
+namespace {
+
+constexpr int kNics = 3;
+constexpr int kDevices = 11;  // the first kNics are NICs, the others uppers
+constexpr int kAddresses = 150;
+
+// One device, and what its users want of it.
+struct Storey {
+  TestCard card;
+  NetdevPtr dev;
+  Mutex mutex{kClass};
+  std::multiset<MacAddress> wanted USERNIC_GUARDED_BY(mutex);
+  uint32_t promiscuity USERNIC_GUARDED_BY(mutex) = 0;
+  uint32_t allmulti USERNIC_GUARDED_BY(mutex) = 0;
+
+  Storey(Net& net, int index) {
+    const NetdevConfig config{.name = "s%d", .address = MacAddress::from_u64(0x0200'0000'1000ull + index / 2)};
+    if (index < kNics) {
+      dev = *net.alloc_netdev<TestDriver>(config, card);
+    } else {
+      dev = *net.alloc_netdev<TestUpper>(config);
+    }
+    (void)dev->register_netdev();
+    (void)dev->open();
+  }
+  AddressList& list(const MacAddress& address) { return address.is_multicast() ? dev->mc() : dev->uc(); }
+
+ private:
+  static constexpr LockClass kClass{"storey"};
+};
+
+using Shared = std::shared_ptr<Storey>;
+
+class House {
+ public:
+  explicit House(uint64_t seed) {
+    for (int i = 0; i < kDevices; ++i) storeys_[i] = std::make_shared<Storey>(net_, i);
+    Thread threads[] = {Thread("change-1", [this, seed] { change(seed + 1); }),
+                        Thread("change-2", [this, seed] { change(seed + 2); }),
+                        Thread("build", [this, seed] { build(seed + 3); }),
+                        Thread("operate", [this, seed] { operate(seed + 4); })};
+  }
+
+  void check() {
+    for (int round = 0; round < kStackMax; ++round) {  // what a changer left goes down a device at a time
+      for (const Shared& each : storeys_) each->dev->lane().flush();
+    }
+    MutexGuard rtnl(net_.rtnl());
+    for (const Shared& each : storeys_) check_one(*each);
+  }
+
+  void check_unlinked() {
+    {
+      MutexGuard rtnl(net_.rtnl());
+      for (const Shared& each : storeys_) unlink_all(Device::of(*each->dev));
+    }
+    check();
+    for (const Shared& each : storeys_) {
+      MutexGuard guard(each->mutex);
+      while (!each->wanted.empty()) {
+        const MacAddress address = *each->wanted.begin();
+        RC_ASSERT(each->list(address).del(address) == Result<>());
+        each->wanted.erase(each->wanted.begin());
+      }
+      RC_ASSERT(each->dev->uc().size() + each->dev->mc().size() == 0u);
+    }
+  }
+
+ private:
+  Shared pick(Chance& chance) {
+    MutexGuard guard(mutex_);
+    return storeys_[chance.below(kDevices)];
+  }
+
+  void change(uint64_t seed) {
+    Chance chance(seed);
+    while (!built_.load()) {
+      const Shared storey = pick(chance);
+      const uint64_t kind = chance.one_in(3) ? 0x0200'0000'0000 : 0x0300'0000'0000;
+      const MacAddress address = MacAddress::from_u64(kind | (1 + chance.below(kAddresses)));
+      MutexGuard guard(storey->mutex);
+      RxMode& mode = storey->dev->rx_mode();
+      switch (chance.below(12)) {
+        case 0:
+          if (mode.set_promiscuity(1)) ++storey->promiscuity;
+          break;
+        case 1:
+          if (mode.set_allmulti(1)) ++storey->allmulti;
+          break;
+        case 2:
+          if (storey->promiscuity != 0 && mode.set_promiscuity(-1)) --storey->promiscuity;
+          break;
+        case 3:
+          if (storey->allmulti != 0 && mode.set_allmulti(-1)) --storey->allmulti;
+          break;
+        case 4:
+        case 5:
+        case 6:
+        case 7:
+          if (storey->list(address).add(address)) storey->wanted.insert(address);
+          break;
+        default:
+          if (!storey->wanted.contains(address)) break;
+          if (storey->list(address).del(address)) storey->wanted.erase(storey->wanted.find(address));
+          break;
+      }
+    }
+  }
+
+  // Links come and go; devices are removed and made anew.
+  void build(uint64_t seed) {
+    Chance chance(seed);
+    for (int i = 0; i < 400; ++i) {
+      const int above = kNics + static_cast<int>(chance.below(kDevices - kNics));
+      const int below = static_cast<int>(chance.below(kDevices));
+      TestUpper& upper = *static_cast<TestUpper*>(storeys_[above]->dev->driver());
+      NetDevice& lower = *storeys_[below]->dev;
+      const uint64_t what = chance.below(20);
+      if (what < 11) {
+        (void)upper.add(lower);
+      } else if (what < 16) {
+        upper.remove(lower);
+      } else if (what < 19) {
+        upper.follow(lower, chance.one_in(2) && storeys_[above]->dev->running());
+      } else {
+        rebuild(static_cast<int>(chance.below(kDevices)));
+      }
+    }
+    built_.store(true);
+  }
+  void rebuild(int index) {
+    const Shared fresh = std::make_shared<Storey>(net_, index);
+    storeys_[index]->dev->unregister_netdev();
+    MutexGuard guard(mutex_);
+    storeys_[index] = fresh;  // whoever still changes the old one keeps it
+  }
+
+  void operate(uint64_t seed) {
+    Chance chance(seed);
+    while (!built_.load()) {
+      const Shared storey = pick(chance);
+      if (chance.one_in(8)) {
+        (void)storey->dev->set_mac_address(MacAddress::from_u64(0x0200'0000'1000ull + chance.below(4)));
+      } else {
+        (void)(chance.one_in(3) ? storey->dev->close() : storey->dev->open());
+      }
+    }
+  }
+
+  // Requires: rtnl.
+  void check_one(Storey& storey) {
+    Device& dev = Device::of(*storey.dev);
+    MutexGuard guard(storey.mutex);
+    std::map<MacAddress, uint32_t> expected;
+    for (const MacAddress& address : storey.wanted) ++expected[address];
+    uint32_t promiscuity = storey.promiscuity, allmulti = storey.allmulti;
+    for (const Link& link : dev.uppers) {
+      if (!link.following) continue;
+      const RxModeStatus above = link.upper.rx_mode().status();
+      for (const MacAddress& address : above.wanted_unicast) ++expected[address];
+      for (const MacAddress& address : above.wanted_multicast) ++expected[address];
+      if (link.upper.address() != dev.address()) ++expected[link.upper.address()];
+      promiscuity += above.promiscuity != 0;
+      allmulti += above.allmulti != 0;
+    }
+    const RxModeStatus status = dev.rx_mode().status();
+    RC_ASSERT(status.promiscuity == promiscuity);
+    RC_ASSERT(status.allmulti == allmulti);
+    RC_ASSERT(status.wanted_unicast.size() + status.wanted_multicast.size() == expected.size());
+    for (const auto& [address, references] : expected) {
+      RC_ASSERT(storey.list(address).references(address) == references);
+    }
+  }
+
+  static constexpr LockClass kClass{"house"};
+  Net net_;
+  Atomic<bool> built_{false};
+  Mutex mutex_{kClass};
+  std::array<Shared, kDevices> storeys_;  // written by `build`, and read by others, under mutex_
+};
+
+RC_GTEST_PROP(LowerLinkProperty, EveryListIsWhatIsWantedAboveAndNothingIsLeftBehind, ()) {
+  const auto seed = *rc::gen::noShrink(rc::gen::arbitrary<uint64_t>());
+  House house(seed);
+  house.check();
+  house.check_unlinked();
+}
+
+}  // namespace
+}  // namespace usernic

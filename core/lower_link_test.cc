@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "usernic/lower_link.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "core/test_card.h"
+#include "core/test_upper.h"
+
+namespace usernic {
+namespace {
+
+constexpr MacAddress unicast(uint64_t n) {
+  return MacAddress::from_u64(0x0200'0000'0000 | n);
+}
+constexpr MacAddress multicast(uint64_t n) {
+  return MacAddress::from_u64(0x0300'0000'0000 | n);
+}
+
+struct LowerLinkTest : testing::Test {
+  Net net;
+  std::deque<TestCard> cards;
+
+  NetdevPtr nic(MacAddress address = unicast(0x1000)) {
+    cards.emplace_back();
+    NetdevPtr dev = *net.alloc_netdev<TestDriver>({.name = "nic%d", .address = address}, cards.back());
+    EXPECT_EQ(outcome(dev->register_netdev()), "ok");
+    EXPECT_EQ(outcome(dev->open()), "ok");
+    return dev;
+  }
+  // An upper with the address of the NICs, so that lists hold only what the test puts there.
+  NetdevPtr upper(MacAddress address = unicast(0x1000)) {
+    NetdevPtr dev = *net.alloc_netdev<TestUpper>({.name = "up%d", .address = address});
+    EXPECT_EQ(outcome(dev->register_netdev()), "ok");
+    EXPECT_EQ(outcome(dev->open()), "ok");
+    return dev;
+  }
+  static TestUpper& of(const NetdevPtr& dev) { return *static_cast<TestUpper*>(dev->driver()); }
+  static std::string link(const NetdevPtr& above, const NetdevPtr& below) { return outcome(of(above).add(*below)); }
+  // `count` uppers, each above the one before.
+  std::vector<NetdevPtr> stack(size_t count) {
+    std::vector<NetdevPtr> all;
+    for (size_t i = 0; i < count; ++i) {
+      all.push_back(upper());
+      if (i == 0) continue;
+      EXPECT_EQ(link(all[i], all[i - 1]), "ok");
+    }
+    return all;
+  }
+};
+
+TEST_F(LowerLinkTest, WhatTheUpperWantsGoesDownWhileItIsUp) {
+  const NetdevPtr low = nic(), up = upper();
+  ASSERT_EQ(link(up, low), "ok");
+  ASSERT_TRUE(up->mc().add(multicast(1)) && up->uc().add(unicast(1)));
+  EXPECT_TRUE(low->mc().contains(multicast(1)) && low->uc().contains(unicast(1)));
+  ASSERT_TRUE(low->mc().add(multicast(1)));  // the lower's own user
+  ASSERT_TRUE(up->close());
+  EXPECT_EQ(low->mc().references(multicast(1)), 1u);
+  EXPECT_EQ(low->uc().size(), 0u);
+  ASSERT_TRUE(up->uc().add(unicast(2)));
+  EXPECT_EQ(low->uc().size(), 0u);
+  ASSERT_TRUE(up->open());
+  EXPECT_EQ(low->uc().snapshot(), (std::vector{unicast(1), unicast(2)}));
+  ASSERT_TRUE(low->rx_mode().settle(soon()));
+  EXPECT_TRUE(low->rx_mode().covered(unicast(2)));
+}
+
+TEST_F(LowerLinkTest, EightDevicesAreTheHighestStack) {
+  const NetdevPtr low = nic();
+  const std::vector<NetdevPtr> ups = stack(kStackMax - 1);
+  ASSERT_EQ(link(ups[0], low), "ok");
+  EXPECT_EQ(link(upper(), ups.back()), "EMLINK");
+  const NetdevPtr third = upper();
+  EXPECT_EQ(link(ups[0], third), "ok") << "a second one as low as the first";
+  EXPECT_EQ(link(third, nic()), "EMLINK");
+  ASSERT_TRUE(ups.back()->mc().add(multicast(1)) && ups.back()->rx_mode().set_promiscuity(1));
+  EXPECT_TRUE(low->mc().contains(multicast(1)) && third->mc().contains(multicast(1)));
+  EXPECT_EQ(low->rx_mode().status().promiscuity, 1u);
+  ASSERT_TRUE(ups.back()->mc().del(multicast(1)) && ups.back()->rx_mode().set_promiscuity(-1));
+  EXPECT_EQ(low->mc().size(), 0u);
+  EXPECT_EQ(low->rx_mode().status().promiscuity, 0u);
+  of(ups[3]).remove(*ups[2]);
+  EXPECT_EQ(link(ups[0], upper()), "ok");
+  EXPECT_EQ(link(upper(), ups.back()), "ok") << "a chain is measured anew when a link goes";
+}
+
+TEST_F(LowerLinkTest, LoopsAreRefused) {
+  const std::vector<NetdevPtr> ups = stack(4);
+  EXPECT_EQ(link(ups[0], ups[0]), "ELOOP");
+  EXPECT_EQ(link(ups[0], ups[1]), "ELOOP");
+  EXPECT_EQ(link(ups[0], ups[3]), "ELOOP");
+  EXPECT_EQ(link(ups[3], ups[2]), "EEXIST");
+  const NetdevPtr side = upper();
+  ASSERT_EQ(link(ups[3], side), "ok");
+  EXPECT_EQ(link(side, ups[0]), "ok") << "two ways down are no loop";
+  EXPECT_EQ(link(ups[0], side), "ELOOP");
+  ASSERT_TRUE(ups[3]->mc().add(multicast(1)));
+  EXPECT_EQ(ups[0]->mc().references(multicast(1)), 2u);
+  MutexGuard rtnl(net.rtnl());
+  EXPECT_EQ(uppers_of(*ups[0]).size(), 2u);
+  EXPECT_EQ(lowers_of(*ups[3]).size(), 2u);
+}
+
+TEST_F(LowerLinkTest, DevicesOfAnotherNetAndThatAreGoneAreRefused) {
+  Net other;
+  TestCard card;
+  const NetdevPtr stranger = *other.alloc_netdev<TestDriver>({.name = "nic0"}, card);
+  ASSERT_TRUE(stranger->register_netdev());
+  const NetdevPtr up = upper(), low = nic();
+  EXPECT_EQ(link(up, stranger), "EINVAL");
+  low->unregister_netdev();
+  EXPECT_EQ(link(up, low), "ENODEV");
+}
+
+// Two locks of one class at one level, or in the wrong order, would be a report, and a report aborts.
+TEST_F(LowerLinkTest, LevelsAreRightWhenStacksAreJoinedInAnyOrder) {
+  const NetdevPtr low = nic();
+  const std::vector<NetdevPtr> first = stack(3), second = stack(3);
+  ASSERT_EQ(link(first[0], low), "ok");
+  ASSERT_EQ(link(second[0], first[2]), "ok");
+  ASSERT_EQ(link(second[2], low), "ok");
+  ASSERT_TRUE(second[2]->mc().add(multicast(1)));
+  EXPECT_EQ(low->mc().references(multicast(1)), 2u);
+  of(second[0]).remove(*first[2]);
+  ASSERT_EQ(link(first[0], second[2]), "ok");  // the other way round
+  ASSERT_TRUE(first[2]->mc().add(multicast(2)));
+  EXPECT_EQ(second[0]->mc().snapshot(), (std::vector{multicast(1), multicast(2)}));
+  EXPECT_EQ(low->mc().snapshot(), (std::vector{multicast(1), multicast(2)}));
+}
+
+TEST_F(LowerLinkTest, PromiscuityAndAllmultiAreOneReferenceALink) {
+  const NetdevPtr low = nic(), one = upper(), two = upper();
+  const auto counts = [&] {
+    const RxModeStatus status = low->rx_mode().status();
+    return std::pair(status.promiscuity, status.allmulti);
+  };
+  ASSERT_EQ(link(one, low), "ok");
+  ASSERT_TRUE(one->rx_mode().set_promiscuity(1) && one->rx_mode().set_promiscuity(1));
+  EXPECT_EQ(counts(), std::pair(1u, 0u));
+  ASSERT_TRUE(two->rx_mode().set_promiscuity(1) && two->rx_mode().set_allmulti(1));
+  ASSERT_EQ(link(two, low), "ok");
+  EXPECT_EQ(counts(), std::pair(2u, 1u));
+  ASSERT_TRUE(one->rx_mode().set_promiscuity(-1));
+  EXPECT_EQ(counts(), std::pair(2u, 1u));
+  ASSERT_TRUE(one->rx_mode().set_promiscuity(-1));
+  EXPECT_EQ(counts(), std::pair(1u, 1u));
+  ASSERT_TRUE(two->close() && two->rx_mode().set_allmulti(-1));
+  EXPECT_EQ(counts(), std::pair(0u, 0u));
+  ASSERT_TRUE(two->open());
+  EXPECT_EQ(counts(), std::pair(1u, 0u));
+  of(two).remove(*low);
+  EXPECT_EQ(counts(), std::pair(0u, 0u));
+}
+
+TEST_F(LowerLinkTest, AnOwnAddressThatIsNotTheLowersIsWantedOfIt) {
+  const NetdevPtr low = nic(unicast(1)), up = upper(unicast(2));
+  ASSERT_EQ(link(up, low), "ok");
+  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(2)});
+  ASSERT_TRUE(up->set_mac_address(unicast(3)));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(3)});
+  ASSERT_TRUE(low->set_mac_address(unicast(3)));
+  EXPECT_EQ(low->uc().size(), 0u);
+  ASSERT_TRUE(low->set_mac_address(unicast(1)));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(3)});
+  ASSERT_TRUE(up->set_mac_address(unicast(1)));
+  EXPECT_EQ(low->uc().size(), 0u);
+  ASSERT_TRUE(up->set_mac_address(unicast(4)) && up->close());
+  EXPECT_EQ(low->uc().size(), 0u);
+}
+
+TEST_F(LowerLinkTest, ManyLowersOfWhichSomeFailAreDownOrGo) {
+  constexpr size_t kLowers = 63;
+  std::vector<NetdevPtr> lows;
+  const NetdevPtr up = upper();
+  for (size_t i = 0; i < kLowers; ++i) {
+    lows.push_back(nic());
+    ASSERT_EQ(link(up, lows[i]), "ok");
+  }
+  EXPECT_EQ(link(up, nic()), "ENOSPC");
+  cards[5].decide = [](const RxCommand&, bool&) { return Result<>(fail(std::errc::io_error)); };
+  ASSERT_TRUE(lows[6]->close());
+  for (uint64_t n = 1; n <= 300; ++n) {
+    ASSERT_TRUE(up->mc().add(multicast(n)));
+    if (n == 100) lows[7]->unregister_netdev();
+    if (n == 200) of(up).remove(*lows[8]);
+    if (n % 3 != 0) continue;
+    ASSERT_TRUE(up->mc().del(multicast(n)));
+  }
+  ASSERT_TRUE(up->rx_mode().set_promiscuity(1));
+  up->lane().flush();
+  EXPECT_EQ(of(up).lowers(), kLowers - 2);
+  for (size_t i = 0; i < kLowers; ++i) {
+    if (i == 7) continue;
+    EXPECT_EQ(lows[i]->mc().size(), i == 8 ? 0u : 200u) << i;
+    EXPECT_EQ(lows[i]->rx_mode().status().promiscuity, i == 8 ? 0u : 1u) << i;
+    if (i == 5 || i == 6) continue;
+    EXPECT_EQ(outcome(lows[i]->rx_mode().settle(soon())), "ok") << i;
+  }
+  EXPECT_FALSE(lows[5]->rx_mode().covered(multicast(1)));
+  ASSERT_TRUE(up->close() && up->rx_mode().set_promiscuity(-1));
+  for (size_t i = 0; i < kLowers; ++i) {
+    if (i == 7) continue;
+    EXPECT_EQ(lows[i]->mc().size(), 0u) << i;
+    EXPECT_EQ(lows[i]->rx_mode().status().promiscuity, 0u) << i;
+  }
+}
+
+TEST_F(LowerLinkTest, ALowerThatGoesIsUnlinkedAndTheUpperHears) {
+  const NetdevPtr up = upper();
+  NetdevPtr low = nic(), other = nic();
+  ASSERT_TRUE(link(up, low) == "ok" && link(up, other) == "ok");
+  ASSERT_TRUE(up->mc().add(multicast(1)));
+  up->lane().flush();
+  const uint32_t before = of(up).changes.count();
+  low.reset();
+  ASSERT_TRUE(of(up).changes.wait(before + 1));
+  EXPECT_EQ(of(up).lowers(), 1u);
+  ASSERT_TRUE(up->mc().add(multicast(2)));
+  EXPECT_EQ(other->mc().size(), 2u);
+}
+
+TEST_F(LowerLinkTest, AnUpperThatGoesTakesEverythingBack) {
+  const NetdevPtr low = nic();
+  NetdevPtr up = upper(unicast(7));
+  ASSERT_EQ(link(up, low), "ok");
+  ASSERT_TRUE(up->mc().add(multicast(1)) && up->uc().add(unicast(1)) && up->rx_mode().set_allmulti(1));
+  EXPECT_EQ(low->uc().size(), 2u);
+  up.reset();
+  EXPECT_EQ(low->uc().size() + low->mc().size(), 0u);
+  EXPECT_EQ(low->rx_mode().status().allmulti, 0u);
+  MutexGuard rtnl(net.rtnl());
+  EXPECT_TRUE(uppers_of(*low).empty());
+}
+
+TEST_F(LowerLinkTest, TheUpperHearsOfCarrierMtuAddressAndLife) {
+  const NetdevPtr low = nic(), up = upper();
+  ASSERT_EQ(link(up, low), "ok");
+  const auto hears = [&](auto&& happens) {
+    up->lane().flush();
+    const uint32_t before = of(up).changes.count();
+    happens();
+    return of(up).changes.wait(before + 1);
+  };
+  EXPECT_TRUE(hears([&] { low->carrier_off(); }));
+  EXPECT_TRUE(hears([&] { low->carrier_on(); }));
+  EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->change_mtu(1400)); }));
+  EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->set_mac_address(unicast(9))); }));
+  EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->close()); }));
+  EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->open()); }));
+  EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->detach()); }));
+  EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->attach()); }));
+}
+
+TEST_F(LowerLinkTest, EachOfManyChangesIsDownWhenItsCallerReturns) {
+  const NetdevPtr low = nic();
+  const std::vector<NetdevPtr> ups = stack(3);
+  ASSERT_EQ(link(ups[0], low), "ok");
+  for (uint64_t n = 1; n <= 3'000; ++n) {
+    ASSERT_TRUE(ups[2]->mc().add(multicast(n)));
+    ASSERT_TRUE(low->mc().contains(multicast(n))) << n;  // also when a pool on the way was empty
+  }
+}
+
+TEST_F(LowerLinkTest, LongListsComeAndGoWithTheLink) {
+  constexpr uint64_t kMany = 5'000;
+  const NetdevPtr low = nic(), up = upper();
+  for (uint64_t n = 1; n <= kMany; ++n) ASSERT_TRUE(up->mc().add(multicast(n)));
+  ASSERT_EQ(link(up, low), "ok");
+  EXPECT_EQ(low->mc().size(), kMany);
+  of(up).follow(*low, false);
+  EXPECT_EQ(low->mc().size(), 0u);
+  for (uint64_t n = 1; n <= kMany; ++n) ASSERT_TRUE(up->mc().del(multicast(n)));
+  of(up).follow(*low, true);
+  EXPECT_EQ(low->mc().size(), 0u);
+}
+
+}  // namespace
+}  // namespace usernic

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: passes what changed in an upper device's lists and counters on to the devices under it.
+//
+// `serve` goes down the whole stack with the locks nested, upper then lower; the lock levels, and a graph without
+// loops, are why that ends. It tells about kBudget entries. What has to be done without locks waits for `finish`.
+#pragma once
+
+#include <boost/container/static_vector.hpp>
+
+#include "core/address_table.h"
+
+namespace usernic {
+
+class Wanted;
+
+class Propagation {
+ public:
+  Propagation() noexcept {}
+  ~Propagation() { finish(); }
+  Propagation(const Propagation&) = delete;
+  Propagation& operator=(const Propagation&) = delete;
+
+  // Returns true when every device directly below knows all of it. Requires: `upper`'s lock.
+  bool serve(Wanted& upper);
+  // The runs that lower devices owe now, and another try where a pool was empty. Requires: no lock of a list.
+  void finish() {
+    if (!owed_.empty() || starved_) finish_below();
+  }
+
+ private:
+  static constexpr int kBudget = AddressTable::kChunk;
+
+  void starve(Wanted& upper, Wanted& lower);
+  void finish_below();
+
+  int budget_ = kBudget;
+  boost::container::static_vector<DeviceHandle, kBudget> owed_;  // every device told costs one of the budget
+  DeviceHandle behind_;                                          // an upper that was left, because
+  DeviceHandle starved_;                                         // this one's pool had no room
+};
+
+}  // namespace usernic
