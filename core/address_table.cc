@@ -77,6 +77,12 @@ Follower* AddressTable::follower_of(const AddressTable& to) const noexcept {
   return nullptr;
 }
 
+const AddressEntry* AddressTable::next_entry(const AddressEntry* after) const noexcept {
+  auto it = after != nullptr ? std::next(order_.iterator_to(*after)) : order_.begin();
+  while (it != order_.end() && it->generation == 0) ++it;  // a cursor
+  return it != order_.end() ? static_cast<const AddressEntry*>(&*it) : nullptr;
+}
+
 uint64_t AddressTable::begin_read(Follower& cursor) const {
   SpinGuardBh guard(wanted_.lock, wanted_.level());
   order_.push_front(cursor);

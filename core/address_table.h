@@ -87,6 +87,8 @@ class AddressTable final : public AddressList {
   // Returns true when nothing up to `target` is left.
   template <class Visit>
   bool drain_chunk(Follower& follower, uint64_t target, Visit&& visit);
+  // The entry behind `after` in the change order, or the first one; null at the end.
+  const AddressEntry* next_entry(const AddressEntry* after) const noexcept USERNIC_NONBLOCKING;
   // The follower was told of the end, or forgets that it was told.
   void release(AddressEntry& entry, uint64_t bit) noexcept;
 

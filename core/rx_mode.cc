@@ -57,8 +57,8 @@ RxModeEngine::~RxModeEngine() {
   }
 }
 
-void RxModeEngine::configure(const RxFilterCaps& caps) {
-  caps_ = caps;
+void RxModeEngine::configure(const RxFilterCaps& driver_caps) {
+  const RxFilterCaps caps = caps_ = caps_of_style(driver_caps);
   tables_[0] = {.slots = caps.unicast_slots, .limit = caps.unicast_slots};
   tables_[1] = {.slots = caps.multicast_slots, .limit = caps.multicast_slots};
   for (CardClass* each : {&uc_, &mc_}) {
@@ -66,6 +66,7 @@ void RxModeEngine::configure(const RxFilterCaps& caps) {
     each->driver = dev_.driver_;
     each->retry_first = retry_first_;
   }
+  if (dev_.ops.rx_image != nullptr) image_ = std::make_unique<RxImagePair>(*dev_.ops.rx_image);
   const bool hashes = dev_.ops.rx_hash != nullptr;
   if (!hashes) caps_.unicast_hash_buckets = caps_.multicast_hash_buckets = 0;
   wanted.reserve(1);
@@ -286,8 +287,9 @@ std::string RxModeEngine::reason() const {
     if (level == FilterLevel::kExact) continue;
     const char* const what = i == 0 ? "unicast" : "multicast";
     const uint32_t slots = (i == 1 && !caps_.shared_slots ? tables_[1] : tables_[0]).slots;
-    reasons.add(fmt::format("{} {} addresses, {}{} slots{}", committed_.wanted[i], what,
-                            caps_.shared_slots ? "shared " : "", slots,
+    const std::string table =
+        slots == UINT32_MAX ? "a full card" : fmt::format("{}{} slots", caps_.shared_slots ? "shared " : "", slots);
+    reasons.add(fmt::format("{} {} addresses, {}{}", committed_.wanted[i], what, table,
                             committed_.outside[i] != 0        ? ""
                             : level == FilterLevel::kDegraded ? ""
                                                               : " (leaves at 3/4)"));

@@ -27,7 +27,8 @@ void RxModeEngine::commit() {
     check_epoch();
     again_ = true;
   }
-  check_taken();
+  if (commands_.empty()) return;
+  if (!forgot) check_taken();
   for (size_t first = 0; first < commands_.size(); first += AddressTable::kChunk) {
     const size_t last = std::min(first + AddressTable::kChunk, commands_.size());
     SpinGuardBh guard(wanted.lock, wanted.level());
@@ -45,7 +46,8 @@ bool RxModeEngine::was_stopped(std::errc error) const noexcept {
 
 // A driver that takes no command at all would be called for ever.
 void RxModeEngine::check_taken() {
-  if (stopped_ || commands_.front().state != RxCommand::State::kUntold) return;
+  const auto taken = [](const RxCommand& command) { return command.state != RxCommand::State::kUntold; };
+  if (stopped_ || std::any_of(commands_.begin(), commands_.end(), taken)) return;
   report_contract("rx-plan-untouched", "the driver took no command of its plan", Place::current());
   commands_.front().state = RxCommand::State::kFailed;
   commands_.front().error = std::errc::io_error;
@@ -223,7 +225,7 @@ void RxModeEngine::commit_vlan(RxCommand& command) {
 
 // Is everything that this run aimed at done, addresses that failed excepted?
 bool RxModeEngine::in_effect() const noexcept {
-  if (again_) return false;
+  if (again_ || call_attempts_ != 0) return false;
   for (const Flag* flag : {&promisc_, &allmulti_, &vlan_unfiltered_}) {
     if (flag->target && !flag->sure && !flag->refused) return false;
     if (!flag->target && flag->attempts != 0) return false;
@@ -267,7 +269,7 @@ void RxModeEngine::publish() {
     }
     committed_.narrow_deferred = narrow_deferred();
     committed_.uncovered = uncovered();
-    committed_.parked = uc_.parked() + mc_.parked();
+    committed_.parked = uc_.parked() + mc_.parked() + (call_attempts_ != 0 ? 1 : 0);
     if (done && card_epoch_.load() == committed_.epoch) {
       committed_.generation = target_.generation;
       if (oldest_change_ != kForever) committed_.lag.add(now_ - oldest_change_);
@@ -279,6 +281,8 @@ void RxModeEngine::publish() {
 
 // The next run that nobody else owes: at the first retry that comes due.
 void RxModeEngine::arm_retry() {
+  if (call_attempts_ != 0) dev_.lane_queue.queue_at(retry_, call_due_);
+  if (whole_call()) return;
   Time due = std::min(uc_.next_due(), mc_.next_due());
   for (const CardClass* each : {&uc_, &mc_}) {
     if (each->hash.failed_count != 0) due = std::min(due, each->hash.due);

@@ -13,10 +13,14 @@
 
 #include <bitset>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/card_class.h"
+#include "core/kernel_lists.h"
 #include "core/lag_histogram.h"
+#include "core/rx_image_pair.h"
 #include "core/wanted.h"
 #include "usernic/driver.h"
 #include "usernic/rx_mode.h"
@@ -51,6 +55,17 @@ class RxModeEngine final : public RxMode, private RxTarget {
   void serve_lowers();
   bool serve_once();  // about a chunk; false: there is more
   void forget() noexcept USERNIC_NONBLOCKING;
+  // The next run calls the driver even if nothing changed; a plan, which would be empty, excepted. Context: any.
+  void ask_call() noexcept USERNIC_NONBLOCKING;
+  // Everything that waits for its retry is due.
+  void retry_now() noexcept USERNIC_NONBLOCKING;
+
+  // For styles other than the plan; see rx_lists.h, rx_image.h. Requires: addr_list_lock.
+  RxLists lists() const noexcept USERNIC_NONBLOCKING;
+  RxImagePair* image() const noexcept USERNIC_NONBLOCKING { return image_.get(); }
+  // The lists of the kernel's signature. Requires: in this device's rx-mode call, or nobody else can be.
+  KernelLists& kernel_lists() noexcept { return kernel_lists_; }
+  bool in_driver_call() const noexcept USERNIC_NONBLOCKING;
 
   // Readers; see rx_mode.h.
   bool covers(const MacAddress& address) const;
@@ -86,6 +101,22 @@ class RxModeEngine final : public RxMode, private RxTarget {
   void run();
   bool may_call() const noexcept;
   void call_driver();
+
+  // rx_mode_style.cc
+  bool whole_call() const noexcept { return image_ != nullptr; }  // one result for the whole plan
+  RxFilterCaps caps_of_style(const RxFilterCaps& caps) const noexcept;
+  void wake_for_retry();
+  bool owes_call() noexcept;
+  RxLists lists_of_call(bool narrow) const noexcept;
+  void call_image(RxPlan& plan);
+  bool prepare_image(bool narrow, Result<>& prepared);
+  void answer_image(RxPlan& plan, bool narrow, Result<> prepared, Result<> written);
+  void call_failed(bool failed) noexcept;
+  void ask_refused_image_again() noexcept;
+  void call_legacy(RxPlan& plan);
+  void call_kernel(RxPlan& plan);
+  void answer_kernel(RxPlan& plan, bool narrow, int error);
+  bool holds_back_narrowing() const noexcept;
   void check_epoch();
   void sample_and_drain();
   bool drain_more();
@@ -169,6 +200,17 @@ class RxModeEngine final : public RxMode, private RxTarget {
   bool stopped_ = false;           // the driver call was asked to stop
   bool again_ = false;             // another run is owed by this one
   Time oldest_change_ = kForever;  // not yet in effect
+
+  // Of styles other than the plan.
+  std::unique_ptr<RxImagePair> image_;
+  KernelLists kernel_lists_;
+  std::optional<RxLists> in_call_;  // what the call that runs is to bring about
+  Atomic<bool> call_asked_{false};
+  Atomic<bool> retry_asked_{false};
+  bool asked_now_ = false;      // the driver is called by this run, whatever changed
+  uint32_t refused_with_ = 0;   // so many addresses were too many for an image; 0: none were
+  uint32_t call_attempts_ = 0;  // a call that failed as a whole
+  Time call_due_{};
 
   // Written by the work under addr_list_lock; read under it.
   struct Committed {

@@ -18,12 +18,12 @@ void RxModeEngine::run() {
   again_ = false;
   check_epoch();
   now_ = Clock::now();
-  uc_.wake_parked(now_);
-  mc_.wake_parked(now_);
+  wake_for_retry();
   sample_and_drain();
   place();
-  plan();
-  if (!commands_.empty()) {
+  commands_.clear();
+  if (!whole_call() || call_due_ <= now_) plan();
+  if (owes_call()) {
     call_driver();
     now_ = Clock::now();
     commit();
@@ -51,6 +51,11 @@ void RxModeEngine::check_epoch() {
   vlan_due_ = {};
   vlans_refused_ = SIZE_MAX;
   vlans_maybe_.reset();
+  kernel_lists_.forget();
+  call_asked_.store(true);
+  call_attempts_ = 0;
+  call_due_ = {};
+  refused_with_ = 0;
   SpinGuardBh guard(wanted.lock, wanted.level());
   uc_.hash.configure(caps_.unicast_hash_buckets);
   mc_.hash.configure(caps_.multicast_hash_buckets);
@@ -91,6 +96,7 @@ bool RxModeEngine::drain_more() {
 // Who gets a slot: the own address, then who was promised one, then who waits outside.
 void RxModeEngine::place() {
   for (CardClass* each : {&uc_, &mc_}) settle_evictions(*each);
+  ask_refused_image_again();
   for (SlotTable& table : tables_) {
     // A limit that the card taught is asked again at 3/4 of it, or when nobody waits outside (R13).
     const auto waits = [&table](const CardClass& each) { return each.slots == &table && each.outside() != 0; };
@@ -208,7 +214,6 @@ void RxModeEngine::command(RxCommandKind kind, RxObject object, AddressEntry* en
 }
 
 void RxModeEngine::plan() {
-  commands_.clear();
   plan_widen();
   plan_addresses();
   plan_vlans();
@@ -358,6 +363,12 @@ void RxModeEngine::call_driver() {
   plan.free_slots_[1] = tables_[1].free();
   if (dev_.ops.set_rx_mode_async != nullptr) {
     dev_.ops.set_rx_mode_async(dev_.driver_, plan);
+  } else if (image_ != nullptr) {
+    call_image(plan);
+  } else if (dev_.ops.set_rx_mode != nullptr) {
+    call_legacy(plan);
+  } else if (dev_.ops.set_rx_mode_kernel != nullptr) {
+    call_kernel(plan);
   } else {
     while (RxCommand* command = plan.next()) plan.answer(*command, {});
   }

@@ -5,15 +5,20 @@
 //   Result<> open()                                            lane, rtnl, IL        process      required
 //   void stop()                                                lane, rtnl, IL        process      required
 //   NetdevTx start_xmit(Skb&, TxQueue&, bool more)             xmit lock             BH disabled  required
-//   RxFilterCaps rx_filter_caps() const                        none, at register     process      no filter
-//   void set_rx_mode_async(RxPlan&)                            lane, IL              process      no filter
-//   uint32_t rx_hash(AddressClass, MacAddress) const           none                  any          no hash
+//   its RX filter, in one of four styles (rx_style.h):                                             no filter
+//     RxFilterCaps rx_filter_caps() const                      none, at register     process
+//     void set_rx_mode_async(RxPlan&)                          lane, IL              process
+//       uint32_t rx_hash(AddressClass, MacAddress) const       none                  any          no hash
+//     Result<> prepare_rx_mode(const RxLists&, RxModeImage&)   ..., addr_list_lock   BH disabled
+//     Result<> write_rx_mode(const RxModeImage&)               lane, IL              process
+//     void set_rx_mode(const RxLists&)                         ..., addr_list_lock   BH disabled
+//     int set_rx_mode_async(NetDevice*, HwAddrList* uc, *mc)   lane, IL              process
 //   Result<> change_mtu(uint32_t)                              lane, rtnl, IL        process      any MTU in limits
 //   Result<> set_mac_address(MacAddress)                       lane, rtnl, IL        process      EOPNOTSUPP
 //   void get_stats(LinkStats&) const                           none                  atomic       nothing to add
 //   Result<> init() / void uninit()                            rtnl                  process      nothing to do
 //
-// Atomic ones are `noexcept USERNIC_NONBLOCKING`. A class whose set_rx_mode_async needs rtnl says
+// Atomic ones are `noexcept USERNIC_NONBLOCKING`. A class whose rx-mode ops need rtnl says
 // `static constexpr bool requires_rtnl = true`. `open` finds an empty filter: own address and broadcast only, or
 // leaves one; after `stop` the hardware neither receives nor transmits. Rules: [netdevices: ndo_*].
 #pragma once
@@ -22,6 +27,7 @@
 #include "usernic/error.h"
 #include "usernic/mac_address.h"
 #include "usernic/rx_filter.h"
+#include "usernic/rx_style.h"
 #include "usernic/skb.h"
 #include "usernic/stats.h"
 #include "usernic/tx_queue.h"
@@ -37,6 +43,11 @@ struct NetDeviceOps {
   NetdevTx (*start_xmit)(void*, Skb&, TxQueue&, bool more) noexcept USERNIC_NONBLOCKING = nullptr;
   RxFilterCaps (*rx_filter_caps)(const void*) = nullptr;
   void (*set_rx_mode_async)(void*, RxPlan&) = nullptr;
+  const RxImageType* rx_image = nullptr;
+  Result<> (*prepare_rx_mode)(void*, const RxLists&, void* image) noexcept USERNIC_NONBLOCKING = nullptr;
+  Result<> (*write_rx_mode)(void*, const void* image) = nullptr;
+  void (*set_rx_mode)(void*, const RxLists&) noexcept USERNIC_NONBLOCKING = nullptr;
+  int (*set_rx_mode_kernel)(void*, NetDevice*, HwAddrList* uc, HwAddrList* mc) = nullptr;
   uint32_t (*rx_hash)(const void*, AddressClass, const MacAddress&) = nullptr;
   Result<> (*change_mtu)(void*, uint32_t mtu) = nullptr;
   Result<> (*set_mac_address)(void*, const MacAddress&) = nullptr;
@@ -59,13 +70,7 @@ constexpr NetDeviceOps ops_of() {
         { d.start_xmit(s, q, true) } -> std::same_as<NetdevTx>;
       },
       "a driver needs NetdevTx start_xmit(Skb&, TxQueue&, bool more)");
-  constexpr bool has_async = requires(D & d, RxPlan & p) {
-    d.set_rx_mode_async(p);
-  };
-  constexpr bool has_caps = requires(const D& d) {
-    d.rx_filter_caps();
-  };
-  static_assert(has_async == has_caps, "set_rx_mode_async and rx_filter_caps come together: both or neither");
+  check_rx_style<D>();
 
   ops.open = [](void* d) { return static_cast<D*>(d)->open(); };
   ops.stop = [](void* d) { static_cast<D*>(d)->stop(); };
@@ -74,8 +79,8 @@ constexpr NetDeviceOps ops_of() {
   };
   if constexpr (requires(D & d) { d.init(); }) ops.init = [](void* d) { return static_cast<D*>(d)->init(); };
   if constexpr (requires(D & d) { d.uninit(); }) ops.uninit = [](void* d) { static_cast<D*>(d)->uninit(); };
-  if constexpr (has_async && has_caps) {
-    ops.set_rx_mode_async = [](void* d, RxPlan& plan) { static_cast<D*>(d)->set_rx_mode_async(plan); };
+  set_rx_style<D>(ops);
+  if constexpr (requires(const D& d) { d.rx_filter_caps(); }) {
     ops.rx_filter_caps = [](const void* d) { return static_cast<const D*>(d)->rx_filter_caps(); };
   }
   if constexpr (requires(const D& d, MacAddress a) { d.rx_hash(AddressClass::kUnicast, a); }) {

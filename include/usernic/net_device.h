@@ -73,10 +73,10 @@ class NetDevice {
   Result<> attach(Place where = Place::current());
 
   // What is wanted received. See address_list.h and rx_mode.h.
-  AddressList& uc() noexcept;
-  AddressList& mc() noexcept;
-  RxMode& rx_mode() noexcept;
-  const RxMode& rx_mode() const noexcept;
+  AddressList& uc() noexcept USERNIC_NONBLOCKING;
+  AddressList& mc() noexcept USERNIC_NONBLOCKING;
+  RxMode& rx_mode() noexcept USERNIC_NONBLOCKING;
+  const RxMode& rx_mode() const noexcept USERNIC_NONBLOCKING;
 
   // This device's lane: an ordered queue that runs its rx-mode work and its wishes, one at a time.
   Workqueue& lane() noexcept;

@@ -20,7 +20,9 @@
 
 #include "usernic/address_list.h"
 #include "usernic/context.h"
+#include "usernic/hw_addr_list.h"
 #include "usernic/rx_filter.h"
+#include "usernic/rx_lists.h"
 
 namespace usernic {
 
@@ -92,6 +94,20 @@ class RxMode {
   // Waits until every change made before the call is in effect: all wanted addresses covered, no retry owed,
   // nothing deferred.
   Result<> settle(Time deadline, Place where = Place::current()) const;
+
+  // Holds lists and flags still, BHs disabled; bounded work only [kernel: netif_addr_lock_bh]. `lists` is a view of
+  // them and requires that lock; what it shows in a driver's rx-mode call is in rx_lists.h.
+  void lock_lists(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  void unlock_lists() noexcept USERNIC_NONBLOCKING;
+  RxLists lists(Place where = Place::current()) const noexcept USERNIC_NONBLOCKING;
+  // The lists that drivers of the kernel's signature and legacy ones push from, to this device: theirs in open, stop
+  // and the rx-mode call. [kernel: dev->uc, dev->mc as __dev_uc_sync and __dev_mc_sync use them]
+  HwAddrList& hw_list(AddressClass address_class) noexcept USERNIC_NONBLOCKING;
+
+  // Has the driver called soon, whatever changed (not with an empty plan); what waits for a retry is due at once.
+  // Context: any. [kernel: dev_set_rx_mode, netif_rx_mode_run]
+  void call_soon() noexcept USERNIC_NONBLOCKING;
+  void retry_now() noexcept USERNIC_NONBLOCKING;
 
   // The card lost its filter (reset, resume, re-plug): everything is programmed again. Context: any.
   void card_forgot() noexcept USERNIC_NONBLOCKING;

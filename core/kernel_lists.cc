@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/kernel_lists.h"
+
+#include <cerrno>
+
+namespace usernic {
+
+void KernelLists::forget() noexcept {
+  for (HwAddrList& list : lists_) list.flush();
+}
+
+HwAddr* KernelLists::find(const RxCommand& command) noexcept {
+  return list_of(command).find(command.address.octets.data(), command.address.octets.size());
+}
+
+void KernelLists::bring_up_to_date(std::span<const RxCommand> commands) {
+  for (const RxCommand& command : commands) {
+    if (!is_address(command)) continue;
+    HwAddrList& list = list_of(command);
+    HwAddr* const entry = find(command);
+    const bool wanted = entry != nullptr && entry->refcount > entry->sync_cnt;
+    if (command.kind == RxCommandKind::kAdd && !wanted) {
+      const bool multicast = command.object == RxObject::kMulticast;
+      (void)list.add(command.address.octets.data(), command.address.octets.size(),
+                     multicast ? HwAddr::kMulticast : HwAddr::kUnicast);
+    } else if (command.kind == RxCommandKind::kDel && wanted) {
+      (void)list.del(*entry);
+    }
+  }
+  for (HwAddrList& list : lists_) (void)list.take_used();  // what somebody did between the calls
+}
+
+// What sync_cnt says of one address of a list that the driver pushes from.
+KernelLists::Fate KernelLists::fate_of(const RxCommand& command, bool pushes, int& error) {
+  if (!pushes) return Fate::kAsTheCall;
+  HwAddr* const entry = find(command);
+  if (command.kind == RxCommandKind::kDel) {
+    error = -EIO;  // unsync refused: it stays, stale
+    return entry == nullptr ? Fate::kDone : Fate::kFailed;
+  }
+  if (entry != nullptr && entry->sync_cnt != 0) return Fate::kDone;
+  error = entry != nullptr ? entry->error : -EIO;
+  if (entry != nullptr) (void)list_of(command).del(*entry);
+  return error != 0 ? Fate::kFailed : Fate::kNotReached;
+}
+
+bool KernelLists::all_pushed(const bool (&used)[2]) const noexcept {
+  for (size_t i = 0; i < 2; ++i) {
+    if (used[i] && lists_[i].pushed() != lists_[i].count()) return false;
+  }
+  return true;
+}
+
+}  // namespace usernic

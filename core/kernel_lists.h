@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: the lists that a driver of the kernel's signature, or a legacy one, may push from: HwAddrList::sync_dev.
+//
+// They live from call to call, so that sync_cnt says what is on the card. Before a call they are brought up to date
+// from the plan; afterwards sync_cnt and the call's return value answer its commands. An address whose push failed
+// leaves the list until its retry, so that it holds up no other: sync_dev ends at the first error. A list that the
+// driver did not push from counts as carried out, or not, as a whole. Written by the rx-mode work, with the lane and IL
+// held.
+#pragma once
+
+#include <span>
+
+#include "usernic/hw_addr_list.h"
+#include "usernic/rx_filter.h"
+
+namespace usernic {
+
+class KernelLists {
+ public:
+  HwAddrList& list(AddressClass address_class) noexcept { return lists_[static_cast<size_t>(address_class)]; }
+  // Nothing is on the card.
+  void forget() noexcept;
+  // Adds and deletes what the plan says.
+  void bring_up_to_date(std::span<const RxCommand> commands);
+
+  // What became of the plan by a call that returned `error`, 0 or negative. `answer(command, result)` is called for the
+  // commands whose fate is known; the others are to come again at once. Returns false when an address that the plan
+  // does not mention is not on the card either (the driver took it back, or had not pushed it while promiscuous): then
+  // everything is to be programmed anew.
+  template <class Answer>
+  bool answer(std::span<RxCommand> commands, int error, Answer&& answer);
+
+ private:
+  enum class Fate : uint8_t { kDone, kFailed, kNotReached, kAsTheCall };
+  Fate fate_of(const RxCommand& command, bool pushes, int& error);
+  static bool is_address(const RxCommand& command) noexcept { return command.entry != nullptr; }
+  HwAddrList& list_of(const RxCommand& command) noexcept {
+    return list(command.object == RxObject::kMulticast ? AddressClass::kMulticast : AddressClass::kUnicast);
+  }
+  HwAddr* find(const RxCommand& command) noexcept;
+  bool all_pushed(const bool (&used)[2]) const noexcept;
+
+  HwAddrList lists_[2];
+};
+
+template <class Answer>
+bool KernelLists::answer(std::span<RxCommand> commands, int error, Answer&& answer) {
+  const bool used[2] = {lists_[0].take_used(), lists_[1].take_used()};
+  bool explained = false;  // the call failed because an address did
+  const auto failed = [](int code) { return fail(static_cast<std::errc>(-code)); };
+  for (RxCommand& command : commands) {
+    if (!is_address(command)) continue;
+    const bool pushes = used[command.object == RxObject::kMulticast];
+    int why = 0;
+    const Fate fate = fate_of(command, pushes, why);
+    if (fate == Fate::kFailed) explained = explained || why == error;
+    if (fate == Fate::kDone) answer(command, Result<>());
+    if (fate == Fate::kFailed) answer(command, Result<>(failed(why)));
+  }
+  for (RxCommand& command : commands) {
+    const bool pushes = used[command.object == RxObject::kMulticast];
+    if (is_address(command) && pushes) continue;
+    if (error == 0) answer(command, Result<>());
+    if (error == 0 || explained) continue;
+    answer(command, Result<>(failed(error)));
+    if (HwAddr* const entry = is_address(command) ? find(command) : nullptr; entry != nullptr) {
+      if (command.kind == RxCommandKind::kAdd) (void)list_of(command).del(*entry);
+    }
+  }
+  return all_pushed(used);
+}
+
+}  // namespace usernic

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Under addr_list_lock, everything.
+#include "usernic/rx_lists.h"
+
+#include <bitset>
+
+#include "core/wanted.h"
+
+namespace usernic {
+
+bool RxLists::vlan(uint16_t id) const noexcept {
+  return id < kVlanIds && (*static_cast<const std::bitset<kVlanIds>*>(vlans_))[id];
+}
+
+MacAddress RxLists::Range::Iterator::operator*() const noexcept {
+  return entry_->address();
+}
+
+uint32_t RxLists::count(AddressClass address_class) const noexcept {
+  uint32_t count = 0;
+  for (const AddressEntry* entry = next(address_class, nullptr); entry != nullptr; entry = next(address_class, entry)) {
+    ++count;
+  }
+  return count;
+}
+
+const AddressEntry* RxLists::next(AddressClass address_class, const AddressEntry* after) const noexcept {
+  const AddressTable& table = *tables_[static_cast<size_t>(address_class)];
+  while ((after = table.next_entry(after)) != nullptr) {
+    const bool drained = after->state != CardState::kAbsent && after->state != CardState::kLeaving;
+    const bool users = after->references() != 0;
+    if (as_drained_ ? drained && (users || after->address() != own_) : users) return after;
+  }
+  return nullptr;
+}
+
+}  // namespace usernic

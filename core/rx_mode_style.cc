@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// The driver call of a run in the styles other than the plan.
+//
+// They know no commands. The run plans as for a card with room for everything, makes the one call, and answers every
+// command of the plan by what that call says: so retries, tickets, parking and epochs are the engine's, in every style.
+#include <algorithm>
+#include <limits>
+
+#include "core/current_work.h"
+#include "core/device.h"
+#include "core/rx_mode_engine.h"
+
+namespace usernic {
+namespace {
+
+RxModeEngine& engine_of(RxMode& mode) noexcept USERNIC_NONBLOCKING {
+  return static_cast<RxModeEngine&>(mode);
+}
+
+bool is_refusal(std::errc error) {
+  return error == std::errc::no_space_on_device || error == std::errc::operation_not_supported;
+}
+
+bool is_narrow(const RxCommand& command) {
+  return command.kind == RxCommandKind::kNarrow;
+}
+
+bool adds_address(const RxCommand& command) {
+  return command.kind == RxCommandKind::kAdd && command.entry != nullptr;
+}
+
+}  // namespace
+
+// Capacity is the driver's own business: it says "no space" when it has none.
+RxFilterCaps RxModeEngine::caps_of_style(const RxFilterCaps& caps) const noexcept {
+  const bool whole = dev_.ops.rx_image != nullptr;
+  if (!whole && dev_.ops.set_rx_mode == nullptr && dev_.ops.set_rx_mode_kernel == nullptr) return caps;
+  constexpr uint32_t kUnlimited = std::numeric_limits<uint32_t>::max();
+  return {.unicast_slots = kUnlimited,
+          .multicast_slots = kUnlimited,
+          .own_address_uses_slot = whole,  // it is in the image; elsewhere set_mac_address has the register
+          .vlan_slots = kVlanIds};
+}
+
+// What waits for its time. A call that fails as a whole has one time, and then everything is tried.
+void RxModeEngine::wake_for_retry() {
+  const bool now = retry_asked_.exchange(false);
+  if (now) call_due_ = {};
+  const bool all = now || (whole_call() && call_due_ <= now_);
+  for (CardClass* each : {&uc_, &mc_}) each->wake_parked(all ? kForever : now_);
+  if (!all) return;
+  for (Flag* flag : {&promisc_, &allmulti_, &vlan_unfiltered_}) flag->due = {};
+  for (CardClass* each : {&uc_, &mc_}) each->hash.due = {};
+  vlan_due_ = {};
+}
+
+void RxModeEngine::ask_call() noexcept {
+  call_asked_.store(true);
+  owe_run();
+}
+
+void RxModeEngine::retry_now() noexcept {
+  retry_asked_.store(true);
+  owe_run();
+}
+
+bool RxModeEngine::owes_call() noexcept {
+  const bool plans = dev_.ops.set_rx_mode_async != nullptr;
+  const bool styled = image_ != nullptr || dev_.ops.set_rx_mode != nullptr || dev_.ops.set_rx_mode_kernel != nullptr;
+  if (plans || !styled) return !commands_.empty();
+  const bool due = call_due_ <= now_;
+  if (!due && whole_call()) return false;
+  asked_now_ = call_asked_.exchange(false) || (due && call_attempts_ != 0);
+  if (!commands_.empty() || asked_now_) return true;
+  if (image_ == nullptr) return false;
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  return image_->ready;
+}
+
+// One image can order nothing: while the plan adds or widens, what it would narrow stays on, and goes with the next.
+bool RxModeEngine::holds_back_narrowing() const noexcept {
+  const auto widens = [](const RxCommand& command) {
+    return command.kind == RxCommandKind::kAdd || command.kind == RxCommandKind::kWiden;
+  };
+  return std::any_of(commands_.begin(), commands_.end(), widens);
+}
+
+// `narrow`: the flags that the plan narrows are off in it.
+RxLists RxModeEngine::lists_of_call(bool narrow) const noexcept {
+  const auto is_on = [&](const Flag& flag, RxObject object) {
+    if (flag.target || !flag.maybe) return flag.target;
+    const auto narrows = [object](const RxCommand& command) { return is_narrow(command) && command.object == object; };
+    return !narrow || std::none_of(commands_.begin(), commands_.end(), narrows);
+  };
+  RxLists lists;
+  lists.tables_[0] = &uc_.table;
+  lists.tables_[1] = &mc_.table;
+  lists.vlans_ = &target_.vlans;
+  lists.own_ = target_.own;
+  lists.as_drained_ = true;
+  lists.promisc_ = is_on(promisc_, RxObject::kPromisc);
+  lists.allmulti_ = is_on(allmulti_, RxObject::kAllmulti);
+  lists.vlan_filter_ = !is_on(vlan_unfiltered_, RxObject::kVlanUnfiltered);
+  return lists;
+}
+
+bool RxModeEngine::in_driver_call() const noexcept {
+  const Work* const current = current_work();
+  return (current == &work_ || current == &retry_) && in_call_.has_value();
+}
+
+RxLists RxModeEngine::lists() const noexcept {
+  if (in_driver_call()) return *in_call_;
+  RxLists lists;
+  lists.tables_[0] = &wanted.uc;
+  lists.tables_[1] = &wanted.mc;
+  lists.vlans_ = &wanted.vlans;
+  lists.own_ = wanted.own;
+  lists.promisc_ = wanted.promiscuity != 0;
+  lists.allmulti_ = wanted.allmulti != 0;
+  lists.vlan_filter_ = wanted.vlan_filter;
+  return lists;
+}
+
+// Prepare under the lock, swap under the lock, write without it.
+void RxModeEngine::call_image(RxPlan& plan) {
+  const bool narrow = !holds_back_narrowing();
+  Result<> prepared;
+  const bool ready = prepare_image(narrow, prepared);
+  if (plan.stop().stop_requested()) {  // the image stays ready
+    again_ = true;
+    call_asked_.store(asked_now_);
+    return;
+  }
+  Result<> written = prepared;
+  if (ready) {
+    {
+      SpinGuardBh guard(wanted.lock, wanted.level());
+      (void)image_->take_ready();
+    }
+    written = dev_.ops.write_rx_mode(dev_.driver_, image_->writing());
+    if (!written) {
+      SpinGuardBh guard(wanted.lock, wanted.level());
+      image_->ready = true;  // pending is this image, or a newer one
+    }
+  }
+  answer_image(plan, narrow, prepared, written);
+}
+
+// Returns true when there is something to write: the new image, or an earlier one that was not.
+bool RxModeEngine::prepare_image(bool narrow, Result<>& prepared) {
+  in_call_ = lists_of_call(narrow);
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  if (commands_.empty()) ++committed_.driver_calls;
+  if (!commands_.empty() || asked_now_) {
+    prepared = image_->prepare(target_.generation, [this](void* image) noexcept USERNIC_NONBLOCKING {
+      return dev_.ops.prepare_rx_mode(dev_.driver_, *in_call_, image);
+    });
+  }
+  in_call_.reset();
+  return image_->ready;
+}
+
+// An image of this run carries out every command. An earlier one, written because prepare failed, carries out what it
+// is new enough for.
+void RxModeEngine::answer_image(RxPlan& plan, bool narrow, Result<> prepared, Result<> written) {
+  const bool adds = std::any_of(commands_.begin(), commands_.end(), adds_address);
+  const bool stopped = !written && plan.stop().stop_requested() && written.error() == std::errc::operation_canceled;
+  bool refused = false;
+  for (RxCommand& command : commands_) {
+    if (is_narrow(command) && !narrow) {
+      again_ = again_ || written.has_value();
+      continue;
+    }
+    bool in_image = prepared.has_value();
+    if (!in_image && command.entry != nullptr) {
+      SpinGuardBh guard(wanted.lock, wanted.level());
+      in_image = static_cast<AddressEntry*>(command.entry)->generation <= image_->writing_generation();
+    }
+    const Result<> result = in_image ? written : prepared;
+    // Of a plan that is refused, the addresses are what found no room; the rest comes again without them.
+    const bool refusal = !result && is_refusal(result.error());
+    if (refusal && adds && !adds_address(command)) continue;
+    refused = refused || (refusal && (adds_address(command) || command.kind == RxCommandKind::kWiden));
+    plan.answer(command, result);
+  }
+  again_ = again_ || stopped;
+  if (refused && adds) refused_with_ = uc_.wanted() + mc_.wanted();
+  call_failed((!prepared || !written) && !refused && !stopped);
+}
+
+// What a refusal taught of the slots says nothing when the whole image is refused; the number of addresses does (R13).
+void RxModeEngine::ask_refused_image_again() noexcept {
+  if (refused_with_ == 0 || uc_.wanted() + mc_.wanted() > refused_with_ / 4 * 3 + refused_with_ % 4 * 3 / 4) return;
+  refused_with_ = 0;
+  for (SlotTable& table : tables_) table.limit = table.slots;
+}
+
+void RxModeEngine::call_failed(bool failed) noexcept {
+  call_attempts_ = failed ? call_attempts_ + 1 : 0;
+  call_due_ = failed ? Clock::now() + retry_delay(retry_first_, call_attempts_) : Time{};
+}
+
+void RxModeEngine::call_legacy(RxPlan& plan) {
+  const bool narrow = !holds_back_narrowing();
+  kernel_lists_.bring_up_to_date(commands_);
+  in_call_ = lists_of_call(narrow);
+  {
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    if (commands_.empty()) ++committed_.driver_calls;
+    dev_.ops.set_rx_mode(dev_.driver_, *in_call_);
+  }
+  in_call_.reset();
+  answer_kernel(plan, narrow, 0);  // it cannot fail
+}
+
+void RxModeEngine::call_kernel(RxPlan& plan) {
+  const bool narrow = !holds_back_narrowing();
+  kernel_lists_.bring_up_to_date(commands_);
+  in_call_ = lists_of_call(narrow);
+  const int error = dev_.ops.set_rx_mode_kernel(dev_.driver_, &dev_, &kernel_lists_.list(AddressClass::kUnicast),
+                                                &kernel_lists_.list(AddressClass::kMulticast));
+  in_call_.reset();
+  answer_kernel(plan, narrow, error);
+}
+
+void RxModeEngine::answer_kernel(RxPlan& plan, bool narrow, int error) {
+  const auto answer = [&](RxCommand& command, const Result<>& result) {
+    if (narrow || !is_narrow(command)) plan.answer(command, result);
+  };
+  const bool complete = kernel_lists_.answer(commands_, error, answer);
+  const auto left = [](const RxCommand& command) { return command.state == RxCommand::State::kUntold; };
+  again_ = again_ || std::any_of(commands_.begin(), commands_.end(), left);
+  call_failed(error != 0 && commands_.empty());  // otherwise the commands that failed bring the retry
+  if (!complete) forget();
+}
+
+void RxMode::lock_lists(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  if (kChecksOn) internal::enter_context(Context::kBhDisabled, where);
+  const Wanted& wanted = engine_of(*this).wanted;
+  wanted.lock.lock(wanted.level(), where);
+}
+
+void RxMode::unlock_lists() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  engine_of(*this).wanted.lock.unlock();
+  if (kChecksOn) internal::leave_context();
+}
+
+RxLists RxMode::lists(Place where) const noexcept {
+  const RxModeEngine& engine = static_cast<const RxModeEngine&>(*this);
+  engine.wanted.lock.assert_held(where);
+  return engine.lists();
+}
+
+HwAddrList& RxMode::hw_list(AddressClass address_class) noexcept {
+  return engine_of(*this).kernel_lists().list(address_class);
+}
+
+void RxMode::call_soon() noexcept {
+  engine_of(*this).ask_call();
+}
+void RxMode::retry_now() noexcept {
+  engine_of(*this).retry_now();
+}
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report prints; the process is on its way down or under test
+    void*
+    internal::pending_rx_image(NetDevice& dev, const RxImageType& type, Place where) noexcept {
+  RxModeEngine& engine = engine_of(dev.rx_mode());
+  if (!engine.wanted.lock.held_by_me()) {
+    report_contract("rx-image-unlocked", "the pending rx-mode image is changed without addr_list_lock", where);
+    return nullptr;
+  }
+  RxImagePair* const image = engine.image();
+  if (image != nullptr && &image->type == &type) return image->pending();
+  report_contract("rx-image-type", "the device's rx-mode image is of another type", where);
+  return nullptr;
+}
+
+USERNIC_BLOCKING_BY_DESIGN_END
+
+void internal::rx_image_is_ready(NetDevice& dev) noexcept {
+  RxModeEngine& engine = engine_of(dev.rx_mode());
+  engine.image()->ready = true;
+  engine.owe_run();
+}
+
+}  // namespace usernic
