@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nobody waits for somebody else's card: while one driver call hangs, every other device lives as ever, and what is
+// asked of the stuck one ends as soon as its bus lets go.
+//
+// Nothing here is timed. The stuck call ends when the test says so, or when it is asked to stop; what is claimed to be
+// independent of it has to come to its end before that.
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "core/device.h"
+#include "core/test_card.h"
+#include "core/test_watch.h"
+
+namespace usernic {
+namespace {
+
+MacAddress multicast(uint64_t n) {
+  return MacAddress::from_u64(0x0300'0000'0000 | n);
+}
+
+// A card whose bus hangs in the first call after `hang`.
+struct Bus {
+  enum class Hang { kNever, kUntilStopped, kUntilFreed };
+  Atomic<Hang> hang{Hang::kNever};
+  Event entered, freed, left;
+  Event asked;  // of the device on top, by somebody who will have to wait
+
+  void transfer(StopToken stop) {
+    const Hang how = hang.exchange(Hang::kNever);
+    if (how == Hang::kNever) return;
+    entered.set();
+    if (how == Hang::kUntilStopped) (void)stop.wait_until(kForever);
+    if (how == Hang::kUntilFreed) (void)freed.wait();
+    left.set();
+  }
+};
+
+class SlowDriver : public TestDriver {
+ public:
+  SlowDriver(NetDevice& dev, TestCard& card, Bus& bus) : TestDriver(dev, card), bus_(bus) {}
+  void set_rx_mode_async(RxPlan& plan) {
+    bus_.transfer(plan.stop());
+    TestDriver::set_rx_mode_async(plan);
+  }
+  Result<> change_mtu(uint32_t) { return {}; }
+  void get_stats(LinkStats& stats) const noexcept USERNIC_NONBLOCKING { stats.rx_errors += 1; }
+
+ private:
+  Bus& bus_;
+};
+
+struct Nic {
+  TestCard card;
+  Bus bus;
+  NetdevPtr dev;
+  Nic(Net& net, const std::string& name) {
+    dev = *net.alloc_netdev<SlowDriver>({.name = name, .rx_retry = std::chrono::milliseconds(1)}, card, bus);
+  }
+  void up() {
+    ASSERT_EQ(outcome(dev->register_netdev()), "ok");
+    ASSERT_EQ(outcome(dev->open()), "ok");
+    ASSERT_EQ(outcome(dev->rx_mode().settle(soon())), "ok");
+  }
+  void hang(Bus::Hang how) {
+    bus.hang.store(how);
+    ASSERT_EQ(outcome(dev->mc().add(multicast(1))), "ok");
+    ASSERT_TRUE(bus.entered.wait());
+  }
+};
+
+// Everything that can be asked of a device which is stuck, each on a thread of its own that is about to ask.
+std::vector<Thread> ask_everything(Nic& nic) {
+  NetDevice& dev = *nic.dev;
+  std::vector<Thread> threads;
+  const auto ask = [&](const char* name, auto request) {
+    threads.emplace_back(name, [&nic, request] {
+      nic.bus.asked.set();
+      request();
+    });
+  };
+  ask("mtu", [&dev] { (void)dev.change_mtu(1400); });
+  ask("address", [&dev] { (void)dev.set_mac_address(MacAddress::from_u64(0x0200'0000'0099)); });
+  ask("detach", [&dev] {
+    (void)dev.detach();
+    (void)dev.attach();
+  });
+  ask("reset", [&dev] { dev.rx_mode().card_forgot(); });
+  ask("close", [&dev] { (void)dev.close(); });
+  ask("unregister", [&dev] { dev.unregister_netdev(); });
+  EXPECT_TRUE(nic.bus.asked.wait(static_cast<uint32_t>(threads.size())));
+  return threads;
+}
+
+// A whole life beside the stuck one.
+void live(Net& net, const std::string& name) {
+  Nic nic(net, name);
+  nic.up();
+  EXPECT_EQ(outcome(nic.dev->mc().add(multicast(7))), "ok");
+  EXPECT_EQ(outcome(nic.dev->rx_mode().wait(nic.dev->rx_mode().ticket(multicast(7)), soon())), "ok");
+  EXPECT_EQ(outcome(nic.dev->change_mtu(1300)), "ok");
+  EXPECT_EQ(nic.dev->stats().rx_errors, 1u);
+  EXPECT_TRUE(nic.dev->rx_mode().status().up);
+  EXPECT_EQ(outcome(nic.dev->close()), "ok");
+  nic.dev->unregister_netdev();
+}
+
+TEST(Isolation, OthersLiveWhileOneIsStuckAndBeingClosedAndUnregistered) {
+  Net net;
+  Nic stuck(net, "stuck0");
+  stuck.up();
+  stuck.hang(Bus::Hang::kUntilFreed);
+  std::vector<Thread> requests = ask_everything(stuck);
+  for (int i = 0; i < 5; ++i) live(net, "b%d");
+  EXPECT_EQ(net.devices().size(), 1u);
+  EXPECT_EQ(stuck.dev->stats().rx_errors, 1u);
+  EXPECT_FALSE(stuck.dev->rx_mode().covered(multicast(1)));
+  EXPECT_EQ(outcome(stuck.dev->mc().add(multicast(2))), "ok");
+  EXPECT_EQ(stuck.bus.left.count(), 0u) << "all of this happened while the call hung";
+  stuck.bus.freed.set();
+  requests.clear();
+  EXPECT_EQ(stuck.dev->reg_state(), RegState::kUnregistered);
+}
+
+TEST(Isolation, WhatIsAskedOfTheStuckOneEndsWhenItsBusIsAskedToStop) {
+  Net net;
+  Nic stuck(net, "stuck0");
+  stuck.up();
+  stuck.hang(Bus::Hang::kUntilStopped);
+  ask_everything(stuck).clear();  // joins them
+  EXPECT_EQ(stuck.bus.left.count(), 1u);
+  EXPECT_EQ(stuck.dev->reg_state(), RegState::kUnregistered);
+}
+
+TEST(Isolation, OneOfTwoHundredIsStuck) {
+  constexpr size_t kNics = 200;
+  Net net;
+  std::vector<std::unique_ptr<Nic>> nics;
+  for (size_t i = 0; i < kNics; ++i) {
+    nics.push_back(std::make_unique<Nic>(net, "nic%d"));
+    nics.back()->up();
+  }
+  nics[0]->hang(Bus::Hang::kUntilFreed);
+  for (const auto& nic : nics) EXPECT_EQ(outcome(nic->dev->mc().add(multicast(5))), "ok");
+  for (size_t i = 1; i < kNics; ++i) {
+    RxMode& mode = nics[i]->dev->rx_mode();
+    EXPECT_EQ(outcome(mode.wait(mode.ticket(multicast(5)), soon())), "ok") << i;
+    EXPECT_EQ(outcome(nics[i]->dev->change_mtu(1400)), "ok") << i;
+  }
+  for (const DeviceHandle& dev : net.devices()) {
+    EXPECT_EQ(dev->stats().rx_errors, 1u);
+    EXPECT_EQ(dev->rx_mode().status().wanted_multicast.size(), dev->name() == "nic0" ? 2u : 1u);
+  }
+  EXPECT_EQ(nics[0]->bus.left.count(), 0u);
+  nics[0]->bus.freed.set();
+  for (const auto& nic : nics) nic->dev->unregister_netdev();
+}
+
+// A card that never answers sees a million addresses come and go: what it was not told of leaves nothing behind.
+TEST(Isolation, AStuckCardMakesNoMemoryGrow) {
+  Net net;
+  Nic stuck(net, "stuck0");
+  stuck.up();
+  stuck.hang(Bus::Hang::kUntilFreed);
+  const EntryPool& pool = Device::of(*stuck.dev).engine.wanted.pool;
+  const size_t bytes = pool.bytes();
+  for (uint64_t i = 0; i < 1'000'000; ++i) {
+    ASSERT_TRUE(stuck.dev->mc().add(multicast(1'000 + i)));
+    ASSERT_TRUE(stuck.dev->mc().del(multicast(1'000 + i)));
+  }
+  EXPECT_EQ(pool.bytes(), bytes);
+  EXPECT_EQ(stuck.bus.left.count(), 0u);
+  stuck.bus.freed.set();
+  EXPECT_EQ(outcome(stuck.dev->rx_mode().settle(soon())), "ok");
+  EXPECT_EQ(stuck.dev->rx_mode().status().programmed_multicast.size(), 1u);
+  stuck.dev->unregister_netdev();
+}
+
+}  // namespace
+}  // namespace usernic
