@@ -114,4 +114,9 @@ void WaitQueue::wake() noexcept {
   if (waiters_.load() != 0) wake_all(sequence_);
 }
 
+void WaitQueue::wake_one() noexcept {
+  sequence_.fetch_add(1);
+  if (waiters_.load() != 0) usernic::wake_one(sequence_);
+}
+
 }  // namespace usernic

@@ -313,10 +313,11 @@ void RxModeEngine::fill(RxModeStatus& status) const {
   status.vlan_filter = wanted.vlan_filter;
   status.programmed_promisc = valid() && promisc_.sure;
   status.programmed_allmulti = valid() && allmulti_.sure;
-  for (uint16_t id = 0; id < kVlanIds; ++id) {
-    if (wanted.vlans[id]) status.wanted_vlans.push_back(id);
-    if (valid() && committed_.vlans[id]) status.programmed_vlans.push_back(id);
-  }
+  const auto list = [](const std::bitset<kVlanIds>& ids, std::vector<uint16_t>& to) {
+    for (size_t id = ids._Find_first(); id < kVlanIds; id = ids._Find_next(id)) to.push_back(static_cast<uint16_t>(id));
+  };
+  list(wanted.vlans, status.wanted_vlans);
+  if (valid()) list(committed_.vlans, status.programmed_vlans);
   status.stats = {.changes = wanted.changes,
                   .runs = committed_.runs,
                   .driver_calls = committed_.driver_calls,

@@ -104,7 +104,7 @@ void WorkerPool::finish(Workqueue& queue, Work& work) {
     ref = std::move(work.ref_);
     update_ready(queue);
   }
-  done_.wake();  // from here on the item may be gone
+  queue.done_.wake();  // from here on the item and its queue may be gone
   lock_.unlock();
   ref.put();
   lock_.lock();
@@ -130,7 +130,7 @@ void WorkerPool::update_ready(Workqueue& queue) noexcept {
     return;
   }
   ready_.push_back(queue);
-  if (idle_ > 0) wanted_.wake();
+  if (idle_ > 0) wanted_.wake_one();
 }
 
 void WorkerPool::make_pending(Workqueue& queue, Work& work, uint64_t sequence) noexcept {
@@ -229,7 +229,7 @@ bool WorkerPool::withdraw(Work& work, DeviceRef& ref) {
   }
   work.state_ = Work::State::kIdle;
   ref = std::move(work.ref_);
-  done_.wake();
+  queue->done_.wake();
   return true;
 }
 
@@ -240,7 +240,7 @@ bool WorkerPool::cancel_sync(Work& work) {
   const bool was_pending = withdraw(work, ref);
   if (work.state_ == Work::State::kRunning) work.stop_.request_stop();
   const uint64_t target = work.started_;
-  while (work.finished_ < target) done_.wait(lock_);
+  while (work.finished_ < target) work.queue_.load()->done_.wait(lock_);
   return was_pending;
 }
 
@@ -253,7 +253,7 @@ void WorkerPool::flush(Work& work) {
   SpinGuard guard(lock_);
   const bool owed = work.state_ == Work::State::kPending || work.state_ == Work::State::kRunningAgain;
   const uint64_t target = work.started_ + (owed ? 1 : 0);
-  while (work.finished_ < target && work.state_ != Work::State::kIdle) done_.wait(lock_);
+  while (work.finished_ < target && work.state_ != Work::State::kIdle) work.queue_.load()->done_.wait(lock_);
 }
 
 void WorkerPool::flush(Workqueue& queue) {
@@ -262,7 +262,7 @@ void WorkerPool::flush(Workqueue& queue) {
   const auto older = [barrier](const Work& work) { return work.sequence_ < barrier; };
   while (std::any_of(queue.running_.begin(), queue.running_.end(), older) ||
          std::any_of(queue.pending_.begin(), queue.pending_.end(), older)) {
-    done_.wait(lock_);
+    queue.done_.wait(lock_);
   }
 }
 
@@ -271,7 +271,7 @@ void WorkerPool::park(Workqueue& queue) {
   ++queue.parks_;
   update_ready(queue);
   for (Work& work : queue.running_) work.stop_.request_stop();
-  while (!queue.running_.empty()) done_.wait(lock_);
+  while (!queue.running_.empty()) queue.done_.wait(lock_);
 }
 
 void WorkerPool::unpark(Workqueue& queue) {

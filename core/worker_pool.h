@@ -63,7 +63,6 @@ class WorkerPool {
 
   SpinLock lock_;
   WaitQueue wanted_;  // idle workers sleep here
-  WaitQueue done_;    // flush, cancel and park sleep here
   Ready ready_ USERNIC_GUARDED_BY(lock_);
   Timers timers_ USERNIC_GUARDED_BY(lock_);
   std::list<Worker> workers_ USERNIC_GUARDED_BY(lock_);

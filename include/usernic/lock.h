@@ -149,8 +149,9 @@ class WaitQueue {
   // For a condition that has locks of its own: read `sequence`, look at the condition, then sleep unless woken since.
   uint32_t sequence() const noexcept { return sequence_.load(); }
   bool wait_since(uint32_t seen, Time deadline = kForever, Place where = Place::current());
-  // Wakes all sleepers. Context: any, best under the lock of the condition.
+  // Wakes all sleepers, or one where one is enough. Context: any, best under the lock of the condition.
   void wake() noexcept USERNIC_NONBLOCKING;
+  void wake_one() noexcept USERNIC_NONBLOCKING;
 
  private:
   Atomic<uint32_t> sequence_{0};
