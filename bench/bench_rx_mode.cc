@@ -187,6 +187,7 @@ struct RxModeBench {
     engine.sample_and_drain();
     Duration held = since(begin);
     engine.place();
+    engine.commands_.clear();
     engine.plan();
     engine.call_driver();
     const Time end = Clock::now();
