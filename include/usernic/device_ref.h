@@ -67,4 +67,4 @@ class DeviceHandle {
 };
 
 }  // namespace usernic
-// Explained best by: core/net_device_test.cc
+// Explained best by: core/device_ref_test.cc

@@ -46,4 +46,4 @@ class Notifier {
 };
 
 }  // namespace usernic
-// Explained best by: core/net_device_test.cc
+// Explained best by: core/notifier_test.cc
