@@ -6,26 +6,19 @@
 
 #include <algorithm>
 
-#include "host/host_test_env.h"
-#include "host/rtnetlink.h"
-#include "host/tap.h"
+#include "host/tap_fixture.h"
 
 namespace usernic {
 namespace {
 
 using Kind = HostEvent::Kind;
 
-class EventSocketTest : public TapNamespaceTest {
+class EventSocketTest : public TapFixture {
  protected:
   void SetUp() override {
-    TapNamespaceTest::SetUp();
+    TapFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    auto tap = Tap::create(*netns_, "tap0");
-    ASSERT_TRUE(tap) << tap.error().sentence;
-    tap_.emplace(std::move(*tap));
-    auto rtnetlink = Rtnetlink::open(*netns_);
-    ASSERT_TRUE(rtnetlink);
-    auto events = EventSocket::open(*netns_, *rtnetlink->ifindex("tap0"));
+    auto events = EventSocket::open(*netns_, ifindex_);
     ASSERT_TRUE(events) << events.error().sentence;
     events_.emplace(std::move(*events));
   }
@@ -44,7 +37,6 @@ class EventSocketTest : public TapNamespaceTest {
     });
   }
 
-  std::optional<Tap> tap_;
   std::optional<EventSocket> events_;
 };
 

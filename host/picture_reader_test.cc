@@ -13,24 +13,17 @@
 #include <cstring>
 #include <set>
 
-#include "host/host_test_env.h"
-#include "host/rtnetlink.h"
-#include "host/tap.h"
+#include "host/tap_fixture.h"
 
 namespace usernic {
 namespace {
 
-class PictureReaderTest : public TapNamespaceTest {
+class PictureReaderTest : public TapFixture {
  protected:
   void SetUp() override {
-    TapNamespaceTest::SetUp();
+    TapFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    auto tap = Tap::create(*netns_, "tap0");
-    ASSERT_TRUE(tap) << tap.error().sentence;
-    tap_.emplace(std::move(*tap));
-    auto rtnetlink = Rtnetlink::open(*netns_);
-    ASSERT_TRUE(rtnetlink);
-    auto reader = PictureReader::open(*netns_, *rtnetlink->ifindex("tap0"));
+    auto reader = PictureReader::open(*netns_, ifindex_);
     ASSERT_TRUE(reader) << reader.error().sentence;
     reader_.emplace(std::move(*reader));
     ASSERT_TRUE(netns_->run([&] { control_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)); }));
@@ -53,7 +46,6 @@ class PictureReaderTest : public TapNamespaceTest {
     ASSERT_EQ(::ioctl(control_.get(), request, &change), 0) << std::strerror(errno);
   }
 
-  std::optional<Tap> tap_;
   std::optional<PictureReader> reader_;
   UniqueFd control_;
 };

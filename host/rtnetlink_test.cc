@@ -3,32 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include "host/host_test_env.h"
-#include "host/tap.h"
+#include "host/tap_fixture.h"
 
 namespace usernic {
 namespace {
 
-class RtnetlinkTest : public TapNamespaceTest {
- protected:
-  void SetUp() override {
-    TapNamespaceTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    auto tap = Tap::create(*netns_, "tap0");
-    ASSERT_TRUE(tap) << tap.error().sentence;
-    tap_.emplace(std::move(*tap));
-    auto rtnetlink = Rtnetlink::open(*netns_);
-    ASSERT_TRUE(rtnetlink) << rtnetlink.error().sentence;
-    rtnetlink_.emplace(std::move(*rtnetlink));
-    auto ifindex = rtnetlink_->ifindex("tap0");
-    ASSERT_TRUE(ifindex) << ifindex.error().sentence;
-    ifindex_ = *ifindex;
-  }
-
-  std::optional<Tap> tap_;
-  std::optional<Rtnetlink> rtnetlink_;
-  int ifindex_ = 0;
-};
+using RtnetlinkTest = TapFixture;
 
 TEST_F(RtnetlinkTest, ALinkIsReadAsTheKernelShowsIt) {
   shell("ip link set tap0 address 02:00:00:00:00:05 mtu 1400; ip link set tap0 up promisc on allmulticast on");
