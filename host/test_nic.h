@@ -20,7 +20,7 @@ struct TestNic {
   // Set before the device is used.
   Result<> open_answer{};
   Result<> mtu_answer{};
-  Atomic<int64_t> mtu_time_ns{0};  // what a change of the MTU takes
+  Atomic<int64_t> mtu_time_ns{0};   // what a change of the MTU takes
   Atomic<int64_t> call_time_ns{0};  // of one filter call or one open; ends early when asked to stop
   Atomic<bool> tx_full{false};      // the ring has no room
 

@@ -121,7 +121,7 @@ class Workqueue {
   Items running_;
   uint64_t next_sequence_ = 1;
   int parks_ = 0;
-  WaitQueue done_;  // flush, cancel and park sleep here, and hear of no other queue
+  WaitQueue done_;                                   // flush, cancel and park sleep here, and hear of no other queue
   boost::intrusive::list_member_hook<> ready_hook_;  // while an item can start
 };
 
