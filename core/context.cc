@@ -33,13 +33,13 @@ ReportHandler& handler() {
   return *instance;
 }
 
-std::string describe(const Place& place) {
-  return fmt::format("{}:{} ({})", place.file_name(), place.line(), place.function_name());
-}
-
 }  // namespace
 
 const bool kChecksOn = checks_wanted();
+
+std::string place_text(const Place& place) {
+  return fmt::format("{}:{} ({})", place.file_name(), place.line(), place.function_name());
+}
 
 std::string_view context_name(Context context) noexcept {
   switch (context) {
@@ -58,8 +58,8 @@ Context current_context() noexcept {
 }
 
 namespace internal {
-void enter_context(Context context, Place where) noexcept {
-  HeldLocks::mine().enter(context, where);
+void enter_context(Context context, ScopeOf whose, Place where) noexcept {
+  HeldLocks::mine().enter(context, whose, where);
 }
 void leave_context() noexcept {
   HeldLocks::mine().leave();
@@ -76,7 +76,8 @@ ReportHandler set_report_handler(ReportHandler new_handler) {
   return std::exchange(handler(), std::move(new_handler));
 }
 
-void report_contract(std::string_view rule, std::string text, Place here, Place there) noexcept {
+void report_contract(std::string_view rule, std::string text, Place here, Place there,
+                     std::string_view details) noexcept {
   // A handler may use locks itself: what it breaks meanwhile is not reported again.
   HeldLocks::Muted muted;
   if (muted.nested()) return;
@@ -85,10 +86,11 @@ void report_contract(std::string_view rule, std::string text, Place here, Place 
     MutexGuard guard(handler_mutex);
     call = handler();
   }
-  const ContractReport report{std::string(rule), std::move(text), here, there};
+  const ContractReport report{std::string(rule), std::move(text), here, there, std::string(details)};
   if (call) return call(report);
-  fmt::print(stderr, "usernic: contract broken [{}]: {}\n  here:  {}\n", report.rule, report.text, describe(here));
-  if (there.line() != 0) fmt::print(stderr, "  there: {}\n", describe(there));
+  fmt::print(stderr, "usernic: contract broken [{}]: {}\n  here:  {}\n", report.rule, report.text, place_text(here));
+  if (there.line() != 0) fmt::print(stderr, "  there: {}\n", place_text(there));
+  fmt::print(stderr, "{}", report.details);
   std::fflush(stderr);
   std::abort();
 }

@@ -107,8 +107,9 @@ TEST_F(ContextTest, TakingAMutexInAtomicContextIsReportedEvenIfItIsFree) {
 }
 
 TEST_F(ContextTest, TakingASpinLockInAnyContextIsFine) {
-  SpinLock lock{kSpinClass};
-  { const SpinGuard guard(lock); }
+  static constexpr LockClass kIrqClass{"of_an_irq_handler"};
+  SpinLock lock{kIrqClass};
+  { const SpinGuardIrq guard(lock); }
   const HardIrqScope irq;
   { const SpinGuard guard(lock); }
   EXPECT_EQ(reports.rules(), "");

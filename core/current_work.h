@@ -20,7 +20,8 @@ class CurrentWork {
   const StopToken stop;
 };
 
-// Waiting for an item is waiting for its queue. A lane's items take rtnl and IL, so both must be free: reported if not.
+// Waiting for a queue may sleep, and counts as taking its class and letting go. A lane's items take rtnl and IL, so
+// both must be free.
 void check_wait(const Workqueue& queue, const char* what, Place where);
 
 }  // namespace usernic

@@ -5,9 +5,16 @@
 
 #include <cstdlib>
 
-namespace usernic {
+#include "core/lock_report.h"
 
-using internal::LockKind;
+namespace usernic {
+namespace {
+
+LockGraph& graph() noexcept USERNIC_NONBLOCKING {
+  return LockGraph::instance();
+}
+
+}  // namespace
 
 // A report prints and may allocate; the process is on its way down or under test.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
@@ -21,31 +28,111 @@ void HeldLocks::push(const Entry& entry) noexcept {
   entries_[depth_++] = entry;
 }
 
-void HeldLocks::acquire(const void* lock, const LockClass& lock_class, LockKind kind, int level, Place where) noexcept {
-  if (muted_ == 0) {
-    if (kind != LockKind::kSpin) check_may_sleep(where);
-    for (size_t i = depth_; i-- > 0;) {
-      const Entry& held = entries_[i];
-      if (held.lock == lock) {
-        report_contract("lock-twice", fmt::format("'{}' is taken twice by one thread", lock_class.name), where,
-                        held.where);
-        break;
-      }
-      if (held.lock_class == &lock_class && held.level == level) {
-        report_contract("lock-nested",
-                        fmt::format("two locks of class '{}' are nested at level {}", lock_class.name, level), where,
-                        held.where);
-        break;
-      }
+bool HeldLocks::check_may_sleep(Place where) const noexcept {
+  if (muted_ != 0) return true;
+  const Entry* atomic = find_atomic();
+  if (atomic == nullptr) return true;
+  const std::string why = atomic->lock == nullptr
+                              ? fmt::format("in {} context", context_name(atomic->context))
+                              : fmt::format("while the spinlock '{}' is held", atomic->lock_class->name);
+  report_contract("sleep-in-atomic", "may sleep " + why, where, atomic->where);
+  return false;
+}
+
+bool HeldLocks::check_nested(const Entry& wanted) const noexcept {
+  for (size_t i = depth_; i-- > 0;) {
+    const Entry& held = entries_[i];
+    if (held.lock == wanted.lock && held.lock != nullptr) {
+      report_contract("lock-twice", fmt::format("'{}' is taken twice by one thread", wanted.lock_class->name),
+                      wanted.where, held.where);
+      return false;
+    }
+    if (held.lock_class == wanted.lock_class && held.level == wanted.level) {
+      report_contract(
+          "lock-nested",
+          fmt::format("two locks of class '{}' are nested at level {}", wanted.lock_class->name, wanted.level),
+          wanted.where, held.where);
+      return false;
     }
   }
-  push({lock, &lock_class, where, kind, Context::kProcess, level});
+  return true;
+}
+
+void HeldLocks::learn_order(const Entry& held, const Entry& wanted) const {
+  LockGraph::Stack stack;
+  for (size_t i = 0; i < depth_; ++i) {
+    const Entry& entry = entries_[i];
+    const char* const name = entry.lock_class != nullptr ? entry.lock_class->name : context_name(entry.context).data();
+    stack.add({name, entry.level, entry.where});
+  }
+  stack.add({wanted.lock_class->name, wanted.level, wanted.where});
+  const std::vector<LockGraph::Edge> known = graph().add(held.node, wanted.node, stack);
+  if (!known.empty()) report_lock_order(known, stack, held.where);
+}
+
+// The innermost held lock comes before the wanted one; what is further out came before that one, unless it was tried.
+void HeldLocks::check_order(const Entry& wanted) const noexcept {
+  if (wanted.node == LockGraph::kNone) return;
+  for (size_t i = depth_; i-- > 0;) {
+    const Entry& held = entries_[i];
+    if (held.node == LockGraph::kNone || held.node == wanted.node) continue;
+    if (!graph().knows(held.node, wanted.node)) learn_order(held, wanted);
+    if (!held.tried) return;
+  }
+}
+
+void HeldLocks::check_use(const Entry& wanted) const noexcept {
+  if (wanted.node == LockGraph::kNone || wanted.lock_class->use == LockUse::kAnyContext) return;
+  LockGraph::Clash clash;
+  if (graph().note_use(wanted.node, uses_here(), wanted.where, clash)) {
+    report_lock_context(*wanted.lock_class, clash, wanted.where);
+  }
 }
 
 USERNIC_BLOCKING_BY_DESIGN_END
 
-void HeldLocks::enter(Context context, Place where) noexcept {
-  push({nullptr, nullptr, where, LockKind::kMutex, context, 0});
+void HeldLocks::acquire(const void* lock, const LockClass& lock_class, LockKind kind, int level, Place where) noexcept {
+  Entry wanted{.lock = lock, .lock_class = &lock_class, .where = where, .kind = kind, .level = level};
+  if (muted_ == 0) {
+    wanted.node = graph().node(lock_class, level);
+    const bool may_wait = kind == LockKind::kSpin || check_may_sleep(where);
+    if (check_nested(wanted) && may_wait) check_order(wanted);
+    if (kind == LockKind::kSpin) check_use(wanted);
+  }
+  push(wanted);
+}
+
+void HeldLocks::acquired(const void* lock, const LockClass& lock_class, LockKind kind, Place where) noexcept {
+  Entry held{.lock = lock, .lock_class = &lock_class, .where = where, .kind = kind, .tried = true};
+  if (muted_ == 0) held.node = graph().node(lock_class, 0);
+  push(held);
+}
+
+void HeldLocks::wait_for(const LockClass& lock_class, Place where) noexcept {
+  if (muted_ != 0) return;
+  const Entry wanted{
+      .lock_class = &lock_class, .where = where, .kind = LockKind::kLane, .node = graph().node(lock_class, 0)};
+  if (check_nested(wanted)) check_order(wanted);
+}
+
+// What taking a lock here says about its class. The innermost scope of code decides whose code this is.
+uint32_t HeldLocks::uses_here() const noexcept {
+  uint32_t uses = LockGraph::kBhsOn | LockGraph::kIrqsOn;
+  Context code = Context::kProcess;
+  for (size_t i = 0; i < depth_; ++i) {
+    const Entry& entry = entries_[i];
+    if (entry.lock != nullptr || entry.context == Context::kProcess) continue;
+    uses &= ~uint32_t{LockGraph::kBhsOn};
+    if (entry.context == Context::kHardIrq) uses &= ~uint32_t{LockGraph::kIrqsOn};
+    if (entry.whose == ScopeOf::kCode) code = entry.context;
+  }
+  if (code == Context::kBhDisabled) uses |= LockGraph::kInBh;
+  if (code == Context::kHardIrq) uses |= LockGraph::kInHardIrq;
+  return uses;
+}
+
+void HeldLocks::enter(Context context, ScopeOf whose, Place where) noexcept {
+  push({.where = where, .context = context, .whose = whose});
 }
 
 void HeldLocks::erase(size_t index) noexcept {
@@ -56,6 +143,16 @@ void HeldLocks::erase(size_t index) noexcept {
 void HeldLocks::leave() noexcept {
   for (size_t i = depth_; i-- > 0;) {
     if (entries_[i].lock == nullptr) return erase(i);
+  }
+}
+
+void HeldLocks::set_level(const void* lock, int level) noexcept {
+  for (size_t i = depth_; i-- > 0;) {
+    Entry& entry = entries_[i];
+    if (entry.lock != lock) continue;
+    entry.level = level;
+    if (entry.node != LockGraph::kNone) entry.node = graph().node(*entry.lock_class, level);
+    return;
   }
 }
 
@@ -88,23 +185,14 @@ const HeldLocks::Entry* HeldLocks::find_atomic() const noexcept {
   return nullptr;
 }
 
-void HeldLocks::check_may_sleep(Place where) const noexcept {
-  if (muted_ != 0) return;
-  const Entry* atomic = find_atomic();
-  if (atomic == nullptr) return;
-  const std::string why = atomic->lock == nullptr
-                              ? fmt::format("in {} context", context_name(atomic->context))
-                              : fmt::format("while the spinlock '{}' is held", atomic->lock_class->name);
-  report_contract("sleep-in-atomic", "may sleep " + why, where, atomic->where);
-}
-
-void HeldLocks::check_not_held(const LockClass& lock_class, std::string_view what, Place where) const noexcept {
-  if (muted_ != 0) return;
+bool HeldLocks::check_not_held(const LockClass& lock_class, std::string_view what, Place where) const noexcept {
+  if (muted_ != 0) return true;
   for (size_t i = depth_; i-- > 0;) {
     if (entries_[i].lock_class != &lock_class) continue;
-    return report_contract("wait-under-lock", fmt::format("{} under '{}'", what, lock_class.name), where,
-                           entries_[i].where);
+    report_contract("wait-under-lock", fmt::format("{} under '{}'", what, lock_class.name), where, entries_[i].where);
+    return false;
   }
+  return true;
 }
 
 }  // namespace usernic

@@ -2,12 +2,13 @@
 // core: what the current thread holds and which contexts it is in, while checks are on.
 //
 // One fixed array a thread, innermost last; a context scope and a held lock are entries of the same array, so that
-// "what forbids sleeping here" is a walk from the inside out.
+// "what forbids sleeping here" is a walk from the inside out. What a thread does with its locks teaches the LockGraph.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
+#include "core/lock_graph.h"
 #include "usernic/context.h"
 #include "usernic/env.h"
 #include "usernic/lock.h"
@@ -18,19 +19,26 @@ class HeldLocks {
  public:
   static HeldLocks& mine() noexcept USERNIC_NONBLOCKING { return Local<HeldLocks, HeldLocks>::get(); }
 
-  void enter(Context context, Place where) noexcept USERNIC_NONBLOCKING;
+  void enter(Context context, ScopeOf whose, Place where) noexcept USERNIC_NONBLOCKING;
   void leave() noexcept USERNIC_NONBLOCKING;
   Context context() const noexcept USERNIC_NONBLOCKING;
 
-  void acquire(const void* lock, const LockClass& lock_class, internal::LockKind kind, int level, Place where) noexcept
+  using LockKind = internal::LockKind;
+  // `acquire` before waiting for a lock, `acquired` of one that was free when it was tried.
+  void acquire(const void* lock, const LockClass& lock_class, LockKind kind, int level, Place where) noexcept
       USERNIC_NONBLOCKING;
+  void acquired(const void* lock, const LockClass& lock_class, LockKind kind, Place where) noexcept USERNIC_NONBLOCKING;
+  void set_level(const void* lock, int level) noexcept USERNIC_NONBLOCKING;
   void release(const void* lock) noexcept USERNIC_NONBLOCKING;
   bool holds(const void* lock) const noexcept USERNIC_NONBLOCKING;
 
-  // Reports when a context or a SpinLock forbids sleeping.
-  void check_may_sleep(Place where) const noexcept;
-  // Reports when a lock of `lock_class` is held: `what` must not be done under it.
-  void check_not_held(const LockClass& lock_class, std::string_view what, Place where) const noexcept;
+  // Reports when a context or a SpinLock forbids sleeping; returns true when nothing does.
+  bool check_may_sleep(Place where) const noexcept USERNIC_NONBLOCKING;
+  // Reports when a lock of `lock_class` is held: `what` must not be done under it. Returns true
+  // when none is.
+  bool check_not_held(const LockClass& lock_class, std::string_view what, Place where) const noexcept;
+  // Waiting for whoever holds `lock_class` is taking it and letting go at once.
+  void wait_for(const LockClass& lock_class, Place where) noexcept;
 
   // While one lives, nothing of this thread is reported.
   class Muted {
@@ -48,8 +56,11 @@ class HeldLocks {
     const void* lock = nullptr;  // null: a context scope
     const LockClass* lock_class = nullptr;
     Place where;
-    internal::LockKind kind = internal::LockKind::kMutex;
+    LockKind kind = LockKind::kMutex;
     Context context = Context::kProcess;
+    ScopeOf whose = ScopeOf::kCode;
+    bool tried = false;
+    LockGraph::Node node = LockGraph::kNone;
     int level = 0;
   };
   static constexpr size_t kDepthMax = 64;
@@ -58,6 +69,11 @@ class HeldLocks {
   void push(const Entry& entry) noexcept USERNIC_NONBLOCKING;
   void erase(size_t index) noexcept USERNIC_NONBLOCKING;
   const Entry* find_atomic() const noexcept USERNIC_NONBLOCKING;
+  bool check_nested(const Entry& wanted) const noexcept USERNIC_NONBLOCKING;
+  void check_order(const Entry& wanted) const noexcept USERNIC_NONBLOCKING;
+  void check_use(const Entry& wanted) const noexcept USERNIC_NONBLOCKING;
+  uint32_t uses_here() const noexcept USERNIC_NONBLOCKING;
+  void learn_order(const Entry& held, const Entry& wanted) const;
 
   std::array<Entry, kDepthMax> entries_{};
   size_t depth_ = 0;

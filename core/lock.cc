@@ -36,6 +36,12 @@ namespace internal {
 void before_lock(const void* lock, const LockClass& lock_class, LockKind kind, int level, Place where) noexcept {
   HeldLocks::mine().acquire(lock, lock_class, kind, level, where);
 }
+void after_try_lock(const void* lock, const LockClass& lock_class, LockKind kind, Place where) noexcept {
+  HeldLocks::mine().acquired(lock, lock_class, kind, where);
+}
+void set_level(const void* lock, int level) noexcept {
+  HeldLocks::mine().set_level(lock, level);
+}
 void after_unlock(const void* lock) noexcept {
   HeldLocks::mine().release(lock);
 }
@@ -58,7 +64,7 @@ bool Mutex::try_lock(Place where) {
   uint32_t expected = kFree;
   if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) return false;
   if (kChecksOn) [[unlikely]]
-    internal::before_lock(this, *class_, LockKind::kMutex, 0, where);
+    internal::after_try_lock(this, *class_, LockKind::kMutex, where);
   return true;
 }
 
@@ -93,7 +99,7 @@ bool SpinLock::try_lock(Place where) noexcept {
   uint32_t expected = kFree;
   if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) return false;
   if (kChecksOn) [[unlikely]]
-    internal::before_lock(this, *class_, LockKind::kSpin, 0, where);
+    internal::after_try_lock(this, *class_, LockKind::kSpin, where);
   return true;
 }
 

@@ -6,7 +6,7 @@
 
 namespace usernic {
 
-inline constexpr LockClass kWorkqueueClass{"workqueue"};  // any queue but a lane
+inline constexpr LockClass kEventsClass{"events"};  // the system workqueue
 inline constexpr LockClass kLaneClass{"lane"};
 inline constexpr LockClass kRtnlClass{"rtnl"};
 inline constexpr LockClass kInstanceClass{"instance_lock"};

@@ -71,7 +71,7 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
       ops(the_ops),
       mtu_min_(config.mtu_min),
       mtu_max_(config.mtu_max),
-      lane_queue(net.impl().workers, "lane", Workqueue::kOrdered, kLaneClass),
+      lane_queue(net.impl().workers, "lane", Workqueue::kOrdered, &kLaneClass),
       engine(*this, config.rx_retry),
       mtu_(config.mtu),
       address_((config.address.is_zero() ? random_address() : config.address).to_u64()),

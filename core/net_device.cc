@@ -104,6 +104,7 @@ LinkStats NetDevice::stats() const {
   }
   // Registered, the driver lives: unregistering waits for whoever read that under this lock.
   if (dev.ops.get_stats != nullptr && dev.reg_state_.load() == RegState::kRegistered) {
+    const BhScope driver_runs_in_bh;
     dev.ops.get_stats(dev.driver_, sum);
   }
   return sum;
@@ -152,6 +153,7 @@ void NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
     SkbPool::free(frames);
     return;
   }
+  const BhScope driver_runs_in_bh;
   uint64_t packets = 0;
   uint64_t bytes = 0;
   while (!queue.stopped()) {

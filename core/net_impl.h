@@ -21,7 +21,7 @@ struct Net::Impl {
   Mutex rtnl{kRtnlClass};
   WorkerPool workers;
   Softirq softirq;
-  Workqueue system{workers, "events", 64, kWorkqueueClass};
+  Workqueue system{workers, "events", 64, &kEventsClass};
   NotifierChain notifiers;  // under rtnl
 
   // Names are changed under rtnl and this lock, and read under either: nobody who looks a device up waits for rtnl.

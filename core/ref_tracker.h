@@ -25,7 +25,7 @@ class RefTracker {
   using Refs =
       boost::intrusive::list<DeviceRef, boost::intrusive::member_hook<DeviceRef, boost::intrusive::list_member_hook<>,
                                                                       &DeviceRef::tracker_hook_>>;
-  static constexpr LockClass kClass{"device_refs"};
+  static constexpr LockClass kClass{"device_refs", LockUse::kAnyContext};
   mutable SpinLock lock_{kClass};
   WaitQueue gone_;
   Refs refs_ USERNIC_GUARDED_BY(lock_);

@@ -210,8 +210,7 @@ Result<bool> RxModeEngine::ticket_state(const RxTicket& ticket) const {
 
 // A run is what ends the wait, and a run needs the lane.
 void RxModeEngine::check_may_wait(Place where) const {
-  check_wait(dev_.lane_queue, "waiting for the rx mode", where);
-  if (!dev_.lane_queue.is_current()) return;
+  if (!dev_.lane_queue.is_current()) return check_wait(dev_.lane_queue, "waiting for the rx mode", where);
   report_contract("wait-on-lane", "an item of a lane, or who parked it, waits for that lane's rx-mode work", where);
 }
 

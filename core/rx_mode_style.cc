@@ -236,7 +236,7 @@ void RxModeEngine::answer_kernel(RxPlan& plan, bool narrow, int error) {
 }
 
 void RxMode::lock_lists(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  if (kChecksOn) internal::enter_context(Context::kBhDisabled, where);
+  if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
   const Wanted& wanted = engine_of(*this).wanted;
   wanted.lock.lock(wanted.level(), where);
 }

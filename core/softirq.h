@@ -29,7 +29,7 @@ class Softirq {
   void loop();
   void poll_one(Napi& napi) noexcept USERNIC_NONBLOCKING;
 
-  static constexpr LockClass kClass{"softirq"};
+  static constexpr LockClass kClass{"softirq", LockUse::kAnyContext};
   SpinLock lock_{kClass};
   WaitQueue wake_;
   WaitQueue polled_;

@@ -7,6 +7,7 @@
 #include "core/held_locks.h"
 #include "core/lock_classes.h"
 #include "core/net_impl.h"
+#include "core/site_class.h"
 #include "core/worker_pool.h"
 
 namespace usernic {
@@ -17,21 +18,51 @@ using MyGuards = Local<LaneGuard*, struct MyGuardsTag>;
 
 }  // namespace
 
+namespace {
+
+// A lane's items take rtnl and IL: said in those words rather than as an order.
+bool lane_rules(const Workqueue& queue, const char* what, Place where) {
+  if (!kChecksOn || queue.lock_class() != &kLaneClass) return true;
+  const HeldLocks& held = HeldLocks::mine();
+  return held.check_not_held(kRtnlClass, what, where) && held.check_not_held(kInstanceClass, what, where);
+}
+
+// A wait that may be made here at all.
+bool may_wait(const Workqueue& queue, const char* what, Place where) {
+  if (kChecksOn && !HeldLocks::mine().check_may_sleep(where)) return false;
+  return lane_rules(queue, what, where);
+}
+
+void wait_for(const LockClass* lock_class, Place where) noexcept {
+  if (kChecksOn && lock_class != nullptr) HeldLocks::mine().wait_for(*lock_class, where);
+}
+
+void hold(const void* what, const LockClass* lock_class, Place where) noexcept {
+  if (kChecksOn && lock_class != nullptr) {
+    internal::before_lock(what, *lock_class, internal::LockKind::kLane, 0, where);
+  }
+}
+
+void let_go(const void* what) noexcept {
+  if (kChecksOn) internal::after_unlock(what);
+}
+
+}  // namespace
+
 void check_wait(const Workqueue& queue, const char* what, Place where) {
-  might_sleep(where);
-  if (!kChecksOn || &queue.lock_class() != &kLaneClass) return;
-  HeldLocks::mine().check_not_held(kRtnlClass, what, where);
-  HeldLocks::mine().check_not_held(kInstanceClass, what, where);
+  if (may_wait(queue, what, where)) wait_for(queue.lock_class(), where);
 }
 
 CurrentWork::CurrentWork(Work& the_work, Workqueue& the_queue, StopToken token, Place where) noexcept
     : work(the_work), queue(the_queue), stop(token) {
-  if (kChecksOn) internal::before_lock(&queue, queue.lock_class(), internal::LockKind::kLane, 0, where);
+  hold(&queue, queue.lock_class(), where);
+  hold(&work, work.lock_class_, where);
   MyWork::get() = this;
 }
 CurrentWork::~CurrentWork() {
   MyWork::get() = nullptr;
-  if (kChecksOn) internal::after_unlock(&queue);
+  let_go(&work);
+  let_go(&queue);
 }
 const CurrentWork* CurrentWork::mine() noexcept {
   return MyWork::get();
@@ -46,7 +77,8 @@ StopToken current_stop_token() noexcept {
   return current != nullptr ? current->stop : StopToken();
 }
 
-Work::Work(std::move_only_function<void()> body, NetDevice* owner) : body_(std::move(body)), owner_(owner) {}
+Work::Work(std::move_only_function<void()> body, NetDevice* owner, const void* kind, Place where)
+    : body_(std::move(body)), owner_(owner), lock_class_(class_of_site("work", kind, where)) {}
 
 Work::~Work() {
   if (queue_ == nullptr || state_ == State::kIdle) return;
@@ -60,14 +92,18 @@ bool Work::pending() const {
 // An item that waits for itself, or for another one that cannot start before it ends.
 bool Work::waits_for_itself(Place where) const {
   const Workqueue& queue = *queue_.load();
-  if (current_work() != this && !(queue.max_active_ == Workqueue::kOrdered && queue.is_current())) return false;
+  if (current_work() != this && !(queue.ordered() && queue.is_current())) return false;
   report_contract("flush-self", "a work item waits for itself or for its own queue", where);
   return true;
 }
 
 void Work::flush(Place where) {
   if (queue_ == nullptr || waits_for_itself(where)) return;
-  check_wait(*queue_.load(), "waiting for a work item", where);
+  const Workqueue& queue = *queue_.load();
+  if (may_wait(queue, "waiting for a work item", where)) {
+    if (queue.ordered()) wait_for(queue.lock_class(), where);  // for what is ahead of it, too
+    wait_for(lock_class_, where);
+  }
   queue_.load()->pool_.flush(*this);
 }
 
@@ -91,7 +127,7 @@ bool Work::cancel_disabled(Place where) {
     report_contract("flush-self", "a work item waits for itself", where);
     return false;
   }
-  check_wait(*queue_.load(), "waiting for a work item", where);
+  if (may_wait(*queue_.load(), "waiting for a work item", where)) wait_for(lock_class_, where);
   return queue_.load()->pool_.cancel_sync(*this);
 }
 
@@ -99,9 +135,9 @@ void Work::enable() {
   disabled_.fetch_sub(1);
 }
 
-Workqueue::Workqueue(Net& net, std::string name, int max_active)
-    : Workqueue(net.impl().workers, std::move(name), max_active, kWorkqueueClass) {}
-Workqueue::Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass& lock_class)
+Workqueue::Workqueue(Net& net, std::string name, int max_active, Place where)
+    : Workqueue(net.impl().workers, name, max_active, class_of_site("queue " + name, nullptr, where)) {}
+Workqueue::Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass* lock_class)
     : pool_(pool), name_(std::move(name)), max_active_(max_active), lock_class_(lock_class) {}
 
 Workqueue::~Workqueue() {
@@ -143,15 +179,16 @@ bool Workqueue::is_current() const noexcept {
 
 LaneGuard::LaneGuard(Workqueue& lane, Place where) {
   if (lane.is_current()) return;
-  lane.park(where);
+  (void)lane_rules(lane, "parking a lane", where);
+  hold(&lane, lane.lock_class(), where);
+  lane.pool_.park(lane);
   parked_ = &lane;
   outer_ = std::exchange(MyGuards::get(), this);
-  if (kChecksOn) internal::before_lock(parked_, lane.lock_class(), internal::LockKind::kLane, 0, where);
 }
 
 LaneGuard::~LaneGuard() {
   if (parked_ == nullptr) return;
-  if (kChecksOn) internal::after_unlock(parked_);
+  let_go(parked_);
   MyGuards::get() = outer_;
   parked_->unpark();
 }

@@ -10,7 +10,7 @@
 namespace usernic {
 namespace {
 
-constexpr LockClass kPoolClass{"worker_pool"};
+constexpr LockClass kPoolClass{"worker_pool", LockUse::kAnyContext};
 constexpr int kIdleMax = 4;  // more idle workers than this retire
 
 }  // namespace

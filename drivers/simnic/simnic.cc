@@ -117,7 +117,7 @@ Result<> Simnic::open() {
   go();
   dev_.tx_queue(0).start();
   {
-    SpinGuard guard(link_lock_);
+    SpinGuardIrq guard(link_lock_);
     up_ = true;
   }
   link_changed();
@@ -161,7 +161,7 @@ void Simnic::go() {
 
 void Simnic::stop() {
   {
-    SpinGuard guard(link_lock_);
+    SpinGuardIrq guard(link_lock_);
     up_ = false;
     dev_.carrier_off();
   }
@@ -254,7 +254,7 @@ void Simnic::on_event(uint64_t cause) noexcept {
 }
 
 void Simnic::link_changed() noexcept {
-  SpinGuard guard(link_lock_);
+  SpinGuardIrq guard(link_lock_);  // the card's interrupt comes here too
   const uint64_t status = card_->read(Reg::kStatus);
   const bool link = status != simnic::kGone && (status & simnic::kStatusLink) != 0;
   if (up_ && link) {

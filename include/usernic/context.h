@@ -21,6 +21,7 @@
 namespace usernic {
 
 using Place = std::source_location;
+std::string place_text(const Place& place);  // "core/napi.cc:31 (void usernic::Napi::enable())"
 
 enum class Context : uint8_t { kProcess, kBhDisabled, kHardIrq };
 std::string_view context_name(Context context) noexcept;
@@ -31,18 +32,21 @@ extern const bool kChecksOn;
 // Where we are. Always kProcess while checks are off.
 Context current_context() noexcept USERNIC_NONBLOCKING;
 
+// Whose scope it is: code that runs in the context, or a lock that keeps the context out for as long as it is held.
+enum class ScopeOf : uint8_t { kCode, kLock };
+
 namespace internal {
-void enter_context(Context context, Place where) noexcept USERNIC_NONBLOCKING;
+void enter_context(Context context, ScopeOf whose, Place where) noexcept USERNIC_NONBLOCKING;
 void leave_context() noexcept USERNIC_NONBLOCKING;
 }  // namespace internal
 
 // From here to the end of the scope the code runs in the named context.
-template <Context kContext>
+template <Context kContext, ScopeOf kWhose = ScopeOf::kCode>
 class ContextScope {
  public:
   explicit ContextScope(Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
     if (kChecksOn) [[unlikely]]
-      internal::enter_context(kContext, where);
+      internal::enter_context(kContext, kWhose, where);
   }
   ~ContextScope() USERNIC_NONBLOCKING {
     if (kChecksOn) [[unlikely]]
@@ -62,13 +66,15 @@ struct ContractReport {
   std::string rule;
   std::string text;
   Place here;
-  Place there;  // line 0 when there is no second place
+  Place there;          // line 0 when there is no second place
+  std::string details;  // of a lock order: both stacks of locks and the chain between them, in lines
 };
 
 // Reports go to the handler; without one they are printed and the process aborts. Returns the handler before.
 using ReportHandler = std::function<void(const ContractReport&)>;
 ReportHandler set_report_handler(ReportHandler handler);
-void report_contract(std::string_view rule, std::string text, Place here, Place there = {}) noexcept;
+void report_contract(std::string_view rule, std::string text, Place here, Place there = {},
+                     std::string_view details = {}) noexcept;
 
 }  // namespace usernic
 // Explained best by: core/context_test.cc

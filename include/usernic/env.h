@@ -38,6 +38,9 @@ inline constexpr Time kForever = Time::max();
 // std::atomic, as a point at which the simulator may switch. Sequentially consistent unless an order is named.
 template <class T>
 using Atomic = std::atomic<T>;
+// An atomic that is never such a point: for the checks themselves, which must not change what they watch.
+template <class T>
+using RawAtomic = std::atomic<T>;
 
 // One T per thread (or fiber), named by its Tag: `using Depth = Local<int, struct DepthTag>; ++Depth::get();`
 // T is value-initialised at first use and trivially destructible, so that a dying thread can still use it.

@@ -6,7 +6,8 @@
 // SpinLock spins briefly before it parks, because a holder can be preempted in user space.
 //
 // Every lock has a class, named where the lock is declared. Two locks of one class nest only under different nesting
-// levels. While checks are on, each thread knows what it holds and where it took it.
+// levels. While checks are on, each thread knows what it holds and where it took it, and the process remembers in which
+// order and in which contexts the classes were taken: docs/lockdep.md.
 #pragma once
 
 #include <cstdint>
@@ -17,16 +18,26 @@
 
 namespace usernic {
 
-// The kind of a lock, shared by all locks that are used alike. Static storage.
+// kAnyContext: a leaf of usernic's own machinery, taken anywhere by a plain SpinGuard. In user space a BH runs on a
+// thread of its own and parks on the futex like everybody; so no BH can wait for the very thread that it interrupted.
+enum class LockUse : uint8_t { kByContext, kAnyContext };
+
+// The kind of a lock, shared by all locks that are used alike. Static storage: the order of classes is remembered for
+// as long as the process lives.
 struct LockClass {
   const char* name;
+  LockUse use = LockUse::kByContext;
 };
 
 namespace internal {
 enum class LockKind : uint8_t { kMutex, kSpin, kLane };
-// While checks are on: what this thread holds. `before_lock` reports a lock taken twice and a sleep in atomic context.
+// While checks are on: what this thread holds. `before_lock` reports a lock taken twice, against the known order, or
+// in a wrong context; a lock that was only tried cannot have been waited for, and is held from then on.
 void before_lock(const void* lock, const LockClass& lock_class, LockKind kind, int level, Place where) noexcept
     USERNIC_NONBLOCKING;
+void after_try_lock(const void* lock, const LockClass& lock_class, LockKind kind, Place where) noexcept
+    USERNIC_NONBLOCKING;
+void set_level(const void* lock, int level) noexcept USERNIC_NONBLOCKING;
 void after_unlock(const void* lock) noexcept USERNIC_NONBLOCKING;
 bool holds(const void* lock) noexcept USERNIC_NONBLOCKING;
 }  // namespace internal
@@ -75,6 +86,11 @@ class USERNIC_CAPABILITY("spinlock") SpinLock {
     else if (word_.exchange(0, std::memory_order_release) == 2)
       wake_one(word_);
   }
+  // Its nesting level may have changed while it was waited for. Requires: held [kernel: lock_set_subclass].
+  void set_level(int level) noexcept USERNIC_NONBLOCKING {
+    if (kChecksOn) [[unlikely]]
+      internal::set_level(this, level);
+  }
   bool held_by_me() const noexcept USERNIC_NONBLOCKING;
   void assert_held(Place where = Place::current()) const noexcept USERNIC_NONBLOCKING USERNIC_ASSERT_HELD(this);
 
@@ -113,22 +129,26 @@ class USERNIC_SCOPED_CAPABILITY SpinGuard {
   SpinLock& lock_;
 };
 
-// SpinGuard with BHs disabled [kernel: spin_lock_bh]: for a lock that BH context takes too.
-class USERNIC_SCOPED_CAPABILITY SpinGuardBh {
+// SpinGuard with a context kept out: with BHs disabled for a lock that BH context takes too [kernel: spin_lock_bh],
+// with hard irqs disabled for one that an interrupt handler takes [kernel: spin_lock_irqsave].
+template <Context kOut>
+class USERNIC_SCOPED_CAPABILITY SpinGuardAgainst {
  public:
-  explicit SpinGuardBh(SpinLock& lock, int level = 0, Place where = Place::current()) noexcept
+  explicit SpinGuardAgainst(SpinLock& lock, int level = 0, Place where = Place::current()) noexcept
       USERNIC_NONBLOCKING USERNIC_ACQUIRE(lock)
-      : bh_(where), lock_(lock) {
+      : out_(where), lock_(lock) {
     lock_.lock(level, where);
   }
-  ~SpinGuardBh() USERNIC_NONBLOCKING USERNIC_RELEASE() { lock_.unlock(); }
-  SpinGuardBh(const SpinGuardBh&) = delete;
-  SpinGuardBh& operator=(const SpinGuardBh&) = delete;
+  ~SpinGuardAgainst() USERNIC_NONBLOCKING USERNIC_RELEASE() { lock_.unlock(); }
+  SpinGuardAgainst(const SpinGuardAgainst&) = delete;
+  SpinGuardAgainst& operator=(const SpinGuardAgainst&) = delete;
 
  private:
-  BhScope bh_;
+  ContextScope<kOut, ScopeOf::kLock> out_;
   SpinLock& lock_;
 };
+using SpinGuardBh = SpinGuardAgainst<Context::kBhDisabled>;
+using SpinGuardIrq = SpinGuardAgainst<Context::kHardIrq>;
 
 // Sleep until a condition holds that changes under a Mutex or a SpinLock [kernel: wait_event].
 class WaitQueue {

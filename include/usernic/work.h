@@ -12,6 +12,7 @@
 
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -28,8 +29,13 @@ class WorkerPool;
 
 class Work {
  public:
-  // While the item is pending or running it holds a reference on `owner`, if there is one.
-  explicit Work(std::move_only_function<void()> body, NetDevice* owner = nullptr);
+  // While the item is pending or running it holds a reference on `owner`, if there is one. Items of one function, made
+  // at one place, are one class of docs/lockdep.md.
+  template <class Body>
+  requires std::invocable<Body&>
+  explicit Work(Body&& body, NetDevice* owner = nullptr, Place where = Place::current())
+      : Work(std::move_only_function<void()>(std::forward<Body>(body)), owner, &kKind<std::remove_cvref_t<Body>>,
+             where) {}
   // Requires: neither pending nor running.
   ~Work();
   Work(const Work&) = delete;
@@ -49,12 +55,17 @@ class Work {
  private:
   friend class Workqueue;
   friend class WorkerPool;
+  friend class CurrentWork;
+  template <class Body>
+  static constexpr char kKind = 0;
+  Work(std::move_only_function<void()> body, NetDevice* owner, const void* kind, Place where);
   bool waits_for_itself(Place where) const;
   bool cancel_disabled(Place where);
   enum class State : uint8_t { kIdle, kWaiting, kPending, kRunning, kRunningAgain, kRunningLater };
 
   std::move_only_function<void()> body_;
   NetDevice* const owner_;
+  const LockClass* const lock_class_;  // null: not checked
   StopSource stop_;
   // The rest is written under the pool's lock once the item has been queued.
   Atomic<Workqueue*> queue_{nullptr};
@@ -79,8 +90,9 @@ class Workqueue {
  public:
   static constexpr int kOrdered = 1;
 
-  Workqueue(Net& net, std::string name, int max_active);
-  Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass& lock_class);  // the core's
+  // Queues of one name, made at one place, are one class of docs/lockdep.md.
+  Workqueue(Net& net, std::string name, int max_active, Place where = Place::current());
+  Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass* lock_class);  // the core's
   // Requires: no item pending or running.
   ~Workqueue();
   Workqueue(const Workqueue&) = delete;
@@ -103,19 +115,21 @@ class Workqueue {
   bool is_current() const noexcept USERNIC_NONBLOCKING;
 
   const std::string& name() const noexcept { return name_; }
-  // What an item of this queue, or a park, counts as among the locks: a lane, or any other queue.
-  const LockClass& lock_class() const noexcept { return lock_class_; }
+  bool ordered() const noexcept { return max_active_ == kOrdered; }
+  // What a running item of this queue, or a park, holds, and what waiting for the queue takes. Null: not checked.
+  const LockClass* lock_class() const noexcept { return lock_class_; }
 
  private:
   friend class Work;
   friend class WorkerPool;
+  friend class LaneGuard;
   using Items = boost::intrusive::list<
       Work, boost::intrusive::member_hook<Work, boost::intrusive::list_member_hook<>, &Work::queue_hook_>>;
 
   WorkerPool& pool_;
   const std::string name_;
   const int max_active_;
-  const LockClass& lock_class_;
+  const LockClass* const lock_class_;
   // The rest is guarded by the pool's lock.
   Items pending_;
   Items running_;
