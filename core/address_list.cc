@@ -143,11 +143,10 @@ Step locked_step(AddressTable& to, AddressTable& from, Body&& body) {
   Step step = Step::kMore;
   {
     const int at = from.wanted().level();
-    to.wanted().raise_level(at + 1);
     SpinGuardBh upper(from.wanted().lock, at);
     Follower* const follower = from.follower_of(to);
     if (follower == nullptr) return Step::kNotFollowing;
-    SpinGuardBh lower(to.wanted().lock, to.wanted().level());
+    SpinGuardBh lower(to.wanted().lock, std::max(to.wanted().level(), at + 1));  // it need not be linked
     const bool gone = to.wanted().gone;
     if (!gone && to.wanted().pool.free_entries() < AddressTable::kChunk) return Step::kMore;
     const uint64_t before = to.wanted().generation;

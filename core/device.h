@@ -10,10 +10,12 @@
 #include "core/lock_classes.h"
 #include "core/ref_tracker.h"
 #include "core/rx_mode_engine.h"
+#include "core/rx_sections.h"
 #include "usernic/driver.h"
 #include "usernic/napi.h"
 #include "usernic/net.h"
 #include "usernic/net_device.h"
+#include "usernic/rx_handler.h"
 #include "usernic/work.h"
 
 namespace usernic {
@@ -64,9 +66,15 @@ struct Device final : NetDevice {
   SpinLock uppers_lock{kUppersClass};
   Uppers uppers;
   Atomic<uint32_t> upper_count{0};
-  // Devices in the longest chain upwards and downwards, this one included. Under rtnl.
-  int chain_up = 1;
+  // Under rtnl: devices in the longest chain downwards, this one included; and how many are above (level_guard.h).
   int chain_down = 1;
+  void set_level(int level);
+
+  // Received frames: to the handlers, then to the port; what is left is freed. Context: BH.
+  void deliver(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+  Atomic<RxHandler*> rx_handlers[2]{};  // by RxStage; written under rtnl
+  RxSections rx_sections;
+  QueueCounters received;  // by NetDevice::receive
 
   // Napi instances come and go with the driver.
   static constexpr LockClass kNapisClass{"device_napis"};
@@ -78,8 +86,9 @@ struct Device final : NetDevice {
 // Stacked devices, core/lower_link.cc.
 // Something happened to `dev` that its uppers care about. Context: any.
 void tell_uppers(Device& dev) noexcept USERNIC_NONBLOCKING;
-// `dev` goes away: nothing is above or below it any more. Requires: rtnl.
+// `dev` goes away: nothing is above or below it any more / nobody handles its frames. Requires: rtnl.
 void unlink_all(Device& dev);
+void unregister_rx_handlers(Device& dev);  // core/rx_handler.cc
 
 // In the port for a scope: detach_port waits for these to end.
 class InPort {

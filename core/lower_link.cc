@@ -112,13 +112,7 @@ bool is_below(Device& dev, const Device& searched) {
                              [&](Link& link) { return is_below(Device::of(link.to->dev), searched); });
 }
 
-// The longest chains, anew after a link came or went.
-void settle_chain_up(Device& dev) {
-  int longest = 1;
-  for (const Link& link : dev.uppers) longest = std::max(longest, 1 + link.upper.chain_up);
-  if (std::exchange(dev.chain_up, longest) == longest) return;
-  for (Link& link : wanted_of(dev).lowers) settle_chain_up(Device::of(link.to->dev));
-}
+// The longest chain, anew after a link came or went.
 void settle_chain_down(Device& dev) {
   int longest = 1;
   for (const Link& link : wanted_of(dev).lowers) longest = std::max(longest, 1 + Device::of(link.to->dev).chain_down);
@@ -126,11 +120,18 @@ void settle_chain_down(Device& dev) {
   for (Link& link : dev.uppers) settle_chain_down(link.upper);
 }
 
-// The lowest device first; see Wanted::level.
-void push_down(Wanted& wanted, int level) {
-  if (wanted.level() >= level) return;
-  for (Link& link : wanted.lowers) push_down(*link.to, level + 1);
-  wanted.raise_level(level);
+// Levels: the lowest device first where they grow, the uppermost first where they shrink.
+void push_down(Device& dev, int level) {
+  if (wanted_of(dev).level() >= level) return;
+  for (Link& link : wanted_of(dev).lowers) push_down(Device::of(link.to->dev), level + 1);
+  dev.set_level(level);
+}
+void pull_up(Device& dev) {
+  int level = 0;
+  for (const Link& link : dev.uppers) level = std::max(level, 1 + wanted_of(link.upper).level());
+  if (wanted_of(dev).level() == level) return;
+  dev.set_level(level);
+  for (Link& link : wanted_of(dev).lowers) pull_up(Device::of(link.to->dev));
 }
 
 Result<> check_link(Device& upper, Device& lower) {
@@ -141,14 +142,13 @@ Result<> check_link(Device& upper, Device& lower) {
   const auto same = [&](const Link& link) { return &link.to->dev == &lower; };
   if (std::ranges::any_of(wanted_of(upper).lowers, same)) return fail(std::errc::file_exists);
   if (is_below(lower, upper)) return fail(std::errc::too_many_symbolic_link_levels);
-  if (upper.chain_up + lower.chain_down > kStackMax) return fail(std::errc::too_many_links);
+  if (wanted_of(upper).level() + 1 + lower.chain_down > kStackMax) return fail(std::errc::too_many_links);
   return {};
 }
 
 Result<> join(Link& link, Device& lower) {
   Wanted& from = wanted_of(link.upper);
   Wanted& to = wanted_of(lower);
-  push_down(to, from.level() + 1);
   SpinGuardBh upper_guard(from.lock, from.level());
   SpinGuard lower_guard(to.lock, to.level());
   if (!from.uc.follow(link.uc)) return fail(std::errc::no_space_on_device);
@@ -198,15 +198,26 @@ void unlink_one(Link& link) {
   Device& lower = Device::of(link.to->dev);
   part(link, lower);
   link.lower.store(nullptr);
-  for (TxQueue& queue : link.upper.tx_queues)
+  for (TxQueue& queue : link.upper.tx_queues) {
     SpinGuardBh sees_it_through(queue.xmit_lock(), wanted_of(link.upper).level());
-  settle_chain_up(lower);
+  }
+  pull_up(lower);
   settle_chain_down(link.upper);
-  if (lower.uppers.empty()) wanted_of(lower).reset_level();
   link.lower_dev = {};
 }
 
 }  // namespace
+
+void Device::set_level(int level) {
+  {
+    SpinGuardBh guard(engine.wanted.lock, engine.wanted.level());
+    engine.wanted.stack_level.store(level);
+  }
+  for (TxQueue& queue : tx_queues) {
+    SpinGuardBh guard(queue.xmit_lock(), queue.level_.load());
+    queue.level_.store(level);
+  }
+}
 
 LowerLink::LowerLink(NetDevice& upper, Workqueue& queue, Work& changed)
     : link_(new Link{.upper = Device::of(upper), .queue = queue, .changed = changed}) {}
@@ -223,10 +234,13 @@ Result<> LowerLink::link(NetDevice& lower_dev) {
   upper.net_ref.rtnl().assert_held();
   if (link_->to != nullptr) return fail(std::errc::device_or_resource_busy);
   if (const Result<> allowed = check_link(upper, lower); !allowed) return allowed;
-  if (const Result<> joined = join(*link_, lower); !joined) return joined;
+  push_down(lower, wanted_of(upper).level() + 1);
+  if (const Result<> joined = join(*link_, lower); !joined) {
+    pull_up(lower);
+    return joined;
+  }
   link_->lower_dev = DeviceHandle(lower_dev);
   link_->lower.store(&lower_dev);
-  settle_chain_up(lower);
   settle_chain_down(upper);
   return {};
 }
@@ -249,6 +263,13 @@ NetDevice* LowerLink::lower() const noexcept {
   return link_->lower.load();
 }
 
+NetdevTx LowerLink::xmit(Skb& skb, uint16_t queue) noexcept {
+  SkbBatch one;
+  one.push_back(skb);
+  if (NetDevice* const to = lower(); to != nullptr) to->xmit(to->tx_queue(queue % to->tx_queue_count()), one);
+  return one.empty() ? NetdevTx::kOk : NetdevTx::kDropped;  // what is left is freed
+}
+
 std::vector<DeviceHandle> uppers_of(const NetDevice& dev) {
   dev.net().rtnl().assert_held();
   std::vector<DeviceHandle> all;
@@ -269,6 +290,7 @@ void tell_uppers(Device& dev) noexcept {
 }
 
 void unlink_all(Device& dev) {
+  unregister_rx_handlers(dev);
   while (!wanted_of(dev).lowers.empty()) unlink_one(wanted_of(dev).lowers.front());
   while (!dev.uppers.empty()) {
     Link& link = dev.uppers.front();

@@ -51,10 +51,9 @@ class House {
  public:
   explicit House(uint64_t seed) {
     for (int i = 0; i < kDevices; ++i) storeys_[i] = std::make_shared<Storey>(net_, i);
-    Thread threads[] = {Thread("change-1", [this, seed] { change(seed + 1); }),
-                        Thread("change-2", [this, seed] { change(seed + 2); }),
-                        Thread("build", [this, seed] { build(seed + 3); }),
-                        Thread("operate", [this, seed] { operate(seed + 4); })};
+    Thread threads[] = {
+        Thread("change-1", [this, seed] { change(seed + 1); }), Thread("change-2", [this, seed] { change(seed + 2); }),
+        Thread("build", [this, seed] { build(seed + 3); }), Thread("operate", [this, seed] { operate(seed + 4); })};
   }
 
   void check() {

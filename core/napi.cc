@@ -87,8 +87,7 @@ void Napi::receive(SkbBatch& frames) noexcept {
   uint64_t bytes = 0;
   for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) bytes += skb->size();
   counters.add(frames.size(), bytes);
-  if (InPort port(Device::of(dev_)); port) port->receive(frames);
-  SkbPool::free(frames);
+  Device::of(dev_).deliver(frames);
 }
 
 }  // namespace usernic

@@ -93,6 +93,9 @@ LinkStats NetDevice::stats() const {
     sum.tx_bytes += queue.counters.bytes.load(std::memory_order_relaxed);
     sum.tx_dropped += queue.counters.dropped.load(std::memory_order_relaxed);
   }
+  sum.rx_packets += dev.received.packets.load(std::memory_order_relaxed);
+  sum.rx_bytes += dev.received.bytes.load(std::memory_order_relaxed);
+  sum.rx_dropped += dev.received.dropped.load(std::memory_order_relaxed);
   SpinGuardBh guard(dev.napis_lock);
   sum.rx_packets += dev.napis_gone.rx_packets;
   sum.rx_bytes += dev.napis_gone.rx_bytes;
@@ -147,7 +150,7 @@ void NetDevice::detach_port() {
 
 void NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
   Device& dev = Device::of(*this);
-  SpinGuardBh guard(queue.xmit_lock());
+  LevelGuard guard(queue.xmit_lock(), queue.level_);  // the device above may hold its own
   if (!dev.running_.load() || !dev.present_.load() || !dev.carrier_.load()) {
     queue.counters.drop(frames.size());
     SkbPool::free(frames);
@@ -160,9 +163,14 @@ void NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
     Skb* const skb = frames.pop_front();
     if (skb == nullptr) break;
     const uint32_t size = skb->size();
-    if (dev.ops.start_xmit(dev.driver_, *skb, queue, !frames.empty()) == NetdevTx::kBusy) {
+    const NetdevTx sent = dev.ops.start_xmit(dev.driver_, *skb, queue, !frames.empty());
+    if (sent == NetdevTx::kBusy) {
       frames.push_front(*skb);
       break;
+    }
+    if (sent == NetdevTx::kDropped) {
+      queue.counters.drop(1);
+      continue;
     }
     ++packets;
     bytes += size;

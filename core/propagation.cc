@@ -12,7 +12,7 @@ bool Propagation::serve(Wanted& upper) {
     if (!link.behind(upper)) continue;
     if (budget_ <= 0) return false;
     Wanted& lower = *link.to;
-    SpinGuard guard(lower.lock, lower.level());
+    LevelGuard guard(lower.lock, lower.stack_level);
     if (lower.pool.free_entries() < kTellEntries) {
       all = false;
       starve(upper, lower);

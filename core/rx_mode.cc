@@ -155,7 +155,7 @@ void RxModeEngine::serve_lowers() {
 
 bool RxModeEngine::serve_once() {
   Propagation below;  // finishes after the lock is gone
-  SpinGuardBh guard(wanted.lock, wanted.level());
+  LevelGuard guard(wanted.lock, wanted.stack_level);
   return below.serve(wanted);
 }
 
@@ -403,9 +403,12 @@ namespace {
 Result<> change_vlan(Wanted& wanted, uint16_t id, bool add) {
   if (id >= kVlanIds) return fail(std::errc::invalid_argument);
   return wanted.apply([&]() -> Result<> {
-    if (wanted.vlans[id] == add) return fail(add ? std::errc::file_exists : std::errc::no_such_file_or_directory);
-    wanted.vlans[id] = add;
-    wanted.next_generation();
+    uint16_t& references = wanted.vlan_references[id];
+    if (add && references == UINT16_MAX) return fail(std::errc::value_too_large);
+    if (!add && references == 0) return fail(std::errc::no_such_file_or_directory);
+    references += add ? 1 : -1;
+    if (wanted.vlans[id] != (references != 0)) wanted.next_generation();
+    wanted.vlans[id] = references != 0;
     return {};
   });
 }

@@ -46,10 +46,4 @@ Result<> Wanted::count(uint32_t& references, int change) noexcept {
   return {};
 }
 
-void Wanted::raise_level(int level) noexcept {
-  int now = level_.load();
-  while (now < level && !level_.compare_exchange_weak(now, level)) {
-  }
-}
-
 }  // namespace usernic

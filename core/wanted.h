@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "core/address_table.h"
+#include "core/level_guard.h"
 #include "core/link.h"
 #include "core/lock_classes.h"
 #include "core/propagation.h"
@@ -27,12 +28,10 @@ class Wanted {
   NetDevice& dev;
 
   mutable SpinLock lock{kAddrListClass};
-  // Nesting level of `lock`, 0 outermost: a lower device's is greater than those of its uppers. It grows only, and
-  // where stacks are joined the lowest device's grows first: an older level of an upper is right with a newer one below
-  // it.
-  int level() const noexcept { return level_.load(); }
-  void raise_level(int level) noexcept;
-  void reset_level() noexcept { level_.store(0); }  // requires: nothing is above it
+  // Nesting level of `lock`: how many devices are above this one. See level_guard.h; who takes one lock only may use
+  // a level that was read before.
+  Atomic<int> stack_level{0};
+  int level() const noexcept { return stack_level.load(std::memory_order_relaxed); }
 
   // Under `lock`.
   uint64_t generation = 0;
@@ -43,7 +42,8 @@ class Wanted {
   uint32_t promiscuity = 0;
   uint32_t allmulti = 0;
   bool vlan_filter = false;
-  std::bitset<kVlanIds> vlans;
+  std::bitset<kVlanIds> vlans;  // those with references
+  std::array<uint16_t, kVlanIds> vlan_references{};
   MacAddress own;
   Lowers lowers;  // links to the devices below
   uint64_t changes = 0;
@@ -66,7 +66,6 @@ class Wanted {
   void owe_serve();
 
  private:
-  Atomic<int> level_{0};
   std::move_only_function<void()> owe_run_;
 };
 
@@ -76,7 +75,7 @@ Result<> Wanted::apply(Change&& change, size_t entries) {
   bool more_below = false;
   while (true) {
     {
-      SpinGuardBh guard(lock, level());
+      LevelGuard guard(lock, stack_level);
       if (gone) return fail(std::errc::no_such_device);
       if (pool.free_entries() >= entries) [[likely]] {
         const uint64_t before = generation;

@@ -19,6 +19,8 @@
 
 #include "usernic/device_ref.h"
 #include "usernic/error.h"
+#include "usernic/skb.h"
+#include "usernic/tx_queue.h"
 #include "usernic/work.h"
 
 namespace usernic {
@@ -48,6 +50,10 @@ class LowerLink {
 
   // The lower device; null when there is none. Requires: rtnl, or an xmit lock of the upper.
   NetDevice* lower() const noexcept USERNIC_NONBLOCKING;
+
+  // From the upper's start_xmit: sends the frame on the lower's queue of that number. kDropped: there is no lower, or
+  // its queue is stopped; there is no queue of waiting frames in between. Its carrier is the upper's to look at.
+  NetdevTx xmit(Skb& skb, uint16_t queue) noexcept USERNIC_NONBLOCKING;
 
  private:
   const std::unique_ptr<struct Link> link_;

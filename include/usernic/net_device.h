@@ -87,6 +87,10 @@ class NetDevice {
   // the port's tx_wake. A device that is down, absent or without carrier drops and counts. Context: process or BH.
   void xmit(TxQueue& queue, SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
 
+  // Frames that a software device received from below [kernel: netif_rx]: counted, and to whoever sits on it. A device
+  // that is down drops them. Context: process or BH.
+  void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+
   // Puts the port on top; EBUSY when there is one. `detach_port` returns when nobody is in the port any more.
   // Context: process.
   Result<> attach_port(DevicePort& port);

@@ -17,8 +17,9 @@ namespace usernic {
 
 class NetDevice;
 
-// What start_xmit says of a frame: kOk, the driver owns it; kBusy, it is untouched and stays with the caller.
-enum class NetdevTx : uint8_t { kOk, kBusy };  // [kernel: NETDEV_TX_OK, NETDEV_TX_BUSY]
+// What start_xmit says of a frame: kOk, the driver owns it; kBusy, it is untouched and stays with the caller; kDropped,
+// the driver freed it unsent, and it counts as dropped. [kernel: NETDEV_TX_OK, NETDEV_TX_BUSY, NET_XMIT_DROP]
+enum class NetdevTx : uint8_t { kOk, kBusy, kDropped };
 
 class TxQueue {
  public:
@@ -52,9 +53,12 @@ class TxQueue {
   QueueCounters counters;
 
  private:
+  friend class NetDevice;
+  friend struct Device;
   NetDevice& dev_;
   const uint16_t index_;
   SpinLock xmit_lock_;
+  Atomic<int> level_{0};        // nesting level of the xmit lock: how many devices are above
   Atomic<bool> stopped_{true};  // opened by the driver's open, closed again by the core at close
 };
 

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "usernic/rx_handler.h"
+
+#include "core/device.h"
+#include "core/net_impl.h"
+
+namespace usernic {
+namespace {
+
+Atomic<RxHandler*>& slot(Device& dev, RxStage stage) noexcept {
+  return dev.rx_handlers[static_cast<size_t>(stage)];
+}
+
+}  // namespace
+
+Result<> register_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler) {
+  dev.net().rtnl().assert_held();
+  if (dev.reg_state() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  RxHandler* none = nullptr;
+  if (!slot(Device::of(dev), stage).compare_exchange_strong(none, &handler)) {
+    return fail(std::errc::device_or_resource_busy);
+  }
+  return {};
+}
+
+void unregister_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler) {
+  dev.net().rtnl().assert_held();
+  RxHandler* mine = &handler;
+  if (slot(Device::of(dev), stage).compare_exchange_strong(mine, nullptr)) synchronize_rx(dev);
+}
+
+RxHandler* rx_handler(const NetDevice& dev, RxStage stage) noexcept {
+  return Device::of(dev).rx_handlers[static_cast<size_t>(stage)].load();
+}
+
+void synchronize_rx(NetDevice& dev) {
+  might_sleep();
+  dev.net().rtnl().assert_held();
+  Device::of(dev).rx_sections.synchronize();
+}
+
+void unregister_rx_handlers(Device& dev) {
+  for (Atomic<RxHandler*>& handler : dev.rx_handlers) handler.store(nullptr);
+  synchronize_rx(dev);
+}
+
+RxSection::RxSection(NetDevice& dev) noexcept : dev_(dev), phase_(Device::of(dev).rx_sections.enter()) {}
+RxSection::~RxSection() noexcept {
+  Device::of(dev_).rx_sections.leave(phase_);
+}
+
+void Device::deliver(SkbBatch& frames) noexcept {
+  if (rx_handlers[0].load() != nullptr || rx_handlers[1].load() != nullptr) {
+    RxSection section(*this);
+    for (Atomic<RxHandler*>& each : rx_handlers) {
+      if (RxHandler* const handler = each.load(); handler != nullptr) handler->receive(frames);
+    }
+    if (frames.empty()) return;
+  }
+  if (InPort in(*this); in) in->receive(frames);
+  SkbPool::free(frames);
+}
+
+void NetDevice::receive(SkbBatch& frames) noexcept {
+  Device& dev = Device::of(*this);
+  BhScope bh;
+  if (!dev.running_.load()) {
+    dev.received.drop(frames.size());
+    return SkbPool::free(frames);
+  }
+  uint64_t bytes = 0;
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) bytes += skb->size();
+  dev.received.add(frames.size(), bytes);
+  dev.deliver(frames);
+}
+
+}  // namespace usernic

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: sections of a device's receivers that somebody can wait for, without a lock for them.
+//
+// Two counters: who enters is counted in the one of the current phase. `synchronize` moves on to the other phase and
+// waits until the one before has emptied, twice: somebody may have read the phase before it moved, and be counted late.
+#pragma once
+
+#include <cstdint>
+
+#include "usernic/env.h"
+
+namespace usernic {
+
+class RxSections {
+ public:
+  uint32_t enter() noexcept USERNIC_NONBLOCKING {
+    const uint32_t phase = phase_.load();
+    inside_[phase].fetch_add(1);
+    return phase;
+  }
+  void leave(uint32_t phase) noexcept USERNIC_NONBLOCKING {
+    // Nothing of this object is read once somebody may have stopped waiting.
+    if (inside_[phase].fetch_sub(1) == (kAwaited | 1)) wake_all(inside_[phase]);
+  }
+  // Requires: one at a time. Context: process.
+  void synchronize() noexcept {
+    for (int round = 0; round < 2; ++round) {
+      const uint32_t before = phase_.fetch_xor(1);
+      Atomic<uint32_t>& inside = inside_[before];
+      for (uint32_t seen = inside.fetch_or(kAwaited) | kAwaited; seen != kAwaited; seen = inside.load()) {
+        wait_on(inside, seen);
+      }
+      inside.fetch_and(~kAwaited);
+    }
+  }
+
+ private:
+  static constexpr uint32_t kAwaited = 1u << 31;
+  Atomic<uint32_t> phase_{0};
+  Atomic<uint32_t> inside_[2]{};
+};
+
+}  // namespace usernic

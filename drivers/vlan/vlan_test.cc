@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/vlan/vlan.h"
+
+#include <gtest/gtest.h>
+
+#include "core/test_nic.h"
+
+namespace usernic {
+namespace {
+
+constexpr MacAddress kNicMac = MacAddress::from_u64(0x0200'0000'0001);
+constexpr MacAddress kPeer = MacAddress::from_u64(0x0200'0000'0099);
+constexpr MacAddress kGroup = MacAddress::from_u64(0x0300'0000'0001);
+
+struct VlanTest : testing::Test {
+  Net net;
+  SkbPool pool{32, 1518};
+  TestPort nic_port, port;
+  NetdevPtr nic = *net.alloc_netdev<TestNic>({.name = "nic0", .address = kNicMac});
+  TestNic& card = *static_cast<TestNic*>(nic->driver());
+  NetdevPtr vlan;
+
+  void SetUp() override {
+    ASSERT_TRUE(nic->register_netdev() && nic->open());
+    vlan = make(5);
+    ASSERT_TRUE(vlan->open() && vlan->attach_port(port) && nic->attach_port(nic_port));
+    vlan->lane().flush();
+  }
+  void TearDown() override {
+    if (vlan != nullptr) vlan->detach_port();
+    if (nic != nullptr) nic->detach_port();
+  }
+  NetdevPtr make(uint16_t id) {
+    NetdevPtr dev = *Vlan::probe(net, {.name = "vlan%d"}, *nic, id);
+    EXPECT_EQ(outcome(dev->register_netdev()), "ok");
+    return dev;
+  }
+  bool hears_of_mtu(uint32_t mtu) {
+    vlan->lane().flush();
+    return vlan->mtu() == mtu;
+  }
+};
+
+TEST_F(VlanTest, FramesCarryTheTagBelowAndNoneAbove) {
+  EXPECT_EQ(vlan->address(), kNicMac);
+  send(*vlan, pool, {frame(kPeer, kNicMac, 1)});
+  EXPECT_EQ(card.sent.now(), All{tagged(frame(kPeer, kNicMac, 1), 5)});
+  receive(*nic, pool,
+          {tagged(frame(kNicMac, kPeer, 2), 0xe005), frame(kNicMac, kPeer, 3), tagged(frame(kNicMac, kPeer, 4), 6),
+           tagged(frame(kNicMac, kPeer, 5), 5)});
+  EXPECT_EQ(port.received.now(), (All{frame(kNicMac, kPeer, 2), frame(kNicMac, kPeer, 5)}));
+  EXPECT_EQ(nic_port.received.now(), (All{frame(kNicMac, kPeer, 3), tagged(frame(kNicMac, kPeer, 4), 6)}));
+  EXPECT_EQ(vlan->stats().rx_packets, 2u);
+  EXPECT_EQ(vlan->stats().rx_bytes, 120u);
+  EXPECT_EQ(vlan->stats().tx_packets, 1u);
+}
+
+TEST_F(VlanTest, AVlanOfAVlanHasTwoTags) {
+  NetdevPtr inner = *Vlan::probe(net, {.name = "inner"}, *vlan, 7);
+  ASSERT_TRUE(inner->register_netdev() && inner->open());
+  inner->lane().flush();
+  send(*inner, pool, {frame(kPeer, kNicMac, 1)});
+  EXPECT_EQ(card.sent.now(), All{tagged(tagged(frame(kPeer, kNicMac, 1), 7), 5)});
+  TestPort inner_port;
+  ASSERT_TRUE(inner->attach_port(inner_port));
+  receive(*nic, pool, {tagged(tagged(frame(kNicMac, kPeer, 2), 7), 5)});
+  EXPECT_EQ(inner_port.received.now(), All{frame(kNicMac, kPeer, 2)});
+  inner->detach_port();
+}
+
+TEST_F(VlanTest, AnIdIsTakenOnceAndGivenBack) {
+  EXPECT_EQ(nic->rx_mode().status().wanted_vlans, std::vector<uint16_t>{5});
+  ASSERT_TRUE(nic->rx_mode().vlan_add(5));
+  NetdevPtr same = *Vlan::probe(net, {.name = "same"}, *nic, 5);
+  EXPECT_EQ(outcome(same->register_netdev()), "EEXIST");
+  EXPECT_EQ(outcome(Vlan::probe(net, {}, *nic, 4095)), "ERANGE");
+  vlan->detach_port();
+  vlan.reset();
+  EXPECT_EQ(nic->rx_mode().status().wanted_vlans, std::vector<uint16_t>{5}) << "a user's";
+  ASSERT_TRUE(nic->rx_mode().vlan_del(5));
+  EXPECT_TRUE(nic->rx_mode().status().wanted_vlans.empty());
+  receive(*nic, pool, {tagged(frame(kNicMac, kPeer, 1), 5)});
+  EXPECT_EQ(nic_port.received.now().size(), 1u);
+  vlan = make(5);
+}
+
+TEST_F(VlanTest, WhatItWantsIsWantedBelowWhileItIsUp) {
+  ASSERT_TRUE(vlan->mc().add(kGroup) && vlan->rx_mode().set_promiscuity(1) && vlan->set_mac_address(kPeer));
+  EXPECT_TRUE(nic->mc().contains(kGroup) && nic->uc().contains(kPeer));
+  EXPECT_EQ(nic->rx_mode().status().promiscuity, 1u);
+  ASSERT_TRUE(vlan->close());
+  EXPECT_EQ(nic->mc().size() + nic->uc().size(), 0u);
+  EXPECT_EQ(nic->rx_mode().status().promiscuity, 0u);
+  receive(*nic, pool, {tagged(frame(kNicMac, kPeer, 1), 5)});
+  EXPECT_EQ(port.received.now().size(), 0u);
+  EXPECT_EQ(vlan->stats().rx_dropped, 1u);
+}
+
+TEST_F(VlanTest, CarrierIsThatOfTheLower) {
+  EXPECT_TRUE(vlan->carrier_ok());
+  const uint32_t ups = port.carrier_ups.count(), downs = port.carrier_downs.count() + 1;
+  nic->carrier_off();
+  EXPECT_TRUE(port.carrier_downs.wait(downs));
+  nic->carrier_on();
+  EXPECT_TRUE(port.carrier_ups.wait(ups + 1));
+  ASSERT_TRUE(nic->close());
+  EXPECT_TRUE(port.carrier_downs.wait(downs + 1));
+}
+
+TEST_F(VlanTest, MtuIsAtMostThatOfTheLower) {
+  EXPECT_EQ(outcome(vlan->change_mtu(1501)), "ERANGE");
+  ASSERT_TRUE(nic->change_mtu(1400));
+  EXPECT_TRUE(hears_of_mtu(1400));
+  ASSERT_TRUE(nic->change_mtu(1500));
+  EXPECT_TRUE(hears_of_mtu(1400)) << "it does not grow by itself";
+  EXPECT_EQ(outcome(vlan->change_mtu(1500)), "ok");
+}
+
+TEST_F(VlanTest, WhatTheLowerHasNoRoomForIsDroppedAndCounted) {
+  nic->tx_queue(0).stop();
+  send(*vlan, pool, {frame(kPeer, kNicMac, 1), frame(kPeer, kNicMac, 2)});
+  EXPECT_EQ(vlan->stats().tx_dropped, 2u);
+  EXPECT_EQ(vlan->stats().tx_packets, 0u);
+  EXPECT_EQ(pool.available(), 32u);
+}
+
+TEST_F(VlanTest, ItOutlivesTheLower) {
+  ASSERT_TRUE(vlan->mc().add(kGroup));
+  const uint32_t downs = port.carrier_downs.count();
+  nic->detach_port();
+  nic.reset();
+  EXPECT_TRUE(port.carrier_downs.wait(downs + 1));
+  send(*vlan, pool, {frame(kPeer, kNicMac, 1)});
+  EXPECT_EQ(vlan->stats().tx_dropped, 1u);
+  EXPECT_TRUE(vlan->mc().del(kGroup));
+  EXPECT_TRUE(vlan->close());
+  EXPECT_EQ(pool.available(), 32u);
+}
+
+}  // namespace
+}  // namespace usernic
