@@ -2,7 +2,7 @@
 // The rx-mode engine's figures. Every row visits its addresses in a fresh shuffle each round, because a learned order
 // flatters any index; a second thread lives throughout, so that no lock is elided.
 //
-//   add, del, lookup / N     ns an operation, N addresses in the list
+//   add, del, lookup / N     ns an operation, N addresses in the list, and the list's memory by N
 //   tree_list_* / N          the same on an rb-tree and a list, the shape of the kernel's
 //   hand_off / N             ns that addr_list_lock is held for drain + commit of one random address among N
 //   run / N                  one change and a whole run with a card that answers at once
@@ -170,6 +170,8 @@ void list_operation(benchmark::State& state, Op op, List& list) {
 void ours(benchmark::State& state, Op op) {
   Bed bed;
   list_operation(state, op, bed.dev->mc());
+  const size_t bytes = Device::of(*bed.dev).engine.wanted.pool.bytes();
+  state.counters["bytes_an_address"] = static_cast<double>(bytes) / static_cast<double>(state.range(0));
 }
 void tree_and_list(benchmark::State& state, Op op) {
   TreeList list;

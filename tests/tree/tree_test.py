@@ -57,7 +57,7 @@ class Tree:
             folders[:] = sorted(name for name in folders if name not in PASSED_OVER)
             inside = pathlib.Path(folder).relative_to(self.root)
             self.folders += [(inside / name).as_posix() for name in folders]
-            for name in sorted(names):
+            for name in sorted(set(names) - PASSED_OVER):  # .git is a file in a linked work tree
                 try:
                     text = (self.root / inside / name).read_text(encoding="utf-8")
                 except (UnicodeDecodeError, FileNotFoundError):
