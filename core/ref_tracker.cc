@@ -88,8 +88,8 @@ DeviceHandle::DeviceHandle(NetDevice& dev) noexcept : dev_(&dev) {
 DeviceHandle::DeviceHandle(const DeviceHandle& other) noexcept : dev_(other.dev_) {
   if (dev_ != nullptr) Device::of(*dev_).handles.fetch_add(1);
 }
-DeviceHandle::~DeviceHandle() {
-  if (dev_ != nullptr) Device::of(*dev_).drop_handle();
+void DeviceHandle::drop() noexcept {
+  Device::of(*dev_).drop_handle();
 }
 
 }  // namespace usernic

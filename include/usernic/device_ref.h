@@ -49,7 +49,9 @@ class DeviceHandle {
  public:
   DeviceHandle() noexcept = default;
   explicit DeviceHandle(NetDevice& dev) noexcept;
-  ~DeviceHandle();
+  ~DeviceHandle() {
+    if (dev_ != nullptr) drop();
+  }
   DeviceHandle(const DeviceHandle& other) noexcept;
   DeviceHandle(DeviceHandle&& other) noexcept : dev_(std::exchange(other.dev_, nullptr)) {}
   DeviceHandle& operator=(DeviceHandle other) noexcept {
@@ -63,6 +65,7 @@ class DeviceHandle {
   NetDevice& operator*() const noexcept { return *dev_; }
 
  private:
+  void drop() noexcept;
   NetDevice* dev_ = nullptr;
 };
 
