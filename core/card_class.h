@@ -30,7 +30,7 @@ struct SlotTable {
 };
 
 // After the first failure `first`, then 2, 4, .. 60 times that.
-Duration retry_delay(Duration first, uint32_t attempts) noexcept;
+Duration retry_delay(Duration first, uint32_t attempts) noexcept USERNIC_NONBLOCKING;
 
 class CardClass {
  public:

@@ -15,6 +15,7 @@
 #include "usernic/napi.h"
 #include "usernic/net.h"
 #include "usernic/net_device.h"
+#include "usernic/own_addresses.h"
 #include "usernic/rx_handler.h"
 #include "usernic/work.h"
 
@@ -37,6 +38,8 @@ struct Device final : NetDevice {
   const uint32_t mtu_min_;
   const uint32_t mtu_max_;
   void* driver_ = nullptr;  // until free
+
+  OwnAddresses own_addresses_;  // under rtnl
 
   // Own synchronisation.
   Mutex instance_lock{kInstanceClass};

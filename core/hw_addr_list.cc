@@ -103,6 +103,12 @@ Result<> HwAddrList::del(HwAddr& entry, unsigned how) noexcept {
   return {};
 }
 
+void HwAddrList::rewrite(HwAddr& entry, size_t offset, const void* octets, size_t len) noexcept {
+  tree_.erase(tree_.iterator_to(entry));
+  std::memcpy(entry.addr + offset, octets, len);
+  tree_.insert(entry);
+}
+
 void HwAddrList::flush() noexcept {
   tree_.clear();
   spare_.splice(spare_.end(), order_);

@@ -13,6 +13,27 @@ HwAddr* KernelLists::find(const RxCommand& command) noexcept {
   return list_of(command).find(command.address.octets.data(), command.address.octets.size());
 }
 
+void KernelLists::match(AddressClass address_class, std::span<const std::pair<MacAddress, int>> wanted) {
+  HwAddrList& of = list(address_class);
+  for (HwAddr* entry = of.first(); entry != nullptr; entry = of.next(*entry)) entry->refcount = entry->sync_cnt;
+  const bool multicast = address_class == AddressClass::kMulticast;
+  for (const auto& [address, references] : wanted) {
+    HwAddr* entry = of.find(address.octets.data(), address.octets.size());
+    if (entry != nullptr) {
+      entry->refcount += references;
+    } else {
+      (void)of.add(address.octets.data(), address.octets.size(), multicast ? HwAddr::kMulticast : HwAddr::kUnicast);
+      of.find(address.octets.data(), address.octets.size())->refcount = references;
+    }
+  }
+  for (HwAddr* entry = of.first(); entry != nullptr;) {
+    HwAddr& each = *std::exchange(entry, of.next(*entry));
+    if (each.refcount != 0) continue;
+    each.refcount = 1;
+    (void)of.del(each);
+  }
+}
+
 void KernelLists::bring_up_to_date(std::span<const RxCommand> commands) {
   for (const RxCommand& command : commands) {
     if (!is_address(command)) continue;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <span>
+#include <utility>
 
 #include "usernic/hw_addr_list.h"
 #include "usernic/rx_filter.h"
@@ -20,6 +21,8 @@ class KernelLists {
   HwAddrList& list(AddressClass address_class) noexcept { return lists_[static_cast<size_t>(address_class)]; }
   // Nothing is on the card.
   void forget() noexcept;
+  // Has exactly these users' references; what is pushed stays so, stale if need be.
+  void match(AddressClass address_class, std::span<const std::pair<MacAddress, int>> wanted);
   // Adds and deletes what the plan says.
   void bring_up_to_date(std::span<const RxCommand> commands);
 

@@ -160,6 +160,7 @@ Result<> NetDevice::open(Place where) {
   OpLocks locks(dev, where);
   if (const Result<> usable = check_usable(dev); !usable) return usable;
   if (dev.running_.load()) return {};
+  (void)dev.own_addresses_.check(where);
   if (const Result<> allowed = notify(dev, NetdevEvent::kPreUp); !allowed) return allowed;
   dev.running_.store(true);
   if (const Result<> opened = dev.ops.open(dev.driver_); !opened) {
@@ -204,8 +205,7 @@ Result<> NetDevice::set_mac_address(const MacAddress& address, Place where) {
   if (dev.ops.set_mac_address == nullptr) return fail(std::errc::operation_not_supported);
   if (const Result<> allowed = notify(dev, NetdevEvent::kPreChangeAddr); !allowed) return allowed;
   if (const Result<> set = dev.ops.set_mac_address(dev.driver_, address); !set) return set;
-  dev.address_.store(address.to_u64());
-  dev.engine.own_changed(address);
+  dev.own_addresses_.set(0, address.octets.data(), address.octets.size(), where);
   (void)notify(dev, NetdevEvent::kChangeAddr);
   return {};
 }

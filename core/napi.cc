@@ -51,15 +51,28 @@ void Napi::disable(Place where) {
 }
 
 bool Napi::schedule() noexcept {
+  if (!schedule_prep()) return false;
+  schedule_prepared();
+  return true;
+}
+
+bool Napi::schedule_prep() noexcept {
   uint32_t state = state_.load();
   uint32_t next;
   do {
     // Owned by somebody: have it polled again. MISSED of a disabled one waits for `enable`.
     next = (state & (kSched | kDisable)) != 0 ? state | kMissed : state | kSched;
   } while (!state_.compare_exchange_weak(state, next));
-  if ((next & kMissed) != 0) return false;
+  return (next & kMissed) == 0;
+}
+
+void Napi::schedule_prepared() noexcept {
   Device::of(dev_).net_ref.impl().softirq.add(*this);
-  return true;
+}
+
+void Napi::synchronize(Place where) {
+  might_sleep(where);
+  Device::of(dev_).net_ref.impl().softirq.wait_idle(*this);
 }
 
 bool Napi::complete_done(int) noexcept {

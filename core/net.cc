@@ -39,7 +39,9 @@ Result<NetdevPtr> Net::alloc(const NetdevConfig& config, const NetDeviceOps& ops
     return fail(std::errc::invalid_argument);
   }
   impl_->allocated.fetch_add(1);
-  return NetdevPtr(new Device(*this, config, ops));
+  NetdevConfig complete = config;
+  if (complete.address.is_zero()) complete.address = random_address();
+  return NetdevPtr(new Device(*this, complete, ops));
 }
 
 void Net::set_driver(NetDevice& dev, void* driver) {
@@ -71,10 +73,11 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
       ops(the_ops),
       mtu_min_(config.mtu_min),
       mtu_max_(config.mtu_max),
+      own_addresses_(*this, config.address),
       lane_queue(net.impl().workers, "lane", Workqueue::kOrdered, &kLaneClass),
       engine(*this, config.rx_retry),
       mtu_(config.mtu),
-      address_((config.address.is_zero() ? random_address() : config.address).to_u64()),
+      address_(config.address.to_u64()),
       name_(config.name),
       napis_lock(kNapisClass) {
   for (uint16_t i = 0; i < config.tx_queues; ++i) tx_queues.emplace_back(*this, i);

@@ -60,6 +60,9 @@ std::string NetDevice::name() const {
   return dev.name_;
 }
 
+OwnAddresses& NetDevice::own_addresses() noexcept {
+  return Device::of(*this).own_addresses_;
+}
 AddressList& NetDevice::uc() noexcept {
   return Device::of(*this).engine.wanted.uc;
 }

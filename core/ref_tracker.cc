@@ -18,6 +18,22 @@ void RefTracker::remove(DeviceRef& ref) noexcept {
   if (refs_.empty()) gone_.wake();
 }
 
+void RefTracker::hold() noexcept {
+  SpinGuard guard(lock_);
+  ++untracked_;
+}
+
+void RefTracker::put(Place where) noexcept {
+  {
+    SpinGuard guard(lock_);
+    if (untracked_ != 0) {
+      if (--untracked_ == 0) gone_.wake();
+      return;
+    }
+  }
+  report_contract("ref-underflow", "a device's reference is put that nobody holds", where);
+}
+
 void RefTracker::move(DeviceRef& from, DeviceRef& to) noexcept {
   SpinGuard guard(lock_);
   refs_.insert(refs_.iterator_to(from), to);
@@ -26,8 +42,8 @@ void RefTracker::move(DeviceRef& from, DeviceRef& to) noexcept {
 
 bool RefTracker::wait_until_none(Time deadline) {
   SpinGuard guard(lock_);
-  while (!refs_.empty()) {
-    if (!gone_.wait(lock_, deadline) && !refs_.empty()) return false;
+  while (!refs_.empty() || untracked_ != 0) {
+    if (!gone_.wait(lock_, deadline) && (!refs_.empty() || untracked_ != 0)) return false;
   }
   return true;
 }
@@ -38,8 +54,10 @@ std::vector<std::string> RefTracker::holders() const {
     Place where;
   };
   std::vector<Holder> found;
+  uint32_t untracked = 0;
   {
     SpinGuard guard(lock_);
+    untracked = untracked_;
     found.reserve(refs_.size());
     for (const DeviceRef& ref : refs_) found.push_back({ref.holder_, ref.where_});
   }
@@ -47,6 +65,7 @@ std::vector<std::string> RefTracker::holders() const {
   for (const Holder& each : found) {
     texts.push_back(fmt::format("{} ({}:{})", each.name, each.where.file_name(), each.where.line()));
   }
+  if (untracked != 0) texts.push_back(fmt::format("{} without a name", untracked));
   return texts;
 }
 
@@ -80,6 +99,13 @@ void DeviceRef::hold(NetDevice& dev, const char* holder, Place where) noexcept {
 void DeviceRef::put() noexcept {
   if (dev_ != nullptr) Device::of(*dev_).refs.remove(*this);
   dev_ = nullptr;
+}
+
+void hold_untracked(NetDevice& dev) noexcept {
+  Device::of(dev).refs.hold();
+}
+void put_untracked(NetDevice& dev, Place where) noexcept {
+  Device::of(dev).refs.put(where);
 }
 
 DeviceHandle::DeviceHandle(NetDevice& dev) noexcept : dev_(&dev) {

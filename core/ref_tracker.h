@@ -17,6 +17,9 @@ class RefTracker {
   void remove(DeviceRef& ref) noexcept USERNIC_NONBLOCKING;
   // `to` takes over the reference of `from`.
   void move(DeviceRef& from, DeviceRef& to) noexcept USERNIC_NONBLOCKING;
+  // References without a holder's name. `put` without one is a report.
+  void hold() noexcept USERNIC_NONBLOCKING;
+  void put(Place where) noexcept;
   // Sleeps until nobody holds one. Returns false at the deadline.
   bool wait_until_none(Time deadline);
   std::vector<std::string> holders() const;  // "holder (file:line)"
@@ -29,6 +32,7 @@ class RefTracker {
   mutable SpinLock lock_{kClass};
   WaitQueue gone_;
   Refs refs_ USERNIC_GUARDED_BY(lock_);
+  uint32_t untracked_ USERNIC_GUARDED_BY(lock_) = 0;
 };
 
 }  // namespace usernic

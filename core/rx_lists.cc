@@ -16,6 +16,10 @@ MacAddress RxLists::Range::Iterator::operator*() const noexcept {
   return entry_->address();
 }
 
+uint64_t RxLists::Range::Iterator::references() const noexcept {
+  return entry_->references();
+}
+
 uint32_t RxLists::count(AddressClass address_class) const noexcept {
   uint32_t count = 0;
   for (const AddressEntry* entry = next(address_class, nullptr); entry != nullptr; entry = next(address_class, entry)) {

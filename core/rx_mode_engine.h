@@ -64,7 +64,10 @@ class RxModeEngine final : public RxMode, private RxTarget {
   RxLists lists() const noexcept USERNIC_NONBLOCKING;
   RxImagePair* image() const noexcept USERNIC_NONBLOCKING { return image_.get(); }
   // The lists of the kernel's signature. Requires: in this device's rx-mode call, or nobody else can be.
-  KernelLists& kernel_lists() noexcept { return kernel_lists_; }
+  HwAddrList& hw_list(AddressClass address_class);
+  bool asks(bool allmulti) const noexcept USERNIC_NONBLOCKING;
+  void schedule_retry() noexcept USERNIC_NONBLOCKING;
+  void cancel_retry() noexcept USERNIC_NONBLOCKING;
   bool in_driver_call() const noexcept USERNIC_NONBLOCKING;
 
   // Readers; see rx_mode.h.
@@ -207,6 +210,8 @@ class RxModeEngine final : public RxMode, private RxTarget {
   std::optional<RxLists> in_call_;  // what the call that runs is to bring about
   Atomic<bool> call_asked_{false};
   Atomic<bool> retry_asked_{false};
+  Atomic<bool> retry_scheduled_{false};  // by the driver, since its last call began
+  Atomic<uint32_t> retries_scheduled_{0};
   bool asked_now_ = false;      // the driver is called by this run, whatever changed
   uint32_t refused_with_ = 0;   // so many addresses were too many for an image; 0: none were
   uint32_t call_attempts_ = 0;  // a call that failed as a whole

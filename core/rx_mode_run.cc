@@ -372,6 +372,7 @@ void RxModeEngine::call_driver() {
   } else {
     while (RxCommand* command = plan.next()) plan.answer(*command, {});
   }
+  if (!retry_scheduled_.exchange(false)) retries_scheduled_.store(0);
   stopped_ = plan.stop().stop_requested();
 }
 

@@ -122,6 +122,36 @@ RxLists RxModeEngine::lists() const noexcept {
   return lists;
 }
 
+HwAddrList& RxModeEngine::hw_list(AddressClass address_class) {
+  HwAddrList& list = kernel_lists_.list(address_class);
+  const bool kept = dev_.ops.set_rx_mode != nullptr || dev_.ops.set_rx_mode_kernel != nullptr;
+  if (in_driver_call() || (kept && dev_.running_.load())) return list;
+  std::vector<std::pair<MacAddress, int>> now;
+  wanted.table(address_class).read([&now](const EntryView& view) {
+    if (view.references != 0) now.emplace_back(view.address, static_cast<int>(view.references));
+  });
+  kernel_lists_.match(address_class, now);
+  return list;
+}
+
+bool RxModeEngine::asks(bool allmulti) const noexcept {
+  if (in_driver_call()) return allmulti ? in_call_->allmulti() : in_call_->promisc();
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  return (allmulti ? wanted.allmulti : wanted.promiscuity) != 0;
+}
+
+void RxModeEngine::schedule_retry() noexcept {
+  const uint32_t attempts = retries_scheduled_.fetch_add(1) + 1;
+  retry_scheduled_.store(true);
+  call_asked_.store(true);
+  dev_.lane_queue.queue_at(retry_, Clock::now() + retry_delay(retry_first_, attempts));
+}
+
+void RxModeEngine::cancel_retry() noexcept {
+  retries_scheduled_.store(0);
+  call_asked_.store(false);
+}
+
 // Prepare under the lock, swap under the lock, write without it.
 void RxModeEngine::call_image(RxPlan& plan) {
   const bool narrow = !holds_back_narrowing();
@@ -252,8 +282,20 @@ RxLists RxMode::lists(Place where) const noexcept {
   return engine.lists();
 }
 
-HwAddrList& RxMode::hw_list(AddressClass address_class) noexcept {
-  return engine_of(*this).kernel_lists().list(address_class);
+HwAddrList& RxMode::hw_list(AddressClass address_class) {
+  return engine_of(*this).hw_list(address_class);
+}
+bool RxMode::promisc() const noexcept {
+  return static_cast<const RxModeEngine&>(*this).asks(false);
+}
+bool RxMode::allmulti() const noexcept {
+  return static_cast<const RxModeEngine&>(*this).asks(true);
+}
+void RxMode::schedule_retry() noexcept {
+  engine_of(*this).schedule_retry();
+}
+void RxMode::cancel_retry() noexcept {
+  engine_of(*this).cancel_retry();
 }
 
 void RxMode::call_soon() noexcept {

@@ -26,6 +26,11 @@ void Softirq::wait_out(const Napi& napi) {
   while (polling_ == &napi) polled_.wait(lock_);
 }
 
+void Softirq::wait_idle(const Napi& napi) {
+  SpinGuard guard(lock_);
+  while (polling_ == &napi || napi.poll_hook_.is_linked()) polled_.wait(lock_);
+}
+
 void Softirq::loop() {
   lock_.lock();
   while (true) {

@@ -21,6 +21,8 @@ class Softirq {
   // Sleeps until the poll function of an instance that nobody owns has returned: it re-arms its interrupt after it
   // gave the instance up. Context: process, not from a poll.
   void wait_out(const Napi& napi);
+  // The same, until its turn is over too.
+  void wait_idle(const Napi& napi);
 
  private:
   using List = boost::intrusive::list<

@@ -21,16 +21,16 @@ using MyGuards = Local<LaneGuard*, struct MyGuardsTag>;
 namespace {
 
 // A lane's items take rtnl and IL: said in those words rather than as an order.
-bool lane_rules(const Workqueue& queue, const char* what, Place where) {
-  if (!kChecksOn || queue.lock_class() != &kLaneClass) return true;
+bool lane_rules(const LockClass* lock_class, const char* what, Place where) {
+  if (!kChecksOn || lock_class != &kLaneClass) return true;
   const HeldLocks& held = HeldLocks::mine();
   return held.check_not_held(kRtnlClass, what, where) && held.check_not_held(kInstanceClass, what, where);
 }
 
 // A wait that may be made here at all.
-bool may_wait(const Workqueue& queue, const char* what, Place where) {
+bool may_wait(const LockClass* lock_class, const char* what, Place where) {
   if (kChecksOn && !HeldLocks::mine().check_may_sleep(where)) return false;
-  return lane_rules(queue, what, where);
+  return lane_rules(lock_class, what, where);
 }
 
 void wait_for(const LockClass* lock_class, Place where) noexcept {
@@ -50,7 +50,7 @@ void let_go(const void* what) noexcept {
 }  // namespace
 
 void check_wait(const Workqueue& queue, const char* what, Place where) {
-  if (may_wait(queue, what, where)) wait_for(queue.lock_class(), where);
+  if (may_wait(queue.lock_class(), what, where)) wait_for(queue.lock_class(), where);
 }
 
 CurrentWork::CurrentWork(Work& the_work, Workqueue& the_queue, StopToken token, Place where) noexcept
@@ -85,54 +85,70 @@ Work::~Work() {
   report_contract("work-freed", "a work item is destroyed while pending or running", Place::current());
 }
 
+// `queue_` is null while the item is idle, for it may outlive its queue: it is read once. What is wrong to wait for
+// while it is queued is wrong while it happens to be idle too: its last queue's class remains.
 bool Work::pending() const {
-  return queue_ != nullptr && queue_.load()->pool_.pending(*this);
+  Workqueue* const queue = queue_.load();
+  return queue != nullptr && queue->pool_.pending(*this);
 }
 
 // An item that waits for itself, or for another one that cannot start before it ends.
-bool Work::waits_for_itself(Place where) const {
-  const Workqueue& queue = *queue_.load();
+bool Work::waits_for_itself(const Workqueue& queue, Place where) const {
   if (current_work() != this && !(queue.ordered() && queue.is_current())) return false;
   report_contract("flush-self", "a work item waits for itself or for its own queue", where);
   return true;
 }
 
-void Work::flush(Place where) {
-  if (queue_ == nullptr || waits_for_itself(where)) return;
-  const Workqueue& queue = *queue_.load();
-  if (may_wait(queue, "waiting for a work item", where)) {
-    if (queue.ordered()) wait_for(queue.lock_class(), where);  // for what is ahead of it, too
+bool Work::flush(Place where) {
+  Workqueue* const queue = queue_.load();
+  if (!was_queued() || (queue != nullptr && waits_for_itself(*queue, where))) return false;
+  if (may_wait(last_class_.load(), "waiting for a work item", where)) {
+    if (queue != nullptr && queue->ordered()) wait_for(queue->lock_class(), where);  // for what is ahead of it, too
     wait_for(lock_class_, where);
   }
-  queue_.load()->pool_.flush(*this);
+  return queue != nullptr && queue->pool_.flush(*this);
+}
+
+bool Work::hurry() noexcept {
+  Workqueue* const queue = queue_.load();
+  return queue != nullptr && queue->pool_.hurry(*this);
+}
+bool Work::cancel() noexcept {
+  Workqueue* const queue = queue_.load();
+  return queue != nullptr && queue->pool_.cancel(*this);
 }
 
 bool Work::cancel_sync(Place where) {
-  if (queue_ == nullptr) return false;
   disabled_.fetch_add(1);  // an item that queues itself is refused meanwhile
   const bool was_pending = cancel_disabled(where);
   disabled_.fetch_sub(1);
   return was_pending;
 }
 
-// Who queues it for the first time sets `queue_` before it looks at `disabled_`; here it is the other way round. So
-// either it is refused, or it is seen here.
-void Work::disable_sync(Place where) {
+// Who queues it sets `queue_` before it looks at `disabled_`; here it is the other way round. So either it is refused,
+// or it is seen here.
+bool Work::disable_sync(Place where) {
   disabled_.fetch_add(1);
-  if (queue_ != nullptr) (void)cancel_disabled(where);
+  return cancel_disabled(where);
+}
+bool Work::disable() noexcept {
+  disabled_.fetch_add(1);
+  return cancel();
 }
 
 bool Work::cancel_disabled(Place where) {
+  Workqueue* const queue = queue_.load();
+  if (!was_queued()) return false;
   if (current_work() == this) {
     report_contract("flush-self", "a work item waits for itself", where);
     return false;
   }
-  if (may_wait(*queue_.load(), "waiting for a work item", where)) wait_for(lock_class_, where);
-  return queue_.load()->pool_.cancel_sync(*this);
+  if (may_wait(last_class_.load(), "waiting for a work item", where)) wait_for(lock_class_, where);
+  return queue != nullptr && queue->pool_.cancel_sync(*this);
 }
 
-void Work::enable() {
-  disabled_.fetch_sub(1);
+bool Work::enable() noexcept {
+  return disabled_.fetch_sub(1) == 1;
 }
 
 Workqueue::Workqueue(Net& net, std::string name, int max_active, Place where)
@@ -151,6 +167,9 @@ bool Workqueue::queue(Work& work) noexcept {
 }
 bool Workqueue::queue_at(Work& work, Time due) noexcept {
   return pool_.queue_at(*this, work, due);
+}
+bool Workqueue::move_to(Work& work, Time due) noexcept {
+  return pool_.move_to(*this, work, due);
 }
 
 void Workqueue::flush(Place where) {
@@ -179,7 +198,7 @@ bool Workqueue::is_current() const noexcept {
 
 LaneGuard::LaneGuard(Workqueue& lane, Place where) {
   if (lane.is_current()) return;
-  (void)lane_rules(lane, "parking a lane", where);
+  (void)lane_rules(lane.lock_class(), "parking a lane", where);
   hold(&lane, lane.lock_class(), where);
   lane.pool_.park(lane);
   parked_ = &lane;

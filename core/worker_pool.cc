@@ -101,6 +101,7 @@ void WorkerPool::finish(Workqueue& queue, Work& work) {
     update_ready(queue);
   } else {
     work.state_ = Work::State::kIdle;
+    work.queue_ = nullptr;  // the item may outlive it
     ref = std::move(work.ref_);
     update_ready(queue);
   }
@@ -146,8 +147,14 @@ void WorkerPool::hold_owner(Work& work) noexcept {
 
 // An idle item goes to `queue`, which is set before `disabled_` is looked at: see Work::disable_sync.
 bool WorkerPool::may_queue(Workqueue& queue, Work& work) noexcept {
-  if (work.state_ == Work::State::kIdle) work.queue_ = &queue;
-  return work.disabled_ == 0;
+  const bool idle = work.state_ == Work::State::kIdle;
+  if (idle) {
+    work.last_class_.store(queue.lock_class_);
+    work.queue_ = &queue;
+  }
+  if (work.disabled_ == 0) return true;
+  if (idle) work.queue_ = nullptr;
+  return false;
 }
 
 bool WorkerPool::queue(Workqueue& queue, Work& work) noexcept {
@@ -176,6 +183,10 @@ bool WorkerPool::queue(Workqueue& queue, Work& work) noexcept {
 
 bool WorkerPool::queue_at(Workqueue& queue, Work& work, Time due) noexcept {
   SpinGuard guard(lock_);
+  return queue_at_locked(queue, work, due);
+}
+
+bool WorkerPool::queue_at_locked(Workqueue& queue, Work& work, Time due) noexcept {
   if (!may_queue(queue, work)) return false;
   switch (work.state_) {
     case Work::State::kPending:
@@ -208,8 +219,37 @@ void WorkerPool::start_timer(Work& work, Time due) noexcept {
   if (earliest) wanted_.wake();
 }
 
+bool WorkerPool::move_to(Workqueue& queue, Work& work, Time due) noexcept {
+  DeviceRef ref;  // of the run that is taken back; put after the lock is gone
+  SpinGuard guard(lock_);
+  if (work.disabled_ != 0) return false;
+  const bool was_pending = withdraw(work, ref);
+  (void)queue_at_locked(queue, work, due);
+  return was_pending;
+}
+
+bool WorkerPool::hurry(Work& work) noexcept {
+  SpinGuard guard(lock_);
+  if (work.state_ == Work::State::kRunningLater) {
+    work.state_ = Work::State::kRunningAgain;
+    work.again_sequence_ = work.queue_.load()->next_sequence_++;
+    return true;
+  }
+  if (work.state_ != Work::State::kWaiting) return false;
+  timers_.erase(timers_.iterator_to(work));
+  Workqueue& queue = *work.queue_.load();
+  make_pending(queue, work, queue.next_sequence_++);
+  return true;
+}
+
+bool WorkerPool::cancel(Work& work) noexcept {
+  DeviceRef ref;  // put after the lock is gone
+  SpinGuard guard(lock_);
+  return withdraw(work, ref);
+}
+
 // Takes a waiting, pending or owed run back. Returns true when there was one; `ref` is then for the caller to put.
-bool WorkerPool::withdraw(Work& work, DeviceRef& ref) {
+bool WorkerPool::withdraw(Work& work, DeviceRef& ref) noexcept {
   Workqueue* const queue = work.queue_;
   switch (work.state_) {
     case Work::State::kIdle:
@@ -228,6 +268,7 @@ bool WorkerPool::withdraw(Work& work, DeviceRef& ref) {
       break;
   }
   work.state_ = Work::State::kIdle;
+  work.queue_ = nullptr;
   ref = std::move(work.ref_);
   queue->done_.wake();
   return true;
@@ -249,11 +290,13 @@ bool WorkerPool::pending(const Work& work) {
   return work.state_ != Work::State::kIdle && work.state_ != Work::State::kRunning;
 }
 
-void WorkerPool::flush(Work& work) {
+bool WorkerPool::flush(Work& work) {
   SpinGuard guard(lock_);
+  const bool idle = work.state_ == Work::State::kIdle || work.state_ == Work::State::kWaiting;
   const bool owed = work.state_ == Work::State::kPending || work.state_ == Work::State::kRunningAgain;
   const uint64_t target = work.started_ + (owed ? 1 : 0);
   while (work.finished_ < target && work.state_ != Work::State::kIdle) work.queue_.load()->done_.wait(lock_);
+  return !idle;
 }
 
 void WorkerPool::flush(Workqueue& queue) {

@@ -25,7 +25,10 @@ class WorkerPool {
 
   bool queue(Workqueue& queue, Work& work) noexcept USERNIC_NONBLOCKING;
   bool queue_at(Workqueue& queue, Work& work, Time due) noexcept USERNIC_NONBLOCKING;
-  void flush(Work& work);
+  bool move_to(Workqueue& queue, Work& work, Time due) noexcept USERNIC_NONBLOCKING;
+  bool hurry(Work& work) noexcept USERNIC_NONBLOCKING;
+  bool cancel(Work& work) noexcept USERNIC_NONBLOCKING;
+  bool flush(Work& work);
   void flush(Workqueue& queue);
   bool cancel_sync(Work& work);
   bool pending(const Work& work);
@@ -59,7 +62,8 @@ class WorkerPool {
   void start_timer(Work& work, Time due) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void hold_owner(Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void update_ready(Workqueue& queue) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  bool withdraw(Work& work, DeviceRef& ref) USERNIC_REQUIRES(lock_);
+  bool withdraw(Work& work, DeviceRef& ref) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  bool queue_at_locked(Workqueue& queue, Work& work, Time due) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
 
   SpinLock lock_;
   WaitQueue wanted_;  // idle workers sleep here

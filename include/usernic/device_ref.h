@@ -45,6 +45,11 @@ class DeviceRef {
   boost::intrusive::list_member_hook<> tracker_hook_;
 };
 
+// A reference without a name, for code that cannot carry a DeviceRef: unregister waits for it all the same, and can
+// only say how many there are. A put too many is a report. [kernel: dev_hold, dev_put]
+void hold_untracked(NetDevice& dev) noexcept USERNIC_NONBLOCKING;
+void put_untracked(NetDevice& dev, Place where = Place::current()) noexcept;
+
 class DeviceHandle {
  public:
   DeviceHandle() noexcept = default;

@@ -37,6 +37,8 @@ class HwAddrList {
   // One reference less; gone with the last. ENOENT: not there, or no reference of that kind.
   Result<> del(const void* addr, size_t len, uint8_t type, unsigned how = HwAddr::kPlain);
   Result<> del(HwAddr& entry, unsigned how = HwAddr::kPlain) noexcept USERNIC_NONBLOCKING;
+  // Writes `len` octets of the entry's address from `offset` on; what it is found by changes with it.
+  void rewrite(HwAddr& entry, size_t offset, const void* octets, size_t len) noexcept USERNIC_NONBLOCKING;
   void flush() noexcept USERNIC_NONBLOCKING;  // everything goes, whoever holds it
   // So many additions allocate nothing.
   void reserve(size_t additions);
@@ -77,7 +79,7 @@ class HwAddrList {
   using Order = boost::intrusive::list<
       HwAddr, boost::intrusive::constant_time_size<false>,
       boost::intrusive::member_hook<HwAddr, boost::intrusive::list_member_hook<>, &HwAddr::list_hook>>;
-  using Tree = boost::intrusive::set<
+  using Tree = boost::intrusive::multiset<
       HwAddr, boost::intrusive::member_hook<HwAddr, boost::intrusive::set_member_hook<>, &HwAddr::tree_hook>,
       boost::intrusive::compare<Less>>;
 

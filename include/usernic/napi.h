@@ -47,6 +47,14 @@ class Napi {
   // Wants a poll. Returns false when somebody else owns the instance: then it is MISSED, and will be polled again if
   // it is enabled. Context: any.
   bool schedule() noexcept USERNIC_NONBLOCKING;
+  // Its two halves, for who masks the interrupt in between: `schedule_prepared` is owed after true.
+  // [kernel: napi_schedule_prep, __napi_schedule]
+  bool schedule_prep() noexcept USERNIC_NONBLOCKING;
+  void schedule_prepared() noexcept USERNIC_NONBLOCKING;
+  // Owned by somebody, or disabled.
+  bool scheduled() const noexcept USERNIC_NONBLOCKING { return (state_.load() & kSched) != 0; }
+  // Sleeps until no poll runs or waits for its turn. Context: process, not from a poll. [kernel: napi_synchronize]
+  void synchronize(Place where = Place::current());
   // Ends a poll that did less than its budget. Returns true when the interrupt is to be re-armed.
   // Requires: called from poll, with `work_done` < budget.
   bool complete_done(int work_done) noexcept USERNIC_NONBLOCKING;

@@ -25,6 +25,7 @@
 namespace usernic {
 
 class Net;
+class OwnAddresses;
 class Workqueue;
 
 enum class RegState : uint8_t { kUninitialized, kRegistered, kUnregistering, kUnregistered, kReleased };
@@ -71,6 +72,9 @@ class NetDevice {
   // `attach` has the filter programmed again. Context: process, no locks, or from the device's lane.
   Result<> detach(Place where = Place::current());
   Result<> attach(Place where = Place::current());
+
+  // The primary own address and others; under rtnl.
+  OwnAddresses& own_addresses() noexcept;
 
   // What is wanted received. See address_list.h and rx_mode.h.
   AddressList& uc() noexcept USERNIC_NONBLOCKING;

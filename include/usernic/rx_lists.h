@@ -41,7 +41,7 @@ class RxLists {
         return *this;
       }
       bool operator==(const Iterator& other) const noexcept USERNIC_NONBLOCKING { return entry_ == other.entry_; }
-      const AddressEntry* entry() const noexcept { return entry_; }  // the core's
+      uint64_t references() const noexcept USERNIC_NONBLOCKING;
 
      private:
       friend class Range;

@@ -101,14 +101,22 @@ class RxMode {
   void lock_lists(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   void unlock_lists() noexcept USERNIC_NONBLOCKING;
   RxLists lists(Place where = Place::current()) const noexcept USERNIC_NONBLOCKING;
-  // The lists that drivers of the kernel's signature and legacy ones push from, to this device: theirs in open, stop
-  // and the rx-mode call. [kernel: dev->uc, dev->mc as __dev_uc_sync and __dev_mc_sync use them]
-  HwAddrList& hw_list(AddressClass address_class) noexcept USERNIC_NONBLOCKING;
+  // The class as a list to push from. A running driver of the legacy or the kernel's style has the one that its rx-mode
+  // call is given, which is its own in that call, in open and in stop; of other devices it is brought up to date with
+  // what is wanted now. Not under lock_lists. [kernel: dev->uc and dev->mc, for __dev_uc_sync and the like]
+  HwAddrList& hw_list(AddressClass address_class);
+  // Is it asked for: in the driver's rx-mode call what the call is to bring about, elsewhere now. Not under lock_lists.
+  bool promisc() const noexcept USERNIC_NONBLOCKING;
+  bool allmulti() const noexcept USERNIC_NONBLOCKING;
 
   // Has the driver called soon, whatever changed (not with an empty plan); what waits for a retry is due at once.
   // Context: any. [kernel: dev_set_rx_mode, netif_rx_mode_run]
   void call_soon() noexcept USERNIC_NONBLOCKING;
   void retry_now() noexcept USERNIC_NONBLOCKING;
+  // For a driver that knows it failed: it is called again after 1, 2, 4 .. 60 times the first delay, counted until a
+  // call that does not ask. `cancel_retry` takes it back. [kernel: netif_rx_mode_schedule_retry, _cancel_retry]
+  void schedule_retry() noexcept USERNIC_NONBLOCKING;
+  void cancel_retry() noexcept USERNIC_NONBLOCKING;
 
   // The card lost its filter (reset, resume, re-plug): everything is programmed again. Context: any.
   void card_forgot() noexcept USERNIC_NONBLOCKING;

@@ -43,14 +43,21 @@ class Work {
 
   bool pending() const;  // queued or waiting for its time
 
-  // Sleeps until the item that is pending or running now has run [kernel: flush_work].
-  void flush(Place where = Place::current());
+  // Sleeps until the item that is pending or running now has run. False: it was idle [kernel: flush_work].
+  bool flush(Place where = Place::current());
+  // An item that waits for its time is queued now. False: it does not wait. Context: any.
+  bool hurry() noexcept USERNIC_NONBLOCKING;
+  // Takes a pending item back; a running one runs on [kernel: cancel_work]. Returns true when it was pending.
+  // Context: any.
+  bool cancel() noexcept USERNIC_NONBLOCKING;
   // Takes a pending item back, asks a running one to stop, and sleeps until it has returned. Returns true when the
   // item was pending [kernel: cancel_work_sync]. It may be queued again at any time.
   bool cancel_sync(Place where = Place::current());
-  // Until as many `enable` calls, queueing is refused. `disable_sync` cancels first [kernel: disable_work_sync].
-  void disable_sync(Place where = Place::current());
-  void enable();
+  // Until as many `enable` calls, queueing is refused. Both cancel, `disable_sync` also waits; true when the item was
+  // pending [kernel: disable_work, disable_work_sync]. `enable` returns true when it can be queued again.
+  bool disable() noexcept USERNIC_NONBLOCKING;
+  bool disable_sync(Place where = Place::current());
+  bool enable() noexcept USERNIC_NONBLOCKING;
 
  private:
   friend class Workqueue;
@@ -59,8 +66,9 @@ class Work {
   template <class Body>
   static constexpr char kKind = 0;
   Work(std::move_only_function<void()> body, NetDevice* owner, const void* kind, Place where);
-  bool waits_for_itself(Place where) const;
+  bool waits_for_itself(const Workqueue& queue, Place where) const;
   bool cancel_disabled(Place where);
+  bool was_queued() const noexcept { return queue_ != nullptr || last_class_ != nullptr; }
   enum class State : uint8_t { kIdle, kWaiting, kPending, kRunning, kRunningAgain, kRunningLater };
 
   std::move_only_function<void()> body_;
@@ -68,7 +76,8 @@ class Work {
   const LockClass* const lock_class_;  // null: not checked
   StopSource stop_;
   // The rest is written under the pool's lock once the item has been queued.
-  Atomic<Workqueue*> queue_{nullptr};
+  Atomic<Workqueue*> queue_{nullptr};             // null while idle
+  Atomic<const LockClass*> last_class_{nullptr};  // of the queue that it was on last
   // kWaiting: for `due_`. kRunningAgain, kRunningLater: queued while running, for now or for `due_`.
   State state_ = State::kIdle;
   Atomic<int> disabled_{0};
@@ -103,6 +112,9 @@ class Workqueue {
   // Queues the item at `due`. False as above; an item waiting for a later time is moved forward to `due`. An item may
   // re-arm itself.
   bool queue_at(Work& work, Time due) noexcept USERNIC_NONBLOCKING;
+  // The item runs at `due`, earlier or later than it was to; a running one runs again then. Returns true when it was
+  // pending; a disabled item stays so [kernel: mod_delayed_work].
+  bool move_to(Work& work, Time due) noexcept USERNIC_NONBLOCKING;
 
   // Sleeps until everything queued before the call has run [kernel: flush_workqueue].
   void flush(Place where = Place::current());

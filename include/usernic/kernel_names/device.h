@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: kernel names: the life of a device, its references, rtnl, carrier, MTU.
+#pragma once
+
+#include "usernic/device_ref.h"
+#include "usernic/kernel_names/types.h"
+
+namespace usernic::kernel_names {
+
+// A device whose driver is a class, built as Driver(NetDevice&, args...). NULL: a name that is none, or no queue.
+// A driver that is a table of functions: netdev_ops.h.
+template <class Driver, class... Args>
+net_device* alloc_netdev_mqs(const char* name, unsigned txqs, unsigned rxqs, Args&&... args) {
+  if (txqs < 1 || rxqs < 1) return nullptr;
+  const NetdevConfig config{.name = name, .tx_queues = static_cast<uint16_t>(txqs)};
+  Result<NetdevPtr> dev = init_net().alloc_netdev<Driver>(config, std::forward<Args>(args)...);
+  return dev ? dev->release() : nullptr;
+}
+// Of a driver that is a class.
+template <class Driver>
+Driver* netdev_priv(const net_device* dev) {
+  return static_cast<Driver*>(dev->driver());
+}
+// A registered device is a report, and unregistered first.
+inline void free_netdev(net_device* dev, Place where = Place::current()) {
+  if (dev->reg_state() == RegState::kRegistered) {
+    report_contract("free-registered", "a registered device is freed", where);
+  }
+  FreeNetdev()(dev);
+}
+inline int register_netdev(net_device* dev) {
+  return error_of(dev->register_netdev());
+}
+inline void unregister_netdev(net_device* dev) {
+  dev->unregister_netdev();
+}
+inline Net* dev_net(const net_device* dev) {
+  return &dev->net();
+}
+inline std::string netdev_name(const net_device* dev) {
+  return dev->name();
+}
+
+inline int dev_open(net_device* dev) {
+  return error_of(dev->open());
+}
+inline void dev_close(net_device* dev) {
+  (void)dev->close();
+}
+inline int dev_set_mtu(net_device* dev, int mtu) {
+  return mtu < 0 ? -EINVAL : error_of(dev->change_mtu(static_cast<uint32_t>(mtu)));
+}
+inline int dev_set_mac_address(net_device* dev, const MacAddress& address) {
+  return error_of(dev->set_mac_address(address));
+}
+inline bool netif_running(const net_device* dev) {
+  return dev->running();
+}
+inline bool netif_device_present(const net_device* dev) {
+  return dev->present();
+}
+inline void netif_device_detach(net_device* dev) {
+  (void)dev->detach();
+}
+inline void netif_device_attach(net_device* dev) {
+  (void)dev->attach();
+}
+inline bool netif_carrier_ok(const net_device* dev) {
+  return dev->carrier_ok();
+}
+inline void netif_carrier_on(net_device* dev) {
+  dev->carrier_on();
+}
+inline void netif_carrier_off(net_device* dev) {
+  dev->carrier_off();
+}
+inline rtnl_link_stats64* dev_get_stats(const net_device* dev, rtnl_link_stats64* storage) {
+  *storage = dev->stats();
+  return storage;
+}
+
+// References. A put too many is a report.
+using netdevice_tracker = DeviceRef;
+using gfp_t = unsigned;
+inline constexpr gfp_t GFP_KERNEL = 0, GFP_ATOMIC = 1;
+inline void netdev_hold(net_device* dev, netdevice_tracker* tracker, gfp_t, Place where = Place::current()) {
+  if (dev != nullptr) tracker->hold(*dev, "netdev_hold", where);
+}
+inline void netdev_put(net_device* dev, netdevice_tracker* tracker) {
+  if (dev != nullptr) tracker->put();
+}
+inline void dev_hold(net_device* dev) {
+  if (dev != nullptr) hold_untracked(*dev);
+}
+inline void dev_put(net_device* dev, Place where = Place::current()) {
+  if (dev != nullptr) put_untracked(*dev, where);
+}
+// With a reference, dev_put it; NULL: no registered device has the name.
+inline net_device* dev_get_by_name(Net* net, const char* name) {
+  const DeviceHandle found = net->find(name);
+  if (!found) return nullptr;
+  hold_untracked(*found);
+  if (found->reg_state() == RegState::kRegistered) return found.get();
+  put_untracked(*found);
+  return nullptr;
+}
+inline net_device* netdev_get_by_name(Net* net, const char* name, netdevice_tracker* tracker, gfp_t flags) {
+  net_device* const dev = dev_get_by_name(net, name);
+  if (dev == nullptr) return nullptr;
+  netdev_hold(dev, tracker, flags);
+  dev_put(dev);
+  return dev;
+}
+
+inline void rtnl_lock(Place where = Place::current()) USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  init_net(where).rtnl().lock(0, where);
+}
+inline void rtnl_unlock() USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  init_net().rtnl().unlock();
+}
+inline void ASSERT_RTNL(Place where = Place::current()) {
+  init_net(where).rtnl().assert_held(where);
+}
+
+}  // namespace usernic::kernel_names

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: kernel names: promiscuity, flags, running and retrying the rx mode, addr_list_lock.
+#pragma once
+
+#include "usernic/kernel_names/types.h"
+#include "usernic/rx_mode.h"
+#include "usernic/work.h"
+
+namespace usernic::kernel_names {
+
+inline constexpr unsigned IFF_UP = 0x1, IFF_RUNNING = 0x40, IFF_PROMISC = 0x100, IFF_ALLMULTI = 0x200,
+                          IFF_MULTICAST = 0x1000;
+
+// Counted.
+inline int dev_set_promiscuity(net_device* dev, int inc) {
+  return error_of(dev->rx_mode().set_promiscuity(inc));
+}
+inline int dev_set_allmulti(net_device* dev, int inc) {
+  return error_of(dev->rx_mode().set_allmulti(inc));
+}
+// dev->flags. In a driver's rx-mode call promisc and allmulti are what the call is to bring about. Not under
+// netif_addr_lock.
+inline unsigned netif_get_flags(const net_device* dev) {
+  unsigned flags = IFF_MULTICAST;
+  if (dev->running()) flags |= IFF_UP;
+  if (dev->running() && dev->carrier_ok()) flags |= IFF_RUNNING;
+  if (dev->rx_mode().promisc()) flags |= IFF_PROMISC;
+  if (dev->rx_mode().allmulti()) flags |= IFF_ALLMULTI;
+  return flags;
+}
+
+// The lists stand still in between, BHs disabled.
+inline void netif_addr_lock_bh(net_device* dev, Place where = Place::current()) {
+  dev->rx_mode().lock_lists(where);
+}
+inline void netif_addr_unlock_bh(net_device* dev) {
+  dev->rx_mode().unlock_lists();
+}
+inline void netif_addr_lock(net_device* dev, Place where = Place::current()) {
+  dev->rx_mode().lock_lists(where);
+}
+inline void netif_addr_unlock(net_device* dev) {
+  dev->rx_mode().unlock_lists();
+}
+
+// The driver is called soon, whatever changed. A plan (RxPlan) that would be empty is none.
+inline void dev_set_rx_mode(net_device* dev) {
+  dev->rx_mode().call_soon();
+}
+inline void __dev_set_rx_mode(net_device* dev) {
+  dev->rx_mode().call_soon();
+}
+// The engine retries what failed by itself, and does not give up while the device is up: these are for a driver that
+// knows more, and for who does not want to wait. A device is born initialised.
+inline void netif_rx_mode_init(net_device*) {}
+inline void netif_rx_mode_schedule_retry(net_device* dev) {
+  dev->rx_mode().schedule_retry();
+}
+inline void netif_rx_mode_cancel_retry(net_device* dev) {
+  dev->rx_mode().cancel_retry();
+}
+inline void netif_rx_mode_run(net_device* dev) {
+  dev->rx_mode().retry_now();
+}
+// Sleeps until the update that is owed now was carried out, well or not. Context: process, neither rtnl nor IL held.
+inline void netif_rx_mode_sync(net_device* dev, Place where = Place::current()) {
+  dev->lane().flush(where);
+}
+
+}  // namespace usernic::kernel_names

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: what all the kernel's names share: types, errors, time, container_of, and which Net they mean.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
+#include "usernic/env.h"
+#include "usernic/error.h"
+#include "usernic/hw_addr_list.h"
+#include "usernic/kernel_names/struct_names.h"
+#include "usernic/mac_address.h"
+#include "usernic/net.h"
+#include "usernic/net_device.h"
+
+namespace usernic::kernel_names {
+
+using u8 = uint8_t;
+using u16 = uint16_t;
+using u32 = uint32_t;
+using u64 = uint64_t;
+using netdev_tx_t = NetdevTx;
+
+inline constexpr int ETH_ALEN = 6;
+inline constexpr int MAX_ADDR_LEN = HwAddr::kMax;
+inline constexpr NetdevTx NETDEV_TX_OK = NetdevTx::kOk;
+inline constexpr NetdevTx NETDEV_TX_BUSY = NetdevTx::kBusy;
+
+inline int error_of(const Result<>& result) {
+  return result ? 0 : -static_cast<int>(result.error());
+}
+
+// Time in jiffies: milliseconds here.
+inline constexpr unsigned long HZ = 1000;
+constexpr unsigned long msecs_to_jiffies(unsigned ms) {
+  return ms;
+}
+inline Duration duration_of(unsigned long jiffies) {
+  return std::chrono::milliseconds(jiffies);
+}
+
+// The Net that names without a device or queue mean, while one of these lives.
+class init_net_is {
+ public:
+  explicit init_net_is(Net& net) : before_(current().exchange(&net)) {}
+  ~init_net_is() { current().store(before_); }
+  init_net_is(const init_net_is&) = delete;
+  init_net_is& operator=(const init_net_is&) = delete;
+
+ private:
+  friend Net& init_net(Place);
+  static Atomic<Net*>& current() {
+    static Atomic<Net*> net{nullptr};
+    return net;
+  }
+  Net* const before_;
+};
+inline Net& init_net(Place where = Place::current()) {
+  Net* const net = init_net_is::current().load();
+  if (net == nullptr)
+    report_contract("no-init-net", "a name that means init_net is used without an init_net_is", where);
+  return *net;
+}
+
+// The struct that has `ptr` as its member.
+template <class Type, class Member>
+Type* container_of_member(Member* ptr, Member Type::*member) {
+  alignas(Type) static char room[sizeof(Type)];
+  Type* const at = reinterpret_cast<Type*>(room);
+  const ptrdiff_t offset = reinterpret_cast<char*>(&(at->*member)) - room;
+  return reinterpret_cast<Type*>(reinterpret_cast<char*>(ptr) - offset);
+}
+#ifndef container_of
+#define container_of(ptr, type, member) ::usernic::kernel_names::container_of_member(ptr, &type::member)
+#endif
+
+}  // namespace usernic::kernel_names
