@@ -92,9 +92,10 @@ inline Frame tagged(Frame octets, uint16_t id) {
   return octets;
 }
 inline void put(SkbBatch& batch, SkbPool& pool, const Frame& octets) {
-  Skb& skb = *pool.alloc();
-  std::copy(octets.begin(), octets.end(), skb.put(static_cast<uint32_t>(octets.size())));
-  batch.push_back(skb);
+  Skb* const skb = pool.alloc();
+  if (skb == nullptr) return;  // as in a ring without descriptors
+  std::copy(octets.begin(), octets.end(), skb->put(static_cast<uint32_t>(octets.size())));
+  batch.push_back(*skb);
 }
 // As if they had come from below / from the stack.
 inline void receive(NetDevice& dev, SkbPool& pool, const All& all) {

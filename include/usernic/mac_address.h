@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "usernic/annotations.h"
+
 namespace usernic {
 
 struct MacAddress {
@@ -46,7 +48,7 @@ struct MacAddress {
     for (int i = 5; i >= 0; --i, value >>= 8) address.octets[i] = static_cast<uint8_t>(value);
     return address;
   }
-  static MacAddress from_bytes(const void* six_octets) noexcept;
+  static MacAddress from_bytes(const void* six_octets) noexcept USERNIC_NONBLOCKING;
 
   // Exactly "xx:xx:xx:xx:xx:xx", either case; nullopt for anything else.
   static std::optional<MacAddress> parse(std::string_view text) noexcept;

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/bond/bond.h"
+
+#include <algorithm>
+
+#include "usernic/rx_handler.h"
+
+namespace usernic {
+
+// One lower device, and the receiver of its frames.
+struct Bond::Slave final : RxHandler {
+  Slave(Bond& in, NetDevice& lower)
+      : bond(in), dev(lower), own_address(lower.address()), link(in.dev_, in.queue_, in.changed_) {}
+  ~Slave() override = default;
+
+  void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
+  bool usable() const noexcept {
+    const NetDevice* const lower = link.lower();
+    return lower != nullptr && lower->running() && lower->present() && lower->carrier_ok();
+  }
+
+  Bond& bond;
+  const DeviceHandle dev;
+  const MacAddress own_address;  // before it was in the bond
+  LowerLink link;
+};
+
+namespace {
+
+constexpr uint64_t kLinkLocalGroups = 0x0180'c200'0000;  // and the 15 after it [802.1D: reserved addresses]
+
+bool is_link_local(const Skb& skb) noexcept USERNIC_NONBLOCKING {
+  return skb.size() >= 6 && (MacAddress::from_bytes(skb.data()).to_u64() & ~uint64_t{0xf}) == kLinkLocalGroups;
+}
+
+}  // namespace
+
+void Bond::Slave::receive(SkbBatch& frames) noexcept {
+  if (bond.active_.load() == this) return bond.dev_.receive(frames);
+  SkbBatch rest;
+  while (Skb* const skb = frames.pop_front()) is_link_local(*skb) ? rest.push_back(*skb) : SkbPool::free(*skb);
+  frames.splice(rest);
+}
+
+Bond::Bond(NetDevice& dev)
+    : dev_(dev), queue_(dev.net(), "bond", Workqueue::kOrdered), changed_([this] { lowers_changed(); }, &dev) {
+  dev_.carrier_off();
+}
+
+Bond::~Bond() {
+  changed_.cancel_sync();
+}
+
+// --- Lower devices come and go ---
+
+Result<> Bond::add_lower(NetDevice& lower) {
+  {
+    MutexGuard rtnl(dev_.net().rtnl());
+    if (dev_.reg_state() != RegState::kRegistered) return fail(std::errc::no_such_device);
+    auto slave = std::make_unique<Slave>(*this, lower);
+    if (const Result<> linked = slave->link.link(lower); !linked) return linked;
+    if (const Result<> mine = register_rx_handler(lower, RxStage::kUpper, *slave); !mine) {
+      slave->link.unlink();
+      return mine;
+    }
+    slaves_.push_back(std::move(slave));
+  }
+  Result<> ready = lower.set_mac_address(dev_.address());
+  if (ready) ready = lower.open();
+  if (!ready) (void)remove_lower(lower);
+  queue_.queue(changed_);
+  return ready;
+}
+
+Result<> Bond::remove_lower(NetDevice& lower) {
+  MacAddress own_address;
+  {
+    MutexGuard rtnl(dev_.net().rtnl());
+    const auto slave = find(lower);
+    if (slave == slaves_.end()) return fail(std::errc::no_such_file_or_directory);
+    own_address = (*slave)->own_address;
+    drop(slave);
+    select();
+  }
+  queue_.queue(changed_);
+  (void)lower.set_mac_address(own_address);  // a lower device that cannot keeps the bond's
+  return {};
+}
+
+Result<> Bond::set_primary(const NetDevice* lower) {
+  MutexGuard rtnl(dev_.net().rtnl());
+  const auto slave = lower != nullptr ? find(*lower) : slaves_.end();
+  if (lower != nullptr && slave == slaves_.end()) return fail(std::errc::no_such_file_or_directory);
+  primary_ = lower != nullptr ? slave->get() : nullptr;
+  select();
+  return {};
+}
+
+DeviceHandle Bond::active() const {
+  MutexGuard rtnl(dev_.net().rtnl());
+  const Slave* const slave = active_.load();
+  return slave != nullptr ? slave->dev : DeviceHandle();
+}
+
+// --- The rest: under rtnl, but for lowers_changed, start_xmit and set_mac_address ---
+
+Bond::Slaves::iterator Bond::find(const NetDevice& lower) {
+  return std::ranges::find_if(slaves_, [&](const auto& each) { return each->link.lower() == &lower; });
+}
+
+// Somebody else takes over first. Nobody receives or sends by it any more when it is freed.
+void Bond::drop(Slaves::iterator slave) {
+  Slave& out = **slave;
+  const std::unique_ptr<Slave> until_the_end = std::move(*slave);
+  slaves_.erase(slave);
+  if (primary_ == &out) primary_ = nullptr;
+  if (active_.load() == &out) activate(choose());
+  out.link.unlink();
+  unregister_rx_handler(*out.dev, RxStage::kUpper, out);
+  for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) SpinGuardBh sees_it_through(dev_.tx_queue(i).xmit_lock());
+}
+
+// The core unlinked those that were unregistered.
+void Bond::forget_gone() {
+  const auto gone = [](const auto& each) { return each->link.lower() == nullptr; };
+  for (auto it = std::ranges::find_if(slaves_, gone); it != slaves_.end(); it = std::ranges::find_if(slaves_, gone)) {
+    drop(it);
+  }
+}
+
+Bond::Slave* Bond::choose() const {
+  if (primary_ != nullptr && primary_->usable()) return primary_;
+  const auto now = std::ranges::find_if(slaves_, [this](const auto& each) { return each.get() == active_.load(); });
+  if (now != slaves_.end() && (*now)->usable()) return now->get();
+  const auto first = std::ranges::find_if(slaves_, [](const auto& each) { return each->usable(); });
+  return first != slaves_.end() ? first->get() : nullptr;
+}
+
+void Bond::select() {
+  activate(choose());
+  dev_.running() && active_.load() != nullptr ? dev_.carrier_on() : dev_.carrier_off();
+}
+
+void Bond::activate(Slave* next) {
+  Slave* const before = active_.load();
+  if (next == before) return;
+  if (next != nullptr && dev_.running()) next->link.follow();
+  active_.store(next);
+  if (before != nullptr) before->link.unfollow();
+}
+
+void Bond::uninit() {
+  while (!slaves_.empty()) drop(slaves_.begin());
+}
+
+Result<> Bond::open() {
+  if (Slave* const slave = active_.load(); slave != nullptr) slave->link.follow();
+  for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) dev_.tx_queue(i).start();
+  queue_.queue(changed_);
+  return {};
+}
+
+void Bond::stop() {
+  for (const auto& each : slaves_) each->link.unfollow();
+  dev_.carrier_off();
+  for (const auto& each : slaves_) synchronize_rx(*each->dev);  // whoever saw it running has delivered
+}
+
+NetdevTx Bond::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
+  Slave* const slave = active_.load();
+  if (slave != nullptr) return slave->link.xmit(skb, queue.index());
+  SkbPool::free(skb);
+  return NetdevTx::kDropped;
+}
+
+uint32_t Bond::mtu_limit() const {
+  uint32_t smallest = UINT32_MAX;
+  for (const auto& each : slaves_) {
+    if (const NetDevice* const lower = each->link.lower(); lower != nullptr)
+      smallest = std::min(smallest, lower->mtu());
+  }
+  return smallest;
+}
+
+Result<> Bond::change_mtu(uint32_t mtu) {
+  return mtu > mtu_limit() ? fail(std::errc::invalid_argument) : Result<>();
+}
+
+Result<> Bond::set_mac_address(const MacAddress&) {
+  queue_.queue(changed_);  // runs when rtnl is free again, and the address is in place
+  return {};
+}
+
+std::vector<DeviceHandle> Bond::with_other_address() const {
+  std::vector<DeviceHandle> others;
+  for (const auto& each : slaves_) {
+    const NetDevice* const lower = each->link.lower();
+    if (lower != nullptr && lower->address() != dev_.address()) others.push_back(each->dev);
+  }
+  return others;
+}
+
+// Until a lower device has taken the new address, the link has it in the active one's unicast list.
+void Bond::lowers_changed() {
+  std::vector<DeviceHandle> others;
+  uint32_t mtu_max;
+  {
+    MutexGuard rtnl(dev_.net().rtnl());
+    forget_gone();
+    select();
+    others = with_other_address();
+    mtu_max = mtu_limit();
+  }
+  for (const DeviceHandle& lower : others) (void)lower->set_mac_address(dev_.address());
+  if (dev_.mtu() > mtu_max) (void)dev_.change_mtu(mtu_max);
+}
+
+}  // namespace usernic

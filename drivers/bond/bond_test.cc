@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/bond/bond.h"
+
+#include <gtest/gtest.h>
+
+#include "core/test_nic.h"
+#include "usernic/rx_handler.h"
+
+namespace usernic {
+namespace {
+
+constexpr MacAddress kBondMac = MacAddress::from_u64(0x0200'0000'00b0);
+constexpr MacAddress kPeer = MacAddress::from_u64(0x0200'0000'0099);
+constexpr MacAddress kGroup = MacAddress::from_u64(0x0300'0000'0001);
+constexpr MacAddress kStp = MacAddress::from_u64(0x0180'c200'0000);
+constexpr MacAddress mac(uint64_t n) {
+  return MacAddress::from_u64(0x0200'0000'0010 + n);
+}
+
+struct BondTest : testing::Test {
+  Net net;
+  SkbPool pool{32, 1518};
+  TestPort port, low_ports[2];
+  NetdevPtr lows[2] = {nic(0), nic(1)};
+  NetdevPtr dev = *Bond::probe(net, {.name = "bond0", .address = kBondMac});
+  Bond& bond = Bond::of(*dev);
+
+  NetdevPtr nic(uint64_t n) {
+    NetdevPtr low = *net.alloc_netdev<TestNic>({.name = "nic%d", .address = mac(n)});
+    EXPECT_EQ(outcome(low->register_netdev()), "ok");
+    EXPECT_EQ(outcome(low->attach_port(low_ports[n])), "ok");
+    return low;
+  }
+  static TestNic& card(const NetdevPtr& low) { return *static_cast<TestNic*>(low->driver()); }
+  void SetUp() override {
+    ASSERT_TRUE(dev->register_netdev() && dev->attach_port(port));
+    ASSERT_TRUE(bond.add_lower(*lows[0]) && bond.add_lower(*lows[1]) && dev->open());
+    ASSERT_TRUE(port.carrier_ups.wait());
+  }
+  void TearDown() override {
+    if (dev != nullptr) dev->detach_port();
+    for (NetdevPtr& low : lows) {
+      if (low != nullptr) low->detach_port();
+    }
+  }
+  // The port hears of the carrier only, so what follows on the bond's own queue is looked at until it is so.
+  bool becomes_active(const NetDevice* low) {
+    return becomes([&] { return bond.active().get() == low; });
+  }
+  template <class Condition>
+  static bool becomes(Condition&& condition) {
+    const StopToken never;
+    for (const Time deadline = soon(); !condition() && Clock::now() < deadline;) {
+      (void)never.wait_until(Clock::now() + std::chrono::milliseconds(1));
+    }
+    return condition();
+  }
+};
+
+TEST_F(BondTest, OnlyTheActiveOneSendsAndReceives) {
+  EXPECT_EQ(bond.active().get(), lows[0].get());
+  EXPECT_EQ(lows[0]->address(), kBondMac);
+  EXPECT_EQ(lows[1]->address(), kBondMac);
+  send(*dev, pool, {frame(kPeer, kBondMac, 1)});
+  EXPECT_EQ(card(lows[0]).sent.now().size(), 1u);
+  EXPECT_EQ(card(lows[1]).sent.now().size(), 0u);
+  receive(*lows[0], pool, {frame(kBondMac, kPeer, 2), frame(kStp, kPeer, 3)});
+  receive(*lows[1], pool, {frame(kBondMac, kPeer, 4), frame(kStp, kPeer, 5)});
+  EXPECT_EQ(port.received.now(), (All{frame(kBondMac, kPeer, 2), frame(kStp, kPeer, 3)}));
+  EXPECT_EQ(low_ports[0].received.now().size(), 0u);
+  EXPECT_EQ(low_ports[1].received.now(), All{frame(kStp, kPeer, 5)});
+  EXPECT_EQ(pool.available(), 32u);
+}
+
+TEST_F(BondTest, FailoverMovesEverythingThatIsWanted) {
+  ASSERT_TRUE(dev->mc().add(kGroup) && dev->uc().add(kPeer) && dev->rx_mode().set_promiscuity(1));
+  EXPECT_EQ(lows[1]->mc().size() + lows[1]->uc().size(), 0u);
+  lows[0]->carrier_off();
+  ASSERT_TRUE(becomes_active(lows[1].get()));
+  EXPECT_EQ(lows[0]->mc().size() + lows[0]->uc().size(), 0u);
+  EXPECT_EQ(lows[0]->rx_mode().status().promiscuity, 0u);
+  EXPECT_TRUE(lows[1]->mc().contains(kGroup) && lows[1]->uc().contains(kPeer));
+  EXPECT_EQ(lows[1]->rx_mode().status().promiscuity, 1u);
+  send(*dev, pool, {frame(kPeer, kBondMac, 1)});
+  EXPECT_EQ(card(lows[1]).sent.now().size(), 1u);
+  lows[0]->carrier_on();
+  dev->lane().flush();
+  EXPECT_EQ(bond.active().get(), lows[1].get()) << "it stays until it fails";
+  EXPECT_EQ(outcome(bond.set_primary(lows[0].get())), "ok");
+  EXPECT_EQ(bond.active().get(), lows[0].get());
+  ASSERT_TRUE(lows[0]->close());
+  EXPECT_TRUE(becomes_active(lows[1].get()));
+  ASSERT_TRUE(lows[0]->open());
+  EXPECT_TRUE(becomes_active(lows[0].get())) << "the primary comes back";
+  EXPECT_EQ(lows[1]->mc().size() + lows[1]->uc().size(), 0u);
+}
+
+TEST_F(BondTest, WithoutAUsableOneThereIsNoCarrier) {
+  const uint32_t downs = port.carrier_downs.count(), ups = port.carrier_ups.count();
+  lows[0]->carrier_off();
+  lows[1]->carrier_off();
+  EXPECT_TRUE(port.carrier_downs.wait(downs + 1));
+  EXPECT_FALSE(bond.active());
+  send(*dev, pool, {frame(kPeer, kBondMac, 1)});
+  EXPECT_EQ(dev->stats().tx_dropped, 1u);
+  lows[1]->carrier_on();
+  EXPECT_TRUE(port.carrier_ups.wait(ups + 1));
+  EXPECT_EQ(bond.active().get(), lows[1].get());
+}
+
+TEST_F(BondTest, ALowerThatLeavesOrGoesIsReplaced) {
+  ASSERT_TRUE(dev->mc().add(kGroup));
+  EXPECT_EQ(outcome(bond.remove_lower(*lows[0])), "ok");
+  EXPECT_EQ(lows[0]->address(), mac(0));
+  EXPECT_EQ(lows[0]->mc().size(), 0u);
+  EXPECT_EQ(bond.active().get(), lows[1].get());
+  EXPECT_EQ(outcome(bond.remove_lower(*lows[0])), "ENOENT");
+  receive(*lows[0], pool, {frame(mac(0), kPeer, 1)});
+  EXPECT_EQ(low_ports[0].received.now().size(), 1u);
+  ASSERT_TRUE(bond.add_lower(*lows[0]));
+  lows[1]->detach_port();
+  lows[1].reset();
+  ASSERT_TRUE(becomes_active(lows[0].get()));
+  EXPECT_TRUE(lows[0]->mc().contains(kGroup));
+  EXPECT_EQ(lows[0]->mc().references(kGroup), 1u);
+}
+
+TEST_F(BondTest, WhatIsTakenOrCannotIsLeftOut) {
+  NetdevPtr other = *Bond::probe(net, {.name = "bond1"});
+  ASSERT_TRUE(other->register_netdev());
+  EXPECT_EQ(outcome(Bond::of(*other).add_lower(*lows[0])), "EBUSY");
+  EXPECT_EQ(outcome(bond.add_lower(*lows[0])), "EEXIST");
+  EXPECT_EQ(outcome(bond.add_lower(*dev)), "ELOOP");
+  ASSERT_TRUE(bond.remove_lower(*lows[1]));
+  card(lows[1]).refuse_address = true;
+  EXPECT_EQ(outcome(bond.add_lower(*lows[1])), "EIO");
+  MutexGuard rtnl(net.rtnl());
+  EXPECT_EQ(lowers_of(*dev).size(), 1u);
+  EXPECT_EQ(rx_handler(*lows[1], RxStage::kUpper), nullptr);
+}
+
+TEST_F(BondTest, TheAddressOfTheBondIsThatOfItsLowers) {
+  ASSERT_TRUE(dev->set_mac_address(mac(9)));
+  EXPECT_TRUE(becomes([&] { return lows[0]->address() == mac(9) && lows[1]->address() == mac(9); }));
+  EXPECT_EQ(lows[0]->uc().size(), 0u);
+}
+
+TEST_F(BondTest, TheMtuIsThatOfTheSmallestAtMost) {
+  EXPECT_EQ(outcome(dev->change_mtu(1501)), "EINVAL");
+  ASSERT_TRUE(lows[1]->change_mtu(1300));
+  EXPECT_TRUE(becomes([&] { return dev->mtu() == 1300; }));
+}
+
+TEST_F(BondTest, ClosingTakesEverythingBackAndItsEndFreesTheLowers) {
+  ASSERT_TRUE(dev->mc().add(kGroup) && dev->close());
+  EXPECT_EQ(lows[0]->mc().size(), 0u);
+  EXPECT_FALSE(dev->carrier_ok());
+  ASSERT_TRUE(dev->open());
+  EXPECT_EQ(lows[0]->mc().size(), 1u);
+  dev->detach_port();
+  dev.reset();
+  EXPECT_EQ(lows[0]->mc().size(), 0u);
+  MutexGuard rtnl(net.rtnl());
+  EXPECT_EQ(rx_handler(*lows[0], RxStage::kUpper), nullptr);
+  EXPECT_TRUE(uppers_of(*lows[0]).empty());
+}
+
+// Carriers flap, frames come and go, the bond opens and closes; in the end the active one has it all.
+TEST_F(BondTest, FailoversUnderTrafficLoseNothingThatIsWanted) {
+  Atomic<bool> stop{false};
+  {
+    Thread traffic("traffic", [&] {
+      while (!stop.load()) {
+        send(*dev, pool, {frame(kPeer, kBondMac, 1)});
+        receive(*lows[0], pool, {frame(kBondMac, kPeer, 2)});
+        receive(*lows[1], pool, {frame(kBondMac, kPeer, 3)});
+      }
+    });
+    Thread lists("lists", [&] {
+      for (uint64_t n = 1; !stop.load(); ++n) {
+        ASSERT_TRUE(dev->mc().add(MacAddress::from_u64(0x0300'0000'0100 + n % 200)));
+        if (n <= 100) continue;
+        ASSERT_TRUE(dev->mc().del(MacAddress::from_u64(0x0300'0000'0100 + (n - 100) % 200)));
+      }
+    });
+    for (int i = 0; i < 300; ++i) {
+      NetDevice& low = *lows[i % 2];
+      low.carrier_off();
+      const bool reopened = i % 7 != 0 || (dev->close() && dev->open());
+      const bool again = i % 5 != 0 || (bond.remove_lower(low) && bond.add_lower(low));
+      ASSERT_TRUE(reopened && again);
+      low.carrier_on();
+    }
+    stop.store(true);
+  }
+  lows[1]->carrier_off();
+  ASSERT_TRUE(becomes_active(lows[0].get()));
+  EXPECT_EQ(lows[0]->mc().snapshot(), dev->mc().snapshot());
+  EXPECT_EQ(lows[1]->mc().size(), 0u);
+  EXPECT_EQ(pool.available(), 32u);
+}
+
+}  // namespace
+}  // namespace usernic

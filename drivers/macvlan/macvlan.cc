@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/macvlan/macvlan.h"
+
+#include <algorithm>
+
+#include "drivers/macvlan/macvlan_port.h"
+
+namespace usernic {
+
+Result<NetdevPtr> Macvlan::probe(Net& net, NetdevConfig config, NetDevice& lower, MacvlanMode mode) {
+  if (mode == MacvlanMode::kPassthru) config.address = lower.address();
+  config.mtu = std::min(config.mtu, lower.mtu());
+  return net.alloc_netdev<Macvlan>(config, lower, mode);
+}
+
+Macvlan::Macvlan(NetDevice& dev, NetDevice& lower, MacvlanMode mode)
+    : dev_(dev),
+      lower_(lower),
+      mode_(mode),
+      changed_([this] { lower_changed(); }, &dev),
+      link_(dev, dev.lane(), changed_),
+      napi_(dev, *this) {}
+
+Macvlan::~Macvlan() {
+  changed_.cancel_sync();
+}
+
+Result<> Macvlan::init() {
+  dev_.carrier_off();
+  if (const Result<> linked = link_.link(*lower_); !linked) return linked;
+  const Result<MacvlanPort*> port = MacvlanPort::join(*lower_, *this, dev_.address());
+  if (!port) {
+    link_.unlink();
+    return fail(port.error());
+  }
+  port_ = *port;
+  return {};
+}
+
+void Macvlan::uninit() {
+  port_->leave(*this);
+}
+
+Result<> Macvlan::open() {
+  napi_.enable();
+  if (mode_ == MacvlanMode::kPassthru) (void)dev_.rx_mode().set_promiscuity(1);
+  link_.follow();
+  dev_.tx_queue(0).start();
+  dev_.lane().queue(changed_);
+  return {};
+}
+
+void Macvlan::stop() {
+  link_.unfollow();
+  if (mode_ == MacvlanMode::kPassthru) (void)dev_.rx_mode().set_promiscuity(-1);
+  dev_.carrier_off();
+  synchronize_rx(*lower_);  // whoever saw it running has delivered, or queued
+  napi_.disable();
+  SkbBatch late;
+  SpinGuardBh guard(backlog_lock_);
+  late.splice(backlog_);
+}
+
+NetdevTx Macvlan::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
+  if (mode_ == MacvlanMode::kBridge && port_->switch_frame(*this, skb)) return NetdevTx::kOk;
+  return link_.xmit(skb, queue.index());
+}
+
+void Macvlan::receive_later(Skb& skb) noexcept {
+  {
+    SpinGuardBh guard(backlog_lock_);
+    if (dev_.running() && backlog_.size() < kBacklogMax) {
+      backlog_.push_back(skb);
+    } else {
+      SkbPool::free(skb);
+      return drop_one();
+    }
+  }
+  napi_.schedule();
+}
+
+int Macvlan::poll(Napi& napi, int budget) noexcept {
+  SkbBatch frames;
+  {
+    SpinGuardBh guard(backlog_lock_);
+    while (frames.size() < static_cast<uint32_t>(budget) && !backlog_.empty()) frames.push_back(*backlog_.pop_front());
+  }
+  const int done = static_cast<int>(frames.size());
+  napi.receive(frames);
+  if (done < budget) napi.complete_done(done);
+  return done;
+}
+
+void Macvlan::get_stats(LinkStats& stats) const noexcept {
+  stats.rx_dropped += dropped_.dropped.load(std::memory_order_relaxed);
+}
+
+void Macvlan::set_rx_mode_async(RxPlan& plan) {
+  while (RxCommand* const command = plan.next()) plan.answer(*command, {});
+}
+
+// Bounded: a spin lock and a look-up.
+USERNIC_BLOCKING_BY_DESIGN_BEGIN
+bool Macvlan::accepts(const MacAddress& group) const noexcept {
+  return dev_.running() && dev_.rx_mode().covered(group);
+}
+bool Macvlan::lists_unicast(const MacAddress& address) const noexcept {
+  return dev_.running() && dev_.uc().contains(address);
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+Result<> Macvlan::change_mtu(uint32_t mtu) {
+  const NetDevice* const lower = link_.lower();
+  return lower != nullptr && mtu > lower->mtu() ? fail(std::errc::invalid_argument) : Result<>();
+}
+
+Result<> Macvlan::set_mac_address(const MacAddress& address) {
+  if (mode_ == MacvlanMode::kPassthru) return fail(std::errc::operation_not_supported);
+  return port_->change_address(*this, address);
+}
+
+void Macvlan::lower_changed() {
+  uint32_t mtu_max = UINT32_MAX;
+  {
+    MutexGuard rtnl(dev_.net().rtnl());
+    const NetDevice* const lower = link_.lower();
+    if (lower != nullptr) mtu_max = lower->mtu();
+    const bool carrier = lower != nullptr && lower->running() && lower->present() && lower->carrier_ok();
+    dev_.running() && carrier ? dev_.carrier_on() : dev_.carrier_off();
+  }
+  if (dev_.mtu() > mtu_max) (void)dev_.change_mtu(mtu_max);
+}
+
+}  // namespace usernic

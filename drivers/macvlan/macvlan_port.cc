@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/macvlan/macvlan_port.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "drivers/macvlan/macvlan.h"
+
+namespace usernic {
+namespace {
+
+constexpr uint32_t kAddressBytes = 6;
+constexpr uint32_t kHeaderBytes = 14;
+constexpr uint32_t kVlanTagBytes = 4;
+constexpr uint32_t kCopies = 256;
+
+bool has_destination(const Skb& skb) noexcept {
+  return skb.size() >= kAddressBytes;
+}
+
+}  // namespace
+
+MacvlanPort::MacvlanPort(NetDevice& lower)
+    : lower_(lower), copies_(kCopies, lower.mtu_max() + kHeaderBytes + kVlanTagBytes), table_(new Table) {}
+
+MacvlanPort::~MacvlanPort() {
+  delete table_.load();
+}
+
+Result<MacvlanPort*> MacvlanPort::join(NetDevice& lower, Macvlan& macvlan, const MacAddress& address) {
+  auto* port = dynamic_cast<MacvlanPort*>(rx_handler(lower, RxStage::kUpper));
+  if (port != nullptr) {
+    const Table& there = *port->table_.load();
+    const bool passthru =
+        macvlan.mode() == MacvlanMode::kPassthru || there.front().macvlan->mode() == MacvlanMode::kPassthru;
+    if (passthru) return fail(std::errc::invalid_argument);
+    if (const Result<> changed = port->change_address(macvlan, address); !changed) return fail(changed.error());
+    return port;
+  }
+  port = new MacvlanPort(lower);
+  if (const Result<> registered = register_rx_handler(lower, RxStage::kUpper, *port); !registered) {
+    delete port;
+    return fail(registered.error());
+  }
+  port->replace({{address, &macvlan}});
+  return port;
+}
+
+Result<> MacvlanPort::change_address(Macvlan& macvlan, const MacAddress& address) {
+  Table table = *table_.load();
+  const auto same = [&](const Station& each) { return each.address == address && each.macvlan != &macvlan; };
+  if (std::ranges::any_of(table, same)) return fail(std::errc::address_in_use);
+  std::erase_if(table, [&](const Station& each) { return each.macvlan == &macvlan; });
+  table.push_back({address, &macvlan});
+  replace(std::move(table));
+  return {};
+}
+
+void MacvlanPort::leave(Macvlan& macvlan) {
+  Table table = *table_.load();
+  std::erase_if(table, [&](const Station& each) { return each.macvlan == &macvlan; });
+  const bool last = table.empty();
+  replace(std::move(table));
+  if (!last) return;
+  unregister_rx_handler(lower_, RxStage::kUpper, *this);
+  delete this;
+}
+
+void MacvlanPort::replace(Table table) {
+  std::ranges::sort(table, {}, &Station::address);
+  const Table* const old = table_.exchange(new Table(std::move(table)));
+  synchronize_rx(lower_);
+  delete old;
+}
+
+// Whose unicast it is: by own address, else by unicast list.
+Macvlan* MacvlanPort::find(const Table& table, const MacAddress& to) const noexcept {
+  const auto own = std::lower_bound(table.begin(), table.end(), to, [](const Station& each, const MacAddress& address) {
+    return each.address < address;
+  });
+  if (own != table.end() && own->address == to) return own->macvlan;
+  const auto other = std::find_if(table.begin(), table.end(), [&to](const Station& each) noexcept USERNIC_NONBLOCKING {
+    return each.macvlan->lists_unicast(to);
+  });
+  return other != table.end() ? other->macvlan : nullptr;
+}
+
+Skb* MacvlanPort::copy(const Skb& skb) noexcept {
+  Skb* const same = copies_.alloc();
+  if (same == nullptr) return nullptr;
+  if (skb.size() > same->tailroom()) {
+    SkbPool::free(*same);
+    return nullptr;
+  }
+  std::memcpy(same->put(skb.size()), skb.data(), skb.size());
+  return same;
+}
+
+void MacvlanPort::receive(SkbBatch& frames) noexcept {
+  const Table& table = *table_.load();
+  SkbBatch rest;
+  SkbBatch run;  // frames of one macvlan that came after each other
+  Macvlan* macvlan = nullptr;
+  const auto hand_over = [&]() noexcept USERNIC_NONBLOCKING {
+    if (!run.empty()) macvlan->dev().receive(run);
+  };
+  const auto give = [&](Macvlan& to, Skb& skb) noexcept USERNIC_NONBLOCKING {
+    if (&to != macvlan) hand_over();
+    macvlan = &to;
+    run.push_back(skb);
+  };
+  while (Skb* const skb = frames.pop_front()) {
+    const MacAddress to = has_destination(*skb) ? MacAddress::from_bytes(skb->data()) : MacAddress{};
+    const bool passthru = !table.empty() && table.front().macvlan->mode() == MacvlanMode::kPassthru;
+    if (to.is_multicast() && !passthru) {
+      for (const Station& each : table) {
+        if (!each.macvlan->accepts(to)) continue;
+        Skb* const same = copy(*skb);
+        same != nullptr ? give(*each.macvlan, *same) : each.macvlan->drop_one();
+      }
+      rest.push_back(*skb);
+      continue;
+    }
+    Macvlan* const owner = passthru ? table.front().macvlan : find(table, to);
+    owner != nullptr && owner->dev().running() ? give(*owner, *skb) : rest.push_back(*skb);
+  }
+  hand_over();
+  frames.splice(rest);
+}
+
+bool MacvlanPort::switch_frame(Macvlan& from, Skb& skb) noexcept {
+  if (!has_destination(skb)) return false;
+  RxSection section(lower_);
+  const Table& table = *table_.load();
+  const MacAddress to = MacAddress::from_bytes(skb.data());
+  if (!to.is_multicast()) {
+    Macvlan* const other = find(table, to);
+    const bool here = other != nullptr && other != &from && other->mode() == MacvlanMode::kBridge;
+    if (here) other->receive_later(skb);
+    return here;
+  }
+  for (const Station& each : table) {
+    Macvlan& other = *each.macvlan;
+    if (&other == &from || other.mode() != MacvlanMode::kBridge || !other.accepts(to)) continue;
+    Skb* const same = copy(skb);
+    same != nullptr ? other.receive_later(*same) : other.drop_one();
+  }
+  return false;
+}
+
+}  // namespace usernic

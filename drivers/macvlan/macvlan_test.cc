@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/macvlan/macvlan.h"
+
+#include <gtest/gtest.h>
+
+#include "core/test_nic.h"
+#include "usernic/rx_handler.h"
+
+namespace usernic {
+namespace {
+
+constexpr MacAddress kNicMac = MacAddress::from_u64(0x0200'0000'0001);
+constexpr MacAddress kPeer = MacAddress::from_u64(0x0200'0000'0099);
+constexpr MacAddress kGroup = MacAddress::from_u64(0x0300'0000'0001);
+constexpr MacAddress mac(uint64_t n) {
+  return MacAddress::from_u64(0x0200'0000'0010 + n);
+}
+
+struct MacvlanTest : testing::Test {
+  Net net;
+  SkbPool pool{64, 1518};
+  TestPort nic_port, ports[3];
+  NetdevPtr nic = *net.alloc_netdev<TestNic>({.name = "nic0", .address = kNicMac});
+  TestNic& card = *static_cast<TestNic*>(nic->driver());
+  std::vector<NetdevPtr> all;
+
+  void SetUp() override { ASSERT_TRUE(nic->register_netdev() && nic->open() && nic->attach_port(nic_port)); }
+  void TearDown() override {
+    for (NetdevPtr& each : all) each->detach_port();
+    if (nic != nullptr) nic->detach_port();
+  }
+  std::string add(MacvlanMode mode, MacAddress address, NetdevPtr& dev) {
+    dev = *Macvlan::probe(net, {.name = "mv%d", .address = address}, *nic, mode);
+    return outcome(dev->register_netdev());
+  }
+  NetDevice& make(MacvlanMode mode) {
+    NetdevPtr dev;
+    EXPECT_EQ(add(mode, mac(all.size()), dev), "ok");
+    EXPECT_TRUE(dev->open() && dev->attach_port(ports[all.size()]) && dev->rx_mode().settle(soon()));
+    dev->lane().flush();
+    all.push_back(std::move(dev));
+    return *all.back();
+  }
+};
+
+TEST_F(MacvlanTest, EachGetsItsUnicastAndTheLowerTheRest) {
+  make(MacvlanMode::kBridge);
+  NetDevice& second = make(MacvlanMode::kPrivate);
+  EXPECT_EQ(nic->uc().snapshot(), (std::vector{mac(0), mac(1)}));
+  ASSERT_TRUE(second.uc().add(mac(7)));
+  receive(*nic, pool,
+          {frame(mac(0), kPeer, 1), frame(mac(1), kPeer, 2), frame(kNicMac, kPeer, 3), frame(mac(0), kPeer, 4),
+           frame(mac(7), kPeer, 5)});
+  EXPECT_EQ(ports[0].received.now(), (All{frame(mac(0), kPeer, 1), frame(mac(0), kPeer, 4)}));
+  EXPECT_EQ(ports[1].received.now(), (All{frame(mac(1), kPeer, 2), frame(mac(7), kPeer, 5)}));
+  EXPECT_EQ(nic_port.received.now(), All{frame(kNicMac, kPeer, 3)});
+  EXPECT_EQ(all[0]->stats().rx_packets, 2u);
+}
+
+TEST_F(MacvlanTest, AMulticastGoesToWhoeverWantsItAndABroadcastToAll) {
+  NetDevice& first = make(MacvlanMode::kBridge);
+  NetDevice& third = (make(MacvlanMode::kBridge), make(MacvlanMode::kPrivate));
+  ASSERT_TRUE(first.mc().add(kGroup) && third.rx_mode().set_allmulti(1));
+  ASSERT_TRUE(first.rx_mode().settle(soon()) && third.rx_mode().settle(soon()));
+  EXPECT_TRUE(nic->mc().contains(kGroup));
+  EXPECT_EQ(nic->rx_mode().status().allmulti, 1u);
+  receive(*nic, pool, {frame(kGroup, kPeer, 1), frame(kBroadcast, kPeer, 2)});
+  EXPECT_EQ(ports[0].received.now(), (All{frame(kGroup, kPeer, 1), frame(kBroadcast, kPeer, 2)}));
+  EXPECT_EQ(ports[1].received.now(), All{frame(kBroadcast, kPeer, 2)});
+  EXPECT_EQ(ports[2].received.now(), (All{frame(kGroup, kPeer, 1), frame(kBroadcast, kPeer, 2)}));
+  EXPECT_EQ(nic_port.received.now().size(), 2u);
+}
+
+TEST_F(MacvlanTest, BridgeSwitchesOnTheSpotAndPrivateDoesNot) {
+  NetDevice& first = make(MacvlanMode::kBridge);
+  make(MacvlanMode::kBridge);
+  NetDevice& third = make(MacvlanMode::kPrivate);
+  send(first, pool,
+       {frame(mac(1), mac(0), 1), frame(kPeer, mac(0), 2), frame(mac(2), mac(0), 3), frame(kBroadcast, mac(0), 4)});
+  EXPECT_EQ(ports[1].received.wait(2), (All{frame(mac(1), mac(0), 1), frame(kBroadcast, mac(0), 4)}));
+  EXPECT_EQ(card.sent.now(), (All{frame(kPeer, mac(0), 2), frame(mac(2), mac(0), 3), frame(kBroadcast, mac(0), 4)}));
+  send(third, pool, {frame(mac(0), mac(2), 5), frame(kBroadcast, mac(2), 6)});
+  EXPECT_EQ(card.sent.now().size(), 2u);
+  EXPECT_EQ(ports[0].received.now(), All{});
+  EXPECT_EQ(ports[2].received.now(), All{});
+  EXPECT_EQ(first.stats().tx_packets, 4u);
+}
+
+TEST_F(MacvlanTest, PassthruGetsEverythingAndIsAlone) {
+  NetDevice& only = make(MacvlanMode::kPassthru);
+  NetdevPtr other;
+  EXPECT_EQ(add(MacvlanMode::kBridge, mac(5), other), "EINVAL");
+  EXPECT_EQ(only.address(), kNicMac);
+  EXPECT_EQ(outcome(only.set_mac_address(mac(5))), "EOPNOTSUPP");
+  EXPECT_EQ(nic->rx_mode().status().promiscuity, 1u);
+  receive(*nic, pool, {frame(kNicMac, kPeer, 1), frame(mac(9), kPeer, 2), frame(kGroup, kPeer, 3)});
+  EXPECT_EQ(ports[0].received.now().size(), 3u);
+  EXPECT_EQ(nic_port.received.now().size(), 0u);
+  ASSERT_TRUE(only.close());
+  EXPECT_EQ(nic->rx_mode().status().promiscuity, 0u);
+  EXPECT_EQ(nic->uc().size(), 0u);
+}
+
+TEST_F(MacvlanTest, AddressesAreTakenOnceAndCanChange) {
+  NetDevice& first = make(MacvlanMode::kBridge);
+  NetDevice& second = make(MacvlanMode::kBridge);
+  NetdevPtr other;
+  EXPECT_EQ(add(MacvlanMode::kBridge, mac(0), other), "EADDRINUSE");
+  EXPECT_EQ(outcome(second.set_mac_address(mac(0))), "EADDRINUSE");
+  EXPECT_EQ(outcome(first.set_mac_address(mac(4))), "ok");
+  EXPECT_EQ(outcome(second.set_mac_address(mac(0))), "ok");
+  EXPECT_EQ(nic->uc().snapshot(), (std::vector{mac(0), mac(4)}));
+  receive(*nic, pool, {frame(mac(0), kPeer, 1), frame(mac(4), kPeer, 2)});
+  EXPECT_EQ(ports[1].received.now(), All{frame(mac(0), kPeer, 1)});
+  EXPECT_EQ(ports[0].received.now(), All{frame(mac(4), kPeer, 2)});
+}
+
+TEST_F(MacvlanTest, MtuAndCarrierFollowTheLower) {
+  NetDevice& first = make(MacvlanMode::kBridge);
+  EXPECT_EQ(outcome(first.change_mtu(1501)), "EINVAL");
+  ASSERT_TRUE(nic->change_mtu(1400));
+  first.lane().flush();
+  EXPECT_EQ(first.mtu(), 1400u);
+  nic->carrier_off();
+  first.lane().flush();
+  EXPECT_FALSE(first.carrier_ok());
+  nic->carrier_on();
+  first.lane().flush();
+  EXPECT_TRUE(first.carrier_ok());
+}
+
+TEST_F(MacvlanTest, ADeviceThatAlreadyHasAHandlerIsBusy) {
+  struct Other final : RxHandler {
+    ~Other() override = default;
+    void receive(SkbBatch&) noexcept override {}
+  } handler;
+  {
+    MutexGuard rtnl(net.rtnl());
+    ASSERT_TRUE(register_rx_handler(*nic, RxStage::kUpper, handler));
+  }
+  NetdevPtr dev;
+  EXPECT_EQ(add(MacvlanMode::kBridge, mac(0), dev), "EBUSY");
+  MutexGuard rtnl(net.rtnl());
+  EXPECT_TRUE(uppers_of(*nic).empty());
+  unregister_rx_handler(*nic, RxStage::kUpper, handler);
+}
+
+TEST_F(MacvlanTest, TheyOutliveTheLowerAndGoWhileFramesComeIn) {
+  make(MacvlanMode::kBridge);
+  NetDevice& second = make(MacvlanMode::kBridge);
+  ASSERT_TRUE(second.mc().add(kGroup));
+  Atomic<bool> stop{false};
+  {
+    Thread traffic("traffic", [&] {
+      while (!stop.load()) {
+        receive(*nic, pool, {frame(mac(0), kPeer, 1), frame(kBroadcast, kPeer, 2)});
+        send(second, pool, {frame(mac(0), mac(1), 3), frame(kBroadcast, mac(1), 4)});
+      }
+    });
+    for (int i = 0; i < 50; ++i) {
+      all[0]->detach_port();
+      all[0].reset();
+      ASSERT_EQ(add(MacvlanMode::kBridge, mac(0), all[0]), "ok");
+      ASSERT_TRUE(all[0]->open() && all[0]->attach_port(ports[0]));
+    }
+    stop.store(true);
+  }
+  nic->detach_port();
+  nic.reset();
+  second.lane().flush();
+  EXPECT_FALSE(second.carrier_ok());
+  send(second, pool, {frame(kPeer, mac(1), 1)});
+  EXPECT_NE(second.stats().tx_dropped, 0u);
+  EXPECT_TRUE(second.close());
+  for (NetdevPtr& each : all) each->detach_port();
+  all.clear();
+  EXPECT_EQ(pool.available(), 64u);
+}
+
+}  // namespace
+}  // namespace usernic
