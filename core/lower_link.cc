@@ -190,7 +190,11 @@ void set_following(Link& link, bool on) {
     link.uc.seen = link.mc.seen = 0;
     link.settled = false;
   }
-  engine.serve_lowers();
+  for (bool behind = true; behind;) {
+    (void)engine.serve_once();
+    SpinGuardBh guard(from.lock, from.level());
+    behind = on ? link.lists_behind(from) : link.behind(from);  // what was put there is taken back without fail
+  }
 }
 
 void unlink_one(Link& link) {

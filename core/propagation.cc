@@ -14,7 +14,6 @@ bool Propagation::serve(Wanted& upper) {
     Wanted& lower = *link.to;
     LevelGuard guard(lower.lock, lower.stack_level);
     if (lower.pool.free_entries() < kTellEntries) {
-      all = false;
       starve(upper, lower);
       continue;
     }
@@ -29,7 +28,7 @@ bool Propagation::serve(Wanted& upper) {
   return all;
 }
 
-// One is tried again by `finish`; a second one at a time is the upper's lane's.
+// One is tried again by `finish`, in the same context; a second one at a time is the upper's lane's.
 void Propagation::starve(Wanted& upper, Wanted& lower) {
   if (starved_) return Device::of(upper.dev).engine.owe_serve();
   behind_ = DeviceHandle(upper.dev);

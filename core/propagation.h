@@ -20,7 +20,7 @@ class Propagation {
   Propagation(const Propagation&) = delete;
   Propagation& operator=(const Propagation&) = delete;
 
-  // Returns true when every device directly below knows all of it. Requires: `upper`'s lock.
+  // Returns true when every device directly below knows all of it, or will after `finish`. Requires: `upper`'s lock.
   bool serve(Wanted& upper);
   // The runs that lower devices owe now, and another try where a pool was empty. Requires: no lock of a list.
   void finish() {
