@@ -64,6 +64,9 @@ void enter_context(Context context, ScopeOf whose, Place where) noexcept {
 void leave_context() noexcept {
   HeldLocks::mine().leave();
 }
+void allow_blocking(int change) noexcept {
+  HeldLocks::mine().allow_blocking(change);
+}
 }  // namespace internal
 
 void might_sleep(Place where) noexcept {
@@ -76,17 +79,18 @@ ReportHandler set_report_handler(ReportHandler new_handler) {
   return std::exchange(handler(), std::move(new_handler));
 }
 
-void report_contract(std::string_view rule, std::string text, Place here, Place there,
+void report_contract(std::string_view rule, std::string_view text, Place here, Place there,
                      std::string_view details) noexcept {
   // A handler may use locks itself: what it breaks meanwhile is not reported again.
   HeldLocks::Muted muted;
   if (muted.nested()) return;
+  const BlockingByDesign allowed;
   ReportHandler call;
   {
     MutexGuard guard(handler_mutex);
     call = handler();
   }
-  const ContractReport report{std::string(rule), std::move(text), here, there, std::string(details)};
+  const ContractReport report{std::string(rule), std::string(text), here, there, std::string(details)};
   if (call) return call(report);
   fmt::print(stderr, "usernic: contract broken [{}]: {}\n  here:  {}\n", report.rule, report.text, place_text(here));
   if (there.line() != 0) fmt::print(stderr, "  there: {}\n", place_text(there));

@@ -51,9 +51,11 @@ bool wait_on(const Atomic<uint32_t>& word, uint32_t seen, Time deadline) noexcep
 // Waking is a bounded system call; the contract allows it everywhere.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
 void wake_one(Atomic<uint32_t>& word) noexcept {
+  const BlockingByDesign allowed;
   futex(word, FUTEX_WAKE, 1, nullptr);
 }
 void wake_all(Atomic<uint32_t>& word) noexcept {
+  const BlockingByDesign allowed;
   futex(word, FUTEX_WAKE, INT32_MAX, nullptr);
 }
 USERNIC_BLOCKING_BY_DESIGN_END

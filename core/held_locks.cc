@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/held_locks.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -14,6 +15,14 @@ LockGraph& graph() noexcept USERNIC_NONBLOCKING {
   return LockGraph::instance();
 }
 
+// How to find the source line of an address in the code.
+std::string code_text(const void* address) {
+  Dl_info module;
+  if (::dladdr(address, &module) == 0) return fmt::format("  called from {}\n", fmt::ptr(address));
+  const auto offset = static_cast<const char*>(address) - static_cast<const char*>(module.dli_fbase) - 1;
+  return fmt::format("  called from what this says: addr2line -Cfe {} {:#x}\n", module.dli_fname, offset);
+}
+
 }  // namespace
 
 // A report prints and may allocate; the process is on its way down or under test.
@@ -22,20 +31,25 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN
 void HeldLocks::push(const Entry& entry) noexcept {
   const size_t limit = muted_ != 0 ? kDepthMax : kDepthMax - kDepthOfReports;
   if (depth_ == limit) {
+    const BlockingByDesign allowed;
     report_contract("too-deep", fmt::format("a thread holds {} locks and contexts", limit), entry.where);
     std::abort();
   }
   entries_[depth_++] = entry;
 }
 
+std::string HeldLocks::Entry::why_atomic() const {
+  if (lock != nullptr) return fmt::format("while the spinlock '{}' is held", lock_class->name);
+  if (callback != nullptr) return fmt::format("in the driver's {}", callback);
+  return fmt::format("in {} context", context_name(context));
+}
+
 bool HeldLocks::check_may_sleep(Place where) const noexcept {
   if (muted_ != 0) return true;
   const Entry* atomic = find_atomic();
   if (atomic == nullptr) return true;
-  const std::string why = atomic->lock == nullptr
-                              ? fmt::format("in {} context", context_name(atomic->context))
-                              : fmt::format("while the spinlock '{}' is held", atomic->lock_class->name);
-  report_contract("sleep-in-atomic", "may sleep " + why, where, atomic->where);
+  const BlockingByDesign allowed;
+  report_contract("sleep-in-atomic", "may sleep " + atomic->why_atomic(), where, atomic->where);
   return false;
 }
 
@@ -43,11 +57,13 @@ bool HeldLocks::check_nested(const Entry& wanted) const noexcept {
   for (size_t i = depth_; i-- > 0;) {
     const Entry& held = entries_[i];
     if (held.lock == wanted.lock && held.lock != nullptr) {
+      const BlockingByDesign allowed;
       report_contract("lock-twice", fmt::format("'{}' is taken twice by one thread", wanted.lock_class->name),
                       wanted.where, held.where);
       return false;
     }
     if (held.lock_class == wanted.lock_class && held.level == wanted.level) {
+      const BlockingByDesign allowed;
       report_contract(
           "lock-nested",
           fmt::format("two locks of class '{}' are nested at level {}", wanted.lock_class->name, wanted.level),
@@ -59,10 +75,12 @@ bool HeldLocks::check_nested(const Entry& wanted) const noexcept {
 }
 
 void HeldLocks::learn_order(const Entry& held, const Entry& wanted) const {
+  const BlockingByDesign allowed;
   LockGraph::Stack stack;
   for (size_t i = 0; i < depth_; ++i) {
     const Entry& entry = entries_[i];
-    const char* const name = entry.lock_class != nullptr ? entry.lock_class->name : context_name(entry.context).data();
+    const char* name = entry.callback != nullptr ? entry.callback : context_name(entry.context).data();
+    if (entry.lock_class != nullptr) name = entry.lock_class->name;
     stack.add({name, entry.level, entry.where});
   }
   stack.add({wanted.lock_class->name, wanted.level, wanted.where});
@@ -85,6 +103,7 @@ void HeldLocks::check_use(const Entry& wanted) const noexcept {
   if (wanted.node == LockGraph::kNone || wanted.lock_class->use == LockUse::kAnyContext) return;
   LockGraph::Clash clash;
   if (graph().note_use(wanted.node, uses_here(), wanted.where, clash)) {
+    const BlockingByDesign allowed;
     report_lock_context(*wanted.lock_class, clash, wanted.where);
   }
 }
@@ -140,6 +159,10 @@ void HeldLocks::erase(size_t index) noexcept {
   --depth_;
 }
 
+void HeldLocks::enter_callback(const char* op, Place where) noexcept {
+  push({.callback = op, .where = where, .context = Context::kBhDisabled});
+}
+
 void HeldLocks::leave() noexcept {
   for (size_t i = depth_; i-- > 0;) {
     if (entries_[i].lock == nullptr) return erase(i);
@@ -183,6 +206,21 @@ const HeldLocks::Entry* HeldLocks::find_atomic() const noexcept {
     if (entry.lock != nullptr && entry.kind == LockKind::kSpin) return &entry;
   }
   return nullptr;
+}
+
+void HeldLocks::check_blocking_call(const char* what, bool sleeps, const void* caller) const noexcept {
+  if (muted_ != 0 || blocking_allowed_ != 0) return;
+  const Entry* where = sleeps ? find_atomic() : nullptr;
+  for (size_t i = depth_; i-- > 0;) {
+    if (entries_[i].callback != nullptr) {
+      where = &entries_[i];
+      break;
+    }
+  }
+  if (where == nullptr) return;
+  const BlockingByDesign allowed;
+  report_contract("sleep-in-atomic", fmt::format("{} may sleep {}", what, where->why_atomic()), where->where, {},
+                  code_text(caller));
 }
 
 bool HeldLocks::check_not_held(const LockClass& lock_class, std::string_view what, Place where) const noexcept {

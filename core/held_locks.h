@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 
 #include "core/lock_graph.h"
 #include "usernic/context.h"
@@ -20,7 +21,9 @@ class HeldLocks {
   static HeldLocks& mine() noexcept USERNIC_NONBLOCKING { return Local<HeldLocks, HeldLocks>::get(); }
 
   void enter(Context context, ScopeOf whose, Place where) noexcept USERNIC_NONBLOCKING;
+  void enter_callback(const char* op, Place where) noexcept USERNIC_NONBLOCKING;
   void leave() noexcept USERNIC_NONBLOCKING;
+  void allow_blocking(int change) noexcept USERNIC_NONBLOCKING { blocking_allowed_ += change; }
   Context context() const noexcept USERNIC_NONBLOCKING;
 
   using LockKind = internal::LockKind;
@@ -34,6 +37,9 @@ class HeldLocks {
 
   // Reports when a context or a SpinLock forbids sleeping; returns true when nothing does.
   bool check_may_sleep(Place where) const noexcept USERNIC_NONBLOCKING;
+  // Reports a call from outside that blocks, `what`, in a driver's atomic callback; one that does nothing but sleep, in
+  // any atomic context. `caller` is an address in the code.
+  void check_blocking_call(const char* what, bool sleeps, const void* caller) const noexcept;
   // Reports when a lock of `lock_class` is held: `what` must not be done under it. Returns true
   // when none is.
   bool check_not_held(const LockClass& lock_class, std::string_view what, Place where) const noexcept;
@@ -55,6 +61,7 @@ class HeldLocks {
   struct Entry {
     const void* lock = nullptr;  // null: a context scope
     const LockClass* lock_class = nullptr;
+    const char* callback = nullptr;  // of a context scope: the driver's op
     Place where;
     LockKind kind = LockKind::kMutex;
     Context context = Context::kProcess;
@@ -62,6 +69,7 @@ class HeldLocks {
     bool tried = false;
     LockGraph::Node node = LockGraph::kNone;
     int level = 0;
+    std::string why_atomic() const;  // "in BH disabled context"
   };
   static constexpr size_t kDepthMax = 64;
   static constexpr size_t kDepthOfReports = 8;  // kept free: reporting takes locks itself
@@ -78,6 +86,7 @@ class HeldLocks {
   std::array<Entry, kDepthMax> entries_{};
   size_t depth_ = 0;
   int muted_ = 0;
+  int blocking_allowed_ = 0;
 };
 
 }  // namespace usernic

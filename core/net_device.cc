@@ -2,6 +2,7 @@
 // What anybody may ask of a device, and its data path. Its life is in lifecycle.cc.
 #include "usernic/net_device.h"
 
+#include "core/atomic_callback.h"
 #include "core/device.h"
 #include "core/net_impl.h"
 
@@ -110,7 +111,7 @@ LinkStats NetDevice::stats() const {
   }
   // Registered, the driver lives: unregistering waits for whoever read that under this lock.
   if (dev.ops.get_stats != nullptr && dev.reg_state_.load() == RegState::kRegistered) {
-    const BhScope driver_runs_in_bh;
+    const AtomicCallback get_stats("get_stats");
     dev.ops.get_stats(dev.driver_, sum);
   }
   return sum;
@@ -159,7 +160,7 @@ void NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
     SkbPool::free(frames);
     return;
   }
-  const BhScope driver_runs_in_bh;
+  const AtomicCallback start_xmit("start_xmit");
   uint64_t packets = 0;
   uint64_t bytes = 0;
   while (!queue.stopped()) {

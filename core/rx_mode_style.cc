@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/atomic_callback.h"
 #include "core/current_work.h"
 #include "core/device.h"
 #include "core/rx_mode_engine.h"
@@ -184,6 +185,7 @@ bool RxModeEngine::prepare_image(bool narrow, Result<>& prepared) {
   if (commands_.empty()) ++committed_.driver_calls;
   if (!commands_.empty() || asked_now_) {
     prepared = image_->prepare(target_.generation, [this](void* image) noexcept USERNIC_NONBLOCKING {
+      const AtomicCallback prepare_rx_mode("prepare_rx_mode");
       return dev_.ops.prepare_rx_mode(dev_.driver_, *in_call_, image);
     });
   }
@@ -238,6 +240,7 @@ void RxModeEngine::call_legacy(RxPlan& plan) {
   {
     SpinGuardBh guard(wanted.lock, wanted.level());
     if (commands_.empty()) ++committed_.driver_calls;
+    const AtomicCallback set_rx_mode("set_rx_mode");
     dev_.ops.set_rx_mode(dev_.driver_, *in_call_);
   }
   in_call_.reset();

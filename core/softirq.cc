@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "core/atomic_callback.h"
 #include "core/device.h"
 
 namespace usernic {
@@ -56,6 +57,7 @@ void Softirq::loop() {
 // Reports allocate, but only on the way to an abort or in a test.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
 static void report_overrun(int work, int weight) noexcept USERNIC_NONBLOCKING {
+  const BlockingByDesign allowed;
   report_contract("napi-overrun", fmt::format("poll says {} of a budget of {}", work, weight), Place::current());
 }
 USERNIC_BLOCKING_BY_DESIGN_END
@@ -64,7 +66,7 @@ void Softirq::poll_one(Napi& napi) noexcept {
   const int weight = napi.weight_;
   int work;
   {
-    BhScope bh;
+    const AtomicCallback poll("poll");
     work = napi.poll_(napi.driver_, napi, weight);
   }
   if (work < weight) return;  // it completed: somebody else owns it now, or it is freed already

@@ -11,6 +11,7 @@
 
 #include "host/fd.h"
 #include "usernic/annotations.h"
+#include "usernic/context.h"
 
 namespace usernic {
 
@@ -21,6 +22,7 @@ class Kick {
   USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a non-blocking write of eight octets
       void
       kick() noexcept USERNIC_NONBLOCKING {
+    const BlockingByDesign allowed;
     const uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(fd_.get(), &one, sizeof one);
   }

@@ -18,6 +18,17 @@
 #define USERNIC_BLOCKING_BY_DESIGN_END
 #endif
 
+// For builds with RealtimeSanitizer only (the rtsan preset).
+#if defined(__has_feature)
+#if __has_feature(realtime_sanitizer)
+#include <sanitizer/rtsan_interface.h>
+#define USERNIC_RTSAN(x) x
+#endif
+#endif
+#ifndef USERNIC_RTSAN
+#define USERNIC_RTSAN(x)
+#endif
+
 #ifdef __clang__
 #define USERNIC_ATTRIBUTE(x) __attribute__((x))
 #else

@@ -38,6 +38,7 @@ enum class ScopeOf : uint8_t { kCode, kLock };
 namespace internal {
 void enter_context(Context context, ScopeOf whose, Place where) noexcept USERNIC_NONBLOCKING;
 void leave_context() noexcept USERNIC_NONBLOCKING;
+void allow_blocking(int change) noexcept USERNIC_NONBLOCKING;
 }  // namespace internal
 
 // From here to the end of the scope the code runs in the named context.
@@ -58,6 +59,26 @@ class ContextScope {
 using BhScope = ContextScope<Context::kBhDisabled>;  // [kernel: local_bh_disable]
 using HardIrqScope = ContextScope<Context::kHardIrq>;
 
+// From here to the end of the scope a system call or an allocation is bounded and part of the contract, though the
+// context is atomic: the run-time half of USERNIC_BLOCKING_BY_DESIGN_BEGIN. Say why.
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the sanitizer's switches are not annotated
+    class BlockingByDesign {
+ public:
+  BlockingByDesign() noexcept USERNIC_NONBLOCKING {
+    USERNIC_RTSAN(__rtsan_disable());
+    if (kChecksOn) [[unlikely]]
+      internal::allow_blocking(1);
+  }
+  ~BlockingByDesign() USERNIC_NONBLOCKING {
+    if (kChecksOn) [[unlikely]]
+      internal::allow_blocking(-1);
+    USERNIC_RTSAN(__rtsan_enable());
+  }
+  BlockingByDesign(const BlockingByDesign&) = delete;
+  BlockingByDesign& operator=(const BlockingByDesign&) = delete;
+};
+USERNIC_BLOCKING_BY_DESIGN_END
+
 // Says that the caller may sleep here; reported in an atomic context or under a SpinLock [kernel: might_sleep].
 void might_sleep(Place where = Place::current()) noexcept;
 
@@ -73,7 +94,7 @@ struct ContractReport {
 // Reports go to the handler; without one they are printed and the process aborts. Returns the handler before.
 using ReportHandler = std::function<void(const ContractReport&)>;
 ReportHandler set_report_handler(ReportHandler handler);
-void report_contract(std::string_view rule, std::string text, Place here, Place there = {},
+void report_contract(std::string_view rule, std::string_view text, Place here, Place there = {},
                      std::string_view details = {}) noexcept;
 
 }  // namespace usernic

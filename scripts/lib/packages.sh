@@ -13,6 +13,7 @@ PACKAGES_RUN=(
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" libgtest-dev librapidcheck-dev clang-format python3)
 # One of these, the best first: 22 knows function effects, both know thread-safety analysis and std::expected.
 PACKAGES_CLANG=(clang-22 clang-19)
+PACKAGES_RTSAN=(libclang-rt-22-dev)  # with clang-22, for the rtsan preset
 
 # packages_missing NAME...: prints those that are not installed, one a line.
 packages_missing() {

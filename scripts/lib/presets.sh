@@ -4,7 +4,7 @@
 # scripts above.
 
 JOBS=$(nproc)
-PRESETS=(release debug asan tsan clang)
+PRESETS=(release debug asan tsan rtsan clang)
 PASSED=0
 FAILED=0
 SKIPPED=0
@@ -20,6 +20,11 @@ clang_of_this_machine() {
   for name in clang++-22 clang++-19; do
     command -v "$name" && return
   done
+}
+
+# RealtimeSanitizer came with clang 20; its runtime is a package of its own.
+rtsan_is_here() {
+  echo 'int main() {}' | clang++-22 -fsanitize=realtime -x c++ - -o /dev/null 2>/dev/null
 }
 
 # ThreadSanitizer of GCC 12 cannot start where the kernel randomises more than 28 bits of an address.
@@ -93,6 +98,16 @@ preset_check_clang() {
     count_one preset_build clang
   else
     say "clang skipped: neither clang++-22 nor clang++-19 is here"
+    SKIPPED=$((SKIPPED + 1))
+  fi
+}
+
+# A driver that blocks is stopped; simnic and the core, which do not, are not. Other tests allocate in their callbacks.
+preset_check_rtsan() {
+  if rtsan_is_here; then
+    preset_check rtsan "what must not block" -R '^(atomic_callbacks|Simnic|Card|Ring|Wire|Work|Stress|LockGraph|Address)'
+  else
+    say "rtsan skipped: it needs clang++-22 and libclang-rt-22-dev"
     SKIPPED=$((SKIPPED + 1))
   fi
 }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: a driver's callback that must not sleep.
+#pragma once
+
+#include "core/held_locks.h"
+
+namespace usernic {
+
+// One on the stack while it runs: BH context, whatever lock brought it there, and known by its name.
+class AtomicCallback {
+ public:
+  explicit AtomicCallback(const char* op, Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
+    if (kChecksOn) [[unlikely]]
+      HeldLocks::mine().enter_callback(op, where);
+  }
+  ~AtomicCallback() USERNIC_NONBLOCKING {
+    if (kChecksOn) [[unlikely]]
+      HeldLocks::mine().leave();
+  }
+  AtomicCallback(const AtomicCallback&) = delete;
+  AtomicCallback& operator=(const AtomicCallback&) = delete;
+};
+
+}  // namespace usernic
