@@ -165,6 +165,29 @@ TEST_F(BondTest, ClosingTakesEverythingBackAndItsEndFreesTheLowers) {
   EXPECT_TRUE(uppers_of(*lows[0]).empty());
 }
 
+// Who finds an address gone from the old one finds it on the new one.
+TEST_F(BondTest, TheNewOneIsToldBeforeTheOldOneForgets) {
+  for (uint64_t n = 0; n < 2'000; ++n) ASSERT_TRUE(dev->mc().add(MacAddress::from_u64(0x0300'0001'0000 + n)));
+  ASSERT_TRUE(dev->mc().add(kGroup));
+  Atomic<bool> stop{false}, from_first{true};
+  Atomic<uint32_t> looks{0}, deaf{0};
+  Thread watcher("watcher", [&] {
+    while (!stop.load()) {
+      if (from_first.load() && !lows[0]->mc().contains(kGroup) && !lows[1]->mc().contains(kGroup)) deaf.fetch_add(1);
+      looks.fetch_add(1);
+    }
+  });
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(bond.set_primary(lows[1].get()));
+    from_first.store(false);
+    ASSERT_TRUE(becomes([&, seen = looks.load()] { return looks.load() > seen + 1; }));
+    ASSERT_TRUE(bond.set_primary(lows[0].get()));
+    from_first.store(true);
+  }
+  stop.store(true);
+  EXPECT_EQ(deaf.load(), 0u);
+}
+
 // Carriers flap, frames come and go, the bond opens and closes; in the end the active one has it all.
 TEST_F(BondTest, FailoversUnderTrafficLoseNothingThatIsWanted) {
   Atomic<bool> stop{false};
