@@ -5,8 +5,14 @@
 
 namespace usernic {
 
-void KernelLists::forget() noexcept {
-  for (HwAddrList& list : lists_) list.flush();
+void KernelLists::forget(bool in_call) {
+  doubtful_.clear();
+  for (HwAddrList& list : lists_) {
+    for (HwAddr* entry = list.first(); in_call && entry != nullptr; entry = list.next(*entry)) {
+      if (entry->sync_cnt != 0) doubtful_.insert(MacAddress::from_bytes(entry->addr));
+    }
+    list.flush();
+  }
 }
 
 HwAddr* KernelLists::find(const RxCommand& command) noexcept {
@@ -40,10 +46,12 @@ void KernelLists::bring_up_to_date(std::span<const RxCommand> commands) {
     HwAddrList& list = list_of(command);
     HwAddr* const entry = find(command);
     const bool wanted = entry != nullptr && entry->refcount > entry->sync_cnt;
-    if (command.kind == RxCommandKind::kAdd && !wanted) {
+    const bool doubtful = doubtful_.erase(command.address) != 0;
+    if ((command.kind == RxCommandKind::kAdd && !wanted) || (doubtful && entry == nullptr)) {
       const bool multicast = command.object == RxObject::kMulticast;
       (void)list.add(command.address.octets.data(), command.address.octets.size(),
                      multicast ? HwAddr::kMulticast : HwAddr::kUnicast);
+      if (command.kind == RxCommandKind::kDel) find(command)->sync_cnt = 1;  // stale
     } else if (command.kind == RxCommandKind::kDel && wanted) {
       (void)list.del(*entry);
     }
@@ -56,8 +64,11 @@ KernelLists::Fate KernelLists::fate_of(const RxCommand& command, bool pushes, in
   if (!pushes) return Fate::kAsTheCall;
   HwAddr* const entry = find(command);
   if (command.kind == RxCommandKind::kDel) {
-    error = -EIO;  // unsync refused: it stays, stale
-    return entry == nullptr ? Fate::kDone : Fate::kFailed;
+    if (entry != nullptr && entry->error == -ENOENT)
+      (void)list_of(command).del(*entry);  // it was not there
+    else if (entry != nullptr)
+      error = entry->error != 0 ? entry->error : -EIO;  // it stays, stale
+    return error == 0 ? Fate::kDone : Fate::kFailed;
   }
   if (entry != nullptr && entry->sync_cnt != 0) return Fate::kDone;
   error = entry != nullptr ? entry->error : -EIO;

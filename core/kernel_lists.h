@@ -8,6 +8,7 @@
 // held.
 #pragma once
 
+#include <set>
 #include <span>
 #include <utility>
 
@@ -19,8 +20,8 @@ namespace usernic {
 class KernelLists {
  public:
   HwAddrList& list(AddressClass address_class) noexcept { return lists_[static_cast<size_t>(address_class)]; }
-  // Nothing is on the card.
-  void forget() noexcept;
+  // Nothing is on the card; what a call was pushing then is there perhaps, and taken back if it is no longer wanted.
+  void forget(bool in_call);
   // Has exactly these users' references; what is pushed stays so, stale if need be.
   void match(AddressClass address_class, std::span<const std::pair<MacAddress, int>> wanted);
   // Adds and deletes what the plan says.
@@ -44,6 +45,7 @@ class KernelLists {
   bool all_pushed(const bool (&used)[2]) const noexcept;
 
   HwAddrList lists_[2];
+  std::set<MacAddress> doubtful_;
 };
 
 template <class Answer>

@@ -294,6 +294,7 @@ std::string RxModeEngine::reason() const {
                                                               : " (leaves at 3/4)"));
     if (level == FilterLevel::kDegraded) reasons.add(fmt::format("nothing wider than {} exact entries", what));
   }
+  if (committed_.image_full) reasons.add("the image has no room for every address");
   if (committed_.narrow_deferred) reasons.add("narrowing is deferred until every address is programmed");
   if (reasons.text.empty()) return "everything fits";
   return std::move(reasons.text);

@@ -24,7 +24,7 @@ void RxModeEngine::commit() {
   const bool forgot = card_epoch_.load() != committed_.epoch;
   if (forgot) {
     // What was answered before is gone with the rest; what was on its way then may have been done after (R7b).
-    check_epoch();
+    check_epoch(true);
     again_ = true;
   }
   if (commands_.empty()) return;
@@ -47,7 +47,7 @@ bool RxModeEngine::was_stopped(std::errc error) const noexcept {
 // A driver that takes no command at all would be called for ever.
 void RxModeEngine::check_taken() {
   const auto taken = [](const RxCommand& command) { return command.state != RxCommand::State::kUntold; };
-  if (stopped_ || std::any_of(commands_.begin(), commands_.end(), taken)) return;
+  if (stopped_ || whole_call() || std::any_of(commands_.begin(), commands_.end(), taken)) return;
   report_contract("rx-plan-untouched", "the driver took no command of its plan", Place::current());
   commands_.front().state = RxCommand::State::kFailed;
   commands_.front().error = std::errc::io_error;
@@ -268,6 +268,7 @@ void RxModeEngine::publish() {
       committed_.wanted[i] = classes[i]->wanted();
     }
     committed_.narrow_deferred = narrow_deferred();
+    committed_.image_full = stays_promisc_ || stays_allmulti_;
     committed_.uncovered = uncovered();
     committed_.parked = uc_.parked() + mc_.parked() + (call_attempts_ != 0 ? 1 : 0);
     if (done && card_epoch_.load() == committed_.epoch) {

@@ -39,7 +39,7 @@ bool RxModeEngine::may_call() const noexcept {
 }
 
 // The card forgot since the last run: nothing is on it, and nothing that was learned of it holds (R7).
-void RxModeEngine::check_epoch() {
+void RxModeEngine::check_epoch(bool in_call) {
   const uint64_t epoch = card_epoch_.load();
   if (epoch == committed_.epoch) return;
   uc_.forget_all(false);
@@ -51,11 +51,12 @@ void RxModeEngine::check_epoch() {
   vlan_due_ = {};
   vlans_refused_ = SIZE_MAX;
   vlans_maybe_.reset();
-  kernel_lists_.forget();
+  kernel_lists_.forget(in_call);
   call_asked_.store(true);
   call_attempts_ = 0;
   call_due_ = {};
   refused_with_ = 0;
+  stays_promisc_ = stays_allmulti_ = false;
   SpinGuardBh guard(wanted.lock, wanted.level());
   uc_.hash.configure(caps_.unicast_hash_buckets);
   mc_.hash.configure(caps_.multicast_hash_buckets);
@@ -195,8 +196,8 @@ void RxModeEngine::decide_levels() {
   mc_.set_level(mc_.decide(promisc_ok, allmulti_ok));
   // Who asks for allmulti of a card that has none gets promisc.
   const bool by_level = uc_.level == FilterLevel::kPromisc || mc_.level == FilterLevel::kPromisc;
-  promisc_.target = target_.promisc || by_level || (target_.allmulti && !allmulti_ok);
-  allmulti_.target = (target_.allmulti || mc_.level == FilterLevel::kAllmulti) && allmulti_ok;
+  promisc_.target = target_.promisc || by_level || stays_promisc_ || (target_.allmulti && !allmulti_ok);
+  allmulti_.target = (target_.allmulti || mc_.level == FilterLevel::kAllmulti || stays_allmulti_) && allmulti_ok;
   if (!promisc_ok) promisc_.target = false;
   const size_t vlans = target_.vlan_filter ? target_.vlans.count() : 0;
   if (vlans < vlans_refused_) vlans_refused_ = SIZE_MAX;  // fewer than the card refused: ask again

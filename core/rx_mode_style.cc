@@ -184,7 +184,8 @@ bool RxModeEngine::prepare_image(bool narrow, Result<>& prepared) {
   SpinGuardBh guard(wanted.lock, wanted.level());
   if (commands_.empty()) ++committed_.driver_calls;
   if (!commands_.empty() || asked_now_) {
-    prepared = image_->prepare(target_.generation, [this](void* image) noexcept USERNIC_NONBLOCKING {
+    const bool wide = in_call_->promisc() || in_call_->allmulti();
+    prepared = image_->prepare(target_.generation, wide, [this](void* image) noexcept USERNIC_NONBLOCKING {
       const AtomicCallback prepare_rx_mode("prepare_rx_mode");
       return dev_.ops.prepare_rx_mode(dev_.driver_, *in_call_, image);
     });
@@ -197,6 +198,11 @@ bool RxModeEngine::prepare_image(bool narrow, Result<>& prepared) {
 // is new enough for.
 void RxModeEngine::answer_image(RxPlan& plan, bool narrow, Result<> prepared, Result<> written) {
   const bool adds = std::any_of(commands_.begin(), commands_.end(), adds_address);
+  if (!prepared && image_->writing_wide()) {  // what an earlier image had on is on, perhaps
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    promisc_.maybe = allmulti_.maybe = true;
+  }
+  if (keep_wide(prepared ? written : prepared)) return call_failed(false);
   const bool stopped = !written && plan.stop().stop_requested() && written.error() == std::errc::operation_canceled;
   bool refused = false;
   for (RxCommand& command : commands_) {
@@ -207,7 +213,7 @@ void RxModeEngine::answer_image(RxPlan& plan, bool narrow, Result<> prepared, Re
     bool in_image = prepared.has_value();
     if (!in_image && command.entry != nullptr) {
       SpinGuardBh guard(wanted.lock, wanted.level());
-      in_image = static_cast<AddressEntry*>(command.entry)->generation <= image_->writing_generation();
+      in_image = image_->writing_has(static_cast<AddressEntry*>(command.entry)->generation);
     }
     const Result<> result = in_image ? written : prepared;
     // Of a plan that is refused, the addresses are what found no room; the rest comes again without them.
@@ -221,10 +227,25 @@ void RxModeEngine::answer_image(RxPlan& plan, bool narrow, Result<> prepared, Re
   call_failed((!prepared || !written) && !refused && !stopped);
 }
 
+// A driver need not look at the addresses while promiscuous: that they have no room shows only when it is to end. Then
+// it goes on, until there are fewer.
+bool RxModeEngine::keep_wide(Result<> result) noexcept {
+  if (result || !is_refusal(result.error()) || holds_back_narrowing()) return false;
+  bool kept = false;
+  for (const RxCommand& command : commands_) {
+    if (!is_narrow(command) || command.object == RxObject::kVlanUnfiltered) continue;
+    (command.object == RxObject::kPromisc ? stays_promisc_ : stays_allmulti_) = kept = true;
+  }
+  if (!kept) return false;
+  refused_with_ = uc_.wanted() + mc_.wanted();
+  return again_ = true;
+}
+
 // What a refusal taught of the slots says nothing when the whole image is refused; the number of addresses does (R13).
 void RxModeEngine::ask_refused_image_again() noexcept {
   if (refused_with_ == 0 || uc_.wanted() + mc_.wanted() > refused_with_ / 4 * 3 + refused_with_ % 4 * 3 / 4) return;
   refused_with_ = 0;
+  stays_promisc_ = stays_allmulti_ = false;
   for (SlotTable& table : tables_) table.limit = table.slots;
 }
 

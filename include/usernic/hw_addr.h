@@ -24,7 +24,7 @@ struct HwAddr {
   int sync_cnt = 0;
   int refcount = 1;
   int synced = 0;
-  int error = 0;  // what sync() of a device last said of it; 0 once it is pushed
+  int error = 0;  // what sync() or unsync() of a device last said of it
 
   boost::intrusive::list_member_hook<> list_hook;
   boost::intrusive::set_member_hook<> tree_hook;

@@ -115,8 +115,9 @@ template <class Dev, class Sync, class Unsync>
 int HwAddrList::sync_dev(Dev* dev, Sync sync, Unsync unsync) {
   used_ = true;
   each([&](HwAddr& entry) {
-    const bool stale = entry.sync_cnt != 0 && entry.refcount == 1;
-    if (!stale || call_if(unsync, dev, &entry.addr[0]) != 0) return true;
+    if (entry.sync_cnt == 0 || entry.refcount != 1) return true;
+    entry.error = call_if(unsync, dev, &entry.addr[0]);
+    if (entry.error != 0) return true;
     --entry.sync_cnt;
     (void)del(entry);
     return true;
