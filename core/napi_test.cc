@@ -36,6 +36,7 @@ struct Poller {
   Atomic<bool> in_bh{true};
 
   int poll(Napi& napi, int budget) noexcept {
+    const BlockingByDesign a_test_may;
     if (kChecksOn && current_context() != Context::kBhDisabled) in_bh.store(false);
     const int work = body(napi, budget);
     polled.set();  // the instance may be gone by now
@@ -319,6 +320,7 @@ TEST_F(NapiTest, OnePollThreadServesManyInstancesInTurn) {
     std::vector<int>& order;
     Event polls{};
     int poll(Napi& polled, int budget) noexcept {
+      const BlockingByDesign a_test_may;
       order.push_back(id);
       polls.set();
       if (polls.count() < kRounds) return budget;

@@ -73,6 +73,7 @@ class TestNicDriver {
   USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a test may allocate here
       NetdevTx
       start_xmit(Skb& skb, TxQueue& queue, bool) noexcept USERNIC_NONBLOCKING {
+    const BlockingByDesign a_test_may;
     if (queue.maybe_stop([&] { return nic_.tx_full.load() ? 0u : 1u; }, 1)) return NetdevTx::kBusy;
     {
       SpinGuard guard(nic_.frames_lock);
@@ -82,6 +83,7 @@ class TestNicDriver {
     return NetdevTx::kOk;
   }
   int poll(Napi& napi, int budget) noexcept USERNIC_NONBLOCKING {
+    const BlockingByDesign a_test_may;
     SkbBatch frames;
     {
       SpinGuard guard(nic_.frames_lock);

@@ -102,10 +102,10 @@ preset_check_clang() {
   fi
 }
 
-# A driver that blocks is stopped; simnic and the core, which do not, are not. Other tests allocate in their callbacks.
+# A driver that blocks is stopped; the core and the drivers, which do not, are not.
 preset_check_rtsan() {
   if rtsan_is_here; then
-    preset_check rtsan "what must not block" -R '^(atomic_callbacks|Simnic|Card|Ring|Wire|Work|Stress|LockGraph|Address)'
+    preset_check rtsan "what must not block" -L 'core|stress' -LE long
   else
     say "rtsan skipped: it needs clang++-22 and libclang-rt-22-dev"
     SKIPPED=$((SKIPPED + 1))
