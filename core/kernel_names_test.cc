@@ -469,6 +469,7 @@ int legacy_calls;
 unsigned legacy_flags;
 
 void legacy_set_rx_mode(struct net_device* dev) {
+  const usernic::BlockingByDesign a_test_may;
   struct netdev_hw_addr* ha;
   ++legacy_calls;
   legacy_flags = netif_get_flags(dev);
