@@ -18,7 +18,7 @@ namespace {
 bool checks_wanted() noexcept {
   const char* value = std::getenv("USERNIC_CHECKS");
   if (value != nullptr) return std::strcmp(value, "0") != 0;
-#ifdef USERNIC_CHECKS
+#if defined(USERNIC_CHECKS) || defined(USERNIC_SIM)
   return true;
 #else
   return false;

@@ -223,6 +223,16 @@ void HeldLocks::check_blocking_call(const char* what, bool sleeps, const void* c
                   code_text(caller));
 }
 
+std::string HeldLocks::names() const {
+  std::string names;
+  for (size_t i = 0; i < depth_; ++i) {
+    if (entries_[i].lock == nullptr) continue;
+    if (!names.empty()) names += " > ";
+    names += entries_[i].lock_class->name;
+  }
+  return names;
+}
+
 bool HeldLocks::check_not_held(const LockClass& lock_class, std::string_view what, Place where) const noexcept {
   if (muted_ != 0) return true;
   for (size_t i = depth_; i-- > 0;) {

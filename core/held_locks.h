@@ -46,6 +46,9 @@ class HeldLocks {
   // Waiting for whoever holds `lock_class` is taking it and letting go at once.
   void wait_for(const LockClass& lock_class, Place where) noexcept;
 
+  // The locks that are held, outermost first, for the simulator: "rtnl > instance_lock".
+  std::string names() const;
+
   // While one lives, nothing of this thread is reported.
   class Muted {
    public:

@@ -9,7 +9,11 @@ namespace {
 constexpr uint32_t kFree = 0;
 constexpr uint32_t kHeld = 1;
 constexpr uint32_t kContended = 2;
+#ifdef USERNIC_SIM
+constexpr int kSpinsMax = 0;  // a fiber that spins keeps the holder from going on
+#else
 constexpr int kSpinsMax = 100;
+#endif
 constexpr Duration kNoLimit = Duration::max();
 // SpinLock::unlock may miss somebody who parks just then: he looks again after this long.
 constexpr Duration kSpinParkMax = std::chrono::milliseconds(1);

@@ -3,10 +3,11 @@
 //
 // USERNIC_NONBLOCKING goes after a function's parameter list (and noexcept): it may be called in atomic context
 // and calls nothing that may sleep or allocate. clang 20 and newer check it (-Wfunction-effects).
-// The others are Clang's thread-safety attributes. GCC ignores all of them.
+// The others are Clang's thread-safety attributes. GCC ignores all of them. In the simulator every atomic may change
+// fibers: what may block is checked where production is compiled.
 #pragma once
 
-#if defined(__clang__) && __has_cpp_attribute(clang::nonblocking)
+#if defined(__clang__) && __has_cpp_attribute(clang::nonblocking) && !defined(USERNIC_SIM)
 #define USERNIC_NONBLOCKING [[clang::nonblocking]]
 // Around code whose blocking is bounded and part of the contract (a futex, a write to a TAP). Say why.
 #define USERNIC_BLOCKING_BY_DESIGN_BEGIN \

@@ -10,7 +10,6 @@
 // holds what was seen. Locks, condition variables and work queues are built on it, in code that both worlds share.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -19,6 +18,7 @@
 #include <string>
 
 #include "usernic/annotations.h"
+#include "usernic/atomic.h"
 
 namespace usernic {
 
@@ -34,26 +34,6 @@ struct Clock {
 using Time = Clock::time_point;
 using Duration = Clock::duration;
 inline constexpr Time kForever = Time::max();
-
-// std::atomic, as a point at which the simulator may switch. Sequentially consistent unless an order is named.
-template <class T>
-using Atomic = std::atomic<T>;
-// An atomic that is never such a point: for the checks themselves, which must not change what they watch.
-template <class T>
-using RawAtomic = std::atomic<T>;
-
-// One T per thread (or fiber), named by its Tag: `using Depth = Local<int, struct DepthTag>; ++Depth::get();`
-// T is value-initialised at first use and trivially destructible, so that a dying thread can still use it.
-USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a constant-initialised thread-local takes no lock
-    template <class T, class Tag>
-    struct Local {
-  static_assert(std::is_trivially_destructible_v<T>, "a Local must stay usable while its thread ends");
-  static T& get() noexcept USERNIC_NONBLOCKING {
-    static constinit thread_local T value{};
-    return value;
-  }
-};
-USERNIC_BLOCKING_BY_DESIGN_END
 
 // Sleeps while `word == seen`, until somebody wakes the word or `deadline` passes. May return early for no reason:
 // look again. Returns false when the deadline passed. Context: process; never under a SpinLock.
