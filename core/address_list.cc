@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/address_table.h"
+#include "core/mutation.h"
 #include "core/wanted.h"
 
 namespace usernic {
@@ -157,6 +158,30 @@ Step locked_step(AddressTable& to, AddressTable& from, Body&& body) {
   return step;
 }
 
+// What R15 forbids, for the simulator: an entry is drained under one hold, and told under another.
+struct LateEntry {
+  MacAddress address;
+  bool wanted;
+};
+bool drain_only(AddressTable& from, AddressEntry& entry, uint64_t bit, std::vector<LateEntry>& late) {
+  const bool wanted = entry.references() != 0;
+  if (wanted == ((entry.held & bit) != 0)) return true;
+  late.push_back({entry.address(), wanted});
+  wanted ? void(entry.held |= bit) : from.release(entry, bit);
+  return true;
+}
+void tell_late(AddressTable& to, AddressTable& from, const std::vector<LateEntry>& late) {
+  (void)locked_step(to, from, [&](Follower&) {
+    for (const LateEntry& each : late) {
+      AddressEntry& below = to.find_or_make(each.address);
+      const bool was_wanted = below.wanted();
+      each.wanted ? ++below.sync_refs : --below.sync_refs;
+      to.changed(below, was_wanted);
+    }
+    return true;
+  });
+}
+
 }  // namespace
 
 Result<> sync(AddressList& to_list, AddressList& from_list) {
@@ -166,12 +191,15 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
     return fail(std::errc::invalid_argument);
   }
   while (true) {
+    std::vector<LateEntry> late;
     const Step step = locked_step(to, from, [&](Follower& follower) {
       if (follower.ending) return true;  // an unsync is under way
       return from.drain_chunk(follower, from.wanted().generation, [&](AddressEntry& entry) {
+        if (mutated(Mutation::kR15) && drain_only(from, entry, follower.bit, late)) return;
         tell_entry(from, entry, follower.bit, to, entry.references() != 0);
       });
     });
+    if (mutated(Mutation::kR15)) tell_late(to, from, late);
     if (step == Step::kDone) return {};
     if (step == Step::kGone) return fail(std::errc::no_such_device);
     if (step != Step::kNotFollowing) continue;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/mutation.h"
 #include "core/wanted.h"
 
 namespace usernic {
@@ -135,7 +136,8 @@ FilterLevel CardClass::decide(bool promisc_ok, bool allmulti_ok) const noexcept 
   const bool wide_now = is_wide(level);
   if (outside() == 0) {
     // Hysteresis: a class that overflowed comes back only when a quarter of the slots is free again.
-    if (!wide_now || wanted() <= std::max(1u, slots_at_entry / 4 * 3 + slots_at_entry % 4 * 3 / 4)) {
+    if (!wide_now ||
+        wanted() <= std::max(mutated(Mutation::kR14) ? 0u : 1u, slots_at_entry / 4 * 3 + slots_at_entry % 4 * 3 / 4)) {
       return FilterLevel::kExact;
     }
     return level;

@@ -243,7 +243,8 @@ Result<> RxModeEngine::wait_settled(Time deadline, Place where) const {
       SpinGuardBh guard(wanted.lock, wanted.level());
       if (wanted.gone) return fail(std::errc::no_such_device);
       if (!committed_.up) return fail(std::errc::network_down);
-      const bool owes = committed_.uncovered != 0 || committed_.parked != 0 || committed_.narrow_deferred;
+      const bool owes =
+          committed_.uncovered != 0 || committed_.parked != 0 || committed_.narrow_deferred || committed_.again;
       if (valid() && committed_.generation >= target && !owes) return {};
     }
     if (Clock::now() >= deadline) return fail(std::errc::timed_out);

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "core/device.h"
+#include "core/mutation.h"
 #include "core/rx_mode_engine.h"
 
 namespace usernic {
@@ -37,6 +38,14 @@ void RxModeEngine::commit() {
       forgot ? commit_forgotten(commands_[i]) : commit_one(commands_[i]);
     }
   }
+  if (own_waits()) again_ = true;
+}
+
+// The own address waits outside, and somebody has a slot that it could have: the next run changes that (R12).
+bool RxModeEngine::own_waits() const noexcept {
+  const AddressEntry* const own = target_.own_entry;
+  if (own == nullptr || own->state != CardState::kOver || own->refused || !has_cover(uc_)) return false;
+  return uc_.count(CardState::kExact) != 0 || (caps_.shared_slots && mc_.count(CardState::kExact) != 0);
 }
 
 // Asked to stop, the driver may leave a command undone: no failure, and it comes again.
@@ -55,6 +64,7 @@ void RxModeEngine::check_taken() {
 
 void RxModeEngine::commit_forgotten(const RxCommand& command) {
   if (command.state == RxCommand::State::kUntold || command.before_forget) return;
+  if (mutated(Mutation::kR7InFlight)) return;
   switch (command.kind) {
     case RxCommandKind::kAdd:
       if (command.object == RxObject::kVlan) {
@@ -129,6 +139,8 @@ void RxModeEngine::commit_add(RxCommand& command) {
   }
   if (is_refusal(command.error)) {
     again_ = true;
+    if (mutated(Mutation::kR5)) each.set_maybe(entry, false);
+    if (mutated(Mutation::kR13)) return each.move(entry, CardState::kOver);
     entry.refused = command.error == std::errc::operation_not_supported;
     if (!entry.refused) each.slots->limit = std::min(each.slots->limit, each.slots->occupied - (entry.maybe ? 1 : 0));
     // An earlier try may have put it there: then it has to be taken off before something else carries it (R5).
@@ -136,7 +148,7 @@ void RxModeEngine::commit_add(RxCommand& command) {
     entry.attempts = 0;
     return;
   }
-  each.set_maybe(entry, true);
+  if (!mutated(Mutation::kR4)) each.set_maybe(entry, true);
   if (!was_stopped(command.error)) each.park(entry, command.error, now_);
 }
 
@@ -258,6 +270,7 @@ void RxModeEngine::publish() {
   };
   if (image_owes(uc_) || image_owes(mc_)) again_ = true;
   const bool done = in_effect();
+  if (mutated(Mutation::kWakeFirst)) published_.wake();
   {
     SpinGuardBh guard(wanted.lock, wanted.level());
     ++committed_.runs;
@@ -269,6 +282,7 @@ void RxModeEngine::publish() {
     }
     committed_.narrow_deferred = narrow_deferred();
     committed_.image_full = stays_promisc_ || stays_allmulti_;
+    committed_.again = again_;
     committed_.uncovered = uncovered();
     committed_.parked = uc_.parked() + mc_.parked() + (call_attempts_ != 0 ? 1 : 0);
     if (done && card_epoch_.load() == committed_.epoch) {
@@ -277,7 +291,7 @@ void RxModeEngine::publish() {
       oldest_change_ = kForever;
     }
   }
-  published_.wake();
+  if (!mutated(Mutation::kWakeFirst)) published_.wake();
 }
 
 // The next run that nobody else owes: at the first retry that comes due.

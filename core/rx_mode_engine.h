@@ -81,6 +81,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
 
  private:
   friend struct RxModeBench;  // bench/bench_rx_mode.cc takes a run apart
+  friend class RxModeSight;   // sim/checkers.cc compares it with the card
   struct Flag {
     bool sure = false;   // under addr_list_lock
     bool maybe = false;  // under addr_list_lock
@@ -146,6 +147,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
 
   // rx_mode_commit.cc
   void commit();
+  bool own_waits() const noexcept;
   bool was_stopped(std::errc error) const noexcept;
   void check_taken();
   void commit_one(RxCommand& command);
@@ -229,6 +231,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
     uint32_t wanted[2] = {0, 0};
     bool narrow_deferred = false;
     bool image_full = false;      // it stays wide because an image without was refused
+    bool again = false;           // the last run owes another one
     uint32_t uncovered = 0;       // wanted addresses that failed or found no way in
     uint32_t parked = 0;          // failed commands that wait for their time
     std::bitset<kVlanIds> vlans;  // sure

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/device.h"
+#include "core/mutation.h"
 #include "core/rx_mode_engine.h"
 
 namespace usernic {
@@ -12,7 +13,7 @@ void RxModeEngine::run() {
   std::optional<MutexGuard> rtnl;
   if (dev_.ops.requires_rtnl) rtnl.emplace(dev_.net_ref.rtnl());
   MutexGuard il(dev_.instance_lock);
-  owed_.store(false);  // a change from here on owes another run
+  if (!mutated(Mutation::kNoRerun)) owed_.store(false);  // a change from here on owes another run
   if (!may_call()) return;
 
   again_ = false;
@@ -30,6 +31,7 @@ void RxModeEngine::run() {
   }
   publish();
   arm_retry();
+  if (mutated(Mutation::kNoRerun)) owed_.store(false);
   if (again_) owe_run();
 }
 
@@ -42,6 +44,7 @@ bool RxModeEngine::may_call() const noexcept {
 void RxModeEngine::check_epoch(bool in_call) {
   const uint64_t epoch = card_epoch_.load();
   if (epoch == committed_.epoch) return;
+  if (mutated(Mutation::kR7) && committed_.epoch != 0) return void(committed_.epoch = epoch);
   uc_.forget_all(false);
   mc_.forget_all(false);
   for (SlotTable& table : tables_) table.limit = table.slots;
@@ -80,9 +83,13 @@ void RxModeEngine::sample_and_drain() {
     drained = drain_more();
     if (caps_.own_address_uses_slot) target_.own_entry = wanted.uc.find(wanted.own);
   }
-  while (!drained) {
+  while (!drained && !mutated(Mutation::kR19)) {
     SpinGuardBh guard(wanted.lock, wanted.level());
     drained = drain_more();
+  }
+  if (mutated(Mutation::kR1)) {
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    target_.promisc = wanted.promiscuity != 0;
   }
 }
 
@@ -160,7 +167,7 @@ bool RxModeEngine::evict_one(CardClass& from) {
 void RxModeEngine::place_own(int64_t& available) {
   AddressEntry* const own = target_.own_entry;
   if (own == nullptr || own->parked || own->refused) return;
-  if (own->state == CardState::kOver) uc_.move(*own, CardState::kTrying);
+  if (own->state == CardState::kOver && !mutated(Mutation::kR12)) uc_.move(*own, CardState::kTrying);
   if (own->state != CardState::kTrying || own->maybe) return;
   const bool room = available > 0 || (caps_.shared_slots && evict_one(mc_)) || evict_one(uc_);
   if (!room) return uc_.move(*own, CardState::kOver);
@@ -219,6 +226,9 @@ void RxModeEngine::plan() {
   plan_addresses();
   plan_vlans();
   plan_narrow();
+  if (mutated(Mutation::kUnprogramFirst)) {
+    std::ranges::partition(commands_, [](const RxCommand& each) { return each.kind >= RxCommandKind::kDel; });
+  }
 }
 
 RxModeEngine::Flag& RxModeEngine::flag_of(RxObject object) noexcept {
@@ -249,6 +259,14 @@ void RxModeEngine::plan_addresses() {
     RxObject object;
   };
   const Side sides[] = {{uc_, RxObject::kUnicast}, {mc_, RxObject::kMulticast}};
+  const auto evict = [this, &sides] {
+    for (const Side& side : sides) {
+      for (AddressEntry& entry : side.of.list(CardState::kEvict)) {
+        command(RxCommandKind::kDel, side.object, &entry, true);
+      }
+    }
+  };
+  if (mutated(Mutation::kR11)) evict();
   int64_t free_slots[] = {tables_[0].free(), tables_[1].free()};
   std::vector<std::pair<RxObject, AddressEntry*>> later;
   for (const Side& side : sides) {
@@ -265,11 +283,7 @@ void RxModeEngine::plan_addresses() {
   for (const Side& side : sides) {
     for (AddressEntry& entry : side.of.list(CardState::kLeaving)) command(RxCommandKind::kDel, side.object, &entry);
   }
-  for (const Side& side : sides) {
-    for (AddressEntry& entry : side.of.list(CardState::kEvict)) {
-      command(RxCommandKind::kDel, side.object, &entry, true);
-    }
-  }
+  if (!mutated(Mutation::kR11)) evict();
   for (const auto& [object, entry] : later) command(RxCommandKind::kAdd, object, entry);
 }
 
@@ -331,6 +345,7 @@ bool RxModeEngine::stays_on(const Flag& flag) const noexcept {
 
 // Would the card stop passing some wanted address if this flag went off and everything planned so far worked?
 bool RxModeEngine::narrowing_deafens(const Flag& flag) const noexcept {
+  if (mutated(Mutation::kR2)) return false;
   if (&flag == &vlan_unfiltered_) return vlan_due_ > now_;
   if (stays_on(promisc_)) return false;
   const bool multicast = !stays_on(allmulti_) && mc_.uncovered_by_exact_and_hash();

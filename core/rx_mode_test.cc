@@ -181,6 +181,87 @@ TEST_F(RxModeTest, TheOwnAddressTakesASlotFromAnother) {
   EXPECT_EQ(mode->status().wanted_unicast, (std::vector{uc(1), uc(2)})) << "the own address is not in the list";
 }
 
+TEST_F(RxModeTest, NothingIsTakenAwayAfterAnAddThatWasHeldBack) {
+  card.caps = {.unicast_slots = 4, .own_address_uses_slot = true, .unicast_hash_buckets = 64};
+  // A table that has no room for one address, and has for others: three are on it although it holds one, they say.
+  card.decide = [](const RxCommand& command, bool&) -> Result<> {
+    const bool full = command.kind == RxCommandKind::kAdd && command.address == uc(1);
+    return full ? fail(std::errc::no_space_on_device) : Result<>();
+  };
+  start();
+  ASSERT_TRUE(mode->set_promiscuity(1));
+  {
+    const LaneGuard together(dev->lane());
+    for (uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));
+  }
+  settle();
+  bool deaf = false;
+  on_card([&](TestCard& c) { return c.after_command = [&](const TestCard& now) { deaf |= !now.accepts(uc(9)); }, 0; });
+  {
+    const LaneGuard together(dev->lane());
+    ASSERT_TRUE(dev->set_mac_address(uc(9)));
+    ASSERT_TRUE(mode->set_promiscuity(-1));
+  }
+  settle();
+  EXPECT_FALSE(deaf) << "promisc went off before the own address was on";
+  EXPECT_FALSE(on_card([](TestCard& c) { return c.promisc; }));
+}
+
+TEST_F(RxModeTest, SettleWaitsForARetryThatWasStopped) {
+  start();
+  on_card([](TestCard& c) {
+    c.decide = [](const RxCommand&, bool&) -> Result<> { return fail(std::errc::io_error); };
+    c.call_time = milliseconds(1);
+    return 0;
+  });
+  ASSERT_TRUE(dev->mc().add(mc(1)));
+  const auto wait_for_call = [&] {
+    const uint32_t before = on_card([](TestCard& c) { return c.calls; });
+    while (on_card([](TestCard& c) { return c.calls; }) == before)
+      std::ignore = StopToken().wait_until(Clock::now() + milliseconds(1));
+  };
+  while (mode->status().failed.empty()) std::ignore = StopToken().wait_until(Clock::now() + milliseconds(1));
+  on_card([](TestCard& c) { return c.call_time = seconds(10), 0; });
+  wait_for_call();
+  Atomic<uint32_t> parked{0}, end{0};
+  Thread parks("parks", [&] {
+    const LaneGuard stops_the_retry(dev->lane());
+    parked.store(1);
+    wake_all(parked);
+    while (end.load() == 0) wait_on(end, 0);
+  });
+  while (parked.load() == 0) wait_on(parked, 0);
+  EXPECT_FALSE(mode->covered(mc(1)));
+  EXPECT_EQ(mode->settle(Clock::now()).error(), std::errc::timed_out);
+  on_card([](TestCard& c) { return c.call_time = {}, c.decide = nullptr, 0; });
+  end.store(1);
+  wake_all(end);
+  settle();
+  EXPECT_TRUE(mode->covered(mc(1)));
+}
+
+TEST_F(RxModeTest, TheOwnAddressTakesTheSlotThatAnotherGotMeanwhile) {
+  card.caps = {.unicast_slots = 1, .own_address_uses_slot = true};
+  bool failing = true;
+  card.decide = [&failing](const RxCommand& command, bool& apply) -> Result<> {
+    if (command.kind != RxCommandKind::kAdd) return {};
+    if (command.own && command.address != uc(9)) return fail(std::errc::operation_not_supported);
+    apply = failing && command.address == uc(1);
+    return apply ? fail(std::errc::io_error) : Result<>();
+  };
+  start();
+  ASSERT_TRUE(dev->uc().add(uc(1)));  // perhaps in the slot, perhaps not
+  while (mode->status().failed.empty()) std::ignore = StopToken().wait_until(Clock::now() + milliseconds(1));
+  ASSERT_TRUE(dev->set_mac_address(uc(9)));  // finds nobody whose slot it could have
+  dev->lane().flush();
+  on_card([&](TestCard&) { return failing = false; });
+  const Time patience = soon();
+  const auto own_is_held = [&] { return on_card([](TestCard& c) { return c.exact[0].contains(uc(9)); }); };
+  while (!own_is_held() && Clock::now() < patience)
+    std::ignore = StopToken().wait_until(Clock::now() + milliseconds(1));
+  EXPECT_TRUE(own_is_held());
+}
+
 TEST_F(RxModeTest, PromiscuityIsCountedAndFollowed) {
   start();
   ASSERT_TRUE(mode->set_promiscuity(1));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plan as the driver walks it: what may be handed out next.
 #include "core/address_entry.h"
+#include "core/mutation.h"
 #include "usernic/rx_filter.h"
 
 namespace usernic {
@@ -12,10 +13,13 @@ RxCommand* RxPlan::next() noexcept {
   for (; index_ < commands_.size(); ++index_) {
     if (stop_.stop_requested()) return nullptr;
     RxCommand& command = commands_[index_];
-    if (command.destructive && failed_) continue;
+    if (command.destructive && failed_ && !mutated(Mutation::kR3)) continue;
     const bool needs_slot = command.kind == RxCommandKind::kAdd && command.entry != nullptr &&
                             !static_cast<AddressEntry*>(command.entry)->maybe;
-    if (needs_slot && free_slots_[slot_table(command)] <= 0) continue;
+    if (needs_slot && free_slots_[slot_table(command)] <= 0) {
+      failed_ = true;  // held back is as good as failed: what follows may rely on it
+      continue;
+    }
     ++index_;
     command.state = RxCommand::State::kHandedOut;
     return &command;

@@ -6,6 +6,7 @@
 
 #include "core/current_work.h"
 #include "core/lock_classes.h"
+#include "core/mutation.h"
 
 namespace usernic {
 namespace {
@@ -34,7 +35,8 @@ WorkerPool::~WorkerPool() {
   for (Worker& worker : workers) worker.thread.join();
 }
 
-// Adds a worker, and buries those that retired. A machine that refuses a thread leaves the pool as it is.
+// Adds a worker that `starting_` counts already, and buries those that retired. A machine that refuses a thread leaves
+// the pool as it is.
 void WorkerPool::spawn() {
   std::list<Worker> fresh(1);
   std::list<Worker> retired;  // joined on the way out, after the lock is gone
@@ -42,6 +44,8 @@ void WorkerPool::spawn() {
   try {
     worker.thread = Thread("usernic-worker", [this, &worker] { work_loop(worker); });
   } catch (const std::system_error&) {
+    SpinGuard guard(lock_);
+    --starting_;
     return;
   }
   SpinGuard guard(lock_);
@@ -55,6 +59,7 @@ void WorkerPool::spawn() {
 
 void WorkerPool::work_loop(Worker& me) {
   lock_.lock();
+  --starting_;
   while (true) {
     fire_timers();
     if (!ready_.empty()) {
@@ -79,9 +84,12 @@ void WorkerPool::run_one(Workqueue& queue) {
   work.stop_.reset();
   ready_.erase(ready_.iterator_to(queue));
   update_ready(queue);  // to the end: queues take turns
-  const bool last_idle = idle_ == 0;
+  // Who was made and has not come yet counts: a machine under load would get a thread an item.
+  const bool last_idle = idle_ + starting_ == 0;
+  if (last_idle) ++starting_;
   lock_.unlock();
   if (last_idle) spawn();
+  if (mutated(Mutation::kPutEarly)) work.ref_.put();
   {
     CurrentWork current(work, queue, work.stop_.token());
     work.body_();

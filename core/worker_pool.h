@@ -71,6 +71,7 @@ class WorkerPool {
   Timers timers_ USERNIC_GUARDED_BY(lock_);
   std::list<Worker> workers_ USERNIC_GUARDED_BY(lock_);
   int idle_ USERNIC_GUARDED_BY(lock_) = 0;
+  int starting_ USERNIC_GUARDED_BY(lock_) = 1;  // the constructor's
   bool stopping_ USERNIC_GUARDED_BY(lock_) = false;
 };
 
