@@ -3,6 +3,7 @@
 #include "cli/command_line.h"
 #include "cli/demo.h"
 #include "cli/exec.h"
+#include "cli/sim.h"
 #include "cli/verbs.h"
 #include "daemon/run.h"
 
@@ -26,6 +27,8 @@ int main(int argc, char** argv) {
       return cli::monitor(command);
     case cli::Verb::kExec:
       return cli::exec(command);
+    case cli::Verb::kSim:
+      return cli::sim(command.argv);
   }
   return cli::kUsage;
 }

@@ -79,6 +79,13 @@ void add_exec(Line& line) {
   exec->add_option("command", line.command.argv, "the command and its arguments")->type_name("-- COMMAND...");
 }
 
+// Its words are the simulator's, --help included.
+void add_sim(Line& line) {
+  CLI::App* sim = line.app.add_subcommand("sim", "Play histories of the core under a simulated card, time and threads");
+  sim->footer("Example:\n  usernic sim --seed 7 --scenario reset --trace\n");
+  sim->parse_complete_callback([&line] { line.command.verb = Verb::kSim; });
+}
+
 // --wait's value, or false.
 bool take_wait(Line& line) {
   if (line.wait_option->count() == 0) return true;
@@ -91,8 +98,8 @@ bool take_wait(Line& line) {
   return true;
 }
 
-// Where the words for CLI11 end, and where the command of `exec` begins: it is taken as it is, where CLI11 would take
-// lists like "[a,b]" apart and options for its own. It follows the host, or the first "--" after the verb.
+// Where the words for CLI11 end, and where the command of `exec` or `sim` begins: it is taken as it is, where CLI11
+// would take lists like "[a,b]" apart and options for its own. It follows the host, or the first "--" after the verb.
 struct Split {
   int front;
   int command;
@@ -110,6 +117,8 @@ Split split_words(int argc, const char* const* argv) {
       host = true;
     } else if (word == "exec") {
       exec = true;
+    } else if (word == "sim") {
+      return {i + 1, i + 1};
     } else {
       break;
     }
@@ -133,6 +142,7 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   add_daemon_verbs(line);
   add_showing_verbs(line);
   add_exec(line);
+  add_sim(line);
   const auto [front, command] = split_words(argc, argv);
   std::string verb;
   try {

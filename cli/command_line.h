@@ -17,7 +17,7 @@ inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
 inline constexpr int kCouldNotStart = 125;
 
-enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kMonitor, kExec };
+enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kMonitor, kExec, kSim };
 
 struct Command {
   Verb verb = Verb::kLink;
@@ -26,7 +26,7 @@ struct Command {
   std::string dev;                  // rx-mode, stats
   std::optional<uint64_t> wait_ms;  // rx-mode --wait
   std::string host;                 // exec
-  std::vector<std::string> argv;    // exec
+  std::vector<std::string> argv;    // exec, sim
   std::string config;               // run; "" for the built-in one
   int ready_fd = -1;                // run --ready-fd
 };

@@ -111,6 +111,12 @@ TEST_F(CommandLineTest, NothingIsAUsageErrorThatShowsTheVerbs) {
   EXPECT_NE(err_.find("rx-mode"), std::string::npos);
 }
 
+TEST_F(CommandLineTest, TheSimulatorsWordsAreItsOwn) {
+  const Command command = good({"sim", "--seed", "7", "--json", "--help", "--"});
+  EXPECT_EQ(command.verb, Verb::kSim);
+  EXPECT_EQ(command.argv, (std::vector<std::string>{"--seed", "7", "--json", "--help", "--"}));
+}
+
 TEST_F(CommandLineTest, HelpOfEveryVerbHasAnExample) {
   EXPECT_EQ(parse({"--help"}).exit_code, kDone);
   EXPECT_NE(out_.find("monitor"), std::string::npos);

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/card.h"
+
+#include <fmt/format.h>
+
+#include "core/mutation.h"
+#include "sim/scheduler.h"
+
+namespace usernic::sim {
+
+Card::Card(const RxFilterCaps& the_caps, const CardTemper& the_temper, Chance chance)
+    : caps(the_caps), temper(the_temper), taste_(chance.next()), chance_(chance) {}
+
+uint32_t Card::hash(const MacAddress& address) noexcept {
+  return static_cast<uint32_t>(address.to_u64() * 2654435761u >> 7);
+}
+
+bool Card::accepts(const MacAddress& address) const {
+  const bool multicast = address.is_multicast();
+  const uint32_t count = multicast ? caps.multicast_hash_buckets : caps.unicast_hash_buckets;
+  return promisc || (multicast && allmulti) || exact[multicast].contains(address) ||
+         (count != 0 && buckets[multicast].contains(hash(address) % count));
+}
+
+bool Card::never_takes(const MacAddress& address) const noexcept {
+  return temper.unsupported_one_in != 0 && Chance(taste_ ^ address.to_u64()).one_in(temper.unsupported_one_in);
+}
+
+void Card::clear() {
+  for (auto& each : exact) each.clear();
+  for (auto& each : buckets) each.clear();
+  vlans.clear();
+  promisc = allmulti = false;
+  vlan_open = true;
+  ++version;
+}
+
+void Card::lose(NetDevice& dev) {
+  ++losses;
+  clear();
+  note([] { return "the card loses its filter"; });
+  for (uint64_t i = chance_.below(8); i > 0; --i) point("reset");
+  dev.rx_mode().card_forgot();
+  note([] { return "the core was told"; });
+  --losses;
+}
+
+void Card::resume(NetDevice& dev) {
+  ++losses;
+  clear();
+  (void)dev.attach();
+  dev.rx_mode().card_forgot();
+  --losses;
+}
+
+Result<> Card::execute(const RxCommand& command) {
+  point("bus");
+  bool applied = true;
+  Result<> result = fate(command, applied);
+  if (applied) {
+    const Result<> done = apply(command);
+    if (result) result = done;
+    ++version;
+  }
+  note([&] {
+    const char* const after = result ? "ok" : applied ? "done, but fails" : "fails";
+    return fmt::format("card: {}: {}", describe(command), after);
+  });
+  point("bus");
+  return result;
+}
+
+Result<> Card::fate(const RxCommand& command, bool& applied) {
+  applied = false;
+  if (losses != 0 && !mutated(Mutation::kR8)) return fail(std::errc::io_error);
+  const bool adds = command.kind == RxCommandKind::kAdd || command.kind == RxCommandKind::kSetBucket ||
+                    (command.kind == RxCommandKind::kWiden && command.object == RxObject::kAllmulti);
+  if (command.kind == RxCommandKind::kAdd && command.object != RxObject::kVlan && never_takes(command.address)) {
+    return fail(std::errc::operation_not_supported);
+  }
+  if (failing && adds && temper.refusal_one_in != 0 && chance_.one_in(temper.refusal_one_in)) {
+    return fail(chance_.one_in(2) ? std::errc::operation_not_supported : std::errc::no_space_on_device);
+  }
+  if (failing && temper.transient_one_in != 0 && chance_.one_in(temper.transient_one_in)) {
+    applied = chance_.one_in(2);
+    return fail(std::errc::io_error);
+  }
+  applied = true;
+  return {};
+}
+
+Result<> Card::apply(const RxCommand& command) {
+  const bool on = command.kind == RxCommandKind::kWiden || command.kind == RxCommandKind::kAdd ||
+                  command.kind == RxCommandKind::kSetBucket;
+  switch (command.object) {
+    case RxObject::kPromisc:
+      promisc = on;
+      return {};
+    case RxObject::kAllmulti:
+      allmulti = on;
+      return {};
+    case RxObject::kVlanUnfiltered:
+      vlan_open = on;
+      return {};
+    case RxObject::kVlan:
+      return change(vlans, command.vlan, on, caps.vlan_slots);
+    case RxObject::kUnicast:
+    case RxObject::kMulticast:
+      break;
+  }
+  const bool multicast = command.object == RxObject::kMulticast;
+  if (command.kind == RxCommandKind::kSetBucket || command.kind == RxCommandKind::kClearBucket) {
+    on ? (void)buckets[multicast].insert(command.bucket) : (void)buckets[multicast].erase(command.bucket);
+    return {};
+  }
+  size_t slots = multicast && !caps.shared_slots ? caps.multicast_slots : caps.unicast_slots;
+  slots -= std::min<size_t>(slots, temper.slots_missing);
+  if (caps.shared_slots) slots -= std::min(slots, exact[!multicast].size());
+  return change(exact[multicast], command.address, on, slots);
+}
+
+template <class T>
+Result<> Card::change(std::set<T>& set, const T& item, bool on, size_t slots) {
+  if (!on) {
+    set.erase(item);
+  } else if (!set.contains(item)) {
+    if (set.size() >= slots) return fail(std::errc::no_space_on_device);
+    set.insert(item);
+  }
+  return {};
+}
+
+CardDriver::CardDriver(NetDevice& dev, Card& card) : dev_(dev), card_(card) {}
+CardDriver::~CardDriver() {
+  expect(!card_.in_call, "call-after-free", "the driver is freed while it is called");
+  card_.unregistered = true;
+}
+
+void CardDriver::check_callable(const char* op) const {
+  const NoSwitch quiet;
+  if (card_.unregistered) found("callback-after-unregister", fmt::format("{} is called", op));
+}
+
+Result<> CardDriver::open() {
+  check_callable("open");
+  point("open");
+  card_.clear();
+  card_.up = true;
+  return {};
+}
+
+void CardDriver::stop() {
+  check_callable("stop");
+  point("stop");
+  expect(!card_.in_call, "call-while-stopping", "stop is called during a driver call");
+  card_.clear();
+  card_.up = false;
+}
+
+NetdevTx CardDriver::start_xmit(Skb& skb, TxQueue&, bool) noexcept {
+  SkbPool::free(skb);
+  return NetdevTx::kOk;
+}
+
+void CardDriver::set_rx_mode_async(RxPlan& plan) {
+  check_callable("set_rx_mode_async");
+  might_sleep();
+  expect(!card_.in_call, "newest-wins", "two driver calls at once");
+  card_.in_call = true;
+  ++card_.calls;
+  bool stopped = false;
+  if (card_.temper.latency > Duration::zero()) stopped = plan.stop().wait_until(Clock::now() + card_.temper.latency);
+  while (RxCommand* command = plan.next()) {
+    {
+      const NoSwitch quiet;
+      const bool usable = card_.up && dev_.running() && dev_.present() && dev_.reg_state() == RegState::kRegistered;
+      expect(usable, "call-on-dead-device", "a driver call on a device that is down, absent or unregistered");
+    }
+    if (stopped) {
+      plan.answer(*command, fail(std::errc::operation_canceled));
+    } else {
+      plan.answer(*command, card_.execute(*command));
+    }
+  }
+  card_.in_call = false;
+}
+
+Result<> CardDriver::set_mac_address(const MacAddress&) {
+  check_callable("set_mac_address");
+  point("bus");
+  return {};
+}
+
+std::string describe(const RxCommand& command) {
+  static constexpr const char* kKinds[] = {"widen", "add", "set_bucket", "del", "clear_bucket", "narrow"};
+  static constexpr const char* kObjects[] = {"unicast", "multicast", "vlan", "promisc", "allmulti", "vlan_unfiltered"};
+  return fmt::format("{} {} {} bucket {} vlan {}", kKinds[static_cast<int>(command.kind)],
+                     kObjects[static_cast<int>(command.object)], command.address.to_string(), command.bucket,
+                     command.vlan);
+}
+
+}  // namespace usernic::sim

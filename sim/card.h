@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// sim: a card that is nothing but a filter, and its driver: fails in every way that a driver may report, loses its
+// filter at any time, takes its time and honours a stop.
+//
+// There is one processor thread, so the card needs no lock; each register access is a point. The driver watches the
+// contract from its side: one call at a time (invariant 1), none on a device that is down, absent, unregistered or
+// freed (invariant 5), none of any kind after unregister.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "sim/chance.h"
+#include "usernic/net.h"
+
+namespace usernic::sim {
+
+// How a card behaves; drawn once a history.
+struct CardTemper {
+  uint64_t transient_one_in = 0;    // 0: never. Each command; half of them did their work all the same
+  uint64_t refusal_one_in = 0;      // 0: never. Each add, bucket and allmulti
+  uint64_t unsupported_one_in = 0;  // 0: none. Addresses that it never takes
+  uint32_t slots_missing = 0;       // in each table, fewer than it declares
+  Duration latency{};               // of a driver call, at most
+};
+
+class Card {
+ public:
+  Card(const RxFilterCaps& caps, const CardTemper& temper, Chance chance);
+
+  const RxFilterCaps caps;
+  CardTemper temper;
+  bool failing = true;  // by chance; what it cannot do it never can
+
+  // What it holds. `version` counts changes.
+  std::set<MacAddress> exact[2];  // by AddressClass
+  std::set<uint32_t> buckets[2];
+  std::set<uint16_t> vlans;
+  bool promisc = false, allmulti = false, vlan_open = true;
+  int losses = 0;  // of the filter, that the core was not told of: until then every command fails
+  uint64_t version = 0;
+
+  // Of its driver.
+  bool in_call = false;
+  uint64_t calls = 0;
+  bool up = false;
+  bool unregistered = false;  // set by who unregistered the device
+
+  static uint32_t hash(const MacAddress& address) noexcept;
+  bool accepts(const MacAddress& address) const;
+  bool never_takes(const MacAddress& address) const noexcept;
+  void clear();
+
+  // The filter is lost; a while later the core is told.
+  void lose(NetDevice& dev);
+  // Comes back from where it lost everything.
+  void resume(NetDevice& dev);
+  Result<> execute(const RxCommand& command);
+
+ private:
+  Result<> fate(const RxCommand& command, bool& applied);
+  Result<> apply(const RxCommand& command);
+  template <class T>
+  Result<> change(std::set<T>& set, const T& item, bool on, size_t slots);
+
+  const uint64_t taste_;
+  Chance chance_;
+};
+
+class CardDriver {
+ public:
+  CardDriver(NetDevice& dev, Card& card);
+  ~CardDriver();
+  Result<> open();
+  void stop();
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING;
+  RxFilterCaps rx_filter_caps() const { return card_.caps; }
+  uint32_t rx_hash(AddressClass, const MacAddress& address) const { return Card::hash(address); }
+  void set_rx_mode_async(RxPlan& plan);
+  Result<> set_mac_address(const MacAddress& address);
+
+ private:
+  void check_callable(const char* op) const;
+  NetDevice& dev_;
+  Card& card_;
+};
+
+// "add multicast 03:00:00:00:00:01".
+std::string describe(const RxCommand& command);
+
+}  // namespace usernic::sim

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/checkers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/device.h"
+#include "core/net_impl.h"
+
+namespace usernic {
+
+// The engine's inside, read without a lock: nobody else runs meanwhile.
+class RxModeSight {
+ public:
+  explicit RxModeSight(const RxModeEngine& engine) : e_(engine) {}
+
+  uint64_t runs() const { return e_.committed_.runs; }
+  uint64_t calls() const { return e_.committed_.driver_calls; }
+  uint64_t generation() const { return e_.committed_.generation; }
+  uint64_t epoch() const { return e_.card_epoch_.load(); }
+  bool up() const { return e_.committed_.up; }
+  bool valid() const { return e_.valid(); }
+  bool promisc_sure() const { return e_.promisc_.sure; }
+  const CardClass& of(bool multicast) const { return multicast ? e_.mc_ : e_.uc_; }
+  const AddressEntry* find(const MacAddress& address) const {
+    return (address.is_multicast() ? e_.wanted.mc : e_.wanted.uc).find(address);
+  }
+  bool covers(const AddressEntry& entry) const {
+    return e_.covers_entry(entry.address().is_multicast() ? AddressClass::kMulticast : AddressClass::kUnicast,
+                           entry.sure, entry.bucket);
+  }
+  // Every wanted address has been drained.
+  bool drained() const {
+    return e_.uc_.wanted() == e_.wanted.uc.wanted_count() && e_.mc_.wanted() == e_.wanted.mc.wanted_count();
+  }
+
+  // The first difference between what is believed and what the card holds; empty: none.
+  std::string difference(const sim::Card& card, const std::vector<MacAddress>& addresses) const {
+    const auto flag = [](const RxModeEngine::Flag& flag, bool on, const char* name) -> std::string {
+      if (flag.sure && !on) return fmt::format("{} is believed on, and is off", name);
+      if (on && !flag.maybe) return fmt::format("{} is believed off, and is on", name);
+      return "";
+    };
+    if (auto text = flag(e_.promisc_, card.promisc, "promisc"); !text.empty()) return text;
+    if (auto text = flag(e_.allmulti_, card.allmulti, "allmulti"); !text.empty()) return text;
+    if (auto text = flag(e_.vlan_unfiltered_, card.vlan_open, "the open VLAN filter"); !text.empty()) return text;
+    for (const MacAddress& address : addresses) {
+      const AddressEntry* const entry = find(address);
+      const bool on = card.exact[address.is_multicast()].contains(address);
+      if (entry != nullptr && entry->sure && !on) return address.to_string() + " is believed on the card, and is not";
+      if (on && (entry == nullptr || !entry->maybe)) return address.to_string() + " is on the card, and not believed";
+    }
+    for (bool multicast : {false, true}) {
+      const HashImage& hash = of(multicast).hash;
+      for (uint32_t bucket = 0; bucket < hash.buckets(); ++bucket) {
+        const bool on = card.buckets[multicast].contains(bucket);
+        if (hash.sure[bucket] && !on) return fmt::format("bucket {} is believed set, and is not", bucket);
+        if (on && !hash.maybe[bucket]) return fmt::format("bucket {} is set, and not believed", bucket);
+      }
+    }
+    for (uint16_t id = 0; id < 8; ++id) {
+      const bool on = card.vlans.contains(id);
+      if (e_.committed_.vlans[id] && !on) return fmt::format("VLAN {} is believed on the card, and is not", id);
+      if (on && !e_.vlans_maybe_[id]) return fmt::format("VLAN {} is on the card, and not believed", id);
+    }
+    return "";
+  }
+
+  // Is the filter of a class wider than what is wanted needs? Requires: settled, nobody wants promisc or allmulti.
+  bool too_wide(bool multicast) const {
+    const CardClass& each = of(multicast);
+    if (!is_wide(each.level) || each.outside() != 0) return false;
+    return each.wanted() <= std::max(1u, each.slots_at_entry * 3 / 4);
+  }
+  // The own address is outside, while another has a slot that it could have.
+  std::string own_outside() const {
+    if (!e_.caps_.own_address_uses_slot) return "";
+    const AddressEntry* const own = find(e_.wanted.own);
+    const bool placed = own == nullptr || own->refused || own->state == CardState::kExact;
+    if (placed || e_.uc_.count(CardState::kExact) == 0 || !e_.has_cover(e_.uc_)) return "";
+    return fmt::format("the own address is in state {}, {}, {} of {} slots taken, and others have one",
+                       static_cast<int>(own->state), own->maybe ? "perhaps on the card" : "not on the card",
+                       e_.uc_.slots->occupied, e_.uc_.slots->limit);
+  }
+  bool nobody_wants_more() const { return e_.wanted.promiscuity == 0 && e_.wanted.allmulti == 0; }
+
+ private:
+  const RxModeEngine& e_;
+};
+
+namespace sim {
+namespace {
+
+constexpr uint64_t kCallsToSettle = 300;  // more driver calls than any card needs once nothing changes and all works
+
+bool drained_as_wanted(const AddressEntry& entry) {
+  return entry.wanted() && entry.state != CardState::kAbsent && entry.state != CardState::kLeaving;
+}
+
+}  // namespace
+
+RxChecker::RxChecker(NetDevice& dev, Card& card, std::vector<MacAddress> addresses)
+    : dev_(Device::of(dev)), card_(card), addresses_(std::move(addresses)), check_([this] { step(); }) {}
+
+void RxChecker::step() {
+  const RxModeSight sight(dev_.engine);
+  watch_promiscuity();
+  const Seen now{card_.version,          sight.runs(),  sight.generation(),
+                 sight.calls(),          sight.epoch(), dev_.engine.wanted.generation,
+                 sight.up() && card_.up, card_.losses};
+  if (now == seen_) return;
+  const bool forgot = now.epoch != seen_.epoch || now.losses != 0 || !now.up;
+  const bool published = now.runs != seen_.runs || now.published > seen_.published;
+  seen_ = now;
+  if (forgot) must_hear_.clear();
+  if (!sight.valid() || !now.up || now.losses != 0) return;
+  check_never_deaf();
+  for (const MacAddress& address : addresses_) {
+    const AddressEntry* const entry = sight.find(address);
+    if (entry == nullptr || !drained_as_wanted(*entry) || !sight.covers(*entry) || card_.accepts(address)) continue;
+    found("covered", address.to_string() + " is called covered, and the card does not accept it");
+  }
+  if (published) {
+    if (sight.generation() == now.generation && !sight.drained()) {
+      found("published", "a generation is published that was not drained completely");
+    }
+    note_covered(false);
+  }
+  if (published && !card_.in_call) {
+    if (std::string text = sight.difference(card_, addresses_); !text.empty()) found("programmed", std::move(text));
+  }
+  note_covered(true);
+}
+
+// Somebody asked for promiscuity, and it is published: until they take it back, everything is heard and reported so.
+void RxChecker::watch_promiscuity() {
+  const Wanted& wanted = dev_.engine.wanted;
+  if (wanted.promiscuity == 0) {
+    promiscuous_since_ = 0;
+  } else if (promiscuous_since_ == 0) {
+    promiscuous_since_ = wanted.generation;
+  }
+}
+
+// Reported covered: by a published generation, or by promiscuity that somebody asked for.
+void RxChecker::note_covered(bool by_flag) {
+  const RxModeSight sight(dev_.engine);
+  const bool flag_holds = promiscuous_since_ != 0 && sight.generation() >= promiscuous_since_ && sight.promisc_sure();
+  if (by_flag && !flag_holds) return;
+  for (const MacAddress& address : addresses_) {
+    const AddressEntry* const entry = sight.find(address);
+    if (entry == nullptr || !entry->wanted()) continue;
+    if (!by_flag && (entry->generation > sight.generation() || !drained_as_wanted(*entry))) continue;
+    if (sight.covers(*entry)) must_hear_[address] = entry->generation;
+  }
+}
+
+void RxChecker::check_never_deaf() {
+  const RxModeSight sight(dev_.engine);
+  std::erase_if(must_hear_, [&](const auto& each) {
+    const AddressEntry* const entry = sight.find(each.first);
+    return entry == nullptr || !entry->wanted() || entry->generation != each.second;
+  });
+  for (const auto& [address, generation] : must_hear_) {
+    if (!card_.accepts(address)) found("never-deaf", address.to_string() + " was covered throughout, and is deaf");
+  }
+}
+
+void RxChecker::settled() {
+  const uint64_t calls = card_.calls;
+  card_.failing = false;
+  const StepCheck bounded([&] {
+    if (card_.calls > calls + kCallsToSettle) found("runs-for-ever", "driver calls do not end, though nothing changes");
+  });
+  const Result<> settled = dev_.rx_mode().settle(kForever);
+  expect(settled.has_value(), "settle", "settle gives up");
+  const RxModeSight sight(dev_.engine);
+  do {  // what is covered may still move to where it belongs
+    dev_.lane_queue.flush();
+  } while (!dev_.net_ref.impl().workers.idle(dev_.lane_queue));
+  const NoSwitch quiet;
+  for (const MacAddress& address : addresses_) {
+    const AddressEntry* const entry = sight.find(address);
+    const bool wanted = entry != nullptr && entry->wanted();
+    if (wanted && !card_.accepts(address)) found("nothing-missed", address.to_string() + " is wanted and not accepted");
+    if (!wanted && card_.exact[address.is_multicast()].contains(address)) {
+      found("nothing-missed", address.to_string() + " is held exactly, and nobody wants it");
+    }
+  }
+  if (std::string text = sight.difference(card_, addresses_); !text.empty()) found("programmed", std::move(text));
+  if (std::string text = sight.own_outside(); !text.empty()) found("own-first", std::move(text));
+  if (!sight.nobody_wants_more()) return;
+  for (bool multicast : {false, true}) {
+    if (sight.too_wide(multicast)) found("narrow-again", "a class stays wide although everything fits");
+  }
+}
+
+void RxChecker::closed() const {
+  const NoSwitch quiet;
+  for (const AddressTable* table : {&dev_.engine.wanted.uc, &dev_.engine.wanted.mc}) {
+    expect(table->entries() == table->wanted_count(), "entries-left", "an entry is kept that nobody wants");
+  }
+}
+
+}  // namespace sim
+}  // namespace usernic

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic-sim: the program behind `usernic sim`. Exit codes: 0 nothing found, 1 something found, 2 not understood.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdio>
+#include <deque>
+
+#include "sim/mutation_table.h"
+#include "sim/runner.h"
+#include "sim/wall_clock.h"
+
+namespace usernic::sim {
+namespace {
+
+constexpr size_t kLinesShown = 50;
+constexpr const char* kHelp = R"(usernic sim: the core under a simulated card, threads and time; one seed is one history
+
+  usernic sim [--seed N | --seeds A..B | --count N] [--scenario NAME] [--trace]
+
+  --seed N           this history only (default: seeds 1 to 100)
+  --seeds A..B       these
+  --count N          seeds 1 to N
+  --scenario NAME    one scenario (default: all)
+  --strategy NAME    random or pct (default: the seed's choice)
+  --trace            a line a step, on stdout; with --seed
+  --mutation RULE    with this rule switched off
+  --mutation-table   how many seeds it takes to notice each of the rules that is switched off
+  --list             the scenarios and the rules
+
+Example:
+  usernic sim --seed 7 --scenario reset --trace
+)";
+
+struct Line {
+  uint64_t first = 1, last = 100;
+  const Scenario* scenario = nullptr;
+  std::optional<Strategy> strategy;
+  Mutation mutation = Mutation::kNone;
+  bool trace = false, table = false, list = false, help = false;
+};
+
+bool to_number(std::string_view text, uint64_t& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+// An option with a value. Returns false when it cannot be understood.
+bool take_value(Line& line, std::string_view option, std::string_view value) {
+  if (option == "--seed") return to_number(value, line.first) && (line.last = line.first, true);
+  if (option == "--count") return line.first = 1, to_number(value, line.last) && line.last != 0;
+  if (option == "--seeds") {
+    const size_t dots = value.find("..");
+    if (dots == value.npos) return false;
+    return to_number(value.substr(0, dots), line.first) && to_number(value.substr(dots + 2), line.last) &&
+           line.first <= line.last;
+  }
+  if (option == "--scenario") return (line.scenario = find_scenario(value)) != nullptr;
+  if (option == "--strategy") {
+    line.strategy = value == "pct" ? Strategy::kPct : Strategy::kRandom;
+    return value == "pct" || value == "random";
+  }
+  if (option == "--mutation") {
+    const auto mutation = mutation_named(value);
+    line.mutation = mutation.value_or(Mutation::kNone);
+    return mutation.has_value();
+  }
+  return false;
+}
+
+std::optional<Line> parse(int argc, char** argv) {
+  Line line;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view option = argv[i];
+    bool* const flag = option == "--trace"            ? &line.trace
+                       : option == "--mutation-table" ? &line.table
+                       : option == "--list"           ? &line.list
+                       : option == "--help"           ? &line.help
+                                                      : nullptr;
+    if (flag != nullptr) {
+      *flag = true;
+    } else if (i + 1 == argc || !take_value(line, option, argv[i + 1])) {
+      const std::string value = i + 1 < argc ? fmt::format(" {}", argv[i + 1]) : "";
+      fmt::print(stderr, "usernic sim: '{}{}' is not understood; see 'usernic sim --help'\n", option, value);
+      return std::nullopt;
+    } else {
+      ++i;
+    }
+  }
+  return line;
+}
+
+void list() {
+  fmt::print("scenarios:\n");
+  for (const Scenario& each : all_scenarios()) fmt::print("  {:<16} {}\n", each.name, each.sentence);
+  fmt::print("rules:\n");
+  for (const Mutation each : all_mutations()) fmt::print("  {:<16} {}\n", mutation_name(each), mutation_sentence(each));
+}
+
+// Plays it again with a trace: the same seed does the same.
+void report(const Line& line, const Scenario& scenario, uint64_t seed, const Finding& finding) {
+  std::deque<std::string> last;
+  (void)play(
+      scenario, seed, line.mutation,
+      [&](const std::string& text) {
+        last.push_back(text);
+        if (last.size() > kLinesShown) last.pop_front();
+      },
+      line.strategy);
+  fmt::print("seed {}, scenario {}: [{}] {}\n", seed, scenario.name, finding.rule, finding.text);
+  fmt::print("the last steps (step, virtual ns, thread, what, where):\n");
+  for (const std::string& text : last) fmt::print("{}\n", text);
+  const std::string mutation =
+      line.mutation == Mutation::kNone ? "" : fmt::format(" --mutation {}", mutation_name(line.mutation));
+  const std::string strategy = !line.strategy                        ? ""
+                               : *line.strategy == Strategy::kRandom ? " --strategy random"
+                                                                     : " --strategy pct";
+  fmt::print("again: usernic sim --seed {} --scenario {}{}{} --trace\n", seed, scenario.name, mutation, strategy);
+}
+
+int run(const Line& line) {
+  const std::span<const Scenario> scenarios = line.scenario != nullptr ? std::span(line.scenario, 1) : all_scenarios();
+  Trace trace;
+  if (line.trace) trace = [](const std::string& text) { fmt::print("{}\n", text); };
+  const double begun = wall_seconds();
+  uint64_t histories = 0, steps = 0, switches = 0;
+  for (uint64_t seed = line.first; seed <= line.last; ++seed) {
+    for (const Scenario& scenario : scenarios) {
+      const RunResult result = play(scenario, seed, line.mutation, trace, line.strategy);
+      if (result.finding) {
+        if (line.trace) {
+          fmt::print("[{}] {}\n", result.finding->rule, result.finding->text);
+        } else {
+          report(line, scenario, seed, *result.finding);
+        }
+        return 1;
+      }
+      ++histories;
+      steps += result.steps;
+      switches += result.switches;
+    }
+  }
+  const double took = wall_seconds() - begun;
+  const double seeds = static_cast<double>(line.last - line.first + 1);
+  fmt::print(stderr, "{} histories of {} seeds in {:.1f} s: {:.0f} seeds, {:.0f} switches, {:.0f} steps a second\n",
+             histories, line.last - line.first + 1, took, seeds / took, static_cast<double>(switches) / took,
+             static_cast<double>(steps) / took);
+  return 0;
+}
+
+}  // namespace
+}  // namespace usernic::sim
+
+int main(int argc, char** argv) {
+  using namespace usernic::sim;
+  const auto line = parse(argc, argv);
+  if (!line) return 2;
+  if (line->help) return fmt::print("{}", kHelp), 0;
+  if (line->list) return list(), 0;
+  if (line->table) return print_mutation_table(line->last);
+  return run(*line);
+}

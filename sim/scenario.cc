@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/scenario.h"
+
+#include <algorithm>
+
+#include "sim/scenarios/scenarios.h"
+
+namespace usernic::sim {
+namespace {
+
+constexpr Scenario kScenarios[] = {
+    {"burst", "more changes at once than one hold of the lock drains", play_burst},
+    {"follow", "several bring one list over to another while it changes", play_follow},
+    {"hand-off", "the hand-off to the card against changes, readers and VLANs", play_hand_off},
+    {"mirror", "the host mirror with events lost and pictures torn and late", play_mirror},
+    {"napi", "NAPI disable against schedule and complete", play_napi},
+    {"overflow", "few slots, the own address among them, a card that teaches limits", play_overflow},
+    {"parking", "a slow card against those who park its lane", play_parking},
+    {"promiscuity", "somebody who heard everything asks for one address instead", play_promiscuity},
+    {"references", "unregister against the last reference and work items", play_references},
+    {"reopen", "the hand-off against close, open, detach and attach", play_reopen},
+    {"reset", "the hand-off against a card that forgets", play_reset},
+    {"tickets", "those who wait for an address against failures and close", play_tickets},
+    {"tx-queue", "a transmit queue's stop against its wake", play_tx_queue},
+    {"unregister", "everything against unregister", play_unregister},
+    {"wire", "two simnics on a wire: frames, resets, links, close and open", play_wire},
+    {"work", "cancel, disable, flush and park against queueing", play_work},
+};
+
+}  // namespace
+
+std::span<const Scenario> all_scenarios() {
+  return kScenarios;
+}
+
+const Scenario* find_scenario(std::string_view name) {
+  const auto found = std::ranges::find_if(kScenarios, [name](const Scenario& each) { return each.name == name; });
+  return found != std::end(kScenarios) ? &*found : nullptr;
+}
+
+}  // namespace usernic::sim

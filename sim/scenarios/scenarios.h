@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// sim: one function a scenario; sim/scenario.cc lists them with a sentence each.
+#pragma once
+
+#include "sim/chance.h"
+
+namespace usernic::sim {
+
+// rx_mode.cc
+void play_hand_off(Chance chance);
+void play_reset(Chance chance);
+void play_reopen(Chance chance);
+void play_overflow(Chance chance);
+void play_parking(Chance chance);
+void play_tickets(Chance chance);
+void play_burst(Chance chance);
+void play_promiscuity(Chance chance);
+void play_unregister(Chance chance);
+// follow.cc
+void play_follow(Chance chance);
+// work.cc
+void play_work(Chance chance);
+void play_references(Chance chance);
+// queues.cc
+void play_napi(Chance chance);
+void play_tx_queue(Chance chance);
+// mirror.cc
+void play_mirror(Chance chance);
+// wire.cc
+void play_wire(Chance chance);
+
+}  // namespace usernic::sim

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole data path: two simnics on a wire send each other frames, while links, cards and devices come and go.
+#include <algorithm>
+
+#include "drivers/simnic/simnic.h"
+#include "sim/rx_world.h"
+#include "sim/scenarios/scenarios.h"
+#include "sim/scheduler.h"
+
+namespace usernic::sim {
+namespace {
+
+struct Port final : DevicePort {
+  uint64_t received = 0;
+  Atomic<uint32_t> wakes{0};
+  void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override { received += frames.size(); }
+  void tx_wake(TxQueue&) noexcept USERNIC_NONBLOCKING override {
+    wakes.fetch_add(1);
+    wake_all(wakes);
+  }
+  void carrier_changed(bool) noexcept USERNIC_NONBLOCKING override {}
+};
+
+SimnicConfig small_card(Chance& chance) {
+  return {.unicast_slots = static_cast<uint32_t>(chance.below(3)),
+          .multicast_slots = static_cast<uint32_t>(chance.below(3)),
+          .multicast_hash_bits = chance.one_in(2) ? 8u : 0u,
+          .command_latency_us = chance.below(2000),
+          .rx_descriptors = 4,
+          .tx_descriptors = 4};
+}
+
+class Station {
+ public:
+  Station(Net& net, std::shared_ptr<simnic::Wire> wire, const MacAddress& address, Chance chance)
+      : card(std::make_shared<simnic::Card>(small_card(chance), address, std::move(wire))),
+        dev(*Simnic::probe(net, {.name = "nic%d", .rx_retry = std::chrono::milliseconds(2)}, card)) {
+    expect(dev->register_netdev() && dev->open() && dev->attach_port(port), "open", "a station does not come up");
+  }
+  ~Station() { dev->detach_port(); }
+
+  void send(const MacAddress& to, int count) {
+    for (int i = 0; i < count; ++i) {
+      SkbBatch batch;
+      if (Skb* skb = pool.alloc()) {
+        std::fill_n(skb->put(60), 60, uint8_t{0});
+        std::copy(to.octets.begin(), to.octets.end(), skb->data());
+        batch.push_back(*skb);
+        ++handed_in;
+      }
+      const Time patience = Clock::now() + std::chrono::seconds(5);
+      while (!batch.empty()) {
+        const uint32_t seen = port.wakes.load();
+        dev->xmit(dev->tx_queue(0), batch);
+        if (batch.empty() || !dev->tx_queue(0).stopped()) continue;
+        // A device that is down drops; one that is up and full wakes us.
+        const bool woken = wait_on(port.wakes, seen, Clock::now() + std::chrono::milliseconds(100));
+        if (!woken && dev->running()) expect(Clock::now() < patience, "tx", "a full queue is never woken");
+      }
+    }
+  }
+
+  SkbPool pool{8, 2048};
+  Port port;
+  uint64_t handed_in = 0;
+  std::shared_ptr<simnic::Card> card;
+  NetdevPtr dev;
+};
+
+void disturb(Station& station, Chance chance) {
+  for (uint64_t i = chance.below(5); i > 0; --i) {
+    const uint64_t what = chance.below(6);
+    note([&] {
+      static constexpr const char* kWhat[] = {"reset", "cable", "close and open", "MTU", "join", "fault"};
+      return kWhat[what];
+    });
+    switch (what) {
+      case 0:
+        station.card->reset();
+        break;
+      case 1:
+        station.card->set_link(false);
+        point("cable");
+        station.card->set_link(true);
+        break;
+      case 2:
+        (void)station.dev->close();
+        (void)station.dev->open();
+        break;
+      case 3:
+        (void)station.dev->change_mtu(chance.one_in(2) ? 1500 : 4000);
+        break;
+      case 4:
+        (void)station.dev->mc().add(MacAddress::from_u64(0x0300'0000'0000 | chance.below(4)));
+        break;
+      case 5:
+        (void)station.card->inject({.applied = chance.one_in(2)});
+        break;
+    }
+  }
+}
+
+// Every frame that a card took from memory or heard is in one counter.
+void check_frames(const Station& from, const Station& to) {
+  const simnic::CardCounters &sent = from.card->counters(), &heard = to.card->counters();
+  const uint64_t on_wire = sent.tx_frames.load();
+  const uint64_t accounted = heard.rx_frames.load() + heard.rx_filtered.load() + heard.rx_no_descriptor.load() +
+                             heard.rx_too_long.load() + heard.rx_off.load();
+  expect(on_wire == accounted, "frames", "frames on the wire are not frames heard and drops");
+  const LinkStats stats = from.dev->stats();
+  expect(from.handed_in == stats.tx_packets + stats.tx_dropped, "frames", "frames sent are not packets and drops");
+}
+
+}  // namespace
+
+void play_wire(Chance chance) {
+  Net net;
+  auto wire = std::make_shared<simnic::Wire>("w");
+  Station a(net, wire, RxWorld::own(0), chance.stream(10)), b(net, wire, RxWorld::own(1), chance.stream(11));
+  const bool calm = chance.one_in(3);
+  together({{"sends-a", [&] { a.send(RxWorld::own(1), 8); }},
+            {"sends-b", [&] { b.send(RxWorld::own(0), 8); }},
+            {"disturbs-a",
+             [&, c = chance.stream(1)] {
+               if (!calm) disturb(a, c);
+             }},
+            {"disturbs-b", [&, c = chance.stream(2)] {
+               if (!calm) disturb(b, c);
+             }}});
+  for (Station* each : {&a, &b}) {
+    each->card->clear_faults();
+    expect(each->dev->open().has_value(), "open", "a station does not come up again");
+    net.system_workqueue().flush();  // the core hears of a reset in an item of its own
+    expect(each->dev->rx_mode().settle(kForever).has_value(), "settle", "settle gives up");
+    for (const MacAddress& group : each->dev->mc().snapshot()) {
+      expect(each->card->accepts(group), "nothing-missed", "a group is wanted and not accepted");
+    }
+  }
+  check_frames(a, b);
+  check_frames(b, a);
+  if (calm) {
+    // Nobody disturbed: what the card took in reached the port, as soon as it was polled.
+    for (const auto& [to, count] : {std::pair(&a, b.handed_in), std::pair(&b, a.handed_in)}) {
+      const uint64_t dropped = to->card->counters().rx_no_descriptor.load();
+      const Time patience = Clock::now() + std::chrono::seconds(1);
+      while (to->port.received + dropped < count && Clock::now() < patience) {
+        (void)StopToken().wait_until(Clock::now() + std::chrono::milliseconds(1));
+      }
+      expect(to->port.received + dropped == count, "frames", "frames wait in the card, and nobody polls");
+    }
+  }
+  for (Station* each : {&a, &b}) {
+    (void)each->dev->close();
+    expect(each->pool.available() == 8, "frames", "a frame is lost");
+  }
+}
+
+}  // namespace usernic::sim
