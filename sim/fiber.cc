@@ -90,7 +90,8 @@ void StackPool::abandon(std::unique_ptr<Stack> stack) {
 #ifdef USERNIC_ASAN
   __lsan_register_root_region(stack->bottom(), Stack::size());
 #endif
-  (void)stack.release();
+  static auto* const abandoned = new std::vector<std::unique_ptr<Stack>>;
+  abandoned->push_back(std::move(stack));
 }
 
 Fiber::Fiber(uint32_t the_number, std::string the_name, std::move_only_function<void()> the_body)
