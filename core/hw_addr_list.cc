@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "usernic/hw_addr_list.h"
 
-#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -117,11 +116,6 @@ void HwAddrList::flush() noexcept {
 
 void HwAddrList::reserve(size_t additions) {
   for (size_t have = spare_.size(); have < additions; ++have) spare_.push_front(*new HwAddr);
-}
-
-uint32_t HwAddrList::pushed() const noexcept {
-  return static_cast<uint32_t>(
-      std::count_if(order_.begin(), order_.end(), [](const HwAddr& entry) { return entry.sync_cnt != 0; }));
 }
 
 Result<> HwAddrList::sync_one(HwAddrList& to, HwAddr& entry, size_t len) {

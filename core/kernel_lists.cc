@@ -56,12 +56,12 @@ void KernelLists::bring_up_to_date(std::span<const RxCommand> commands) {
       (void)list.del(*entry);
     }
   }
-  for (HwAddrList& list : lists_) (void)list.take_used();  // what somebody did between the calls
+  for (HwAddrList& list : lists_) (void)take_use(list);  // what somebody did between the calls
 }
 
 // What sync_cnt says of one address of a list that the driver pushes from.
-KernelLists::Fate KernelLists::fate_of(const RxCommand& command, bool pushes, int& error) {
-  if (!pushes) return Fate::kAsTheCall;
+KernelLists::Fate KernelLists::fate_of(const RxCommand& command, const Use& use, int call_error, int& error) {
+  if (!use.pushed) return Fate::kAsTheCall;
   HwAddr* const entry = find(command);
   if (command.kind == RxCommandKind::kDel) {
     if (entry != nullptr && entry->error == -ENOENT)
@@ -72,15 +72,12 @@ KernelLists::Fate KernelLists::fate_of(const RxCommand& command, bool pushes, in
   }
   if (entry != nullptr && entry->sync_cnt != 0) return Fate::kDone;
   error = entry != nullptr ? entry->error : -EIO;
+  if (error == 0 && !use.cut_short) {  // nothing kept it off the card but the driver itself, which answers for it
+    if (call_error == 0) return Fate::kDone;
+    error = call_error;
+  }
   if (entry != nullptr) (void)list_of(command).del(*entry);
   return error != 0 ? Fate::kFailed : Fate::kNotReached;
-}
-
-bool KernelLists::all_pushed(const bool (&used)[2]) const noexcept {
-  for (size_t i = 0; i < 2; ++i) {
-    if (used[i] && lists_[i].pushed() != lists_[i].count()) return false;
-  }
-  return true;
 }
 
 }  // namespace usernic

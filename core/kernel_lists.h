@@ -3,8 +3,9 @@
 //
 // They live from call to call, so that sync_cnt says what is on the card. Before a call they are brought up to date
 // from the plan; afterwards sync_cnt and the call's return value answer its commands. An address whose push failed
-// leaves the list until its retry, so that it holds up no other: sync_dev ends at the first error. A list that the
-// driver did not push from counts as carried out, or not, as a whole. Written by the rx-mode work, with the lane and IL
+// leaves the list until its retry, so that it holds up no other: sync_dev ends at the first error. What a list that the
+// driver did not push from, or of which it took addresses back without an error, is to the card, is the driver's own
+// affair: it counts as carried out, or not, as a whole. Written by the rx-mode work, with the lane and IL
 // held.
 #pragma once
 
@@ -28,42 +29,54 @@ class KernelLists {
   void bring_up_to_date(std::span<const RxCommand> commands);
 
   // What became of the plan by a call that returned `error`, 0 or negative. `answer(command, result)` is called for the
-  // commands whose fate is known; the others are to come again at once. Returns false when an address that the plan
-  // does not mention is not on the card either (the driver took it back, or had not pushed it while promiscuous): then
-  // everything is to be programmed anew.
-  template <class Answer>
-  bool answer(std::span<RxCommand> commands, int error, Answer&& answer);
+  // commands whose fate is known; the others are to come again at once. Before what concerns the call as a whole,
+  // `lost(address_class, address, error)` is called for what the plan does not mention and a push failed for, or did
+  // not get to (error 0): it was not pushed before because the driver saw no need. It leaves the list.
+  template <class Answer, class Lost>
+  void answer(std::span<RxCommand> commands, int error, Answer&& answer, Lost&& lost);
 
  private:
   enum class Fate : uint8_t { kDone, kFailed, kNotReached, kAsTheCall };
-  Fate fate_of(const RxCommand& command, bool pushes, int& error);
+  // What the driver did with a list.
+  struct Use {
+    bool pushed = false;
+    bool cut_short = false;  // at an error: the rest was not reached
+  };
+  Use take_use(HwAddrList& list) noexcept { return {list.take_used(), list.take_cut_short()}; }
+  Fate fate_of(const RxCommand& command, const Use& use, int call_error, int& error);
   static bool is_address(const RxCommand& command) noexcept { return command.entry != nullptr; }
   HwAddrList& list_of(const RxCommand& command) noexcept {
     return list(command.object == RxObject::kMulticast ? AddressClass::kMulticast : AddressClass::kUnicast);
   }
   HwAddr* find(const RxCommand& command) noexcept;
-  bool all_pushed(const bool (&used)[2]) const noexcept;
 
   HwAddrList lists_[2];
   std::set<MacAddress> doubtful_;
 };
 
-template <class Answer>
-bool KernelLists::answer(std::span<RxCommand> commands, int error, Answer&& answer) {
-  const bool used[2] = {lists_[0].take_used(), lists_[1].take_used()};
+template <class Answer, class Lost>
+void KernelLists::answer(std::span<RxCommand> commands, int error, Answer&& answer, Lost&& lost) {
+  const Use uses[2] = {take_use(lists_[0]), take_use(lists_[1])};
   bool explained = false;  // the call failed because an address did
   const auto failed = [](int code) { return fail(static_cast<std::errc>(-code)); };
   for (RxCommand& command : commands) {
     if (!is_address(command)) continue;
-    const bool pushes = used[command.object == RxObject::kMulticast];
     int why = 0;
-    const Fate fate = fate_of(command, pushes, why);
+    const Fate fate = fate_of(command, uses[command.object == RxObject::kMulticast], error, why);
     if (fate == Fate::kFailed) explained = explained || why == error;
     if (fate == Fate::kDone) answer(command, Result<>());
     if (fate == Fate::kFailed) answer(command, Result<>(failed(why)));
   }
+  for (size_t i = 0; i < 2; ++i) {
+    for (HwAddr* entry = lists_[i].first(); uses[i].pushed && entry != nullptr;) {
+      HwAddr& each = *std::exchange(entry, lists_[i].next(*entry));
+      if (each.sync_cnt != 0 || (each.error == 0 && !uses[i].cut_short)) continue;
+      lost(static_cast<AddressClass>(i), MacAddress::from_bytes(each.addr), each.error);
+      (void)lists_[i].del(each);
+    }
+  }
   for (RxCommand& command : commands) {
-    const bool pushes = used[command.object == RxObject::kMulticast];
+    const bool pushes = uses[command.object == RxObject::kMulticast].pushed;
     if (is_address(command) && pushes) continue;
     if (error == 0) answer(command, Result<>());
     if (error == 0 || explained) continue;
@@ -72,7 +85,6 @@ bool KernelLists::answer(std::span<RxCommand> commands, int error, Answer&& answ
       if (command.kind == RxCommandKind::kAdd) (void)list_of(command).del(*entry);
     }
   }
-  return all_pushed(used);
 }
 
 }  // namespace usernic

@@ -78,6 +78,18 @@ TEST_F(OwnAddressesTest, SetWritesInPlaceAndTheDeviceAndItsFilterFollow) {
   EXPECT_TRUE(dev->rx_mode().covered(uc(0x77)));
 }
 
+TEST_F(OwnAddressesTest, TheSameAddressSetAgainStaysOnTheCard) {
+  card.caps = {.unicast_slots = 4, .own_address_uses_slot = true};
+  ASSERT_TRUE(dev->register_netdev() && dev->open());
+  ASSERT_TRUE(dev->rx_mode().settle(soon()));
+  {
+    MutexGuard rtnl(net.rtnl());
+    own.set(0, uc(1).octets.data(), 6);
+  }
+  ASSERT_TRUE(dev->rx_mode().settle(soon()));
+  EXPECT_TRUE(dev->rx_mode().covered(uc(1)));
+}
+
 TEST_F(OwnAddressesTest, WhoWritesTheOctetsDirectlyIsReportedAndUndone) {
   ASSERT_TRUE(dev->register_netdev());
   Reports reports;

@@ -80,6 +80,7 @@ void RxModeEngine::configure(const RxFilterCaps& driver_caps) {
 void RxModeEngine::own_changed(const MacAddress& address) {
   (void)wanted.apply(
       [&]() -> Result<> {
+        if (address == wanted.own) return {};
         if (caps_.own_address_uses_slot) {
           // The new one first: an address that is taken away and given again in between was never wanted twice.
           wanted.uc.set_own(address, true);
@@ -295,7 +296,7 @@ std::string RxModeEngine::reason() const {
                                                               : " (leaves at 3/4)"));
     if (level == FilterLevel::kDegraded) reasons.add(fmt::format("nothing wider than {} exact entries", what));
   }
-  if (committed_.image_full) reasons.add("the image has no room for every address");
+  if (committed_.image_full) reasons.add("the card has no room for every address");
   if (committed_.narrow_deferred) reasons.add("narrowing is deferred until every address is programmed");
   if (reasons.text.empty()) return "everything fits";
   return std::move(reasons.text);

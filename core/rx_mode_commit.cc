@@ -56,7 +56,8 @@ bool RxModeEngine::was_stopped(std::errc error) const noexcept {
 // A driver that takes no command at all would be called for ever.
 void RxModeEngine::check_taken() {
   const auto taken = [](const RxCommand& command) { return command.state != RxCommand::State::kUntold; };
-  if (stopped_ || whole_call() || std::any_of(commands_.begin(), commands_.end(), taken)) return;
+  if (dev_.ops.set_rx_mode_async == nullptr || stopped_ || std::any_of(commands_.begin(), commands_.end(), taken))
+    return;
   report_contract("rx-plan-untouched", "the driver took no command of its plan", Place::current());
   commands_.front().state = RxCommand::State::kFailed;
   commands_.front().error = std::errc::io_error;

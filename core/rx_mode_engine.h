@@ -121,6 +121,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   void call_legacy(RxPlan& plan);
   void call_kernel(RxPlan& plan);
   void answer_kernel(RxPlan& plan, bool narrow, int error);
+  void program_anew(AddressClass address_class, const MacAddress& address);
   bool holds_back_narrowing() const noexcept;
   void check_epoch(bool in_call = false);
   void sample_and_drain();
@@ -216,7 +217,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   Atomic<bool> retry_scheduled_{false};  // by the driver, since its last call began
   Atomic<uint32_t> retries_scheduled_{0};
   bool asked_now_ = false;                               // the driver is called by this run, whatever changed
-  bool stays_promisc_ = false, stays_allmulti_ = false;  // an image without it was refused
+  bool stays_promisc_ = false, stays_allmulti_ = false;  // without it there was no room
   uint32_t refused_with_ = 0;                            // so many addresses were too many for an image; 0: none were
   uint32_t call_attempts_ = 0;                           // a call that failed as a whole
   Time call_due_{};
@@ -230,7 +231,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
     uint32_t outside[2] = {0, 0};
     uint32_t wanted[2] = {0, 0};
     bool narrow_deferred = false;
-    bool image_full = false;      // it stays wide because an image without was refused
+    bool image_full = false;      // it stays wide because without it there was no room
     bool again = false;           // the last run owes another one
     uint32_t uncovered = 0;       // wanted addresses that failed or found no way in
     uint32_t parked = 0;          // failed commands that wait for their time

@@ -158,9 +158,12 @@ void RxModeEngine::call_image(RxPlan& plan) {
   const bool narrow = !holds_back_narrowing();
   Result<> prepared;
   const bool ready = prepare_image(narrow, prepared);
-  if (plan.stop().stop_requested()) {  // the image stays ready
+  if (plan.stop().stop_requested()) {  // the image stays ready, and may be written before these commands come again
+    for (RxCommand& command : commands_) {
+      if (narrow || !is_narrow(command)) plan.answer(command, fail(std::errc::operation_canceled));
+    }
     again_ = true;
-    call_asked_.store(asked_now_);
+    if (asked_now_) call_asked_.store(true);
     return;
   }
   Result<> written = prepared;
@@ -279,14 +282,37 @@ void RxModeEngine::call_kernel(RxPlan& plan) {
 }
 
 void RxModeEngine::answer_kernel(RxPlan& plan, bool narrow, int error) {
+  bool wide = !narrow;  // what is to be narrowed stays on
   const auto answer = [&](RxCommand& command, const Result<>& result) {
-    if (narrow || !is_narrow(command)) plan.answer(command, result);
+    if (!wide || !is_narrow(command)) plan.answer(command, result);
   };
-  const bool complete = kernel_lists_.answer(commands_, error, answer);
-  const auto left = [](const RxCommand& command) { return command.state == RxCommand::State::kUntold; };
-  again_ = again_ || std::any_of(commands_.begin(), commands_.end(), left);
-  call_failed(error != 0 && commands_.empty());  // otherwise the commands that failed bring the retry
-  if (!complete) forget();
+  const auto lost = [&](AddressClass address_class, const MacAddress& address, int why) {
+    program_anew(address_class, address);
+    const std::errc reason = static_cast<std::errc>(-why);
+    if (!wide && is_refusal(reason)) wide = keep_wide(fail(reason));
+  };
+  kernel_lists_.answer(commands_, error, answer, lost);
+  const auto in_state = [this](RxCommand::State state) {
+    return std::any_of(commands_.begin(), commands_.end(), [state](const auto& each) { return each.state == state; });
+  };
+  again_ = again_ || in_state(RxCommand::State::kUntold);
+  call_failed(error != 0 && !in_state(RxCommand::State::kFailed));  // otherwise that command's retry brings it
+  if (!narrow || !wide) return;
+  SpinGuardBh guard(wanted.lock, wanted.level());  // the driver switched them off, and is to switch them on again
+  if (stays_promisc_) promisc_.sure = false;
+  if (stays_allmulti_) allmulti_.sure = false;
+}
+
+// The driver had not pushed it, for it saw no need, and now cannot.
+void RxModeEngine::program_anew(AddressClass address_class, const MacAddress& address) {
+  CardClass& each = address_class == AddressClass::kMulticast ? mc_ : uc_;
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  AddressEntry* const entry = each.table.find(address);
+  if (entry == nullptr || entry->state != CardState::kExact) return;
+  entry->sure = false;
+  each.set_maybe(*entry, false);
+  each.move(*entry, CardState::kTrying);
+  again_ = true;
 }
 
 void RxMode::lock_lists(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {

@@ -358,6 +358,36 @@ TEST_F(ImageStyleTest, SleepingInPrepareIsAReport) {
   on_card([&](ImageCard&) { EXPECT_EQ(reports.rules(), "sleep-in-atomic"); });
 }
 
+TEST_F(ImageStyleTest, WhatAStoppedCallPreparedMayBeOnTheCard) {
+  start();
+  ASSERT_TRUE(dev->uc().add(uc(1)));
+  ASSERT_TRUE(mode.set_promiscuity(1));
+  settle();
+  Event begun;
+  on_card([&](ImageCard& c) {
+    c.on_prepare = [&, once = true]() mutable -> Result<> {
+      if (!std::exchange(once, false)) return {};
+      begun.set();
+      while (!current_stop_token().stop_requested()) spin_pause();
+      return {};
+    };
+    ASSERT_TRUE(dev->uc().del(uc(1)));
+    ASSERT_TRUE(dev->uc().add(uc(2)));
+    ASSERT_TRUE(mode.set_promiscuity(-1));
+  });
+  ASSERT_TRUE(begun.wait());
+  on_card([&](ImageCard&) {  // as it was before; the image that is ready says otherwise
+    ASSERT_TRUE(dev->uc().add(uc(1)));
+    ASSERT_TRUE(dev->uc().del(uc(2)));
+    ASSERT_TRUE(mode.set_promiscuity(1));
+  });
+  settle();
+  EXPECT_TRUE(card.exact.contains(uc(1)));
+  EXPECT_FALSE(card.exact.contains(uc(2)));
+  EXPECT_TRUE(card.promisc);
+  EXPECT_EQ(mode.status().stats.failures, 0u) << "stopped is no failure";
+}
+
 // ---- legacy -------------------------------------------------------------------------------------------------------
 
 struct LegacyCard {
@@ -446,10 +476,13 @@ TEST_F(LegacyStyleTest, CallSoonCallsAlthoughNothingChanged) {
 
 struct KernelCard {
   std::set<MacAddress> exact;
+  bool twice = false;         // something was pushed that was there already
   std::set<MacAddress> dead;  // pushes fail with EIO
   size_t slots = 100;         // pushes beyond fail with ENOSPC
   bool pushes = true;         // the driver uses sync_dev
   bool returns_error = true;  // of sync_dev
+  bool takes_back_in_promisc = false, skips_in_promisc = false;
+  int fails_after = 0;  // so many calls push and return -EIO all the same
   bool promisc = false, allmulti = false;
   int fails_whole = 0;  // so many calls return -EBUSY
   uint32_t calls = 0;
@@ -467,7 +500,7 @@ struct KernelDriver : Plain {
     card.log += "+" + std::to_string(address.octets[5]) + " ";
     if (card.dead.contains(address)) return -EIO;
     if (card.exact.size() >= card.slots) return -ENOSPC;
-    card.exact.insert(address);
+    card.twice = !card.exact.insert(address).second || card.twice;
     return 0;
   }
   static int unsync(NetDevice* dev, const unsigned char* addr) {
@@ -498,14 +531,22 @@ struct KernelDriver : Plain {
       }
       return 0;
     }
+    if (card_.promisc && card_.takes_back_in_promisc) {
+      for (HwAddrList* list : {uc_list, mc_list}) list->unsync_dev(dev, unsync);
+      return 0;
+    }
+    if (card_.promisc && card_.skips_in_promisc) return 0;
     const int uc_error = uc_list->sync_dev(dev, sync, unsync);
     const int mc_error = mc_list->sync_dev(dev, sync, unsync);
+    if (card_.fails_after > 0) return --card_.fails_after, -EIO;
     return card_.returns_error ? (uc_error != 0 ? uc_error : mc_error) : 0;
   }
   KernelCard& card_;
 };
 
-using KernelStyleTest = StyleTest<KernelDriver, KernelCard>;
+struct KernelStyleTest : StyleTest<KernelDriver, KernelCard> {
+  void TearDown() override { EXPECT_FALSE(card.twice) << "pushed again without being taken back"; }
+};
 
 TEST_F(KernelStyleTest, OnlyWhatChangedIsPushed) {
   start();
@@ -632,6 +673,77 @@ TEST_F(KernelStyleTest, AnAddressTakenBackBehindTheEnginesBackIsPushedAgain) {
   on_card([](KernelCard& c) { c.dead.clear(); });
   settle();
   EXPECT_EQ(card.exact.size(), 3u);
+}
+
+TEST_F(KernelStyleTest, ADriverThatTakesEverythingBackWhilePromiscuousAnswersForIt) {
+  card.takes_back_in_promisc = true;
+  start();
+  for (uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));
+  settle();
+  Reports reports;
+  const uint32_t calls = card.calls;
+  ASSERT_TRUE(mode.set_promiscuity(1));
+  settle();
+  ASSERT_TRUE(dev->uc().add(uc(4)));
+  settle();
+  EXPECT_TRUE(card.exact.empty());
+  EXPECT_EQ(mode.status().stats.failures, 0u);
+  EXPECT_LE(card.calls, calls + 2);
+  EXPECT_EQ(reports.rules(), "");
+  ASSERT_TRUE(mode.set_promiscuity(-1));
+  settle();
+  EXPECT_EQ(card.exact, (std::set{uc(1), uc(2), uc(3), uc(4)}));
+}
+
+TEST_F(KernelStyleTest, WhatWasNotPushedWhilePromiscuousAndFailsLaterCostsNothingElse) {
+  card.skips_in_promisc = true;
+  start();
+  for (uint64_t n = 1; n <= 2; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));
+  settle();
+  ASSERT_TRUE(mode.set_promiscuity(1));
+  settle();
+  ASSERT_TRUE(dev->uc().add(uc(3)));
+  settle();
+  on_card([](KernelCard& c) { c.dead = {uc(3)}; });
+  ASSERT_TRUE(mode.set_promiscuity(-1));
+  retries_pass();
+  on_card([](KernelCard& c) {
+    EXPECT_FALSE(c.twice);
+    EXPECT_EQ(c.exact, (std::set{uc(1), uc(2)}));
+    c.dead.clear();
+  });
+  settle();
+  EXPECT_EQ(card.exact.size(), 3u);
+  EXPECT_FALSE(card.promisc);
+}
+
+TEST_F(KernelStyleTest, WhatFindsNoRoomWhenPromiscIsToEndKeepsItOn) {
+  card.skips_in_promisc = true;
+  card.slots = 2;
+  start();
+  for (uint64_t n = 1; n <= 2; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));
+  settle();
+  ASSERT_TRUE(mode.set_promiscuity(1));
+  settle();
+  ASSERT_TRUE(dev->uc().add(uc(3)));
+  settle();
+  ASSERT_TRUE(mode.set_promiscuity(-1));
+  settle();
+  EXPECT_TRUE(card.promisc);
+  EXPECT_TRUE(mode.covered(uc(3)));
+  ASSERT_TRUE(dev->uc().del(uc(1)));
+  settle();
+  EXPECT_FALSE(card.promisc);
+  EXPECT_EQ(card.exact, (std::set{uc(2), uc(3)}));
+}
+
+TEST_F(KernelStyleTest, AnErrorThatNoAddressExplainsBringsARetry) {
+  start();
+  const uint32_t calls = card.calls;
+  on_card([](KernelCard& c) { c.fails_after = 1; });
+  ASSERT_TRUE(dev->uc().add(uc(1)));
+  settle();
+  EXPECT_EQ(card.calls, calls + 2);
 }
 
 }  // namespace

@@ -69,8 +69,8 @@ class HwAddrList {
 
   // Was one of the *_dev functions called since the last time this was asked?
   bool take_used() noexcept { return std::exchange(used_, false); }
-  // Entries with a sync_cnt.
-  uint32_t pushed() const noexcept;
+  // Did one of them end at an error since then?
+  bool take_cut_short() noexcept { return std::exchange(cut_short_, false); }
 
  private:
   struct Less {
@@ -109,6 +109,7 @@ class HwAddrList {
   Order spare_;  // deleted entries, for the next additions
   uint32_t count_ = 0;
   bool used_ = false;
+  bool cut_short_ = false;
 };
 
 template <class Dev, class Sync, class Unsync>
@@ -131,6 +132,7 @@ int HwAddrList::sync_dev(Dev* dev, Sync sync, Unsync unsync) {
     ++entry.refcount;
     return true;
   });
+  cut_short_ = cut_short_ || error != 0;
   return error;
 }
 
@@ -167,6 +169,7 @@ int HwAddrList::ref_sync_dev(Dev* dev, Sync sync, Unsync unsync) {
     entry.refcount = 2 * users;
     return true;
   });
+  cut_short_ = cut_short_ || error != 0;
   return error;
 }
 
