@@ -374,6 +374,17 @@ TEST_F(WaitOrderTest, WaitingForAnItemThatTakesNothingIsFineOnAConcurrentQueueOn
   EXPECT_EQ(reports.rules(), "lock-order");
 }
 
+TEST_F(WaitOrderTest, WaitingForAnItemThatHasEndedIsAsWrongAsWhileItWasQueued) {
+  Work takes([&] { take(a); });
+  Work free([] {});
+  run(ordered, takes);
+  run(ordered, free);
+  ordered.flush();
+  const MutexGuard guard(a);
+  free.flush();
+  EXPECT_EQ(reports.rules(), "lock-order");
+}
+
 TEST_F(WaitOrderTest, QueuesOfTwoNamesDoNotStandForEachOther) {
   Work item([&] { take(a); });
   run(concurrent, item);

@@ -81,41 +81,41 @@ Work::Work(std::move_only_function<void()> body, NetDevice* owner, const void* k
     : body_(std::move(body)), owner_(owner), lock_class_(class_of_site("work", kind, where)) {}
 
 Work::~Work() {
-  if (queue_ == nullptr || state_ == State::kIdle) return;
+  if (state_ == State::kIdle) return;
   report_contract("work-freed", "a work item is destroyed while pending or running", Place::current());
 }
 
-// `queue_` is null while the item is idle, for it may outlive its queue: it is read once. What is wrong to wait for
-// while it is queued is wrong while it happens to be idle too: its last queue's class remains.
 bool Work::pending() const {
-  Workqueue* const queue = queue_.load();
-  return queue != nullptr && queue->pool_.pending(*this);
+  WorkerPool* const pool = pool_.load();
+  return pool != nullptr && pool->pending(*this);
 }
 
 // An item that waits for itself, or for another one that cannot start before it ends.
-bool Work::waits_for_itself(const Workqueue& queue, Place where) const {
-  if (current_work() != this && !(queue.ordered() && queue.is_current())) return false;
+bool Work::waits_for_itself(Place where) const {
+  if (current_work() != this && !pool_.load()->blocked_by_me(*this)) return false;
   report_contract("flush-self", "a work item waits for itself or for its own queue", where);
   return true;
 }
 
+// What is wrong to wait for while it is queued is wrong while it happens to be idle too: its last queue's class
+// remains.
 bool Work::flush(Place where) {
-  Workqueue* const queue = queue_.load();
-  if (!was_queued() || (queue != nullptr && waits_for_itself(*queue, where))) return false;
+  WorkerPool* const pool = pool_.load();
+  if (pool == nullptr || waits_for_itself(where)) return false;
   if (may_wait(last_class_.load(), "waiting for a work item", where)) {
-    if (queue != nullptr && queue->ordered()) wait_for(queue->lock_class(), where);  // for what is ahead of it, too
+    if (last_ordered_.load()) wait_for(last_class_.load(), where);  // for what is ahead of it, too
     wait_for(lock_class_, where);
   }
-  return queue != nullptr && queue->pool_.flush(*this);
+  return pool->flush(*this);
 }
 
 bool Work::hurry() noexcept {
-  Workqueue* const queue = queue_.load();
-  return queue != nullptr && queue->pool_.hurry(*this);
+  WorkerPool* const pool = pool_.load();
+  return pool != nullptr && pool->hurry(*this);
 }
 bool Work::cancel() noexcept {
-  Workqueue* const queue = queue_.load();
-  return queue != nullptr && queue->pool_.cancel(*this);
+  WorkerPool* const pool = pool_.load();
+  return pool != nullptr && pool->cancel(*this);
 }
 
 bool Work::cancel_sync(Place where) {
@@ -125,7 +125,7 @@ bool Work::cancel_sync(Place where) {
   return was_pending;
 }
 
-// Who queues it sets `queue_` before it looks at `disabled_`; here it is the other way round. So either it is refused,
+// Who queues it sets `pool_` before it looks at `disabled_`; here it is the other way round. So either it is refused,
 // or it is seen here.
 bool Work::disable_sync(Place where) {
   disabled_.fetch_add(1);
@@ -137,14 +137,14 @@ bool Work::disable() noexcept {
 }
 
 bool Work::cancel_disabled(Place where) {
-  Workqueue* const queue = queue_.load();
-  if (!was_queued()) return false;
+  WorkerPool* const pool = pool_.load();
+  if (pool == nullptr) return false;
   if (current_work() == this) {
     report_contract("flush-self", "a work item waits for itself", where);
     return false;
   }
   if (may_wait(last_class_.load(), "waiting for a work item", where)) wait_for(lock_class_, where);
-  return queue != nullptr && queue->pool_.cancel_sync(*this);
+  return pool->cancel_sync(*this);
 }
 
 bool Work::enable() noexcept {
@@ -157,7 +157,7 @@ Workqueue::Workqueue(WorkerPool& pool, std::string name, int max_active, const L
     : pool_(pool), name_(std::move(name)), max_active_(max_active), lock_class_(lock_class) {}
 
 Workqueue::~Workqueue() {
-  if (pool_.idle(*this)) return;
+  if (pool_.leave(*this)) return;
   report_contract("workqueue-freed", fmt::format("workqueue '{}' is destroyed with items in it", name_),
                   Place::current());
 }

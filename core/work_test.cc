@@ -341,6 +341,26 @@ TEST_F(WorkTest, FlushOfAnIdleItemReturnsAtOnce) {
   EXPECT_TRUE(work.cancel_sync());
 }
 
+TEST_F(WorkTest, FlushOfAnItemThatIsPutOffMeanwhileReturns) {
+  for (int round = 0; round < 50; ++round) {
+    start_slow(ordered);
+    ASSERT_TRUE(ordered.queue(work));
+    Event begins;
+    Thread flusher("flusher", [&] {
+      begins.set();
+      work.flush();
+      EXPECT_EQ(ran.count(), 0u) << "another run, for which nobody waits";
+    });
+    ASSERT_TRUE(begins.wait());
+    ordered.move_to(work, in(milliseconds(200)));
+    flusher.join();
+    work.cancel_sync();
+    go_on.set();
+    ordered.flush();
+    ASSERT_FALSE(HasFailure());
+  }
+}
+
 TEST_F(WorkTest, FlushOfAQueueWaitsForWhatWasQueuedBefore) {
   start_slow(concurrent);
   Event flushed;
@@ -550,6 +570,39 @@ TEST_F(WorkTest, DisablingAFreshItemWhileOthersQueueItIsSafe) {
     EXPECT_FALSE(fresh.pending());
     EXPECT_EQ(runs.load(), after_disable) << "no run begins after disable_sync returned";
     fresh.cancel_sync();
+  }
+}
+
+// --- Ends: asan and tsan see what touches an item or a queue that is gone ---
+
+TEST_F(WorkTest, AnItemThatEndedByItselfMayGoAfterACancel) {
+  Workqueue* const queues[] = {&ordered, &concurrent};
+  for (int round = 0; round < 2'000; ++round) {
+    Atomic<bool> ended{false};
+    auto item = std::make_unique<Work>([&] { ended.store(true); });
+    ASSERT_TRUE(queues[round % 2]->queue(*item));
+    while (!ended.load()) spin_pause();
+    if (round % 3 == 0) item->flush();
+    if (round % 3 == 1) item->disable_sync();
+    item->cancel_sync();
+  }
+}
+
+TEST_F(WorkTest, AQueueMayGoWhileOthersStillWakeUpInIt) {
+  for (int round = 0; round < 300; ++round) {
+    auto queue = std::make_unique<Workqueue>(net, "short", Workqueue::kOrdered);
+    Event go;
+    Work item([&] { go.wait(); });
+    ASSERT_TRUE(queue->queue(item));
+    Thread flusher("flusher", [&] { item.flush(); });
+    Thread canceller("canceller", [&] {
+      while (item.pending()) continue;
+      for (int i = 0; i < 20; ++i) item.cancel();
+      item.cancel_sync();
+    });
+    go.set();
+    queue->flush();
+    queue.reset();
   }
 }
 

@@ -109,7 +109,6 @@ void WorkerPool::finish(Workqueue& queue, Work& work) {
     update_ready(queue);
   } else {
     work.state_ = Work::State::kIdle;
-    work.queue_ = nullptr;  // the item may outlive it
     ref = std::move(work.ref_);
     update_ready(queue);
   }
@@ -125,7 +124,7 @@ void WorkerPool::fire_timers() {
   while (!timers_.empty() && timers_.begin()->due_ <= now) {
     Work& work = *timers_.begin();
     timers_.erase(timers_.begin());
-    Workqueue& queue = *work.queue_.load();
+    Workqueue& queue = *work.queue_;
     make_pending(queue, work, queue.next_sequence_++);
   }
 }
@@ -153,16 +152,15 @@ void WorkerPool::hold_owner(Work& work) noexcept {
   if (work.owner_ != nullptr) work.ref_.hold(*work.owner_, "work item");
 }
 
-// An idle item goes to `queue`, which is set before `disabled_` is looked at: see Work::disable_sync.
+// An idle item goes to `queue`, whose pool is set before `disabled_` is looked at: see Work::disable_sync.
 bool WorkerPool::may_queue(Workqueue& queue, Work& work) noexcept {
-  const bool idle = work.state_ == Work::State::kIdle;
-  if (idle) {
+  if (work.state_ == Work::State::kIdle) {
     work.last_class_.store(queue.lock_class_);
+    work.last_ordered_.store(queue.ordered());
+    work.pool_.store(this);
     work.queue_ = &queue;
   }
-  if (work.disabled_ == 0) return true;
-  if (idle) work.queue_ = nullptr;
-  return false;
+  return work.disabled_ == 0;
 }
 
 bool WorkerPool::queue(Workqueue& queue, Work& work) noexcept {
@@ -175,7 +173,7 @@ bool WorkerPool::queue(Workqueue& queue, Work& work) noexcept {
     case Work::State::kRunning:  // stays on the queue that runs it
     case Work::State::kRunningLater:
       work.state_ = Work::State::kRunningAgain;
-      work.again_sequence_ = work.queue_.load()->next_sequence_++;
+      work.again_sequence_ = work.queue_->next_sequence_++;
       return true;
     case Work::State::kWaiting:
       timers_.erase(timers_.iterator_to(work));
@@ -184,7 +182,7 @@ bool WorkerPool::queue(Workqueue& queue, Work& work) noexcept {
       hold_owner(work);
       break;
   }
-  Workqueue& target = *work.queue_.load();
+  Workqueue& target = *work.queue_;
   make_pending(target, work, target.next_sequence_++);
   return true;
 }
@@ -240,12 +238,12 @@ bool WorkerPool::hurry(Work& work) noexcept {
   SpinGuard guard(lock_);
   if (work.state_ == Work::State::kRunningLater) {
     work.state_ = Work::State::kRunningAgain;
-    work.again_sequence_ = work.queue_.load()->next_sequence_++;
+    work.again_sequence_ = work.queue_->next_sequence_++;
     return true;
   }
   if (work.state_ != Work::State::kWaiting) return false;
   timers_.erase(timers_.iterator_to(work));
-  Workqueue& queue = *work.queue_.load();
+  Workqueue& queue = *work.queue_;
   make_pending(queue, work, queue.next_sequence_++);
   return true;
 }
@@ -266,6 +264,7 @@ bool WorkerPool::withdraw(Work& work, DeviceRef& ref) noexcept {
     case Work::State::kRunningAgain:
     case Work::State::kRunningLater:
       work.state_ = Work::State::kRunning;
+      ++work.withdrawn_;
       return true;
     case Work::State::kWaiting:
       timers_.erase(timers_.iterator_to(work));
@@ -276,7 +275,7 @@ bool WorkerPool::withdraw(Work& work, DeviceRef& ref) noexcept {
       break;
   }
   work.state_ = Work::State::kIdle;
-  work.queue_ = nullptr;
+  ++work.withdrawn_;
   ref = std::move(work.ref_);
   queue->done_.wake();
   return true;
@@ -289,8 +288,27 @@ bool WorkerPool::cancel_sync(Work& work) {
   const bool was_pending = withdraw(work, ref);
   if (work.state_ == Work::State::kRunning) work.stop_.request_stop();
   const uint64_t target = work.started_;
-  while (work.finished_ < target) work.queue_.load()->done_.wait(lock_);
+  while (work.finished_ < target) wait_done(*work.queue_);
   return was_pending;
+}
+
+// The queue stays until the last one has woken up: see `leave`.
+void WorkerPool::wait_done(Workqueue& queue) {
+  ++queue.sleepers_;
+  queue.done_.wait(lock_);
+  if (--queue.sleepers_ == 0) queue.done_.wake();
+}
+
+bool WorkerPool::leave(Workqueue& queue) {
+  SpinGuard guard(lock_);
+  if (!queue.pending_.empty() || !queue.running_.empty()) return false;
+  while (queue.sleepers_ != 0) queue.done_.wait(lock_);
+  return true;
+}
+
+bool WorkerPool::blocked_by_me(const Work& work) {
+  SpinGuard guard(lock_);
+  return work.state_ != Work::State::kIdle && work.queue_->ordered() && work.queue_->is_current();
 }
 
 bool WorkerPool::pending(const Work& work) {
@@ -302,8 +320,10 @@ bool WorkerPool::flush(Work& work) {
   SpinGuard guard(lock_);
   const bool idle = work.state_ == Work::State::kIdle || work.state_ == Work::State::kWaiting;
   const bool owed = work.state_ == Work::State::kPending || work.state_ == Work::State::kRunningAgain;
-  const uint64_t target = work.started_ + (owed ? 1 : 0);
-  while (work.finished_ < target && work.state_ != Work::State::kIdle) work.queue_.load()->done_.wait(lock_);
+  const uint64_t taken_back = work.withdrawn_;
+  const uint64_t running = work.started_;
+  // A run that is owed may be taken back; another one that is queued then is not ours to wait for.
+  while (work.finished_ < running + (owed && work.withdrawn_ == taken_back ? 1 : 0)) wait_done(*work.queue_);
   return !idle;
 }
 
@@ -313,7 +333,7 @@ void WorkerPool::flush(Workqueue& queue) {
   const auto older = [barrier](const Work& work) { return work.sequence_ < barrier; };
   while (std::any_of(queue.running_.begin(), queue.running_.end(), older) ||
          std::any_of(queue.pending_.begin(), queue.pending_.end(), older)) {
-    queue.done_.wait(lock_);
+    wait_done(queue);
   }
 }
 
@@ -322,18 +342,13 @@ void WorkerPool::park(Workqueue& queue) {
   ++queue.parks_;
   update_ready(queue);
   for (Work& work : queue.running_) work.stop_.request_stop();
-  while (!queue.running_.empty()) queue.done_.wait(lock_);
+  while (!queue.running_.empty()) wait_done(queue);
 }
 
 void WorkerPool::unpark(Workqueue& queue) {
   SpinGuard guard(lock_);
   --queue.parks_;
   update_ready(queue);
-}
-
-bool WorkerPool::idle(const Workqueue& queue) {
-  SpinGuard guard(lock_);
-  return queue.pending_.empty() && queue.running_.empty();
 }
 
 }  // namespace usernic

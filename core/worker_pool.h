@@ -34,7 +34,10 @@ class WorkerPool {
   bool pending(const Work& work);
   void park(Workqueue& queue);
   void unpark(Workqueue& queue);
-  bool idle(const Workqueue& queue);
+  // Before a queue goes: waits for those who still wake up in it. Returns false when there are items in it.
+  bool leave(Workqueue& queue);
+  // Is the item on an ordered queue, behind one that this thread runs or parked?
+  bool blocked_by_me(const Work& work);
 
  private:
   struct Worker {
@@ -59,6 +62,7 @@ class WorkerPool {
   void make_pending(Workqueue& queue, Work& work, uint64_t sequence) noexcept
       USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   bool may_queue(Workqueue& queue, Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void wait_done(Workqueue& queue) USERNIC_REQUIRES(lock_);
   void start_timer(Work& work, Time due) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void hold_owner(Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void update_ready(Workqueue& queue) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);

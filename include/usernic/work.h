@@ -66,26 +66,29 @@ class Work {
   template <class Body>
   static constexpr char kKind = 0;
   Work(std::move_only_function<void()> body, NetDevice* owner, const void* kind, Place where);
-  bool waits_for_itself(const Workqueue& queue, Place where) const;
+  bool waits_for_itself(Place where) const;
   bool cancel_disabled(Place where);
-  bool was_queued() const noexcept { return queue_ != nullptr || last_class_ != nullptr; }
   enum class State : uint8_t { kIdle, kWaiting, kPending, kRunning, kRunningAgain, kRunningLater };
 
   std::move_only_function<void()> body_;
   NetDevice* const owner_;
   const LockClass* const lock_class_;  // null: not checked
   StopSource stop_;
-  // The rest is written under the pool's lock once the item has been queued.
-  Atomic<Workqueue*> queue_{nullptr};             // null while idle
-  Atomic<const LockClass*> last_class_{nullptr};  // of the queue that it was on last
+  // Of the queue that it was on last; null until it is queued. Set before `disabled_` is looked at.
+  Atomic<WorkerPool*> pool_{nullptr};
+  Atomic<const LockClass*> last_class_{nullptr};
+  Atomic<bool> last_ordered_{false};
+  Atomic<int> disabled_{0};
+  // The rest is guarded by the pool's lock. The queue may be gone as soon as the item is idle.
+  Workqueue* queue_ = nullptr;
   // kWaiting: for `due_`. kRunningAgain, kRunningLater: queued while running, for now or for `due_`.
   State state_ = State::kIdle;
-  Atomic<int> disabled_{0};
   Time due_{};
   uint64_t sequence_ = 0;        // of the queueing, in its queue
   uint64_t again_sequence_ = 0;  // the same of the run that is owed, in kRunningAgain
   uint64_t started_ = 0;
   uint64_t finished_ = 0;
+  uint64_t withdrawn_ = 0;  // runs that were taken back
   DeviceRef ref_;
   boost::intrusive::list_member_hook<> queue_hook_;  // in its queue's pending or running list
   boost::intrusive::set_member_hook<> timer_hook_;   // while kWaiting
@@ -148,6 +151,7 @@ class Workqueue {
   uint64_t next_sequence_ = 1;
   int parks_ = 0;
   WaitQueue done_;                                   // flush, cancel and park sleep here, and hear of no other queue
+  int sleepers_ = 0;                                 // in `done_`
   boost::intrusive::list_member_hook<> ready_hook_;  // while an item can start
 };
 
