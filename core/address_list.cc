@@ -6,7 +6,9 @@
 #include <memory>
 
 #include "core/address_table.h"
+#include "core/device.h"
 #include "core/mutation.h"
+#include "core/stack_graph.h"
 #include "core/wanted.h"
 
 namespace usernic {
@@ -125,6 +127,8 @@ Result<> subscribe(AddressTable& to, AddressTable& from) {
   auto follower = std::make_unique<Follower>();
   follower->to = &to;
   follower->to_dev = DeviceHandle(to.wanted().dev);
+  StackGuard stack;
+  if (stack.leads_to(to.wanted(), from.wanted())) return fail(std::errc::too_many_symbolic_link_levels);
   SpinGuardBh guard(from.wanted().lock, from.wanted().level());
   if (from.wanted().gone) return fail(std::errc::no_such_device);
   if (from.follower_of(to) != nullptr) return {};
@@ -135,26 +139,33 @@ Result<> subscribe(AddressTable& to, AddressTable& from) {
 
 enum class Step { kMore, kDone, kNotFollowing, kGone };
 
+constexpr size_t kStepEntries = AddressTable::kChunk + 2;  // and the own address, and the one before it
+
 // Runs `step(follower)` with both locks, upper then lower, room for a chunk in the lower pool. Drain and apply are one
 // critical section, so that nobody else applies a later change first (rule R15).
 template <class Body>
 Step locked_step(AddressTable& to, AddressTable& from, Body&& body) {
-  to.wanted().reserve(AddressTable::kChunk);
-  bool owes_run = false;
+  to.wanted().reserve(kStepEntries);
+  bool changed = false;
+  bool has_lowers = false;
   Step step = Step::kMore;
   {
-    const int at = from.wanted().level();
-    SpinGuardBh upper(from.wanted().lock, at);
+    LevelGuard upper(from.wanted().lock, from.wanted().stack_level);
     Follower* const follower = from.follower_of(to);
     if (follower == nullptr) return Step::kNotFollowing;
-    SpinGuardBh lower(to.wanted().lock, std::max(to.wanted().level(), at + 1));  // it need not be linked
+    SpinGuardBh lower(to.wanted().lock,
+                      std::max(to.wanted().level(), from.wanted().level() + 1));  // it need not be linked
     const bool gone = to.wanted().gone;
-    if (!gone && to.wanted().pool.free_entries() < AddressTable::kChunk) return Step::kMore;
+    if (!gone && to.wanted().pool.free_entries() < kStepEntries) return Step::kMore;
     const uint64_t before = to.wanted().generation;
     if (body(*follower)) step = gone ? Step::kGone : Step::kDone;
-    owes_run = to.wanted().generation != before;
+    changed = to.wanted().generation != before;
+    has_lowers = !to.wanted().lowers.empty();
   }
-  if (owes_run) to.wanted().owe_run();
+  if (!changed) return step;
+  to.wanted().owe_run();
+  RxModeEngine& engine = Device::of(to.wanted().dev).engine;
+  if (has_lowers && !engine.serve_once()) engine.owe_serve();
   return step;
 }
 
@@ -194,6 +205,9 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
     std::vector<LateEntry> late;
     const Step step = locked_step(to, from, [&](Follower& follower) {
       if (follower.ending) return true;  // an unsync is under way
+      const MacAddress own = from.wanted().own;
+      tell_own_entry(from, std::exchange(follower.own, own), follower.bit, to, true);
+      tell_own_entry(from, own, follower.bit, to, true);
       return from.drain_chunk(follower, from.wanted().generation, [&](AddressEntry& entry) {
         if (mutated(Mutation::kR15) && drain_only(from, entry, follower.bit, late)) return;
         tell_entry(from, entry, follower.bit, to, entry.references() != 0);

@@ -70,11 +70,11 @@ void AddressTable::unfollow(Follower& follower) noexcept {
 }
 
 Follower* AddressTable::follower_of(const AddressTable& to) const noexcept {
-  for (uint64_t bits = follower_bits_; bits != 0; bits &= bits - 1) {
-    Follower* const follower = followers_[std::countr_zero(bits)];
-    if (follower->to == &to) return follower;
-  }
-  return nullptr;
+  Follower* found = nullptr;
+  for_each_follower([&](Follower& follower) {
+    if (follower.to == &to) found = &follower;
+  });
+  return found;
 }
 
 const AddressEntry* AddressTable::next_entry(const AddressEntry* after) const noexcept {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 
 #include "core/address_entry.h"
@@ -41,6 +42,7 @@ struct Follower : OrderNode {
   AddressTable* to = nullptr;  // the lower device's list; null for the card, readers and links
   bool ending = false;         // being taken back by unsync
   uint64_t seen = 0;           // of a link: `newest` when everything was drained
+  MacAddress own;              // of sync: the upper's own address at the last step
   DeviceHandle to_dev;         // keeps it in memory
 };
 
@@ -82,6 +84,8 @@ class AddressTable final : public AddressList {
   void rewind(Follower& follower) noexcept;
   // The follower at `to` of this list, or null.
   Follower* follower_of(const AddressTable& to) const noexcept;
+  template <class Visit>
+  void for_each_follower(Visit&& visit) const;
 
   // Moves the cursor over at most kChunk nodes not newer than `target`; calls visit(entry) for each entry passed.
   // Returns true when nothing up to `target` is left.
@@ -113,6 +117,11 @@ class AddressTable final : public AddressList {
   uint64_t follower_bits_ = 0;
   std::array<Follower*, kFollowersMax> followers_{};
 };
+
+template <class Visit>
+void AddressTable::for_each_follower(Visit&& visit) const {
+  for (uint64_t bits = follower_bits_; bits != 0; bits &= bits - 1) visit(*followers_[std::countr_zero(bits)]);
+}
 
 template <class Visit>
 bool AddressTable::drain_chunk(Follower& follower, uint64_t target, Visit&& visit) {

@@ -72,6 +72,7 @@ struct Device final : NetDevice {
   // Under rtnl: devices in the longest chain downwards, this one included; and how many are above (level_guard.h).
   int chain_down = 1;
   void set_level(int level);
+  uint64_t last_look = 0;  // that found it: core/stack_graph.cc, under its lock
 
   // Received frames: to the handlers, then to the port; what is left is freed. Context: BH.
   void deliver(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;

@@ -74,9 +74,9 @@ TEST_F(DeviceRefTest, ADeviceThatIsGoneAnswersEnodevToEverything) {
   ASSERT_TRUE(dev->uc().add(kNeighbour));
   ASSERT_TRUE(dev->mc().add_global(kGroup));
   const RxTicket ticket = dev->rx_mode().ticket(kNeighbour);
-  const NetdevPtr lower = registered("lower");
+  const NetdevPtr lower = registered("lower"), upper = registered("upper");
   ASSERT_TRUE(sync(lower->uc(), dev->uc()));
-  ASSERT_TRUE(sync(dev->mc(), lower->mc()));
+  ASSERT_TRUE(sync(dev->mc(), upper->mc()));
   const DeviceHandle handle(*dev);
   dev->unregister_netdev();
   for (const bool freed : {false, true}) {
@@ -107,7 +107,7 @@ TEST_F(DeviceRefTest, ADeviceThatIsGoneAnswersEnodevToEverything) {
       (void)list->size();
       (void)list->references(address);
     }
-    EXPECT_EQ(outcome(sync(handle->mc(), lower->mc())), "ENODEV");
+    EXPECT_EQ(outcome(sync(handle->mc(), upper->mc())), "ENODEV");
     RxMode& mode = handle->rx_mode();
     EXPECT_EQ(outcome(mode.set_promiscuity(1)), "ENODEV");
     EXPECT_EQ(outcome(mode.set_allmulti(1)), "ENODEV");

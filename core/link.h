@@ -45,7 +45,7 @@ struct Link {
   void settle_own() noexcept;
 
  private:
-  void tell_own(const MacAddress& address) noexcept;
+  void tell_own(Wanted& from) noexcept;
 };
 
 using Lowers = boost::intrusive::list<
@@ -53,10 +53,14 @@ using Lowers = boost::intrusive::list<
 using Uppers = boost::intrusive::list<
     Link, boost::intrusive::member_hook<Link, boost::intrusive::list_member_hook<>, &Link::upper_hook>>;
 
-// Entries that one `tell` may take from the lower's pool: a chunk of each list, and an own address.
-inline constexpr size_t kTellEntries = 2 * AddressTable::kChunk + 1;
+// Entries that one `tell` may take from the lower's pool: a chunk of each list, the own address and the one before.
+inline constexpr size_t kTellEntries = 2 * AddressTable::kChunk + 2;
 
 // What `to` has to hear of one entry of `from` whose follower has `bit`. Requires: both addr_list_locks.
 void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, AddressTable& to, bool wanted) noexcept;
+
+// References on an address that is the own one too come and go without an effective change, and rule R10 keeps the
+// entry where it is in the change order; so whoever told of another own address tells of the list's share in this one.
+void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, AddressTable& to, bool follows) noexcept;
 
 }  // namespace usernic

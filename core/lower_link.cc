@@ -6,6 +6,7 @@
 
 #include "core/device.h"
 #include "core/net_impl.h"
+#include "core/stack_graph.h"
 
 namespace usernic {
 
@@ -26,6 +27,11 @@ void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, AddressTa
   }
 }
 
+void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, AddressTable& to, bool follows) noexcept {
+  if (AddressEntry* const entry = from.find(own); entry != nullptr)
+    tell_entry(from, *entry, bit, to, follows && entry->references() != 0);
+}
+
 namespace {
 
 void refer(AddressTable& to, const MacAddress& address, int change) noexcept {
@@ -35,9 +41,9 @@ void refer(AddressTable& to, const MacAddress& address, int change) noexcept {
   to.changed(entry, was_wanted);
 }
 
-// Brings one of our references on a counter to `wanted`.
-void tell_count(Wanted& to, uint32_t& references, bool& held, bool wanted) noexcept {
-  if (held != wanted && to.count(references, wanted ? 1 : -1)) held = wanted;
+// Brings our reference on a mode to `wanted`.
+void tell_mode(Wanted& to, ModeRefs& mode, bool& held, bool wanted) noexcept {
+  if (held != wanted && to.count(mode, &ModeRefs::uppers, wanted ? 1 : -1)) held = wanted;
 }
 
 MacAddress own_of(const Link& link, const Wanted& from) noexcept {
@@ -51,8 +57,8 @@ bool Link::lists_behind(const Wanted& from) const noexcept {
 }
 
 bool Link::behind(const Wanted& from) const noexcept {
-  return lists_behind(from) || promisc != (following && from.promiscuity != 0) ||
-         allmulti != (following && from.allmulti != 0) || own != own_of(*this, from);
+  return lists_behind(from) || promisc != (following && from.promiscuity.total() != 0) ||
+         allmulti != (following && from.allmulti.total() != 0) || own != own_of(*this, from);
 }
 
 size_t Link::tell(Wanted& from) noexcept {
@@ -67,13 +73,13 @@ size_t Link::tell(Wanted& from) noexcept {
   };
   // Wide before narrow: a lower that was promiscuous for us gets the addresses first.
   const auto tell_flags = [&](bool on) {
-    if (const bool wanted = following && from.promiscuity != 0; wanted == on)
-      tell_count(*to, to->promiscuity, promisc, wanted);
-    if (const bool wanted = following && from.allmulti != 0; wanted == on)
-      tell_count(*to, to->allmulti, allmulti, wanted);
+    if (const bool wanted = following && from.promiscuity.total() != 0; wanted == on)
+      tell_mode(*to, to->promiscuity, promisc, wanted);
+    if (const bool wanted = following && from.allmulti.total() != 0; wanted == on)
+      tell_mode(*to, to->allmulti, allmulti, wanted);
   };
   tell_flags(true);
-  if (const MacAddress address = own_of(*this, from); address != own) tell_own(address);
+  if (own_of(*this, from) != own) tell_own(from);
   drain(from.uc, uc, to->uc);
   drain(from.mc, mc, to->mc);
   if (lists_behind(from)) return told;
@@ -83,10 +89,11 @@ size_t Link::tell(Wanted& from) noexcept {
 }
 
 // The new address first, so that one that stays wanted is never unwanted in between.
-void Link::tell_own(const MacAddress& address) noexcept {
-  const MacAddress before = std::exchange(own, address);
+void Link::tell_own(Wanted& from) noexcept {
+  const MacAddress before = std::exchange(own, own_of(*this, from));
   const bool before_held = std::exchange(own_held, false);
   settle_own();
+  tell_own_entry(from.uc, before, uc.bit, to->uc, following);
   if (before_held) refer(to->uc, before, -1);
 }
 
@@ -103,13 +110,6 @@ namespace {
 
 Wanted& wanted_of(Device& dev) noexcept {
   return dev.engine.wanted;
-}
-
-bool is_below(Device& dev, const Device& searched) {
-  if (&dev == &searched) return true;
-  if (dev.chain_down <= searched.chain_down) return false;
-  return std::ranges::any_of(wanted_of(dev).lowers,
-                             [&](Link& link) { return is_below(Device::of(link.to->dev), searched); });
 }
 
 // The longest chain, anew after a link came or went.
@@ -141,7 +141,7 @@ Result<> check_link(Device& upper, Device& lower) {
   if (!upper_ok || lower.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
   const auto same = [&](const Link& link) { return &link.to->dev == &lower; };
   if (std::ranges::any_of(wanted_of(upper).lowers, same)) return fail(std::errc::file_exists);
-  if (is_below(lower, upper)) return fail(std::errc::too_many_symbolic_link_levels);
+  if (StackGuard().leads_to(wanted_of(lower), wanted_of(upper))) return fail(std::errc::too_many_symbolic_link_levels);
   if (wanted_of(upper).level() + 1 + lower.chain_down > kStackMax) return fail(std::errc::too_many_links);
   return {};
 }
@@ -149,6 +149,8 @@ Result<> check_link(Device& upper, Device& lower) {
 Result<> join(Link& link, Device& lower) {
   Wanted& from = wanted_of(link.upper);
   Wanted& to = wanted_of(lower);
+  StackGuard stack;
+  if (stack.leads_to(to, from)) return fail(std::errc::too_many_symbolic_link_levels);  // by a sync in between
   SpinGuardBh upper_guard(from.lock, from.level());
   SpinGuard lower_guard(to.lock, to.level());
   if (!from.uc.follow(link.uc)) return fail(std::errc::no_space_on_device);

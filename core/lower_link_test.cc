@@ -170,6 +170,92 @@ TEST_F(LowerLinkTest, AnOwnAddressThatIsNotTheLowersIsWantedOfIt) {
   EXPECT_EQ(low->uc().size(), 0u);
 }
 
+TEST_F(LowerLinkTest, AUserCannotTakeBackWhatIsAnUppers) {
+  const NetdevPtr low = nic(), up = upper();
+  ASSERT_EQ(link(up, low), "ok");
+  ASSERT_TRUE(up->rx_mode().set_promiscuity(1) && up->rx_mode().set_allmulti(1));
+  EXPECT_EQ(outcome(low->rx_mode().set_promiscuity(-1)), "EINVAL");
+  EXPECT_EQ(outcome(low->rx_mode().set_allmulti(-1)), "EINVAL");
+  EXPECT_EQ(low->rx_mode().status().promiscuity, 1u);
+  ASSERT_TRUE(up->close());  // takes back what it put there
+  EXPECT_EQ(low->rx_mode().status().promiscuity + low->rx_mode().status().allmulti, 0u);
+}
+
+// An upper whose own address takes a slot has it in its list as an entry of its own.
+TEST_F(LowerLinkTest, AnOwnAddressThatIsListedTooStaysWantedWhenItIsTheOwnOneNoMore) {
+  const NetdevPtr low = nic(unicast(1));
+  const NetdevPtr up = *net.alloc_netdev<SlotUpper>({.name = "slot%d", .address = unicast(2)});
+  ASSERT_TRUE(up->register_netdev() && up->open());
+  ASSERT_EQ(link(up, low), "ok");
+  ASSERT_TRUE(up->uc().add(unicast(2)) && up->set_mac_address(unicast(3)));
+  EXPECT_EQ(low->uc().snapshot(), (std::vector{unicast(2), unicast(3)}));
+  ASSERT_TRUE(up->set_mac_address(unicast(2)) && up->uc().del(unicast(2)));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(2)});
+  ASSERT_TRUE(up->set_mac_address(unicast(3)));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(3)});
+}
+
+TEST_F(LowerLinkTest, SyncBringsAListedOwnAddressToo) {
+  const NetdevPtr low = nic(unicast(1));
+  const NetdevPtr up = *net.alloc_netdev<SlotUpper>({.name = "slot%d", .address = unicast(2)});
+  ASSERT_TRUE(up->register_netdev() && up->open());
+  ASSERT_TRUE(sync(low->uc(), up->uc()) && up->uc().add(unicast(2)));
+  EXPECT_EQ(low->uc().size(), 0u);
+  ASSERT_TRUE(up->set_mac_address(unicast(3)) && sync(low->uc(), up->uc()));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(2)});
+  ASSERT_TRUE(up->uc().add(unicast(3)) && sync(low->uc(), up->uc()));
+  EXPECT_EQ(low->uc().snapshot(), (std::vector{unicast(2), unicast(3)}));
+  ASSERT_TRUE(up->uc().del(unicast(3)) && sync(low->uc(), up->uc()));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(2)});
+  unsync(low->uc(), up->uc());
+  EXPECT_EQ(low->uc().size(), 0u);
+}
+
+TEST_F(LowerLinkTest, WhatSyncBringsGoesFurtherDownByLinks) {
+  const NetdevPtr low = nic(), mid = upper(), top = upper();
+  ASSERT_EQ(link(mid, low), "ok");
+  for (uint64_t n = 1; n <= 500; ++n) ASSERT_TRUE(top->mc().add(multicast(n)));
+  ASSERT_TRUE(sync(mid->mc(), top->mc()));
+  EXPECT_EQ(mid->mc().size(), 500u);
+  mid->lane().flush();
+  EXPECT_EQ(low->mc().size(), 500u);
+  unsync(mid->mc(), top->mc());
+  mid->lane().flush();
+  EXPECT_EQ(low->mc().size(), 0u);
+}
+
+TEST_F(LowerLinkTest, LoopsBySyncAreRefused) {
+  const std::vector<NetdevPtr> ups = stack(3);
+  const NetdevPtr side = upper(), other = upper();
+  EXPECT_EQ(outcome(sync(ups[2]->mc(), ups[0]->mc())), "ELOOP") << "against the links";
+  EXPECT_EQ(outcome(sync(ups[1]->mc(), ups[2]->mc())), "ok");
+  EXPECT_EQ(outcome(sync(side->uc(), ups[0]->uc())), "ok");
+  EXPECT_EQ(outcome(sync(other->mc(), side->mc())), "ok");
+  EXPECT_EQ(outcome(sync(ups[2]->mc(), other->mc())), "ELOOP") << "two syncs and the links";
+  EXPECT_EQ(link(other, ups[2]), "ELOOP");
+  EXPECT_EQ(outcome(sync(side->mc(), other->mc())), "ELOOP");
+  unsync(other->mc(), side->mc());
+  EXPECT_EQ(outcome(sync(side->mc(), other->mc())), "ok");
+  unsync(side->mc(), other->mc());
+  unsync(side->uc(), ups[0]->uc());
+  unsync(ups[1]->mc(), ups[2]->mc());
+}
+
+// Every device of a row on every one of the next: 16^7 ways down.
+TEST_F(LowerLinkTest, ManyWaysDownAreLookedAtOnce) {
+  constexpr size_t kRow = 16;
+  std::vector<NetdevPtr> rows[kStackMax];
+  for (std::vector<NetdevPtr>& row : rows) {
+    for (size_t i = 0; i < kRow; ++i) row.push_back(upper());
+  }
+  for (size_t at = 1; at < kStackMax; ++at) {
+    for (const NetdevPtr& above : rows[at]) {
+      for (const NetdevPtr& below : rows[at - 1]) ASSERT_EQ(link(above, below), "ok");
+    }
+  }
+  EXPECT_EQ(link(rows[0][0], rows[kStackMax - 1][0]), "ELOOP");
+}
+
 TEST_F(LowerLinkTest, ManyLowersOfWhichSomeFailAreDownOrGo) {
   constexpr size_t kLowers = 63;
   std::vector<NetdevPtr> lows;
@@ -179,7 +265,10 @@ TEST_F(LowerLinkTest, ManyLowersOfWhichSomeFailAreDownOrGo) {
     ASSERT_EQ(link(up, lows[i]), "ok");
   }
   EXPECT_EQ(link(up, nic()), "ENOSPC");
-  cards[5].decide = [](const RxCommand&, bool&) { return Result<>(fail(std::errc::io_error)); };
+  {
+    MutexGuard guard(cards[5].mutex);
+    cards[5].decide = [](const RxCommand&, bool&) { return Result<>(fail(std::errc::io_error)); };
+  }
   ASSERT_TRUE(lows[6]->close());
   for (uint64_t n = 1; n <= 300; ++n) {
     ASSERT_TRUE(up->mc().add(multicast(n)));

@@ -281,8 +281,9 @@ std::string RxModeEngine::reason() const {
   if (!committed_.up) return "the device is down";
   if (!valid()) return "the card forgot its filter";
   Reasons reasons;
-  if (wanted.promiscuity != 0) reasons.add(fmt::format("promiscuity asked for {} time(s)", wanted.promiscuity));
-  if (wanted.allmulti != 0) reasons.add(fmt::format("allmulti asked for {} time(s)", wanted.allmulti));
+  if (const uint32_t n = wanted.promiscuity.total(); n != 0)
+    reasons.add(fmt::format("promiscuity asked for {} time(s)", n));
+  if (const uint32_t n = wanted.allmulti.total(); n != 0) reasons.add(fmt::format("allmulti asked for {} time(s)", n));
   for (size_t i = 0; i < 2; ++i) {
     const FilterLevel level = committed_.level[i];
     if (level == FilterLevel::kExact) continue;
@@ -310,8 +311,8 @@ void RxModeEngine::fill(RxModeStatus& status) const {
   status.generation_programmed = valid() ? committed_.generation : 0;
   status.unicast_mode = mode_of(AddressClass::kUnicast);
   status.multicast_mode = mode_of(AddressClass::kMulticast);
-  status.promiscuity = wanted.promiscuity;
-  status.allmulti = wanted.allmulti;
+  status.promiscuity = wanted.promiscuity.total();
+  status.allmulti = wanted.allmulti.total();
   status.vlan_filter = wanted.vlan_filter;
   status.programmed_promisc = valid() && promisc_.sure;
   status.programmed_allmulti = valid() && allmulti_.sure;
@@ -385,12 +386,12 @@ RxModeStatus RxMode::status() const {
 
 Result<> RxMode::set_promiscuity(int change) {
   Wanted& wanted = engine_of(*this).wanted;
-  return wanted.apply([&] { return wanted.count(wanted.promiscuity, change); });
+  return wanted.apply([&] { return wanted.count(wanted.promiscuity, &ModeRefs::users, change); });
 }
 
 Result<> RxMode::set_allmulti(int change) {
   Wanted& wanted = engine_of(*this).wanted;
-  return wanted.apply([&] { return wanted.count(wanted.allmulti, change); });
+  return wanted.apply([&] { return wanted.count(wanted.allmulti, &ModeRefs::users, change); });
 }
 
 Result<> RxMode::set_vlan_filter(bool on) {

@@ -73,8 +73,8 @@ void RxModeEngine::sample_and_drain() {
   {
     SpinGuardBh guard(wanted.lock, wanted.level());
     target_.generation = wanted.generation;
-    target_.promisc = wanted.promiscuity != 0;
-    target_.allmulti = wanted.allmulti != 0;
+    target_.promisc = wanted.promiscuity.total() != 0;
+    target_.allmulti = wanted.allmulti.total() != 0;
     if (wanted.vlan_filter) target_.vlans = wanted.vlans;
     target_.vlan_filter = wanted.vlan_filter;
     target_.own = wanted.own;
@@ -89,7 +89,7 @@ void RxModeEngine::sample_and_drain() {
   }
   if (mutated(Mutation::kR1)) {
     SpinGuardBh guard(wanted.lock, wanted.level());
-    target_.promisc = wanted.promiscuity != 0;
+    target_.promisc = wanted.promiscuity.total() != 0;
   }
 }
 

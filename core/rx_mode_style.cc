@@ -117,8 +117,8 @@ RxLists RxModeEngine::lists() const noexcept {
   lists.tables_[1] = &wanted.mc;
   lists.vlans_ = &wanted.vlans;
   lists.own_ = wanted.own;
-  lists.promisc_ = wanted.promiscuity != 0;
-  lists.allmulti_ = wanted.allmulti != 0;
+  lists.promisc_ = wanted.promiscuity.total() != 0;
+  lists.allmulti_ = wanted.allmulti.total() != 0;
   lists.vlan_filter_ = wanted.vlan_filter;
   return lists;
 }
@@ -138,7 +138,7 @@ HwAddrList& RxModeEngine::hw_list(AddressClass address_class) {
 bool RxModeEngine::asks(bool allmulti) const noexcept {
   if (in_driver_call()) return allmulti ? in_call_->allmulti() : in_call_->promisc();
   SpinGuardBh guard(wanted.lock, wanted.level());
-  return (allmulti ? wanted.allmulti : wanted.promiscuity) != 0;
+  return (allmulti ? wanted.allmulti : wanted.promiscuity).total() != 0;
 }
 
 void RxModeEngine::schedule_retry() noexcept {

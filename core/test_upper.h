@@ -65,4 +65,16 @@ class TestUpper {
   std::vector<std::unique_ptr<LowerLink>> links_;  // under rtnl
 };
 
+// The same with a filter of its own, in which its own address takes a slot.
+class SlotUpper : public TestUpper {
+ public:
+  using TestUpper::TestUpper;
+  RxFilterCaps rx_filter_caps() const {
+    return {.unicast_slots = 1024, .multicast_slots = 1024, .own_address_uses_slot = true};
+  }
+  void set_rx_mode_async(RxPlan& plan) {
+    while (RxCommand* const command = plan.next()) plan.answer(*command, {});
+  }
+};
+
 }  // namespace usernic

@@ -36,13 +36,13 @@ void Wanted::reserve(size_t entries) {
   }
 }
 
-Result<> Wanted::count(uint32_t& references, int change) noexcept {
+Result<> Wanted::count(ModeRefs& mode, uint32_t ModeRefs::*whose, int change) noexcept {
   if (change != 1 && change != -1) return fail(std::errc::invalid_argument);
-  if (change == -1 && references == 0) return fail(std::errc::invalid_argument);
-  if (change == 1 && references == UINT32_MAX) return fail(std::errc::value_too_large);
-  const bool was_on = references != 0;
-  references += change;
-  if (was_on != (references != 0)) next_generation();
+  if (change == -1 && mode.*whose == 0) return fail(std::errc::invalid_argument);
+  if (change == 1 && mode.total() == UINT32_MAX) return fail(std::errc::value_too_large);
+  const bool was_on = mode.total() != 0;
+  mode.*whose += change;
+  if (was_on != (mode.total() != 0)) next_generation();
   return {};
 }
 

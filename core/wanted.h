@@ -20,6 +20,13 @@ namespace usernic {
 
 inline constexpr uint16_t kVlanIds = 4095;  // 0 .. 4094
 
+// References on promiscuity or allmulti. A user cannot take back what is an upper device's.
+struct ModeRefs {
+  uint32_t users = 0;
+  uint32_t uppers = 0;  // one a link
+  uint32_t total() const noexcept { return users + uppers; }
+};
+
 class Wanted {
  public:
   // `owe_run` is called after a change, without the lock; any context.
@@ -39,8 +46,8 @@ class Wanted {
   EntryPool pool;
   AddressTable uc;
   AddressTable mc;
-  uint32_t promiscuity = 0;
-  uint32_t allmulti = 0;
+  ModeRefs promiscuity;
+  ModeRefs allmulti;
   bool vlan_filter = false;
   std::bitset<kVlanIds> vlans;  // those with references
   std::array<uint16_t, kVlanIds> vlan_references{};
@@ -53,8 +60,8 @@ class Wanted {
   AddressTable& table(AddressClass address_class) noexcept { return address_class == AddressClass::kUnicast ? uc : mc; }
   uint64_t next_generation() noexcept;
 
-  // One reference more or less of a counter. EINVAL, EOVERFLOW. Requires: `lock`.
-  Result<> count(uint32_t& references, int change) noexcept;
+  // One reference more or less of `whose`. EINVAL, EOVERFLOW. Requires: `lock`.
+  Result<> count(ModeRefs& mode, uint32_t ModeRefs::*whose, int change) noexcept;
 
   // Calls `change` under the lock, with `entries` in the pool. If the generation moved, the devices below hear of it,
   // and a run is owed.

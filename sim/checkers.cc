@@ -83,7 +83,7 @@ class RxModeSight {
                        static_cast<int>(own->state), own->maybe ? "perhaps on the card" : "not on the card",
                        e_.uc_.slots->occupied, e_.uc_.slots->limit);
   }
-  bool nobody_wants_more() const { return e_.wanted.promiscuity == 0 && e_.wanted.allmulti == 0; }
+  bool nobody_wants_more() const { return e_.wanted.promiscuity.total() == 0 && e_.wanted.allmulti.total() == 0; }
 
  private:
   const RxModeEngine& e_;
@@ -136,7 +136,7 @@ void RxChecker::step() {
 // Somebody asked for promiscuity, and it is published: until they take it back, everything is heard and reported so.
 void RxChecker::watch_promiscuity() {
   const Wanted& wanted = dev_.engine.wanted;
-  if (wanted.promiscuity == 0) {
+  if (wanted.promiscuity.total() == 0) {
     promiscuous_since_ = 0;
   } else if (promiscuous_since_ == 0) {
     promiscuous_since_ = wanted.generation;

@@ -48,8 +48,8 @@ class AddressList {
 
 // By hand what a LowerLink (lower_link.h) does by itself: `to`, a list of a lower device, follows `from`. The first
 // call subscribes; each brings over what changed since the last one. O(changes), in chunks. EINVAL: not the same class,
-// or the same device. ENOSPC: 64 followers. [kernel: dev_uc_sync, dev_uc_sync_multiple, dev_uc_unsync and the mc ones;
-// one mechanism for both syncs]
+// or the same device. ELOOP: `to` is above `from`, by links or by sync. ENOSPC: 64 followers. [kernel: dev_uc_sync,
+// dev_uc_sync_multiple, dev_uc_unsync and the mc ones; one mechanism for both syncs]
 Result<> sync(AddressList& to, AddressList& from);
 // Takes back all that `sync` brought, and unsubscribes. Nothing when it does not follow.
 void unsync(AddressList& to, AddressList& from);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/stack_graph.h"
+
+#include <utility>
+
+#include "core/device.h"
+
+namespace usernic {
+namespace {
+
+constexpr LockClass kStackClass{"stack"};
+constinit SpinLock stack_lock{kStackClass};
+uint64_t looks USERNIC_GUARDED_BY(stack_lock) = 0;
+
+}  // namespace
+
+StackGuard::StackGuard() noexcept : guard_(stack_lock) {}
+
+bool StackGuard::leads_to(Wanted& from, const Wanted& to) {
+  ++looks;
+  found_.assign(1, DeviceHandle(from.dev));
+  for (size_t i = 0; i < found_.size(); ++i) {
+    Wanted& at = Device::of(*found_[i]).engine.wanted;
+    if (&at == &to) return true;
+    look_below(at);
+  }
+  return false;
+}
+
+void StackGuard::look_below(Wanted& at) {
+  std::vector<DeviceHandle> below;
+  {
+    LevelGuard guard(at.lock, at.stack_level);
+    for (const Link& link : at.lowers) below.emplace_back(link.to->dev);
+    for (const AddressTable* table : {&at.uc, &at.mc}) {
+      table->for_each_follower([&](const Follower& follower) {
+        if (follower.to != nullptr) below.push_back(follower.to_dev);
+      });
+    }
+  }
+  for (DeviceHandle& dev : below) {
+    if (std::exchange(Device::of(*dev).last_look, looks) != looks) found_.push_back(std::move(dev));
+  }
+}
+
+}  // namespace usernic

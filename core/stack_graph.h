@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: who is below whom, by LowerLink or by sync, so that no stack of devices becomes a loop.
+//
+// Whoever puts one device below another holds a StackGuard from the look to the deed. Links change under rtnl, but sync
+// may be called in BH context, so this is a spin lock, of all Nets; the addr_list_locks are taken inside.
+#pragma once
+
+#include <vector>
+
+#include "core/wanted.h"
+
+namespace usernic {
+
+class StackGuard {
+ public:
+  StackGuard() noexcept;
+
+  // Is `to` the device `from`, or somewhere below it? Each device is looked at once. Context: no addr_list_lock held.
+  bool leads_to(Wanted& from, const Wanted& to);
+
+ private:
+  void look_below(Wanted& at);
+
+  std::vector<DeviceHandle> found_;  // outlives the lock: the last handle frees a device
+  SpinGuardBh guard_;
+};
+
+}  // namespace usernic
