@@ -30,6 +30,10 @@ struct Card {
   size_t slots = 0;
   bool lost = false;
   std::set<MacAddress> must_hear, deaf;
+  std::set<MacAddress> twice;   // pushed although they were there
+  std::set<MacAddress> strays;  // may be: pushed by a run that began, perhaps, before the filter was lost
+  int losses = 0, losses_at_call = 0;
+  bool strays_now = false;
   std::string trace;
   Atomic<bool> failing{true};
   Atomic<uint64_t> chance{0};
@@ -42,6 +46,12 @@ struct Card {
     for (const MacAddress& each : must_hear) {
       if (!accepts(each) && deaf.insert(each).second) trace += each.to_string() + " went deaf\n";
     }
+  }
+  void pushed(const MacAddress& each) {
+    if (!exact.insert(each).second && !strays.contains(each) && twice.insert(each).second) {
+      trace += each.to_string() + " is pushed twice\n";
+    }
+    strays_now || losses != losses_at_call ? void(strays.insert(each)) : void(strays.erase(each));
   }
   void clear() {
     exact.clear();
@@ -106,7 +116,7 @@ struct KernelDriver : Plain {
     MutexGuard guard(card.mutex);
     if (card.lost || card.fails()) return -EIO;
     if (card.exact.size() >= card.slots) return -ENOSPC;
-    card.exact.insert(MacAddress::from_bytes(octets));
+    card.pushed(MacAddress::from_bytes(octets));
     card.written("+" + MacAddress::from_bytes(octets).to_string());
     return 0;
   }
@@ -123,6 +133,7 @@ struct KernelDriver : Plain {
     {
       MutexGuard guard(card_.mutex);
       if (card_.lost || card_.fails()) return -EIO;
+      card_.strays_now = std::exchange(card_.losses_at_call, card_.losses) != card_.losses;
       card_.promisc = promisc;
       card_.allmulti = allmulti;
       card_.written(fmt::format("promisc {}, allmulti {}", promisc, allmulti));
@@ -166,6 +177,7 @@ class History {
     RC_LOG() << told;
     RC_ASSERT(settled == Result<>());
     RC_ASSERT(card_.deaf.empty());
+    RC_ASSERT(card_.twice.empty());
     RC_ASSERT(status.uncovered.empty());
     RC_ASSERT(card_.promisc == status.programmed_promisc);
     for (const auto* wanted : {&status.wanted_unicast, &status.wanted_multicast}) {
@@ -231,6 +243,7 @@ class History {
       card_.lost = true;
       card_.must_hear.clear();
       card_.clear();
+      ++card_.losses;
     }
     if (chance_.one_in(2)) dev_->lane().flush();
     MutexGuard guard(card_.mutex);
