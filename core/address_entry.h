@@ -37,10 +37,10 @@ struct alignas(64) AddressEntry : OrderNode {
   AddressEntry* hash_next = nullptr;
   uint64_t key = 0;        // MacAddress::to_u64
   uint64_t held = 0;       // a bit per follower that was told of it and not yet of its end
-  uint32_t user_refs = 0;  // without the global and the exclusive ones
+  uint32_t user_refs = 0;  // without the global one
   uint16_t sync_refs = 0;  // taken by sync, one an upper device
-  bool exclusive = false;  // one reference, taken by add_excl
-  bool global = false;     // one reference, taken by add_global
+  bool global = false;     // one reference, taken by add_global or add_excl
+  bool counted = false;    // among its list's referenced ones
   bool own = false;        // the device's own address, where that uses a slot
 
   // Of the card, for readers.
@@ -60,7 +60,7 @@ struct alignas(64) AddressEntry : OrderNode {
   uint32_t bucket = 0;    // rx_hash, when the class has one
   Time due{};             // when a failed command is tried again
 
-  uint64_t references() const noexcept { return uint64_t{user_refs} + sync_refs + exclusive + global; }
+  uint64_t references() const noexcept { return uint64_t{user_refs} + sync_refs + global; }
   bool wanted() const noexcept { return own || references() != 0; }
   MacAddress address() const noexcept { return MacAddress::from_u64(key); }
 };

@@ -42,7 +42,7 @@ Result<> AddressList::add(const MacAddress& address) {
 Result<> AddressList::add_excl(const MacAddress& address) {
   return change_entry(AddressTable::of(*this), address, true, [](AddressEntry& entry) -> Result<> {
     if (entry.references() != 0) return fail(std::errc::file_exists);
-    entry.exclusive = true;
+    entry.global = true;
     return {};
   });
 }
@@ -58,8 +58,8 @@ Result<> AddressList::del(const MacAddress& address) {
   return change_entry(AddressTable::of(*this), address, false, [](AddressEntry& entry) -> Result<> {
     if (entry.user_refs != 0) {
       --entry.user_refs;
-    } else if (entry.exclusive) {
-      entry.exclusive = false;
+    } else if (entry.global) {
+      entry.global = false;
     } else {
       return fail(std::errc::no_such_file_or_directory);
     }
@@ -80,7 +80,7 @@ Result<> AddressList::flush() {
   for (const MacAddress& address : snapshot()) {
     const Result<> result = change_entry(table, address, false, [](AddressEntry& entry) -> Result<> {
       entry.user_refs = 0;
-      entry.exclusive = entry.global = false;
+      entry.global = false;
       return {};
     });
     if (!result && result.error() != std::errc::no_such_file_or_directory) return result;
@@ -101,9 +101,7 @@ uint32_t AddressList::references(const MacAddress& address) const {
 }
 
 uint32_t AddressList::size() const {
-  const AddressTable& table = AddressTable::of(*this);
-  SpinGuardBh guard(table.wanted().lock, table.wanted().level());
-  return table.wanted_count();
+  return AddressTable::of(*this).referenced();
 }
 
 std::vector<MacAddress> AddressList::snapshot() const {

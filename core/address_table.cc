@@ -18,9 +18,12 @@ AddressTable::~AddressTable() {
 }
 
 void AddressTable::changed(AddressEntry& entry, bool was_wanted) noexcept {
+  if (const bool counts = entry.references() != 0; counts != entry.counted) {
+    entry.counted = counts;
+    referenced_.store(referenced() + (counts ? 1 : -1), std::memory_order_relaxed);
+  }
   const bool is_wanted = entry.wanted();
   if (is_wanted == was_wanted) return;
-  is_wanted ? ++wanted_count_ : --wanted_count_;
   entry.generation = newest_ = wanted_.next_generation();
   if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
   if (!is_wanted && entry.held == 0) return free(entry);

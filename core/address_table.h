@@ -66,7 +66,8 @@ class AddressTable final : public AddressList {
   AddressEntry* find(const AddressIndex::Key& key) const noexcept { return index_.find(key); }
   AddressEntry* find(const MacAddress& address) const noexcept { return find(key_of(address)); }
   size_t entries() const noexcept { return index_.size(); }
-  uint32_t wanted_count() const noexcept { return wanted_count_; }
+  // Those that somebody references, whether or not they are the own address. Without the lock, too.
+  uint32_t referenced() const noexcept { return referenced_.load(std::memory_order_relaxed); }
   uint64_t newest() const noexcept { return newest_; }  // generation of the last effective change
 
   // Entry of `address`, made if need be. Requires: the pool is not empty.
@@ -111,8 +112,8 @@ class AddressTable final : public AddressList {
   EntryPool& pool_;
   const AddressClass class_;
   AddressIndex index_;
-  mutable OrderList order_;  // readers' cursors stand in it too
-  uint32_t wanted_count_ = 0;
+  mutable OrderList order_;         // readers' cursors stand in it too
+  Atomic<uint32_t> referenced_{0};  // written under the lock
   uint64_t newest_ = 0;
   uint64_t follower_bits_ = 0;
   std::array<Follower*, kFollowersMax> followers_{};

@@ -97,6 +97,8 @@ void card_reset(struct work_struct* work) {
 }
 
 void card_poll_link(struct work_struct* work) {
+  EXPECT_EQ(container_of(to_delayed_work(work), struct card_priv, poll_work),
+            container_of(work, struct card_priv, poll_work.work));
   card_priv* priv = container_of(to_delayed_work(work), card_priv, poll_work);
   ++priv->polls;
   priv->poll_ran.set();
@@ -197,7 +199,7 @@ TEST_F(KernelNames, UnregisterWaitsForADevHold) {
 
 TEST_F(KernelNames, FlagsAndMtu) {
   EXPECT_EQ(netif_get_flags(dev) & (IFF_UP | IFF_PROMISC), 0u);
-  EXPECT_EQ(dev_open(dev), 0);
+  EXPECT_EQ(dev_open(dev, NULL), 0);
   EXPECT_EQ(dev_set_promiscuity(dev, 1), 0);
   EXPECT_EQ(netif_get_flags(dev) & (IFF_UP | IFF_PROMISC | IFF_ALLMULTI), IFF_UP | IFF_PROMISC);
   EXPECT_EQ(dev_set_promiscuity(dev, -1), 0);
@@ -227,6 +229,23 @@ TEST_F(KernelNames, FilterListsCountReferencesAndReturnTheKernelsErrors) {
   EXPECT_TRUE(netdev_mc_empty(dev));
   dev_uc_flush(dev);
   EXPECT_TRUE(netdev_uc_empty(dev));
+}
+
+TEST_F(KernelNames, AnExclusiveReferenceIsTheGlobalOneAndDelTakesItLast) {
+  const unsigned char group[ETH_ALEN] = {1, 0, 0x5e, 0, 0, 1};
+  EXPECT_EQ(dev_mc_add_excl(dev, group), 0);
+  EXPECT_EQ(dev_mc_del_global(dev, group), 0);
+  EXPECT_EQ(dev_mc_add_excl(dev, group), 0);
+  EXPECT_EQ(dev_mc_add_global(dev, group), 0) << "counts once";
+  EXPECT_EQ(dev_mc_del(dev, group), 0);
+  EXPECT_TRUE(netdev_mc_empty(dev));
+  EXPECT_EQ(dev_mc_add_global(dev, group), 0);
+  EXPECT_EQ(dev_mc_add(dev, group), 0);
+  EXPECT_EQ(dev_mc_del(dev, group), 0);
+  EXPECT_EQ(dev_mc_del_global(dev, group), 0);
+  EXPECT_EQ(dev_mc_add_global(dev, group), 0);
+  EXPECT_EQ(dev_mc_del(dev, group), 0);
+  EXPECT_EQ(dev_mc_del(dev, group), -ENOENT);
 }
 
 TEST_F(KernelNames, ForEachWalksUnderTheLock) {
@@ -266,10 +285,12 @@ TEST_F(KernelNames, DevUcSyncPushesTakesBackAndReturnsTheFirstError) {
   EXPECT_EQ(__dev_uc_sync(dev, card_sync, card_unsync), 0);
   EXPECT_EQ(priv.log, "+1 +2 +2 +3 ");
   struct netdev_hw_addr* ha;
-  netdev_hw_addr_list_for_each(ha, netdev_uc(dev)) {
+  int evaluated = 0;
+  netdev_hw_addr_list_for_each(ha, (++evaluated, netdev_uc(dev))) {
     EXPECT_EQ(ha->sync_cnt, 1);
     EXPECT_EQ(ha->refcount, 2);
   }
+  EXPECT_EQ(evaluated, 1);
   address(addr, 1);
   ASSERT_EQ(dev_uc_del(dev, addr), 0);
   priv.log.clear();
@@ -277,6 +298,30 @@ TEST_F(KernelNames, DevUcSyncPushesTakesBackAndReturnsTheFirstError) {
   EXPECT_EQ(priv.log, "-1 ");
   __dev_uc_unsync(dev, card_unsync);
   EXPECT_EQ(priv.log, "-1 -2 -3 ");
+  EXPECT_EQ(__dev_uc_sync(dev, card_sync, NULL), 0);
+  __dev_uc_unsync(dev, NULL);
+  EXPECT_EQ(priv.log, "-1 -2 -3 +2 +3 ") << "the counts alone";
+}
+
+int card_ref_sync(struct net_device* dev, const unsigned char* addr, int refs) {
+  priv_of(dev)->log += "+" + std::to_string(addr[5]) + "x" + std::to_string(refs) + " ";
+  return 0;
+}
+int card_ref_unsync(struct net_device* dev, const unsigned char* addr, int refs) {
+  priv_of(dev)->log += "-" + std::to_string(addr[5]) + "x" + std::to_string(refs) + " ";
+  return 0;
+}
+
+TEST_F(KernelNames, RefSyncTellsTheReferences) {
+  struct netdev_hw_addr_list list;
+  address(addr, 1);
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(__hw_addr_add(&list, addr, ETH_ALEN, NETDEV_HW_ADDR_T_UNICAST), 0);
+  EXPECT_EQ(__hw_addr_ref_sync_dev(&list, dev, card_ref_sync, card_ref_unsync), 0);
+  __hw_addr_ref_unsync_dev(&list, dev, card_ref_unsync);
+  EXPECT_EQ(priv.log, "+1x2 -1x2 ");
+  EXPECT_EQ(__hw_addr_ref_sync_dev(&list, dev, card_ref_sync, NULL), 0);
+  __hw_addr_ref_unsync_dev(&list, dev, NULL);
+  EXPECT_EQ(list.first()->sync_cnt, 0);
 }
 
 TEST_F(KernelNames, ASnapshotThatTheDriverPushedIsReconciledAlthoughTheAddressWentMeanwhile) {
@@ -358,8 +403,6 @@ TEST_F(KernelNames, SetRxModeCallsTheDriverAlthoughNothingChangedAndSyncWaitsFor
 }
 
 TEST_F(KernelNames, AScheduledRetryCallsTheDriverAgainAndRunDoesNotWaitForIt) {
-  dev->lane().park();  // the first call is to ask
-  dev->lane().unpark();
   priv.retries_to_ask = 1;
   const Time begun = Clock::now();
   ASSERT_EQ(dev_open(dev), 0);
@@ -392,6 +435,11 @@ TEST_F(KernelNames, DisabledWorkIsRefusedUntilAsManyEnables) {
   EXPECT_TRUE(enable_work(&priv.reset_work));
   EXPECT_TRUE(schedule_work(&priv.reset_work));
   EXPECT_TRUE(priv.reset_ran.wait());
+  Reports reports;
+  EXPECT_FALSE(enable_work(&priv.reset_work));
+  EXPECT_EQ(reports.rules(), "work-enabled-twice");
+  EXPECT_FALSE(disable_work_sync(&priv.reset_work));
+  EXPECT_FALSE(schedule_work(&priv.reset_work)) << "one disable counts";
 }
 
 TEST_F(KernelNames, DelayedWorkWaitsCanBeMovedBothWaysAndFlushedAtOnce) {
@@ -408,7 +456,7 @@ TEST_F(KernelNames, DelayedWorkWaitsCanBeMovedBothWaysAndFlushedAtOnce) {
   EXPECT_TRUE(priv.poll_ran.stays_away());
   EXPECT_TRUE(mod_delayed_work(queue, &priv.poll_work, 0));
   EXPECT_TRUE(priv.poll_ran.wait(1));
-  EXPECT_TRUE(cancel_delayed_work_sync(&priv.poll_work) || true);
+  EXPECT_FALSE(cancel_delayed_work_sync(&priv.poll_work)) << "it ran";
   EXPECT_TRUE(queue_delayed_work(queue, &priv.poll_work, hour));
   EXPECT_TRUE(flush_delayed_work(&priv.poll_work)) << "runs now";
   EXPECT_EQ(priv.polls, 2);
@@ -466,13 +514,14 @@ TEST_F(KernelNames, QueuesStopAndStart) {
 
 std::set<int> legacy_filter;
 int legacy_calls;
-unsigned legacy_flags;
+unsigned legacy_flags, legacy_counted;
 
 void legacy_set_rx_mode(struct net_device* dev) {
   const usernic::BlockingByDesign a_test_may;
   struct netdev_hw_addr* ha;
   ++legacy_calls;
   legacy_flags = netif_get_flags(dev);
+  legacy_counted = netdev_uc_count(dev) + 10 * netdev_mc_count(dev) + (netdev_mc_empty(dev) ? 100 : 0);
   legacy_filter.clear();
   netdev_for_each_uc_addr(ha, dev) {
     legacy_filter.insert(ha->addr[5]);
@@ -501,7 +550,11 @@ TEST_F(KernelNames, ALegacyDriverWalksItsListsUnderTheLock) {
     LaneGuard lane(legacy->lane());
     EXPECT_EQ(legacy_filter, (std::set<int>{1, 101}));
     EXPECT_NE(legacy_flags & IFF_ALLMULTI, 0u);
+    EXPECT_EQ(legacy_counted, 11u);
   }
+  netif_addr_lock_bh(legacy);
+  EXPECT_EQ(netdev_uc_count(legacy), 1u);
+  netif_addr_unlock_bh(legacy);
   unregister_netdev(legacy);
   free_netdev(legacy);
 }

@@ -14,7 +14,8 @@ OwnAddresses::OwnAddresses(Device& dev, const MacAddress& address) : dev_(dev), 
   (void)list_.add(address.octets.data(), address.octets.size(), HwAddr::kLan);
 }
 
-Result<> OwnAddresses::add(const MacAddress& address, uint8_t type) {
+Result<> OwnAddresses::add(const MacAddress& address, uint8_t type, Place where) {
+  dev_.net_ref.rtnl().assert_held(where);
   NotifierChain& notifiers = dev_.net_ref.impl().notifiers;
   if (const Result<> allowed = notifiers.call(NetdevEvent::kPreChangeAddr, dev_); !allowed) return allowed;
   const Result<> added = list_.add(address.octets.data(), address.octets.size(), type);
@@ -22,9 +23,10 @@ Result<> OwnAddresses::add(const MacAddress& address, uint8_t type) {
   return added;
 }
 
-Result<> OwnAddresses::del(const MacAddress& address, uint8_t type) {
+Result<> OwnAddresses::del(const MacAddress& address, uint8_t type, Place where) {
+  dev_.net_ref.rtnl().assert_held(where);
   const HwAddr& first = *list_.first();
-  const bool is_primary = MacAddress::from_bytes(first.addr) == address && first.type == type;
+  const bool is_primary = MacAddress::from_bytes(first.addr) == address && (type == HwAddr::kAny || type == first.type);
   if (is_primary && first.refcount == 1) return fail(std::errc::no_such_file_or_directory);
   const Result<> gone = list_.del(address.octets.data(), address.octets.size(), type);
   if (gone) (void)dev_.net_ref.impl().notifiers.call(NetdevEvent::kChangeAddr, dev_);
@@ -32,7 +34,11 @@ Result<> OwnAddresses::del(const MacAddress& address, uint8_t type) {
 }
 
 void OwnAddresses::set(size_t offset, const void* octets, size_t len, Place where) {
+  dev_.net_ref.rtnl().assert_held(where);
   (void)check(where);
+  if (offset > MacAddress().octets.size() || len > MacAddress().octets.size() - offset) {
+    return report_contract("dev-addr-range", "more octets are written than the own address has", where);
+  }
   list_.rewrite(*list_.first(), offset, octets, len);
   publish();
 }

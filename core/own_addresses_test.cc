@@ -78,6 +78,28 @@ TEST_F(OwnAddressesTest, SetWritesInPlaceAndTheDeviceAndItsFilterFollow) {
   EXPECT_TRUE(dev->rx_mode().covered(uc(0x77)));
 }
 
+TEST_F(OwnAddressesTest, WithoutATypeThePrimaryStaysToo) {
+  MutexGuard rtnl(net.rtnl());
+  EXPECT_EQ(outcome(own.del(uc(1), HwAddr::kAny)), "ENOENT");
+  EXPECT_EQ(MacAddress::from_bytes(own.primary()), uc(1));
+}
+
+TEST_F(OwnAddressesTest, MoreOctetsThanThereAreAndNoRtnlAreReports) {
+  const uint8_t two[2] = {1, 2};
+  {
+    Reports reports;
+    MutexGuard rtnl(net.rtnl());
+    own.set(5, two, 2);
+    EXPECT_EQ(reports.rules(), "dev-addr-range");
+    EXPECT_EQ(dev->address(), uc(1));
+  }
+  if (!kChecksOn) return;
+  Reports reports;
+  (void)own.add(uc(2), HwAddr::kLan);
+  (void)own.del(uc(2), HwAddr::kLan);
+  EXPECT_EQ(reports.rules(), "not-held not-held");
+}
+
 TEST_F(OwnAddressesTest, TheSameAddressSetAgainStaysOnTheCard) {
   card.caps = {.unicast_slots = 4, .own_address_uses_slot = true};
   ASSERT_TRUE(dev->register_netdev() && dev->open());

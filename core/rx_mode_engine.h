@@ -64,7 +64,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   RxLists lists() const noexcept USERNIC_NONBLOCKING;
   RxImagePair* image() const noexcept USERNIC_NONBLOCKING { return image_.get(); }
   // The lists of the kernel's signature. Requires: in this device's rx-mode call, or nobody else can be.
-  HwAddrList& hw_list(AddressClass address_class);
+  HwAddrList& hw_list(AddressClass address_class, Place where);
   bool asks(bool allmulti) const noexcept USERNIC_NONBLOCKING;
   void schedule_retry() noexcept USERNIC_NONBLOCKING;
   void cancel_retry() noexcept USERNIC_NONBLOCKING;
@@ -216,6 +216,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   Atomic<bool> retry_asked_{false};
   Atomic<bool> retry_scheduled_{false};  // by the driver, since its last call began
   Atomic<uint32_t> retries_scheduled_{0};
+  Atomic<Time> retry_at_{kForever};                      // the call that the driver asked for
   bool asked_now_ = false;                               // the driver is called by this run, whatever changed
   bool stays_promisc_ = false, stays_allmulti_ = false;  // without it there was no room
   uint32_t refused_with_ = 0;                            // so many addresses were too many for an image; 0: none were

@@ -40,13 +40,14 @@ RxFilterCaps RxModeEngine::caps_of_style(const RxFilterCaps& caps) const noexcep
   return {.unicast_slots = kUnlimited,
           .multicast_slots = kUnlimited,
           .own_address_uses_slot = whole,  // it is in the image; elsewhere set_mac_address has the register
-          .vlan_slots = kVlanIds};
+          .vlan_slots = dev_.ops.set_rx_mode_kernel == nullptr ? kVlanIds : 0u};  // which is handed none
 }
 
 // What waits for its time. A call that fails as a whole has one time, and then everything is tried.
 void RxModeEngine::wake_for_retry() {
   const bool now = retry_asked_.exchange(false);
   if (now) call_due_ = {};
+  if (now && retry_at_.load() != kForever) retry_at_.store(now_);
   const bool all = now || (whole_call() && call_due_ <= now_);
   for (CardClass* each : {&uc_, &mc_}) each->wake_parked(all ? kForever : now_);
   if (!all) return;
@@ -71,7 +72,9 @@ bool RxModeEngine::owes_call() noexcept {
   if (plans || !styled) return !commands_.empty();
   const bool due = call_due_ <= now_;
   if (!due && whole_call()) return false;
-  asked_now_ = call_asked_.exchange(false) || (due && call_attempts_ != 0);
+  const bool retry = retry_at_.load() <= now_;
+  if (retry) retry_at_.store(kForever);
+  asked_now_ = call_asked_.exchange(false) || retry || (due && call_attempts_ != 0);
   if (!commands_.empty() || asked_now_) return true;
   if (image_ == nullptr) return false;
   SpinGuardBh guard(wanted.lock, wanted.level());
@@ -123,10 +126,17 @@ RxLists RxModeEngine::lists() const noexcept {
   return lists;
 }
 
-HwAddrList& RxModeEngine::hw_list(AddressClass address_class) {
+HwAddrList& RxModeEngine::hw_list(AddressClass address_class, Place where) {
   HwAddrList& list = kernel_lists_.list(address_class);
   const bool kept = dev_.ops.set_rx_mode != nullptr || dev_.ops.set_rx_mode_kernel != nullptr;
-  if (in_driver_call() || (kept && dev_.running_.load())) return list;
+  if (in_driver_call()) return list;
+  if (kept && dev_.running_.load()) {
+    if (!dev_.lane_queue.is_current() && !dev_.instance_lock.held_by_me()) {
+      report_contract("hw-list-unlocked", "the list that a running driver pushes from is taken outside its own calls",
+                      where);
+    }
+    return list;
+  }
   std::vector<std::pair<MacAddress, int>> now;
   wanted.table(address_class).read([&now](const EntryView& view) {
     if (view.references != 0) now.emplace_back(view.address, static_cast<int>(view.references));
@@ -143,14 +153,15 @@ bool RxModeEngine::asks(bool allmulti) const noexcept {
 
 void RxModeEngine::schedule_retry() noexcept {
   const uint32_t attempts = retries_scheduled_.fetch_add(1) + 1;
+  const Time due = Clock::now() + retry_delay(retry_first_, attempts);
   retry_scheduled_.store(true);
-  call_asked_.store(true);
-  dev_.lane_queue.queue_at(retry_, Clock::now() + retry_delay(retry_first_, attempts));
+  retry_at_.store(due);
+  dev_.lane_queue.queue_at(retry_, due);
 }
 
 void RxModeEngine::cancel_retry() noexcept {
   retries_scheduled_.store(0);
-  call_asked_.store(false);
+  retry_at_.store(kForever);
 }
 
 // Prepare under the lock, swap under the lock, write without it.
@@ -275,6 +286,10 @@ void RxModeEngine::call_kernel(RxPlan& plan) {
   const bool narrow = !holds_back_narrowing();
   kernel_lists_.bring_up_to_date(commands_);
   in_call_ = lists_of_call(narrow);
+  if (commands_.empty()) {
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    ++committed_.driver_calls;
+  }
   const int error = dev_.ops.set_rx_mode_kernel(dev_.driver_, &dev_, &kernel_lists_.list(AddressClass::kUnicast),
                                                 &kernel_lists_.list(AddressClass::kMulticast));
   in_call_.reset();
@@ -332,8 +347,8 @@ RxLists RxMode::lists(Place where) const noexcept {
   return engine.lists();
 }
 
-HwAddrList& RxMode::hw_list(AddressClass address_class) {
-  return engine_of(*this).hw_list(address_class);
+HwAddrList& RxMode::hw_list(AddressClass address_class, Place where) {
+  return engine_of(*this).hw_list(address_class, where);
 }
 bool RxMode::promisc() const noexcept {
   return static_cast<const RxModeEngine&>(*this).asks(false);

@@ -210,16 +210,16 @@ TEST_F(ImageStyleTest, AFailedWriteIsRetriedWithBackOffAndCoversNothingNew) {
   });
   const uint32_t writes = card.writes;
   const uint64_t programmed = mode.status().generation_programmed;
+  const Time begun = Clock::now();
   ASSERT_TRUE(dev->mc().add(mc(2)));
   for (int i = 0; i < 1000 && on_card([](ImageCard& c) { return c.writes; }) == writes; ++i) retries_pass();
   if (!mode.covered(mc(2))) {
     EXPECT_EQ(mode.status().generation_programmed, programmed);
     EXPECT_TRUE(mode.covered(mc(1))) << "in the old image and in the new one";
   }
-  const Time begun = Clock::now();
   settle();
   EXPECT_EQ(card.writes, writes + 4);
-  EXPECT_GE(Clock::now() - begun, milliseconds(0));
+  EXPECT_GE(Clock::now() - begun, milliseconds(20 + 40 + 80)) << "the delays";
   EXPECT_TRUE(mode.covered(mc(2)));
   EXPECT_EQ(mode.status().stats.failures, 3u);
 }
@@ -482,6 +482,9 @@ struct KernelCard {
   bool pushes = true;         // the driver uses sync_dev
   bool returns_error = true;  // of sync_dev
   bool takes_back_in_promisc = false, skips_in_promisc = false;
+  int asks = 0;  // so many calls schedule a retry; the one after tells
+  bool asked = false;
+  Event asked_back;
   int fails_after = 0;  // so many calls push and return -EIO all the same
   bool promisc = false, allmulti = false;
   int fails_whole = 0;  // so many calls return -EBUSY
@@ -514,6 +517,8 @@ struct KernelDriver : Plain {
   int set_rx_mode_async(NetDevice* dev, HwAddrList* uc_list, HwAddrList* mc_list) {
     might_sleep();
     ++card_.calls;
+    if (std::exchange(card_.asked, card_.asks > 0)) card_.asked_back.set();
+    if (card_.asks > 0) --card_.asks, dev->rx_mode().schedule_retry();
     dev->rx_mode().lock_lists();
     card_.promisc = dev->rx_mode().lists().promisc();
     card_.allmulti = dev->rx_mode().lists().allmulti();
@@ -735,6 +740,41 @@ TEST_F(KernelStyleTest, WhatFindsNoRoomWhenPromiscIsToEndKeepsItOn) {
   settle();
   EXPECT_FALSE(card.promisc);
   EXPECT_EQ(card.exact, (std::set{uc(2), uc(3)}));
+}
+
+TEST_F(KernelStyleTest, AScheduledRetryComesAtItsTimeAndIsTakenBack) {
+  start();
+  const uint32_t calls = card.calls;
+  Time begun;
+  on_card([&](KernelCard& c) {
+    c.asks = 1;
+    begun = Clock::now();
+    mode.call_soon();
+  });
+  EXPECT_TRUE(card.asked_back.wait(1));
+  EXPECT_GE(Clock::now() - begun, milliseconds(20));
+  on_card([&](KernelCard& c) {
+    EXPECT_EQ(c.calls, calls + 2);
+    c.asks = 1;
+    mode.call_soon();
+  });
+  dev->lane().flush();
+  mode.cancel_retry();
+  retries_pass();
+  dev->lane().flush();
+  on_card([&](KernelCard& c) { EXPECT_EQ(c.calls, calls + 3); });
+  mode.call_soon();
+  mode.cancel_retry();
+  dev->lane().flush();
+  on_card([&](KernelCard& c) { EXPECT_EQ(c.calls, calls + 4) << "it takes back only retries"; });
+}
+
+TEST_F(KernelStyleTest, TheListOfARunningDriverTakenFromOutsideIsAReport) {
+  start();
+  if (!kChecksOn) GTEST_SKIP() << "checks are off";
+  Reports reports;
+  (void)mode.hw_list(AddressClass::kUnicast);
+  EXPECT_EQ(reports.rules(), "hw-list-unlocked");
 }
 
 TEST_F(KernelStyleTest, AnErrorThatNoAddressExplainsBringsARetry) {

@@ -147,8 +147,12 @@ bool Work::cancel_disabled(Place where) {
   return pool->cancel_sync(*this);
 }
 
-bool Work::enable() noexcept {
-  return disabled_.fetch_sub(1) == 1;
+bool Work::enable(Place where) noexcept {
+  int count = disabled_.load();
+  while (count > 0 && !disabled_.compare_exchange_weak(count, count - 1)) {
+  }
+  if (count <= 0) report_contract("work-enabled-twice", "a work item is enabled that is not disabled", where);
+  return count == 1;
 }
 
 Workqueue::Workqueue(Net& net, std::string name, int max_active, Place where)

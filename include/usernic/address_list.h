@@ -25,11 +25,11 @@ class AddressList {
 
   // One reference more. EINVAL: the address is of the other class. ENOMEM.
   Result<> add(const MacAddress& address);
-  // The same, refused with EEXIST while a user holds the address. Released by `del`.
+  // The "global" reference, refused with EEXIST while a user holds the address.
   Result<> add_excl(const MacAddress& address);
   // The one "global" reference; taking it twice is no error and counts once.
   Result<> add_global(const MacAddress& address);
-  // One reference less / the global one. ENOENT: there is none.
+  // One reference less, the global one last / the global one. ENOENT: there is none.
   Result<> del(const MacAddress& address);
   Result<> del_global(const MacAddress& address);
   // Drops every reference of users. References taken by `sync` stay.
@@ -37,7 +37,7 @@ class AddressList {
 
   bool contains(const MacAddress& address) const;
   uint32_t references(const MacAddress& address) const;  // 0: not there
-  uint32_t size() const;
+  uint32_t size() const;                                 // takes no lock
   // Every wanted address, sorted. Taken in chunks: changes meanwhile may or may not be in it.
   std::vector<MacAddress> snapshot() const;
 

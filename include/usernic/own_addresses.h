@@ -28,8 +28,8 @@ class OwnAddresses {
 
   // One reference more or less. A notifier may refuse an addition (kPreChangeAddr); kChangeAddr follows either.
   // ENOENT: there is none, or it is the last one of the primary address. [kernel: dev_addr_add, dev_addr_del]
-  Result<> add(const MacAddress& address, uint8_t type);
-  Result<> del(const MacAddress& address, uint8_t type);
+  Result<> add(const MacAddress& address, uint8_t type, Place where = Place::current());
+  Result<> del(const MacAddress& address, uint8_t type, Place where = Place::current());
 
   // Writes part of the primary address: no driver call, no notifier. Requires: offset + len <= 6. [kernel:
   // dev_addr_mod]

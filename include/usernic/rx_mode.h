@@ -102,10 +102,13 @@ class RxMode {
   void unlock_lists() noexcept USERNIC_NONBLOCKING;
   RxLists lists(Place where = Place::current()) const noexcept USERNIC_NONBLOCKING;
   // The class as a list to push from. A running driver of the legacy or the kernel's style has the one that its rx-mode
-  // call is given, which is its own in that call, in open and in stop; of other devices it is brought up to date with
-  // what is wanted now. Not under lock_lists. [kernel: dev->uc and dev->mc, for __dev_uc_sync and the like]
-  HwAddrList& hw_list(AddressClass address_class);
-  // Is it asked for: in the driver's rx-mode call what the call is to bring about, elsewhere now. Not under lock_lists.
+  // call is given, which is its own in that call, under the instance lock (stop) and on or behind the lane: elsewhere
+  // a report. Of a device that is not running, and of the other styles, it is brought up to date with what is wanted
+  // now, and the caller sees to it that it is alone. Not under lock_lists. [kernel: dev->uc and dev->mc, for
+  // __dev_uc_sync and the like]
+  HwAddrList& hw_list(AddressClass address_class, Place where = Place::current());
+  // Is it asked for: in a driver's set_rx_mode or call of the kernel's signature what that is to bring about, elsewhere
+  // (prepare, write and plan calls, too) now. Not under lock_lists.
   bool promisc() const noexcept USERNIC_NONBLOCKING;
   bool allmulti() const noexcept USERNIC_NONBLOCKING;
 

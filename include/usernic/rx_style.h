@@ -23,7 +23,7 @@ class NetDevice;
 
 template <class D>
 concept PlanStyle = requires(D& d, RxPlan& plan) {
-  d.set_rx_mode_async(plan);
+  { d.set_rx_mode_async(plan) } -> std::same_as<void>;
 };
 template <class D>
 concept KernelStyle = requires(D& d, NetDevice* dev, HwAddrList* list) {
@@ -31,7 +31,7 @@ concept KernelStyle = requires(D& d, NetDevice* dev, HwAddrList* list) {
 };
 template <class D>
 concept LegacyStyle = requires(D& d, const RxLists& lists) {
-  d.set_rx_mode(lists);
+  { d.set_rx_mode(lists) } -> std::same_as<void>;
 };
 template <class D>
 concept ImageStyle = requires(D& d, const RxLists& lists, typename D::RxModeImage& image) {
@@ -43,13 +43,16 @@ template <class D>
 constexpr void check_rx_style() {
   constexpr bool has_prepare = requires {
     &D::prepare_rx_mode;
-  };
+  }
+  || ImageStyle<D>;  // the address of an overloaded one says nothing
   constexpr bool has_write = requires {
     &D::write_rx_mode;
-  };
+  }
+  || ImageStyle<D>;
   constexpr bool has_legacy = requires {
     &D::set_rx_mode;
-  };
+  }
+  || LegacyStyle<D>;
   constexpr bool has_async = requires {
     &D::set_rx_mode_async;
   }

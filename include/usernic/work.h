@@ -57,7 +57,7 @@ class Work {
   // pending [kernel: disable_work, disable_work_sync]. `enable` returns true when it can be queued again.
   bool disable() noexcept USERNIC_NONBLOCKING;
   bool disable_sync(Place where = Place::current());
-  bool enable() noexcept USERNIC_NONBLOCKING;
+  bool enable(Place where = Place::current()) noexcept;
 
  private:
   friend class Workqueue;

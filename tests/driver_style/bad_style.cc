@@ -28,16 +28,37 @@ struct Driver {
   }
 #endif
 
-#if defined(CASE_plan_and_legacy) || defined(CASE_image_and_plan) || defined(CASE_plan_without_caps)
+#if defined(CASE_plan_and_legacy) || defined(CASE_image_and_plan) || defined(CASE_overloaded_image_and_plan) || \
+    defined(CASE_plan_and_overloaded_legacy) || defined(CASE_plan_without_caps)
   void set_rx_mode_async(RxPlan&) {}
 #endif
-#if defined(CASE_plan_and_legacy) || defined(CASE_image_and_plan) || defined(CASE_legacy_with_caps)
+#if defined(CASE_plan_and_legacy) || defined(CASE_image_and_plan) || defined(CASE_overloaded_image_and_plan) || \
+    defined(CASE_plan_and_overloaded_legacy) || defined(CASE_legacy_with_caps)
   RxFilterCaps rx_filter_caps() const {
     return {};
   }
 #endif
 #if defined(CASE_plan_and_legacy) || defined(CASE_legacy_and_kernel) || defined(CASE_legacy_with_caps)
   void set_rx_mode(const RxLists&) noexcept {}
+#endif
+#if defined(CASE_plan_and_overloaded_legacy)
+  void set_rx_mode(const RxLists&) noexcept {}
+  void set_rx_mode(int) {}
+#endif
+#if defined(CASE_legacy_of_int)
+  int set_rx_mode(const RxLists&) noexcept {
+    return 0;
+  }
+#endif
+#if defined(CASE_overloaded_image_and_plan)
+  Result<> prepare_rx_mode(const RxLists&, RxModeImage&) noexcept {
+    return {};
+  }
+  void prepare_rx_mode() {}
+  Result<> write_rx_mode(const RxModeImage&) {
+    return {};
+  }
+  void write_rx_mode() {}
 #endif
 #if defined(CASE_legacy_may_throw)
   void set_rx_mode(const RxLists&) {}

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // usernic: kernel names: the life of a device, its references, rtnl, carrier, MTU.
+//
+// Other than in the kernel, what changes a device's life (register_netdev, dev_open, dev_close, dev_set_mtu,
+// dev_set_mac_address, netif_device_detach ..) takes rtnl itself: it must not be held. dev_addr_* do want it held.
 #pragma once
 
 #include "usernic/device_ref.h"
@@ -12,6 +15,7 @@ namespace usernic::kernel_names {
 template <class Driver, class... Args>
 net_device* alloc_netdev_mqs(const char* name, unsigned txqs, unsigned rxqs, Args&&... args) {
   if (txqs < 1 || rxqs < 1) return nullptr;
+  if (txqs > UINT16_MAX) return nullptr;
   const NetdevConfig config{.name = name, .tx_queues = static_cast<uint16_t>(txqs)};
   Result<NetdevPtr> dev = init_net().alloc_netdev<Driver>(config, std::forward<Args>(args)...);
   return dev ? dev->release() : nullptr;
@@ -41,7 +45,8 @@ inline std::string netdev_name(const net_device* dev) {
   return dev->name();
 }
 
-inline int dev_open(net_device* dev) {
+struct netlink_ext_ack;  // is told nothing
+inline int dev_open(net_device* dev, netlink_ext_ack* = nullptr) {
   return error_of(dev->open());
 }
 inline void dev_close(net_device* dev) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // usernic: kernel names: hardware address lists as values, pushing them to a device or another list, walking them.
 //
-// Return values and counts are exactly the kernel's. Callbacks are int (*)(net_device*, const unsigned char*), or
-// anything else that can be called so; NULL for unsync. Locks: the owner's.
+// Return values and counts are exactly the kernel's. `unsync` may be NULL. Locks: the owner's.
 #pragma once
 
 #include "usernic/kernel_names/types.h"
@@ -31,20 +30,19 @@ inline int __hw_addr_sync_multiple(netdev_hw_addr_list* to, netdev_hw_addr_list*
 inline void __hw_addr_unsync(netdev_hw_addr_list* to, netdev_hw_addr_list* from, int len) {
   HwAddrList::unsync(*to, *from, static_cast<size_t>(len));
 }
-template <class Sync, class Unsync>
-int __hw_addr_sync_dev(netdev_hw_addr_list* list, net_device* dev, Sync sync, Unsync unsync) {
+using hw_addr_call = int (*)(net_device*, const unsigned char*);
+using hw_addr_ref_call = int (*)(net_device*, const unsigned char*, int refs);
+inline int __hw_addr_sync_dev(netdev_hw_addr_list* list, net_device* dev, hw_addr_call sync, hw_addr_call unsync) {
   return list->sync_dev(dev, sync, unsync);
 }
-template <class Unsync>
-void __hw_addr_unsync_dev(netdev_hw_addr_list* list, net_device* dev, Unsync unsync) {
+inline void __hw_addr_unsync_dev(netdev_hw_addr_list* list, net_device* dev, hw_addr_call unsync) {
   list->unsync_dev(dev, unsync);
 }
-template <class Sync, class Unsync>
-int __hw_addr_ref_sync_dev(netdev_hw_addr_list* list, net_device* dev, Sync sync, Unsync unsync) {
+inline int __hw_addr_ref_sync_dev(netdev_hw_addr_list* list, net_device* dev, hw_addr_ref_call sync,
+                                  hw_addr_ref_call unsync) {
   return list->ref_sync_dev(dev, sync, unsync);
 }
-template <class Unsync>
-void __hw_addr_ref_unsync_dev(netdev_hw_addr_list* list, net_device* dev, Unsync unsync) {
+inline void __hw_addr_ref_unsync_dev(netdev_hw_addr_list* list, net_device* dev, hw_addr_ref_call unsync) {
   list->ref_unsync_dev(dev, unsync);
 }
 // `cache`, where the kernel keeps entries for later, is not needed: lists keep their own.
@@ -65,20 +63,16 @@ inline netdev_hw_addr_list* netdev_uc(net_device* dev) {
 inline netdev_hw_addr_list* netdev_mc(net_device* dev) {
   return &dev->rx_mode().hw_list(AddressClass::kMulticast);
 }
-template <class Sync, class Unsync>
-int __dev_uc_sync(net_device* dev, Sync sync, Unsync unsync) {
+inline int __dev_uc_sync(net_device* dev, hw_addr_call sync, hw_addr_call unsync) {
   return netdev_uc(dev)->sync_dev(dev, sync, unsync);
 }
-template <class Unsync>
-void __dev_uc_unsync(net_device* dev, Unsync unsync) {
+inline void __dev_uc_unsync(net_device* dev, hw_addr_call unsync) {
   netdev_uc(dev)->unsync_dev(dev, unsync);
 }
-template <class Sync, class Unsync>
-int __dev_mc_sync(net_device* dev, Sync sync, Unsync unsync) {
+inline int __dev_mc_sync(net_device* dev, hw_addr_call sync, hw_addr_call unsync) {
   return netdev_mc(dev)->sync_dev(dev, sync, unsync);
 }
-template <class Unsync>
-void __dev_mc_unsync(net_device* dev, Unsync unsync) {
+inline void __dev_mc_unsync(net_device* dev, hw_addr_call unsync) {
   netdev_mc(dev)->unsync_dev(dev, unsync);
 }
 
@@ -88,7 +82,9 @@ inline int netdev_hw_addr_list_count(const netdev_hw_addr_list* list) {
 inline bool netdev_hw_addr_list_empty(const netdev_hw_addr_list* list) {
   return list->count() == 0;
 }
-#define netdev_hw_addr_list_for_each(ha, list) for ((ha) = (list)->first(); (ha) != nullptr; (ha) = (list)->next(*(ha)))
+#define netdev_hw_addr_list_for_each(ha, list)                                                            \
+  for (auto *list_of_##ha = (list), *once_##ha = list_of_##ha; once_##ha != nullptr; once_##ha = nullptr) \
+    for ((ha) = list_of_##ha->first(); (ha) != nullptr; (ha) = list_of_##ha->next(*(ha)))
 
 // Walks what the device's filter is to accept, as set_rx_mode does. Requires: netif_addr_lock. `ha` is valid until the
 // next one, and has the address, its type and its references.

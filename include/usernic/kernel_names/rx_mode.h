@@ -8,8 +8,8 @@
 
 namespace usernic::kernel_names {
 
-inline constexpr unsigned IFF_UP = 0x1, IFF_RUNNING = 0x40, IFF_PROMISC = 0x100, IFF_ALLMULTI = 0x200,
-                          IFF_MULTICAST = 0x1000;
+inline constexpr unsigned IFF_UP = 0x1, IFF_BROADCAST = 0x2, IFF_RUNNING = 0x40, IFF_PROMISC = 0x100,
+                          IFF_ALLMULTI = 0x200, IFF_MULTICAST = 0x1000;
 
 // Counted.
 inline int dev_set_promiscuity(net_device* dev, int inc) {
@@ -21,7 +21,7 @@ inline int dev_set_allmulti(net_device* dev, int inc) {
 // dev->flags. In a driver's rx-mode call promisc and allmulti are what the call is to bring about. Not under
 // netif_addr_lock.
 inline unsigned netif_get_flags(const net_device* dev) {
-  unsigned flags = IFF_MULTICAST;
+  unsigned flags = IFF_BROADCAST | IFF_MULTICAST;
   if (dev->running()) flags |= IFF_UP;
   if (dev->running() && dev->carrier_ok()) flags |= IFF_RUNNING;
   if (dev->rx_mode().promisc()) flags |= IFF_PROMISC;

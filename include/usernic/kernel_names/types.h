@@ -71,8 +71,17 @@ Type* container_of_member(Member* ptr, Member Type::*member) {
   const ptrdiff_t offset = reinterpret_cast<char*>(&(at->*member)) - room;
   return reinterpret_cast<Type*>(reinterpret_cast<char*>(ptr) - offset);
 }
+// `member` may be one of a member: dwork.work.
+template <class Type, class Ptr, class MemberOf>
+Type* container_by(Ptr* ptr, MemberOf member_of) {
+  alignas(Type) static char room[sizeof(Type)];
+  const Ptr* const member = member_of(reinterpret_cast<Type*>(room));
+  const ptrdiff_t offset = reinterpret_cast<const char*>(member) - room;
+  return reinterpret_cast<Type*>(const_cast<char*>(reinterpret_cast<const char*>(ptr)) - offset);
+}
 #ifndef container_of
-#define container_of(ptr, type, member) ::usernic::kernel_names::container_of_member(ptr, &type::member)
+#define container_of(ptr, type, member) \
+  ::usernic::kernel_names::container_by<type>(ptr, [](type* of) { return &of->member; })
 #endif
 
 }  // namespace usernic::kernel_names
