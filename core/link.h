@@ -23,6 +23,7 @@ struct Link {
   DeviceHandle lower_dev;             // keeps it in memory while linked
   Atomic<NetDevice*> lower{nullptr};  // who sends looks under an xmit lock
   Wanted* to = nullptr;               // what is wanted of the lower
+  Atomic<bool> in_use{false};         // from link until the last touch of unlink; without a lock: look again under rtnl
   bool following = false;
   bool settled = true;  // not following, and everything was taken back
 

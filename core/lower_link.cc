@@ -199,7 +199,8 @@ void set_following(Link& link, bool on) {
   }
 }
 
-void unlink_one(Link& link) {
+// Whoever finds the link not in use may free it, and then `changed`.
+void unlink_one(Link& link, bool lower_is_gone = false) {
   set_following(link, false);
   Device& lower = Device::of(link.to->dev);
   part(link, lower);
@@ -210,6 +211,8 @@ void unlink_one(Link& link) {
   pull_up(lower);
   settle_chain_down(link.upper);
   link.lower_dev = {};
+  if (lower_is_gone) link.queue.queue(link.changed);
+  link.in_use.store(false);
 }
 
 }  // namespace
@@ -229,7 +232,7 @@ LowerLink::LowerLink(NetDevice& upper, Workqueue& queue, Work& changed)
     : link_(new Link{.upper = Device::of(upper), .queue = queue, .changed = changed}) {}
 
 LowerLink::~LowerLink() {
-  if (link_->to == nullptr) return;
+  if (!link_->in_use.load()) return;
   MutexGuard rtnl(link_->upper.net_ref.rtnl());
   if (link_->to != nullptr) unlink_one(*link_);
 }
@@ -245,6 +248,7 @@ Result<> LowerLink::link(NetDevice& lower_dev) {
     pull_up(lower);
     return joined;
   }
+  link_->in_use.store(true);
   link_->lower_dev = DeviceHandle(lower_dev);
   link_->lower.store(&lower_dev);
   settle_chain_down(upper);
@@ -272,8 +276,9 @@ NetDevice* LowerLink::lower() const noexcept {
 NetdevTx LowerLink::xmit(Skb& skb, uint16_t queue) noexcept {
   SkbBatch one;
   one.push_back(skb);
-  if (NetDevice* const to = lower(); to != nullptr) to->xmit(to->tx_queue(queue % to->tx_queue_count()), one);
-  return one.empty() ? NetdevTx::kOk : NetdevTx::kDropped;  // what is left is freed
+  NetDevice* const to = lower();
+  const bool sent = to != nullptr && to->xmit(to->tx_queue(queue % to->tx_queue_count()), one) == 1;
+  return sent ? NetdevTx::kOk : NetdevTx::kDropped;  // what is left is freed
 }
 
 std::vector<DeviceHandle> uppers_of(const NetDevice& dev) {
@@ -298,11 +303,7 @@ void tell_uppers(Device& dev) noexcept {
 void unlink_all(Device& dev) {
   unregister_rx_handlers(dev);
   while (!wanted_of(dev).lowers.empty()) unlink_one(wanted_of(dev).lowers.front());
-  while (!dev.uppers.empty()) {
-    Link& link = dev.uppers.front();
-    unlink_one(link);
-    link.queue.queue(link.changed);
-  }
+  while (!dev.uppers.empty()) unlink_one(dev.uppers.front(), true);
 }
 
 }  // namespace usernic

@@ -152,16 +152,16 @@ void NetDevice::detach_port() {
   }
 }
 
-void NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
+uint32_t NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
   Device& dev = Device::of(*this);
   LevelGuard guard(queue.xmit_lock(), queue.level_);  // the device above may hold its own
   if (!dev.running_.load() || !dev.present_.load() || !dev.carrier_.load()) {
     queue.counters.drop(frames.size());
     SkbPool::free(frames);
-    return;
+    return 0;
   }
   const AtomicCallback start_xmit("start_xmit");
-  uint64_t packets = 0;
+  uint32_t packets = 0;
   uint64_t bytes = 0;
   while (!queue.stopped()) {
     Skb* const skb = frames.pop_front();
@@ -180,6 +180,7 @@ void NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
     bytes += size;
   }
   queue.counters.add(packets, bytes);
+  return packets;
 }
 
 TxQueue::TxQueue(NetDevice& dev, uint16_t index) noexcept : dev_(dev), index_(index), xmit_lock_(kXmitClass) {}

@@ -10,8 +10,10 @@ namespace usernic {
 // One lower device, and the receiver of its frames.
 struct Bond::Slave final : RxHandler {
   Slave(Bond& in, NetDevice& lower)
-      : bond(in), dev(lower), own_address(lower.address()), link(in.dev_, in.queue_, in.changed_) {}
-  ~Slave() override = default;
+      : bond(in), dev(lower), own_address(lower.address()), link(in.dev_, in.queue_, in.changed_), take_address([this] {
+          (void)dev->set_mac_address(bond.dev_.address());
+        }) {}
+  ~Slave() override { take_address.cancel_sync(); }  // rtnl not held
 
   void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
   bool usable() const noexcept {
@@ -23,6 +25,7 @@ struct Bond::Slave final : RxHandler {
   const DeviceHandle dev;
   const MacAddress own_address;  // before it was in the bond
   LowerLink link;
+  Work take_address;  // on the lower device's own lane: while that is stuck, nobody else waits
 };
 
 namespace {
@@ -73,16 +76,17 @@ Result<> Bond::add_lower(NetDevice& lower) {
 }
 
 Result<> Bond::remove_lower(NetDevice& lower) {
-  MacAddress own_address;
+  std::unique_ptr<Slave> out;
   {
     MutexGuard rtnl(dev_.net().rtnl());
     const auto slave = find(lower);
     if (slave == slaves_.end()) return fail(std::errc::no_such_file_or_directory);
-    own_address = (*slave)->own_address;
-    drop(slave);
+    out = drop(slave);
     select();
   }
   queue_.queue(changed_);
+  const MacAddress own_address = out->own_address;
+  out.reset();
   (void)lower.set_mac_address(own_address);  // a lower device that cannot keeps the bond's
   return {};
 }
@@ -108,24 +112,28 @@ Bond::Slaves::iterator Bond::find(const NetDevice& lower) {
   return std::ranges::find_if(slaves_, [&](const auto& each) { return each->link.lower() == &lower; });
 }
 
-// Somebody else takes over first. Nobody receives or sends by it any more when it is freed.
-void Bond::drop(Slaves::iterator slave) {
-  Slave& out = **slave;
-  const std::unique_ptr<Slave> until_the_end = std::move(*slave);
+// Somebody else takes over first. Nobody receives or sends by it any more. To be freed without rtnl.
+std::unique_ptr<Bond::Slave> Bond::drop(Slaves::iterator slave) {
+  std::unique_ptr<Slave> owner = std::move(*slave);
+  Slave& out = *owner;
   slaves_.erase(slave);
+  out.take_address.disable();
   if (primary_ == &out) primary_ = nullptr;
   if (active_.load() == &out) activate(choose());
   out.link.unlink();
   unregister_rx_handler(*out.dev, RxStage::kUpper, out);
   for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) SpinGuardBh sees_it_through(dev_.tx_queue(i).xmit_lock());
+  return owner;
 }
 
 // The core unlinked those that were unregistered.
-void Bond::forget_gone() {
+Bond::Slaves Bond::forget_gone() {
+  Slaves forgotten;
   const auto gone = [](const auto& each) { return each->link.lower() == nullptr; };
   for (auto it = std::ranges::find_if(slaves_, gone); it != slaves_.end(); it = std::ranges::find_if(slaves_, gone)) {
-    drop(it);
+    forgotten.push_back(drop(it));
   }
+  return forgotten;
 }
 
 Bond::Slave* Bond::choose() const {
@@ -150,7 +158,7 @@ void Bond::activate(Slave* next) {
 }
 
 void Bond::uninit() {
-  while (!slaves_.empty()) drop(slaves_.begin());
+  while (!slaves_.empty()) left_.push_back(drop(slaves_.begin()));
 }
 
 Result<> Bond::open() {
@@ -191,27 +199,24 @@ Result<> Bond::set_mac_address(const MacAddress&) {
   return {};
 }
 
-std::vector<DeviceHandle> Bond::with_other_address() const {
-  std::vector<DeviceHandle> others;
+void Bond::pass_address_on() {
   for (const auto& each : slaves_) {
-    const NetDevice* const lower = each->link.lower();
-    if (lower != nullptr && lower->address() != dev_.address()) others.push_back(each->dev);
+    NetDevice* const lower = each->link.lower();
+    if (lower != nullptr && lower->address() != dev_.address()) lower->lane().queue(each->take_address);
   }
-  return others;
 }
 
 // Until a lower device has taken the new address, the link has it in the active one's unicast list.
 void Bond::lowers_changed() {
-  std::vector<DeviceHandle> others;
+  Slaves forgotten;  // freed without rtnl; theirs is the address of a device that is gone, so nobody waits long
   uint32_t mtu_max;
   {
     MutexGuard rtnl(dev_.net().rtnl());
-    forget_gone();
+    forgotten = forget_gone();
     select();
-    others = with_other_address();
+    pass_address_on();
     mtu_max = mtu_limit();
   }
-  for (const DeviceHandle& lower : others) (void)lower->set_mac_address(dev_.address());
   if (dev_.mtu() > mtu_max) (void)dev_.change_mtu(mtu_max);
 }
 

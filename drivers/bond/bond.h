@@ -55,10 +55,10 @@ class Bond {
   void select();
   void activate(Slave* next);
   Slave* choose() const;
-  void drop(Slaves::iterator slave);
-  void forget_gone();
+  std::unique_ptr<Slave> drop(Slaves::iterator slave);
+  Slaves forget_gone();
   Slaves::iterator find(const NetDevice& lower);
-  std::vector<DeviceHandle> with_other_address() const;
+  void pass_address_on();
   uint32_t mtu_limit() const;
 
   NetDevice& dev_;
@@ -66,6 +66,7 @@ class Bond {
   Work changed_;
   // Under rtnl.
   Slaves slaves_;
+  Slaves left_;  // when the bond was unregistered
   Slave* primary_ = nullptr;
   Atomic<Slave*> active_{nullptr};  // read by senders, under an xmit lock, and by receivers
 };

@@ -145,6 +145,29 @@ TEST_F(BondTest, TheAddressOfTheBondIsThatOfItsLowers) {
   EXPECT_EQ(lows[0]->uc().size(), 0u);
 }
 
+// A lower device whose lane is stuck keeps neither the others nor a failover waiting.
+TEST_F(BondTest, AStuckLowerKeepsNobodyElseFromTheNewAddress) {
+  lows[0]->lane().park();
+  ASSERT_TRUE(dev->set_mac_address(mac(9)));
+  EXPECT_TRUE(becomes([&] { return lows[1]->address() == mac(9); }));
+  EXPECT_EQ(lows[0]->address(), kBondMac);
+  EXPECT_TRUE(lows[0]->uc().contains(mac(9)));
+  lows[0]->carrier_off();
+  EXPECT_TRUE(becomes_active(lows[1].get()));
+  lows[0]->lane().unpark();
+  EXPECT_TRUE(becomes([&] { return lows[0]->address() == mac(9); }));
+}
+
+TEST_F(BondTest, ABondGoesWhileALowerIsStuck) {
+  lows[0]->lane().park();
+  ASSERT_TRUE(dev->set_mac_address(mac(9)));
+  EXPECT_TRUE(becomes([&] { return lows[1]->address() == mac(9); }));
+  dev->detach_port();
+  dev.reset();
+  EXPECT_EQ(lows[0]->address(), kBondMac);
+  lows[0]->lane().unpark();
+}
+
 TEST_F(BondTest, TheMtuIsThatOfTheSmallestAtMost) {
   EXPECT_EQ(outcome(dev->change_mtu(1501)), "EINVAL");
   ASSERT_TRUE(lows[1]->change_mtu(1300));

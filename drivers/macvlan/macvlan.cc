@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "drivers/macvlan/macvlan_port.h"
+#include "usernic/own_addresses.h"
 
 namespace usernic {
 
@@ -42,6 +43,7 @@ void Macvlan::uninit() {
 }
 
 Result<> Macvlan::open() {
+  unicasts_.store(0);
   napi_.enable();
   if (mode_ == MacvlanMode::kPassthru) (void)dev_.rx_mode().set_promiscuity(1);
   link_.follow();
@@ -96,7 +98,11 @@ void Macvlan::get_stats(LinkStats& stats) const noexcept {
 }
 
 void Macvlan::set_rx_mode_async(RxPlan& plan) {
-  while (RxCommand* const command = plan.next()) plan.answer(*command, {});
+  while (RxCommand* const command = plan.next()) {
+    if (command->object == RxObject::kUnicast && command->kind == RxCommandKind::kAdd) unicasts_.fetch_add(1);
+    if (command->object == RxObject::kUnicast && command->kind == RxCommandKind::kDel) unicasts_.fetch_sub(1);
+    plan.answer(*command, {});
+  }
 }
 
 // Bounded: a spin lock and a look-up.
@@ -105,7 +111,7 @@ bool Macvlan::accepts(const MacAddress& group) const noexcept {
   return dev_.running() && dev_.rx_mode().covered(group);
 }
 bool Macvlan::lists_unicast(const MacAddress& address) const noexcept {
-  return dev_.running() && dev_.uc().contains(address);
+  return unicasts_.load() != 0 && dev_.running() && dev_.uc().contains(address);
 }
 USERNIC_BLOCKING_BY_DESIGN_END
 
@@ -125,6 +131,9 @@ void Macvlan::lower_changed() {
     MutexGuard rtnl(dev_.net().rtnl());
     const NetDevice* const lower = link_.lower();
     if (lower != nullptr) mtu_max = lower->mtu();
+    if (lower != nullptr && mode_ == MacvlanMode::kPassthru && lower->address() != dev_.address()) {
+      dev_.own_addresses().set(0, lower->address().octets.data(), lower->address().octets.size());
+    }
     const bool carrier = lower != nullptr && lower->running() && lower->present() && lower->carrier_ok();
     dev_.running() && carrier ? dev_.carrier_on() : dev_.carrier_off();
   }

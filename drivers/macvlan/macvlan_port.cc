@@ -37,6 +37,7 @@ Result<MacvlanPort*> MacvlanPort::join(NetDevice& lower, Macvlan& macvlan, const
     if (const Result<> changed = port->change_address(macvlan, address); !changed) return fail(changed.error());
     return port;
   }
+  if (macvlan.mode() != MacvlanMode::kPassthru && address == lower.address()) return fail(std::errc::address_in_use);
   port = new MacvlanPort(lower);
   if (const Result<> registered = register_rx_handler(lower, RxStage::kUpper, *port); !registered) {
     delete port;
@@ -47,6 +48,8 @@ Result<MacvlanPort*> MacvlanPort::join(NetDevice& lower, Macvlan& macvlan, const
 }
 
 Result<> MacvlanPort::change_address(Macvlan& macvlan, const MacAddress& address) {
+  const bool lowers = address == lower_.address() && macvlan.mode() != MacvlanMode::kPassthru;
+  if (lowers) return fail(std::errc::address_in_use);
   Table table = *table_.load();
   const auto same = [&](const Station& each) { return each.address == address && each.macvlan != &macvlan; };
   if (std::ranges::any_of(table, same)) return fail(std::errc::address_in_use);
@@ -79,6 +82,7 @@ Macvlan* MacvlanPort::find(const Table& table, const MacAddress& to) const noexc
     return each.address < address;
   });
   if (own != table.end() && own->address == to) return own->macvlan;
+  if (to == lower_.address()) return nullptr;
   const auto other = std::find_if(table.begin(), table.end(), [&to](const Station& each) noexcept USERNIC_NONBLOCKING {
     return each.macvlan->lists_unicast(to);
   });

@@ -18,8 +18,9 @@ class Macvlan;
 
 class MacvlanPort final : public RxHandler {
  public:
-  // Puts `macvlan` on the port of `lower`, which is made for the first. EADDRINUSE: one there has its address. EINVAL:
-  // one of them is passthru. EBUSY: somebody else handles the device's frames. Locks of these: rtnl held.
+  // Puts `macvlan` on the port of `lower`, which is made for the first. EADDRINUSE: one there has its address, or
+  // `lower`. EINVAL: one of them is passthru. EBUSY: somebody else handles the device's frames. Locks of these: rtnl
+  // held.
   static Result<MacvlanPort*> join(NetDevice& lower, Macvlan& macvlan, const MacAddress& address);
   // Returns when nobody looks at the macvlan any more. The last one that leaves frees the port.
   void leave(Macvlan& macvlan);

@@ -47,7 +47,7 @@ TEST_F(MacvlanTest, EachGetsItsUnicastAndTheLowerTheRest) {
   make(MacvlanMode::kBridge);
   NetDevice& second = make(MacvlanMode::kPrivate);
   EXPECT_EQ(nic->uc().snapshot(), (std::vector{mac(0), mac(1)}));
-  ASSERT_TRUE(second.uc().add(mac(7)));
+  ASSERT_TRUE(second.uc().add(mac(7)) && second.rx_mode().settle(soon()));
   receive(*nic, pool,
           {frame(mac(0), kPeer, 1), frame(mac(1), kPeer, 2), frame(kNicMac, kPeer, 3), frame(mac(0), kPeer, 4),
            frame(mac(7), kPeer, 5)});
@@ -101,12 +101,64 @@ TEST_F(MacvlanTest, PassthruGetsEverythingAndIsAlone) {
   EXPECT_EQ(nic->uc().size(), 0u);
 }
 
+TEST_F(MacvlanTest, PassthruHasTheLowersAddressAlsoWhenThatChanges) {
+  NetDevice& only = make(MacvlanMode::kPassthru);
+  ASSERT_TRUE(nic->set_mac_address(mac(9)));
+  only.lane().flush();
+  EXPECT_EQ(only.address(), mac(9));
+  EXPECT_EQ(nic->uc().size(), 0u);
+}
+
+TEST_F(MacvlanTest, WhatTheLowerDropsIsNotSent) {
+  NetDevice& only = make(MacvlanMode::kPrivate);
+  only.lane().park();  // it does not hear that its lower is down
+  ASSERT_TRUE(nic->close());
+  send(only, pool, {frame(kPeer, mac(0), 1)});
+  EXPECT_EQ(only.stats().tx_dropped, 1u);
+  EXPECT_EQ(only.stats().tx_packets, 0u);
+  only.lane().unpark();
+}
+
+// Whoever saw it running is still delivering: it is not closed before he is done.
+TEST_F(MacvlanTest, ClosingWaitsForWhoDelivers) {
+  struct SlowPort final : DevicePort {
+    Atomic<bool> inside{false}, go_on{false};
+    void receive(SkbBatch&) noexcept override {
+      inside.store(true);
+      while (!go_on.load()) {
+      }
+    }
+    void tx_wake(TxQueue&) noexcept override {}
+    void carrier_changed(bool) noexcept override {}
+  } slow;
+  NetDevice& only = make(MacvlanMode::kBridge);
+  only.detach_port();
+  ASSERT_TRUE(only.attach_port(slow));
+  Event closed;
+  {
+    Thread receiver("receiver", [&] { receive(*nic, pool, {frame(mac(0), kPeer, 1)}); });
+    while (!slow.inside.load()) {
+    }
+    Thread closer("closer", [&] {
+      EXPECT_TRUE(only.close());
+      closed.set();
+    });
+    while (only.running()) {
+    }
+    EXPECT_TRUE(closed.stays_away());
+    slow.go_on.store(true);
+  }
+  EXPECT_EQ(closed.count(), 1u);
+}
+
 TEST_F(MacvlanTest, AddressesAreTakenOnceAndCanChange) {
   NetDevice& first = make(MacvlanMode::kBridge);
   NetDevice& second = make(MacvlanMode::kBridge);
   NetdevPtr other;
   EXPECT_EQ(add(MacvlanMode::kBridge, mac(0), other), "EADDRINUSE");
   EXPECT_EQ(outcome(second.set_mac_address(mac(0))), "EADDRINUSE");
+  EXPECT_EQ(outcome(second.set_mac_address(kNicMac)), "EADDRINUSE");
+  EXPECT_EQ(add(MacvlanMode::kBridge, kNicMac, other), "EADDRINUSE");
   EXPECT_EQ(outcome(first.set_mac_address(mac(4))), "ok");
   EXPECT_EQ(outcome(second.set_mac_address(mac(0))), "ok");
   EXPECT_EQ(nic->uc().snapshot(), (std::vector{mac(0), mac(4)}));

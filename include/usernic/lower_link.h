@@ -33,7 +33,7 @@ class LowerLink {
   // cares about: up or down, carrier, MTU, own address, gone. It looks at the lower and does what is right. Both
   // outlive the link.
   LowerLink(NetDevice& upper, Workqueue& queue, Work& changed);
-  ~LowerLink();
+  ~LowerLink();  // unlinks; rtnl not held unless it is unlinked. Context: process.
   LowerLink(const LowerLink&) = delete;
   LowerLink& operator=(const LowerLink&) = delete;
 
@@ -51,8 +51,9 @@ class LowerLink {
   // The lower device; null when there is none. Requires: rtnl, or an xmit lock of the upper.
   NetDevice* lower() const noexcept USERNIC_NONBLOCKING;
 
-  // From the upper's start_xmit: sends the frame on the lower's queue of that number. kDropped: there is no lower, or
-  // its queue is stopped; there is no queue of waiting frames in between. Its carrier is the upper's to look at.
+  // From the upper's start_xmit: sends the frame on the lower's queue of that number. kDropped: there is no lower, its
+  // queue is stopped, or it dropped the frame; there is no queue of waiting frames in between. Its carrier is the
+  // upper's to look at.
   NetdevTx xmit(Skb& skb, uint16_t queue) noexcept USERNIC_NONBLOCKING;
 
  private:

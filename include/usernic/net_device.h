@@ -88,8 +88,9 @@ class NetDevice {
   uint16_t tx_queue_count() const noexcept USERNIC_NONBLOCKING;
   TxQueue& tx_queue(uint16_t index) noexcept USERNIC_NONBLOCKING;
   // Sends the batch on a queue under its xmit lock until it stops. What is left in the batch was not sent: wait for
-  // the port's tx_wake. A device that is down, absent or without carrier drops and counts. Context: process or BH.
-  void xmit(TxQueue& queue, SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+  // the port's tx_wake. A device that is down, absent or without carrier drops and counts. Returns how many frames the
+  // driver took and did not drop. Context: process or BH.
+  uint32_t xmit(TxQueue& queue, SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
 
   // Frames that a software device received from below [kernel: netif_rx]: counted, and to whoever sits on it. A device
   // that is down drops them. Context: process or BH.
