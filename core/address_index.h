@@ -2,8 +2,9 @@
 // core: from address to entry, in constant time and without a burst.
 //
 // Linear hashing: chains through the entries themselves, one chain split per insert, so that the table grows with its
-// load and no insert ever rehashes everything. The hash is multiplicative with a random seed: nobody outside chooses
-// addresses that collide. Everything under addr_list_lock; memory comes from the device's EntryPool.
+// load and no insert ever rehashes everything. The hash is multiplicative with a random seed: addresses that come in
+// patterns spread. It is no keyed hash: who knows it can make addresses that collide. Everything under addr_list_lock;
+// memory comes from the device's EntryPool.
 #pragma once
 
 #include <vector>
@@ -54,7 +55,8 @@ class AddressIndex {
   static constexpr size_t kSegmentBuckets = std::tuple_size_v<BucketSegment>;
 
   uint64_t hash(uint64_t key) const noexcept {
-    const uint64_t mixed = (key ^ seed_) * 0x9e37'79b9'7f4a'7c15;
+    const uint64_t seeded = key ^ seed_;
+    const uint64_t mixed = (seeded ^ seeded >> 32) * 0x9e37'79b9'7f4a'7c15;  // upper bits would only reach upper ones
     return mixed ^ mixed >> 32;
   }
   AddressEntry*& head(size_t bucket) const noexcept {

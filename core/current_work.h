@@ -23,6 +23,5 @@ class CurrentWork {
 // Waiting for a queue may sleep, and counts as taking its class and letting go. A lane's items take rtnl and IL, so
 // both must be free.
 void check_wait(const Workqueue& queue, const char* what, Place where);
-void check_wait(const LockClass& lock_class, const char* what, Place where);
 
 }  // namespace usernic

@@ -60,12 +60,12 @@ struct Device final : NetDevice {
   Atomic<uint64_t> address_;
 
   // Written once, at registration; read in any context.
-  static constexpr LockClass kNameClass{"device_name"};
+  static constexpr LockClass kNameClass{"device_name", LockUse::kAnyContext};
   mutable SpinLock name_lock{kNameClass};
   std::string name_ USERNIC_GUARDED_BY(name_lock);
 
   // Stacked devices: who is above (below: engine.wanted.lowers). Walked under this lock by who may be in an interrupt.
-  static constexpr LockClass kUppersClass{"device_uppers"};
+  static constexpr LockClass kUppersClass{"device_uppers", LockUse::kAnyContext};
   SpinLock uppers_lock{kUppersClass};
   Uppers uppers;
   Atomic<uint32_t> upper_count{0};

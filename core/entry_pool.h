@@ -7,7 +7,6 @@
 
 #include <array>
 #include <memory>
-#include <vector>
 
 #include "core/address_entry.h"
 
@@ -22,16 +21,22 @@ class EntryPool {
     static constexpr size_t kEntries = 512;
     std::array<AddressEntry, kEntries> entries;
     std::array<BucketSegment, 2> segments{};
+    size_t segments_taken = 0;
+    std::unique_ptr<Slab> older;  // of all
+    Slab* older_spare = nullptr;  // of those that have segments left
   };
 
   // Has a slab from the start.
   EntryPool() { adopt(make_slab()); }
+  ~EntryPool();
+  EntryPool(const EntryPool&) = delete;
+  EntryPool& operator=(const EntryPool&) = delete;
 
   // Without the lock: construction touches every page.
   static std::unique_ptr<Slab> make_slab() { return std::make_unique<Slab>(); }
 
   // The rest: under addr_list_lock.
-  void adopt(std::unique_ptr<Slab> slab);
+  void adopt(std::unique_ptr<Slab> slab) noexcept;
   // Requires: free_entries() != 0.
   AddressEntry* take() noexcept {
     AddressEntry* const entry = free_;
@@ -48,13 +53,14 @@ class EntryPool {
   }
   BucketSegment* take_segment() noexcept;
   size_t free_entries() const noexcept { return free_count_; }
-  size_t bytes() const noexcept { return slabs_.size() * sizeof(Slab); }
+  size_t bytes() const noexcept { return slab_count_ * sizeof(Slab); }
 
  private:
-  std::vector<std::unique_ptr<Slab>> slabs_;
+  std::unique_ptr<Slab> newest_;
+  Slab* spare_ = nullptr;
+  size_t slab_count_ = 0;
   AddressEntry* free_ = nullptr;  // linked by hash_next
   size_t free_count_ = 0;
-  std::vector<BucketSegment*> segments_;
 };
 
 }  // namespace usernic

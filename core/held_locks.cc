@@ -169,16 +169,6 @@ void HeldLocks::leave() noexcept {
   }
 }
 
-void HeldLocks::set_level(const void* lock, int level) noexcept {
-  for (size_t i = depth_; i-- > 0;) {
-    Entry& entry = entries_[i];
-    if (entry.lock != lock) continue;
-    entry.level = level;
-    if (entry.node != LockGraph::kNone) entry.node = graph().node(*entry.lock_class, level);
-    return;
-  }
-}
-
 void HeldLocks::release(const void* lock) noexcept {
   for (size_t i = depth_; i-- > 0;) {
     if (entries_[i].lock == lock) return erase(i);

@@ -31,7 +31,6 @@ class HeldLocks {
   void acquire(const void* lock, const LockClass& lock_class, LockKind kind, int level, Place where) noexcept
       USERNIC_NONBLOCKING;
   void acquired(const void* lock, const LockClass& lock_class, LockKind kind, Place where) noexcept USERNIC_NONBLOCKING;
-  void set_level(const void* lock, int level) noexcept USERNIC_NONBLOCKING;
   void release(const void* lock) noexcept USERNIC_NONBLOCKING;
   bool holds(const void* lock) const noexcept USERNIC_NONBLOCKING;
 

@@ -30,7 +30,7 @@ class USERNIC_SCOPED_CAPABILITY LevelGuard {
   LevelGuard& operator=(const LevelGuard&) = delete;
 
  private:
-  BhScope bh_;
+  ContextScope<Context::kBhDisabled, ScopeOf::kLock> bh_;
   SpinLock& lock_;
 };
 

@@ -93,7 +93,7 @@ Result<> list_under_free_name(Device& dev) {
   std::optional<std::string> name = free_name(net.names, dev.name());
   if (!name) return fail(std::errc::file_exists);
   net.names.emplace(*name, &dev);
-  SpinGuardBh guard(dev.name_lock);
+  SpinGuard guard(dev.name_lock);
   dev.name_ = std::move(*name);
   return {};
 }

@@ -43,9 +43,6 @@ void before_lock(const void* lock, const LockClass& lock_class, LockKind kind, i
 void after_try_lock(const void* lock, const LockClass& lock_class, LockKind kind, Place where) noexcept {
   HeldLocks::mine().acquired(lock, lock_class, kind, where);
 }
-void set_level(const void* lock, int level) noexcept {
-  HeldLocks::mine().set_level(lock, level);
-}
 void after_unlock(const void* lock) noexcept {
   HeldLocks::mine().release(lock);
 }

@@ -21,6 +21,9 @@
 
 namespace usernic {
 
+// What is found no room for is not checked; that breaks no contract.
+void say_full(const char* what) noexcept USERNIC_NONBLOCKING;
+
 class LockGraph {
  public:
   static constexpr size_t kNodesMax = 512;

@@ -296,7 +296,7 @@ std::vector<DeviceHandle> lowers_of(const NetDevice& dev) {
 
 void tell_uppers(Device& dev) noexcept {
   if (dev.upper_count.load() == 0) return;
-  SpinGuardBh guard(dev.uppers_lock);
+  SpinGuard guard(dev.uppers_lock);
   for (Link& link : dev.uppers) link.queue.queue(link.changed);
 }
 

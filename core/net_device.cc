@@ -57,7 +57,7 @@ void* NetDevice::driver() const noexcept {
 
 std::string NetDevice::name() const {
   const Device& dev = Device::of(*this);
-  SpinGuardBh guard(dev.name_lock);
+  SpinGuard guard(dev.name_lock);
   return dev.name_;
 }
 

@@ -7,7 +7,6 @@ namespace usernic {
 
 bool Propagation::serve(Wanted& upper) {
   bool all = true;
-  upper.lock.set_level(upper.level());  // from now on every lower one is deeper: see Wanted::level
   for (Link& link : upper.lowers) {
     if (!link.behind(upper)) continue;
     if (budget_ <= 0) return false;

@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "core/lock_graph.h"
+
 namespace usernic {
 namespace {
 
@@ -58,7 +60,8 @@ const LockClass* class_of_site(std::string_view what, const void* kind, Place wh
       return &site.lock_class;
     }
   }
-  report_contract("lock-graph-full", "more places make work items and queues than the lock graph has room for", where);
+  static RawAtomic<bool> told{false};
+  if (!told.exchange(true)) say_full("places or names of work items and queues");
   return nullptr;
 }
 

@@ -3,7 +3,7 @@
 
 namespace usernic {
 namespace {
-constexpr LockClass kPoolClass{"skb_pool"};
+constexpr LockClass kPoolClass{"skb_pool", LockUse::kAnyContext};
 constexpr uint32_t kCacheLine = 64;
 }  // namespace
 
@@ -67,7 +67,7 @@ SkbPool::~SkbPool() {
 Skb* SkbPool::alloc() noexcept {
   Skb* skb;
   {
-    SpinGuardBh guard(lock_);
+    SpinGuard guard(lock_);
     skb = free_;
     if (skb == nullptr) return nullptr;
     free_ = skb->next_;
@@ -79,7 +79,7 @@ Skb* SkbPool::alloc() noexcept {
 }
 
 void SkbPool::alloc(SkbBatch& to, uint32_t count) noexcept {
-  SpinGuardBh guard(lock_);
+  SpinGuard guard(lock_);
   for (; count > 0 && free_ != nullptr; --count) {
     Skb* const skb = free_;
     free_ = skb->next_;
@@ -90,13 +90,13 @@ void SkbPool::alloc(SkbBatch& to, uint32_t count) noexcept {
 }
 
 uint32_t SkbPool::available() const noexcept {
-  SpinGuardBh guard(lock_);
+  SpinGuard guard(lock_);
   return available_;
 }
 
 void SkbPool::free(Skb& skb) noexcept {
   SkbPool& pool = *skb.pool_;
-  SpinGuardBh guard(pool.lock_);
+  SpinGuard guard(pool.lock_);
   skb.next_ = pool.free_;
   pool.free_ = &skb;
   ++pool.available_;
@@ -105,7 +105,7 @@ void SkbPool::free(Skb& skb) noexcept {
 void SkbPool::free(SkbBatch& batch) noexcept {
   while (!batch.empty()) {
     SkbPool& pool = *batch.front()->pool_;
-    SpinGuardBh guard(pool.lock_);
+    SpinGuard guard(pool.lock_);
     while (!batch.empty() && batch.front()->pool_ == &pool) {
       Skb* const skb = batch.pop_front();
       skb->next_ = pool.free_;

@@ -156,7 +156,8 @@ bool Work::enable(Place where) noexcept {
 }
 
 Workqueue::Workqueue(Net& net, std::string name, int max_active, Place where)
-    : Workqueue(net.impl().workers, name, max_active, class_of_site("queue " + name, nullptr, where)) {}
+    : Workqueue(net.impl().workers, name, max_active,
+                class_of_site("queue " + name.substr(0, name.find_first_of("0123456789")), nullptr, where)) {}
 Workqueue::Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass* lock_class)
     : pool_(pool), name_(std::move(name)), max_active_(max_active), lock_class_(lock_class) {}
 
@@ -189,6 +190,9 @@ void Workqueue::park(Place where) {
 }
 void Workqueue::unpark() {
   pool_.unpark(*this);
+}
+int Workqueue::parks() const {
+  return pool_.parks(*this);
 }
 
 bool Workqueue::is_current() const noexcept {

@@ -351,4 +351,9 @@ void WorkerPool::unpark(Workqueue& queue) {
   update_ready(queue);
 }
 
+int WorkerPool::parks(const Workqueue& queue) {
+  SpinGuard guard(lock_);
+  return queue.parks_;
+}
+
 }  // namespace usernic

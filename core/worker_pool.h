@@ -34,6 +34,7 @@ class WorkerPool {
   bool pending(const Work& work);
   void park(Workqueue& queue);
   void unpark(Workqueue& queue);
+  int parks(const Workqueue& queue);
   // Before a queue goes: waits for those who still wake up in it. Returns false when there are items in it.
   bool leave(Workqueue& queue);
   // Is the item on an ordered queue, behind one that this thread runs or parked?

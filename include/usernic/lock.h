@@ -37,7 +37,6 @@ void before_lock(const void* lock, const LockClass& lock_class, LockKind kind, i
     USERNIC_NONBLOCKING;
 void after_try_lock(const void* lock, const LockClass& lock_class, LockKind kind, Place where) noexcept
     USERNIC_NONBLOCKING;
-void set_level(const void* lock, int level) noexcept USERNIC_NONBLOCKING;
 void after_unlock(const void* lock) noexcept USERNIC_NONBLOCKING;
 bool holds(const void* lock) noexcept USERNIC_NONBLOCKING;
 }  // namespace internal
@@ -85,11 +84,6 @@ class USERNIC_CAPABILITY("spinlock") SpinLock {
       word_.store(0, std::memory_order_release);
     else if (word_.exchange(0, std::memory_order_release) == 2)
       wake_one(word_);
-  }
-  // Its nesting level may have changed while it was waited for. Requires: held [kernel: lock_set_subclass].
-  void set_level(int level) noexcept USERNIC_NONBLOCKING {
-    if (kChecksOn) [[unlikely]]
-      internal::set_level(this, level);
   }
   bool held_by_me() const noexcept USERNIC_NONBLOCKING;
   void assert_held(Place where = Place::current()) const noexcept USERNIC_NONBLOCKING USERNIC_ASSERT_HELD(this);

@@ -102,7 +102,7 @@ class Workqueue {
  public:
   static constexpr int kOrdered = 1;
 
-  // Queues of one name, made at one place, are one class of docs/lockdep.md.
+  // Queues of one name up to its first digit, made at one place, are one class of docs/lockdep.md.
   Workqueue(Net& net, std::string name, int max_active, Place where = Place::current());
   Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass* lock_class);  // the core's
   // Requires: no item pending or running.
@@ -126,6 +126,7 @@ class Workqueue {
   // queue is idle. Requires: rtnl and instance locks not held, not called from an item of this queue.
   void park(Place where = Place::current());
   void unpark();
+  int parks() const;  // how many hold it parked, or wait for that
   // Is this thread running an item of this queue, or inside a LaneGuard of it?
   bool is_current() const noexcept USERNIC_NONBLOCKING;
 
