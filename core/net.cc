@@ -44,6 +44,11 @@ Result<NetdevPtr> Net::alloc(const NetdevConfig& config, const NetDeviceOps& ops
   return NetdevPtr(new Device(*this, complete, ops));
 }
 
+SkbPool& Net::shared_pool(uint32_t frame_bytes_max) {
+  MutexGuard guard(impl_->pools_lock);
+  return impl_->pools.try_emplace(frame_bytes_max, Impl::kSharedFrames, frame_bytes_max).first->second;
+}
+
 void Net::set_driver(NetDevice& dev, void* driver) {
   Device::of(dev).driver_ = driver;
 }

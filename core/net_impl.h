@@ -10,6 +10,7 @@
 #include "core/softirq.h"
 #include "core/worker_pool.h"
 #include "usernic/net.h"
+#include "usernic/skb.h"
 
 namespace usernic {
 
@@ -29,6 +30,13 @@ struct Net::Impl {
   Mutex names_lock{kNamesClass};
   using Names = std::map<std::string, Device*, std::less<>>;
   Names names USERNIC_GUARDED_BY(names_lock);
+
+  // By the size of frames. Made once, and gone with the Net, when all frames are back.
+  static constexpr LockClass kPoolsClass{"shared_pools"};
+  static constexpr uint32_t kSharedFrames = 256;
+  Mutex pools_lock{kPoolsClass};
+  std::map<uint32_t, SkbPool> pools USERNIC_GUARDED_BY(pools_lock);
+
   Atomic<uint32_t> allocated{0};  // devices that are not freed yet, or of which a handle is left
 };
 

@@ -12,7 +12,6 @@ namespace {
 constexpr uint32_t kAddressBytes = 6;
 constexpr uint32_t kHeaderBytes = 14;
 constexpr uint32_t kVlanTagBytes = 4;
-constexpr uint32_t kCopies = 256;
 
 bool has_destination(const Skb& skb) noexcept {
   return skb.size() >= kAddressBytes;
@@ -21,7 +20,9 @@ bool has_destination(const Skb& skb) noexcept {
 }  // namespace
 
 MacvlanPort::MacvlanPort(NetDevice& lower)
-    : lower_(lower), copies_(kCopies, lower.mtu_max() + kHeaderBytes + kVlanTagBytes), table_(new Table) {}
+    : lower_(lower),
+      copies_(lower.net().shared_pool(lower.mtu_max() + kHeaderBytes + kVlanTagBytes)),
+      table_(new Table) {}
 
 MacvlanPort::~MacvlanPort() {
   delete table_.load();

@@ -46,7 +46,7 @@ class MacvlanPort final : public RxHandler {
   Skb* copy(const Skb& skb) noexcept USERNIC_NONBLOCKING;
 
   NetDevice& lower_;
-  SkbPool copies_;
+  SkbPool& copies_;             // the Net's: a copy may be in somebody's ring when the last macvlan goes
   Atomic<const Table*> table_;  // written under rtnl
 };
 

@@ -71,6 +71,23 @@ TEST_F(MacvlanTest, AMulticastGoesToWhoeverWantsItAndABroadcastToAll) {
   EXPECT_EQ(nic_port.received.now().size(), 2u);
 }
 
+TEST_F(MacvlanTest, ACopyMayOutliveTheLastMacvlan) {
+  struct Ring final : DevicePort {
+    SkbBatch kept;
+    void receive(SkbBatch& frames) noexcept override { kept.splice(frames); }
+    void tx_wake(TxQueue&) noexcept override {}
+    void carrier_changed(bool) noexcept override {}
+  } ring;
+  NetDevice& only = make(MacvlanMode::kBridge);
+  only.detach_port();
+  ASSERT_TRUE(only.attach_port(ring));
+  receive(*nic, pool, {frame(kBroadcast, kPeer, 1)});
+  only.detach_port();
+  all.clear();
+  ASSERT_EQ(ring.kept.size(), 1u);
+  EXPECT_EQ(ring.kept.front()->bytes()[0], 0xff);
+}
+
 TEST_F(MacvlanTest, BridgeSwitchesOnTheSpotAndPrivateDoesNot) {
   NetDevice& first = make(MacvlanMode::kBridge);
   make(MacvlanMode::kBridge);

@@ -62,6 +62,10 @@ class Net {
   // A concurrent queue for everybody's short items [kernel: system_wq].
   Workqueue& system_workqueue() noexcept USERNIC_NONBLOCKING;
 
+  // A pool for frames of that size which may outlive the device that makes them (copies, in somebody's TX ring): it
+  // lives as long as the Net, and is shared by all who ask for its size. Context: process.
+  SkbPool& shared_pool(uint32_t frame_bytes_max);
+
   struct Impl;  // the core's
   Impl& impl() const noexcept USERNIC_NONBLOCKING { return *impl_; }
 
