@@ -10,6 +10,12 @@
 #include "sim/rx_world.h"
 #include "usernic/work.h"
 
+// A history in which something was found is given up halfway, and frees nothing. What plays to its end is watched for
+// leaks by sim.seeds.
+extern "C" int __lsan_is_turned_off() {
+  return 1;
+}
+
 namespace usernic::sim {
 namespace {
 
