@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests of the driver styles: a device of one style, and its card.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "core/test_watch.h"
+#include "usernic/net.h"
+#include "usernic/rx_style.h"
+
+namespace usernic {
+
+inline constexpr MacAddress uc(uint64_t n) {
+  return MacAddress::from_u64(0x0200'0000'0000 | n);
+}
+inline constexpr MacAddress mc(uint64_t n) {
+  return MacAddress::from_u64(0x0300'0000'0000 | n);
+}
+
+// What every driver here has.
+struct Plain {
+  explicit Plain(NetDevice& dev) : dev_(dev) {}
+  Result<> open() { return {}; }
+  void stop() {}
+  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
+    SkbPool::free(skb);
+    return NetdevTx::kOk;
+  }
+  Result<> set_mac_address(const MacAddress&) { return {}; }
+  NetDevice& dev_;
+};
+
+template <class Driver, class Card>
+struct StyleTest : testing::Test {
+  Net net;
+  Card card;
+  NetdevPtr dev =
+      *net.alloc_netdev<Driver>({.name = "t0", .address = uc(0xffff), .rx_retry = std::chrono::milliseconds(20)}, card);
+  RxMode& mode = dev->rx_mode();
+
+  void start() {
+    ASSERT_TRUE(dev->register_netdev());
+    ASSERT_TRUE(dev->open());
+    settle();
+  }
+  void settle() { ASSERT_EQ(outcome(mode.settle(soon())), "ok"); }
+  // A moment in which a retry would have come.
+  void retries_pass() { (void)mode.settle(Clock::now() + std::chrono::milliseconds(100)); }
+  // Reads or changes the card while no call runs.
+  template <class Body>
+  auto on_card(Body&& body) {
+    LaneGuard lane(dev->lane());
+    return body(card);
+  }
+};
+
+}  // namespace usernic
