@@ -9,25 +9,13 @@
 #include <sstream>
 
 #include "core/test_card.h"
+#include "core/test_watch.h"
 
 namespace usernic {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-// A small generator with a seed that RapidCheck prints [splitmix64].
-struct Chance {
-  uint64_t state;
-  uint64_t next() {
-    uint64_t z = (state += 0x9e37'79b9'7f4a'7c15);
-    z = (z ^ z >> 30) * 0xbf58'476d'1ce4'e5b9;
-    z = (z ^ z >> 27) * 0x94d0'49bb'1331'11eb;
-    return z ^ z >> 31;
-  }
-  uint64_t below(uint64_t n) { return next() % n; }
-  bool one_in(uint64_t n) { return below(n) == 0; }
-};
 
 MacAddress address(bool multicast, uint64_t n) {
   return MacAddress::from_u64((multicast ? 0x0300'0000'0000 : 0x0200'0000'0000) | (n + 1));
