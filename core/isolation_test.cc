@@ -24,13 +24,13 @@ MacAddress multicast(uint64_t n) {
 struct Bus {
   enum class Hang { kNever, kUntilStopped, kUntilFreed };
   Atomic<Hang> hang{Hang::kNever};
-  Event entered, freed, left;
+  Event entered, stopped, freed, left;
 
   void transfer(StopToken stop) {
     const Hang how = hang.exchange(Hang::kNever);
     if (how == Hang::kNever) return;
     entered.set();
-    if (how == Hang::kUntilStopped) (void)stop.wait_until(kForever);
+    if (how == Hang::kUntilStopped && stop.wait_until(soon())) stopped.set();
     if (how == Hang::kUntilFreed) (void)freed.wait();
     left.set();
   }
@@ -69,19 +69,47 @@ struct Nic {
   }
 };
 
-// Everything that can be asked of a device which is stuck, each on a thread of its own.
+// What can be asked of a device which is stuck and makes the caller wait for its lane.
+struct Request {
+  const char* name;
+  Result<> (*ask)(NetDevice& dev);
+};
+constexpr Request kRequests[] = {
+    {"mtu", [](NetDevice& dev) { return dev.change_mtu(1400); }},
+    {"address", [](NetDevice& dev) { return dev.set_mac_address(MacAddress::from_u64(0x0200'0000'0099)); }},
+    {"detach",
+     [](NetDevice& dev) {
+       const Result<> detached = dev.detach();
+       (void)dev.attach();
+       return detached;
+     }},
+    {"close", [](NetDevice& dev) { return dev.close(); }},
+    {"unregister",
+     [](NetDevice& dev) {
+       dev.unregister_netdev();
+       return Result<>();
+     }},
+    {"by an item",  // as a port asks
+     [](NetDevice& dev) {
+       Workqueue wishes(dev.net(), "wishes", Workqueue::kOrdered);
+       Result<> closed = fail(std::errc::timed_out);
+       Work item([&] { closed = dev.close(); });
+       wishes.queue(item);
+       item.flush();
+       return closed;
+     }},
+};
+
+// All of it, each on a thread of its own. Who comes after the unregistering, or a detach, finds no device.
 std::vector<Thread> ask_everything(Nic& nic) {
   NetDevice& dev = *nic.dev;
   std::vector<Thread> threads;
-  const auto ask = [&](const char* name, auto request) { threads.emplace_back(name, request); };
-  ask("mtu", [&dev] { (void)dev.change_mtu(1400); });
-  ask("address", [&dev] { (void)dev.set_mac_address(MacAddress::from_u64(0x0200'0000'0099)); });
-  ask("detach", [&dev] {
-    (void)dev.detach();
-    (void)dev.attach();
-  });
-  ask("close", [&dev] { (void)dev.close(); });
-  ask("unregister", [&dev] { dev.unregister_netdev(); });
+  for (const Request& request : kRequests) {
+    threads.emplace_back(request.name, [&dev, &request] {
+      const Result<> result = request.ask(dev);
+      EXPECT_TRUE(result || result.error() == std::errc::no_such_device) << request.name << ": " << outcome(result);
+    });
+  }
   dev.rx_mode().card_forgot();
   return threads;
 }
@@ -133,8 +161,22 @@ TEST(Isolation, WhatIsAskedOfTheStuckOneEndsWhenItsBusIsAskedToStop) {
   stuck.up();
   stuck.hang(Bus::Hang::kUntilStopped);
   ask_everything(stuck).clear();  // joins them
+  EXPECT_EQ(stuck.bus.stopped.count(), 1u) << "its wait ended by the stop, not by its deadline";
   EXPECT_EQ(stuck.bus.left.count(), 1u);
   EXPECT_EQ(stuck.dev->reg_state(), RegState::kUnregistered);
+}
+
+TEST(Isolation, EachRequestAloneAsksTheBusToStopAndEnds) {
+  for (const Request& request : kRequests) {
+    SCOPED_TRACE(request.name);
+    Net net;
+    Nic stuck(net, "stuck0");
+    stuck.up();
+    stuck.hang(Bus::Hang::kUntilStopped);
+    EXPECT_EQ(outcome(request.ask(*stuck.dev)), "ok");
+    EXPECT_EQ(stuck.bus.stopped.count(), 1u);
+    EXPECT_EQ(stuck.bus.left.count(), 1u);
+  }
 }
 
 TEST(Isolation, OneOfTwoHundredIsStuck) {

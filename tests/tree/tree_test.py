@@ -34,7 +34,7 @@ ARROWS = {
     "cli": {"ctl"},
     "sim": {"core", "drivers/simnic", "host/mirror.h"},
     "tests": {"core"},
-    "bench": {"core"},
+    "bench": {"core", "host/device_wishes.h", "host/kick.h"},
     "fuzz": {"core"},
     "examples": set(),  # written as by somebody outside
     "tools": set(),
