@@ -100,6 +100,7 @@ void CardClass::drained(AddressEntry& entry) {
   if (wanted == wanted_state(entry.state)) return;
   if (!wanted) {
     const bool on_card = entry.maybe;
+    entry.sure = false;  // whoever wants it again meanwhile must not count on what is being taken off
     move(entry, on_card ? CardState::kLeaving : CardState::kAbsent);
     entry.refused = false;
     entry.attempts = 0;
@@ -108,7 +109,7 @@ void CardClass::drained(AddressEntry& entry) {
     return;
   }
   if (entry.state == CardState::kLeaving) {
-    move(entry, entry.sure ? CardState::kExact : CardState::kTrying);
+    move(entry, CardState::kTrying);
     entry.attempts = 0;
     entry.error = {};
     return;

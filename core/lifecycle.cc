@@ -59,8 +59,8 @@ void close_locked(Device& dev) {
   (void)notify(dev, NetdevEvent::kGoingDown);
   dev.running_.store(false);
   stop_queues(dev);
+  dev.engine.closed();  // first: nobody must be told that something is covered that stop takes off
   dev.ops.stop(dev.driver_);
-  dev.engine.closed();
   (void)notify(dev, NetdevEvent::kDown);
 }
 

@@ -31,6 +31,9 @@ enum class Mutation : uint8_t {
   kUnprogramFirst,
   kPutEarly,
   kWakeFirst,
+  kRunUnderRtnl,
+  kNoSpareWorker,
+  kSettleEarly,
   kCount
 };
 

@@ -8,6 +8,7 @@
 
 #include "core/current_work.h"
 #include "core/device.h"
+#include "core/mutation.h"
 #include "core/rx_mode_engine.h"
 
 namespace usernic {
@@ -245,8 +246,8 @@ Result<> RxModeEngine::wait_settled(Time deadline, Place where) const {
       if (wanted.gone) return fail(std::errc::no_such_device);
       if (!committed_.up) return fail(std::errc::network_down);
       const bool owes =
-          committed_.uncovered != 0 || committed_.parked != 0 || committed_.narrow_deferred || committed_.again;
-      if (valid() && committed_.generation >= target && !owes) return {};
+          committed_.uncovered != 0 || committed_.parked != 0 || committed_.narrow_deferred || !committed_.in_effect;
+      if (valid() && committed_.generation >= target && (!owes || mutated(Mutation::kSettleEarly))) return {};
     }
     if (Clock::now() >= deadline) return fail(std::errc::timed_out);
     published_.wait_since(seen, deadline, where);

@@ -283,9 +283,9 @@ void RxModeEngine::publish() {
     }
     committed_.narrow_deferred = narrow_deferred();
     committed_.image_full = stays_promisc_ || stays_allmulti_;
-    committed_.again = again_;
+    committed_.in_effect = done;
     committed_.uncovered = uncovered();
-    committed_.parked = uc_.parked() + mc_.parked() + (call_attempts_ != 0 ? 1 : 0);
+    committed_.parked = uc_.parked() + mc_.parked();
     if (done && card_epoch_.load() == committed_.epoch) {
       committed_.generation = target_.generation;
       if (oldest_change_ != kForever) committed_.lag.add(now_ - oldest_change_);

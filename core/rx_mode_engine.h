@@ -233,9 +233,9 @@ class RxModeEngine final : public RxMode, private RxTarget {
     uint32_t wanted[2] = {0, 0};
     bool narrow_deferred = false;
     bool image_full = false;      // it stays wide because without it there was no room
-    bool again = false;           // the last run owes another one
+    bool in_effect = false;       // what the last run aimed at is done, addresses that failed excepted
     uint32_t uncovered = 0;       // wanted addresses that failed or found no way in
-    uint32_t parked = 0;          // failed commands that wait for their time
+    uint32_t parked = 0;          // failed addresses that wait for their time
     std::bitset<kVlanIds> vlans;  // sure
     uint64_t runs = 0, driver_calls = 0, retries = 0, failures = 0;
     LagHistogram lag;

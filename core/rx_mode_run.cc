@@ -11,7 +11,7 @@ namespace usernic {
 
 void RxModeEngine::run() {
   std::optional<MutexGuard> rtnl;
-  if (dev_.ops.requires_rtnl) rtnl.emplace(dev_.net_ref.rtnl());
+  if (dev_.ops.requires_rtnl || mutated(Mutation::kRunUnderRtnl)) rtnl.emplace(dev_.net_ref.rtnl());
   MutexGuard il(dev_.instance_lock);
   if (!mutated(Mutation::kNoRerun)) owed_.store(false);  // a change from here on owes another run
   if (!may_call()) return;

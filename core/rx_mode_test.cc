@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/test_card.h"
+#include "core/test_watch.h"
 
 namespace usernic {
 namespace {
@@ -16,9 +17,6 @@ constexpr MacAddress uc(uint64_t n) {
 }
 constexpr MacAddress mc(uint64_t n) {
   return MacAddress::from_u64(0x0300'0000'0000 | n);
-}
-Time soon() {
-  return Clock::now() + seconds(10);
 }
 
 struct RxModeTest : testing::Test {
@@ -474,6 +472,71 @@ TEST_F(RxModeTest, ANarrowingThatWasStoppedIsStillOwed) {
   }
   settle();
   EXPECT_FALSE(on_card([](TestCard& c) { return c.promisc; }));
+}
+
+TEST_F(RxModeTest, SettleWaitsForANarrowingThatWasDeferredAndThenFailed) {
+  Atomic<bool> address_fails{true}, narrow_fails{true};
+  card.decide = [&](const RxCommand& command, bool&) -> Result<> {
+    const bool narrow = command.kind == RxCommandKind::kNarrow && command.object == RxObject::kPromisc;
+    const bool fails = (command.address == uc(1) && address_fails.load()) || (narrow && narrow_fails.load());
+    return fails ? fail(std::errc::io_error) : Result<>();
+  };
+  start();
+  ASSERT_TRUE(mode->set_promiscuity(1));
+  settle();
+  ASSERT_TRUE(dev->uc().add(uc(1)));
+  dev->lane().flush();
+  ASSERT_TRUE(mode->set_promiscuity(-1));
+  dev->lane().flush();
+  ASSERT_EQ(mode->status().generation_programmed, mode->status().generation_wanted) << "deferred is no failure";
+  const uint64_t failures = mode->status().stats.failures;
+  address_fails.store(false);
+  mode->retry_now();
+  dev->lane().flush();
+  ASSERT_EQ(mode->status().stats.failures, failures + 1) << "the narrowing";
+  EXPECT_EQ(mode->settle(Clock::now()).error(), std::errc::timed_out);
+  narrow_fails.store(false);
+  settle();
+  EXPECT_FALSE(on_card([](TestCard& c) { return c.promisc; }));
+}
+
+TEST_F(RxModeTest, AnAddressWantedAgainWhileItIsTakenOffIsNotCovered) {
+  Event off, again;
+  card.after_command = [&](const TestCard&) {
+    if (card.log.back().kind != RxCommandKind::kDel) return;
+    off.set();
+    (void)again.wait();
+  };
+  start();
+  ASSERT_TRUE(dev->mc().add(mc(1)));
+  settle();
+  ASSERT_TRUE(dev->mc().del(mc(1)));
+  ASSERT_TRUE(off.wait());
+  ASSERT_TRUE(dev->mc().add(mc(1)));  // the card does not have it, and the core does not know yet
+  EXPECT_FALSE(mode->covered(mc(1)));
+  EXPECT_EQ(mode->wait(mode->ticket(mc(1)), Clock::now()).error(), std::errc::timed_out);
+  again.set();
+  EXPECT_EQ(mode->wait(mode->ticket(mc(1)), soon()), Result<>());
+  EXPECT_EQ(exact_multicast(), 1u);
+}
+
+TEST_F(RxModeTest, NothingIsCoveredAnyMoreWhenStopIsCalled) {
+  struct Looks : TestDriver {
+    Looks(NetDevice& its, TestCard& on) : TestDriver(its, on), dev(its) {}
+    void stop() {
+      covered = dev.rx_mode().covered(mc(1));
+      up = dev.rx_mode().status().up;
+      TestDriver::stop();
+    }
+    NetDevice& dev;
+    bool covered = true, up = true;
+  };
+  dev = *net.alloc_netdev<Looks>({.name = "t0"}, card);
+  ASSERT_TRUE(dev->register_netdev() && dev->open() && dev->mc().add(mc(1)));
+  ASSERT_TRUE(dev->rx_mode().settle(soon()));
+  ASSERT_TRUE(dev->close());
+  EXPECT_FALSE(static_cast<Looks*>(dev->driver())->covered);
+  EXPECT_FALSE(static_cast<Looks*>(dev->driver())->up);
 }
 
 TEST_F(RxModeTest, AVlanThatFailsIsRetriedAlthoughAnotherWorks) {

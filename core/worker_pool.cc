@@ -85,7 +85,7 @@ void WorkerPool::run_one(Workqueue& queue) {
   ready_.erase(ready_.iterator_to(queue));
   update_ready(queue);  // to the end: queues take turns
   // Who was made and has not come yet counts: a machine under load would get a thread an item.
-  const bool last_idle = idle_ + starting_ == 0;
+  const bool last_idle = idle_ + starting_ == 0 && !mutated(Mutation::kNoSpareWorker);
   if (last_idle) ++starting_;
   lock_.unlock();
   if (last_idle) spawn();
