@@ -33,6 +33,7 @@ void Card::clear() {
   promisc = allmulti = false;
   vlan_open = true;
   ++version;
+  ++cleared;
 }
 
 void Card::lose(NetDevice& dev) {
@@ -169,7 +170,10 @@ void CardDriver::set_rx_mode_async(RxPlan& plan) {
   card_.in_call = true;
   ++card_.calls;
   bool stopped = false;
-  if (card_.temper.latency > Duration::zero()) stopped = plan.stop().wait_until(Clock::now() + card_.temper.latency);
+  if (card_.temper.latency > Duration::zero()) {
+    const StopToken stop = card_.temper.deaf_to_stop ? StopToken() : plan.stop();
+    stopped = stop.wait_until(Clock::now() + card_.temper.latency);
+  }
   while (RxCommand* command = plan.next()) {
     {
       const NoSwitch quiet;
@@ -185,9 +189,10 @@ void CardDriver::set_rx_mode_async(RxPlan& plan) {
   card_.in_call = false;
 }
 
-Result<> CardDriver::set_mac_address(const MacAddress&) {
+Result<> CardDriver::set_mac_address(const MacAddress& address) {
   check_callable("set_mac_address");
   point("bus");
+  card_.own = address;
   return {};
 }
 

@@ -22,6 +22,7 @@ struct CardTemper {
   uint64_t unsupported_one_in = 0;  // 0: none. Addresses that it never takes
   uint32_t slots_missing = 0;       // in each table, fewer than it declares
   Duration latency{};               // of a driver call, at most
+  bool deaf_to_stop = false;        // takes its time although it is asked to stop
 };
 
 class Card {
@@ -39,6 +40,8 @@ class Card {
   bool promisc = false, allmulti = false, vlan_open = true;
   int losses = 0;  // of the filter, that the core was not told of: until then every command fails
   uint64_t version = 0;
+  uint64_t cleared = 0;  // how often it lost everything, whoever knew
+  MacAddress own;        // the register that set_mac_address writes
 
   // Of its driver.
   bool in_call = false;

@@ -31,6 +31,9 @@ constexpr Row kMutations[] = {
     {Mutation::kUnprogramFirst, "unprogram-first", "a plan takes away before it adds"},
     {Mutation::kPutEarly, "put-early", "a work item's reference is put before its body runs"},
     {Mutation::kWakeFirst, "wake-first", "waiters are woken before the state they wait for changes"},
+    {Mutation::kRunUnderRtnl, "rtnl-in-call", "the rtnl is held during a driver call"},
+    {Mutation::kNoSpareWorker, "no-spare-worker", "a worker that takes an item leaves nobody to take the next"},
+    {Mutation::kSettleEarly, "settle-early", "settle waits for a generation, and not for what failed or waits in it"},
 };
 static_assert(std::size(kMutations) == static_cast<size_t>(Mutation::kCount) - 1);
 

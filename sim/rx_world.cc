@@ -63,10 +63,19 @@ RxWorldConfig random_world(Chance& chance) {
 }
 
 RxWorld::RxWorld(const RxWorldConfig& config, Chance chance)
+    : RxWorld(config, chance, std::make_unique<Net>(), nullptr) {}
+
+RxWorld::RxWorld(const RxWorldConfig& config, Chance chance, Net& net) : RxWorld(config, chance, nullptr, &net) {}
+
+RxWorld::RxWorld(const RxWorldConfig& config, Chance chance, std::unique_ptr<Net> own_net, Net* net)
     : addresses_(addresses_of(config.addresses)),
       card_(config.caps, config.temper, chance.stream(100)),
+      own_net_(std::move(own_net)),
+      net_(net != nullptr ? *net : *own_net_),
       dev_(make_device(net_, card_, config.open)),
-      checker_(*dev_, card_, addresses_) {}
+      checker_(*dev_, card_, addresses_) {
+  card_.own = dev_->address();
+}
 
 RxWorld::~RxWorld() = default;
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "sim/card.h"
@@ -30,6 +31,7 @@ RxWorldConfig random_world(Chance& chance);
 class RxWorld {
  public:
   RxWorld(const RxWorldConfig& config, Chance chance);
+  RxWorld(const RxWorldConfig& config, Chance chance, Net& net);  // one of several in a Net
   ~RxWorld();
 
   NetDevice& dev() { return *dev_; }
@@ -58,9 +60,12 @@ class RxWorld {
   static constexpr MacAddress own(uint64_t n) { return MacAddress::from_u64(0x0200'0000'0100 + n); }
 
  private:
+  RxWorld(const RxWorldConfig& config, Chance chance, std::unique_ptr<Net> own_net, Net* net);
+
   const std::vector<MacAddress> addresses_;
   Card card_;
-  Net net_;
+  const std::unique_ptr<Net> own_net_;
+  Net& net_;
   NetdevPtr dev_;
   RxChecker checker_;
 };

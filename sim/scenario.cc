@@ -10,8 +10,10 @@ namespace {
 
 constexpr Scenario kScenarios[] = {
     {"burst", "more changes at once than one hold of the lock drains", play_burst},
+    {"commands", "changes that wait until they are in effect, against each other and the card", play_commands},
     {"follow", "several bring one list over to another while it changes", play_follow},
     {"hand-off", "the hand-off to the card against changes, readers and VLANs", play_hand_off},
+    {"isolation", "a card that takes seconds, beside devices that live meanwhile", play_isolation},
     {"mirror", "the host mirror with events lost and pictures torn and late", play_mirror},
     {"napi", "NAPI disable against schedule and complete", play_napi},
     {"overflow", "few slots, the own address among them, a card that teaches limits", play_overflow},

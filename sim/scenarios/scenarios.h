@@ -16,6 +16,10 @@ void play_tickets(Chance chance);
 void play_burst(Chance chance);
 void play_promiscuity(Chance chance);
 void play_unregister(Chance chance);
+// commands.cc
+void play_commands(Chance chance);
+// isolation.cc
+void play_isolation(Chance chance);
 // follow.cc
 void play_follow(Chance chance);
 // work.cc
