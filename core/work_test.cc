@@ -2,6 +2,11 @@
 // What an item does: queued, delayed, owned, gone.
 #include "usernic/work.h"
 
+#include <pthread.h>
+
+#include <algorithm>
+#include <system_error>
+
 #include "core/work_fixture.h"
 
 namespace usernic {
@@ -156,6 +161,54 @@ TEST_F(WorkTest, ThePoolShrinksAndGrowsAgain) {
     end.set();
     wide.flush();
   }
+}
+
+// While one lives the machine refuses new threads: none has room for such a stack.
+class NoMoreThreads {
+ public:
+  NoMoreThreads() {
+    pthread_attr_t huge;
+    pthread_attr_init(&huge);
+    pthread_attr_setstacksize(&huge, size_t{1} << 48);
+    pthread_getattr_default_np(&before_);
+    pthread_setattr_default_np(&huge);
+    pthread_attr_destroy(&huge);
+  }
+  ~NoMoreThreads() {
+    pthread_setattr_default_np(&before_);
+    pthread_attr_destroy(&before_);
+  }
+
+ private:
+  pthread_attr_t before_;
+};
+
+TEST_F(WorkTest, AMachineThatRefusesThreadsIsAskedAgainAndNothingIsLost) {
+  constexpr uint32_t kItems = 20;  // more than there are workers
+  Workqueue wide(net, "wide", kItems);
+  std::vector<std::unique_ptr<Work>> blocked;
+  Event begun, end;
+  testing::internal::CaptureStderr();
+  std::optional<NoMoreThreads> refusal(std::in_place);
+  EXPECT_THROW(Thread("one", [] {}), std::system_error);
+  for (uint32_t i = 0; i < kItems; ++i) {
+    blocked.push_back(std::make_unique<Work>([&] {
+      begun.set();
+      end.wait();
+    }));
+    wide.queue(*blocked.back());
+  }
+  ordered.queue_at(work, in(milliseconds(1)));
+  EXPECT_FALSE(ran.wait(1, milliseconds(250))) << "longer than it takes to ask again";
+  EXPECT_LT(begun.count(), kItems);
+  refusal.reset();
+  EXPECT_TRUE(begun.wait(kItems)) << "only " << begun.count() << " of them got a worker";
+  EXPECT_TRUE(ran.wait()) << "nor does the delayed item wait for those to end";
+  end.set();
+  wide.flush();
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("usernic: the machine refuses a worker thread"), said.npos) << said;
+  EXPECT_EQ(std::ranges::count(said, '\n'), 1) << said;
 }
 
 // --- Delayed items ---

@@ -2,7 +2,9 @@
 #include "core/worker_pool.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <system_error>
+#include <utility>
 
 #include "core/current_work.h"
 #include "core/lock_classes.h"
@@ -13,20 +15,25 @@ namespace {
 
 constexpr LockClass kPoolClass{"worker_pool", LockUse::kAnyContext};
 constexpr int kIdleMax = 4;  // more idle workers than this retire
+constexpr Duration kAskAgain = std::chrono::milliseconds(100);
+
+void report_refusal(const std::error_code& refused) {
+  std::fprintf(stderr, "usernic: the machine refuses a worker thread: %s; items may wait until it grants one\n",
+               refused.message().c_str());
+}
 
 }  // namespace
 
-WorkerPool::WorkerPool() : lock_(kPoolClass) {
-  spawn();
-}
+WorkerPool::WorkerPool() : lock_(kPoolClass), keeper_("usernic-keeper", [this] { keep(); }) {}
 
 WorkerPool::~WorkerPool() {
   {
     SpinGuard guard(lock_);
     stopping_ = true;
     wanted_.wake();
+    awaken_.wake();
   }
-  // No worker adds workers once nothing is queued; the list is ours now.
+  keeper_.join();  // nobody adds workers any more; the list is ours now
   std::list<Worker> workers;
   {
     SpinGuard guard(lock_);
@@ -35,40 +42,73 @@ WorkerPool::~WorkerPool() {
   for (Worker& worker : workers) worker.thread.join();
 }
 
-// Adds a worker that `starting_` counts already, and buries those that retired. A machine that refuses a thread leaves
-// the pool as it is.
-void WorkerPool::spawn() {
+// Who was made and has not come yet counts: a machine under load would get a thread an item.
+bool WorkerPool::lacks_worker() const noexcept {
+  if (mutated(Mutation::kNoSpareWorker)) return workers_.empty() && starting_ == 0;
+  return idle_ + starting_ == 0;
+}
+
+void WorkerPool::keep() {
+  Time ask_again{};  // not before then for another thread
+  bool said = false;
+  lock_.lock();
+  while (!stopping_) {
+    fire_timers();
+    Time until = timers_.empty() ? kForever : timers_.begin()->due_;
+    if (lacks_worker() && ask_again <= Clock::now()) {
+      ++starting_;
+      lock_.unlock();
+      bury_retired();
+      if (const std::error_code refused = spawn(); refused) {
+        if (!std::exchange(said, true)) report_refusal(refused);
+        ask_again = Clock::now() + kAskAgain;
+      }
+      lock_.lock();
+      continue;
+    }
+    if (lacks_worker()) until = std::min(until, ask_again);
+    awaken_.wait(lock_, until);
+  }
+  lock_.unlock();
+}
+
+// Adds a worker that `starting_` counts already. An error: the machine has no thread for it.
+std::error_code WorkerPool::spawn() {
   std::list<Worker> fresh(1);
-  std::list<Worker> retired;  // joined on the way out, after the lock is gone
   Worker& worker = fresh.front();
   try {
     worker.thread = Thread("usernic-worker", [this, &worker] { work_loop(worker); });
-  } catch (const std::system_error&) {
+  } catch (const std::system_error& refused) {
     SpinGuard guard(lock_);
     --starting_;
-    return;
+    return refused.code();
   }
+  SpinGuard guard(lock_);
+  workers_.splice(workers_.end(), fresh);
+  return {};
+}
+
+void WorkerPool::bury_retired() {
+  std::list<Worker> retired;  // joined on the way out, after the lock is gone
   SpinGuard guard(lock_);
   for (auto it = workers_.begin(); it != workers_.end();) {
     const auto next = std::next(it);
     if (it->retired) retired.splice(retired.end(), workers_, it);
     it = next;
   }
-  workers_.splice(workers_.end(), fresh);
 }
 
 void WorkerPool::work_loop(Worker& me) {
   lock_.lock();
   --starting_;
   while (true) {
-    fire_timers();
     if (!ready_.empty()) {
       run_one(ready_.front());
       continue;
     }
     if (stopping_ || idle_ >= kIdleMax) break;
     ++idle_;
-    wanted_.wait(lock_, timers_.empty() ? kForever : timers_.begin()->due_);
+    wanted_.wait(lock_);
     --idle_;
   }
   me.retired = !stopping_;
@@ -84,11 +124,8 @@ void WorkerPool::run_one(Workqueue& queue) {
   work.stop_.reset();
   ready_.erase(ready_.iterator_to(queue));
   update_ready(queue);  // to the end: queues take turns
-  // Who was made and has not come yet counts: a machine under load would get a thread an item.
-  const bool last_idle = idle_ + starting_ == 0 && !mutated(Mutation::kNoSpareWorker);
-  if (last_idle) ++starting_;
+  if (lacks_worker()) awaken_.wake();
   lock_.unlock();
-  if (last_idle) spawn();
   if (mutated(Mutation::kPutEarly)) work.ref_.put();
   {
     CurrentWork current(work, queue, work.stop_.token());
@@ -222,7 +259,7 @@ void WorkerPool::start_timer(Work& work, Time due) noexcept {
   work.due_ = due;
   const bool earliest = timers_.empty() || due < timers_.begin()->due_;
   timers_.insert(work);
-  if (earliest) wanted_.wake();
+  if (earliest) awaken_.wake();
 }
 
 bool WorkerPool::move_to(Workqueue& queue, Work& work, Time due) noexcept {

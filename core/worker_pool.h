@@ -2,14 +2,16 @@
 // core: the threads that run work items.
 //
 // One pool a Net, one lock for the state of all its items and queues; holds are a few list operations. A queue that
-// can start an item stands in `ready_`; an idle worker takes the first one. The pool is elastic: a worker that starts
-// an item while nobody is idle first makes another worker, so an item that sleeps for seconds delays only its own
-// queue. Idle workers also keep the time for delayed items.
+// can start an item stands in `ready_`; an idle worker takes the first one. A thread of the pool's own, the keeper,
+// runs no items: it keeps the time for delayed ones, and makes another worker whenever nobody is idle, so an item that
+// sleeps for seconds delays only its own queue. A machine that refuses a thread is asked again and again; what is ready
+// waits until it grants one, or until a worker is done.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 #include <list>
+#include <system_error>
 
 #include "usernic/env.h"
 #include "usernic/lock.h"
@@ -19,7 +21,7 @@ namespace usernic {
 
 class WorkerPool {
  public:
-  WorkerPool();
+  WorkerPool();  // throws when the machine refuses even the keeper
   // Requires: nothing queued.
   ~WorkerPool();
 
@@ -55,7 +57,10 @@ class WorkerPool {
       Work, boost::intrusive::member_hook<Work, boost::intrusive::set_member_hook<>, &Work::timer_hook_>,
       boost::intrusive::compare<Earlier>>;
 
-  void spawn() USERNIC_EXCLUDES(lock_);
+  void keep();
+  bool lacks_worker() const noexcept USERNIC_REQUIRES(lock_);
+  std::error_code spawn() USERNIC_EXCLUDES(lock_);
+  void bury_retired() USERNIC_EXCLUDES(lock_);
   void work_loop(Worker& me);
   void run_one(Workqueue& queue) USERNIC_REQUIRES(lock_);
   void finish(Workqueue& queue, Work& work) USERNIC_REQUIRES(lock_);
@@ -72,12 +77,14 @@ class WorkerPool {
 
   SpinLock lock_;
   WaitQueue wanted_;  // idle workers sleep here
+  WaitQueue awaken_;  // the keeper sleeps here
   Ready ready_ USERNIC_GUARDED_BY(lock_);
   Timers timers_ USERNIC_GUARDED_BY(lock_);
   std::list<Worker> workers_ USERNIC_GUARDED_BY(lock_);
   int idle_ USERNIC_GUARDED_BY(lock_) = 0;
-  int starting_ USERNIC_GUARDED_BY(lock_) = 1;  // the constructor's
+  int starting_ USERNIC_GUARDED_BY(lock_) = 0;  // made, and not come yet
   bool stopping_ USERNIC_GUARDED_BY(lock_) = false;
+  Thread keeper_;
 };
 
 }  // namespace usernic
