@@ -5,6 +5,7 @@
 
 #include <deque>
 
+#include "core/device.h"
 #include "core/test_card.h"
 #include "core/test_upper.h"
 
@@ -308,6 +309,31 @@ TEST_F(LowerLinkTest, ALowerThatGoesIsUnlinkedAndTheUpperHears) {
   EXPECT_EQ(of(up).lowers(), 1u);
   ASSERT_TRUE(up->mc().add(multicast(2)));
   EXPECT_EQ(other->mc().size(), 2u);
+}
+
+// Whoever finds it unused frees it and what it queues, while the lower's unregistering is still on its way out. Needs
+// tsan or asan to see a late touch.
+TEST_F(LowerLinkTest, ALinkMayBeFreedAsSoonAsItIsUnused) {
+  const NetdevPtr up = upper();
+  for (int round = 0; round < 100; ++round) {
+    NetdevPtr low = nic();
+    auto queue = std::make_unique<Workqueue>(net, "short", Workqueue::kOrdered);
+    auto changed = std::make_unique<Work>([] {});
+    auto link = std::make_unique<LowerLink>(*up, *queue, *changed);
+    {
+      MutexGuard rtnl(net.rtnl());
+      ASSERT_EQ(outcome(link->link(*low)), "ok");
+    }
+    const Link& inside = Device::of(*low).uppers.front();
+    Thread owner("owner", [&] {
+      while (inside.in_use.load()) spin_pause();
+      link.reset();
+      changed->cancel_sync();
+      changed.reset();
+      queue.reset();
+    });
+    low.reset();
+  }
 }
 
 TEST_F(LowerLinkTest, AnUpperThatGoesTakesEverythingBack) {
