@@ -23,6 +23,10 @@ struct OpLocks {
   MutexGuard il;
 };
 
+// Before something may happen: somebody may forbid it. Nothing has happened yet that devices above would look at.
+Result<> ask(Device& dev, NetdevEvent event) {
+  return dev.net_ref.impl().notifiers.call(event, dev);
+}
 Result<> notify(Device& dev, NetdevEvent event) {
   const Result<> result = dev.net_ref.impl().notifiers.call(event, dev);
   tell_uppers(dev);
@@ -161,7 +165,7 @@ Result<> NetDevice::open(Place where) {
   if (const Result<> usable = check_usable(dev); !usable) return usable;
   if (dev.running_.load()) return {};
   (void)dev.own_addresses_.check(where);
-  if (const Result<> allowed = notify(dev, NetdevEvent::kPreUp); !allowed) return allowed;
+  if (const Result<> allowed = ask(dev, NetdevEvent::kPreUp); !allowed) return allowed;
   dev.running_.store(true);
   if (const Result<> opened = dev.ops.open(dev.driver_); !opened) {
     dev.running_.store(false);
@@ -187,7 +191,7 @@ Result<> NetDevice::change_mtu(uint32_t mtu, Place where) {
   if (const Result<> usable = check_usable(dev); !usable) return usable;
   if (mtu == dev.mtu_.load()) return {};
   if (mtu < dev.mtu_min_ || mtu > dev.mtu_max_) return fail(std::errc::invalid_argument);
-  if (const Result<> allowed = notify(dev, NetdevEvent::kPreChangeMtu); !allowed) return allowed;
+  if (const Result<> allowed = ask(dev, NetdevEvent::kPreChangeMtu); !allowed) return allowed;
   if (dev.ops.change_mtu != nullptr) {
     if (const Result<> changed = dev.ops.change_mtu(dev.driver_, mtu); !changed) return changed;
   }
@@ -203,7 +207,7 @@ Result<> NetDevice::set_mac_address(const MacAddress& address, Place where) {
   if (!address.is_valid_own()) return fail(std::errc::address_not_available);
   if (address == dev.address()) return {};
   if (dev.ops.set_mac_address == nullptr) return fail(std::errc::operation_not_supported);
-  if (const Result<> allowed = notify(dev, NetdevEvent::kPreChangeAddr); !allowed) return allowed;
+  if (const Result<> allowed = ask(dev, NetdevEvent::kPreChangeAddr); !allowed) return allowed;
   if (const Result<> set = dev.ops.set_mac_address(dev.driver_, address); !set) return set;
   dev.own_addresses_.set(0, address.octets.data(), address.octets.size(), where);
   (void)notify(dev, NetdevEvent::kChangeAddr);

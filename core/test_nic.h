@@ -62,10 +62,14 @@ class TestNic {
     sent.take(skb);
     return NetdevTx::kOk;
   }
-  Result<> set_mac_address(const MacAddress&) { return refuse_address ? fail(std::errc::io_error) : Result<>(); }
+  Result<> set_mac_address(const MacAddress&) {
+    asked_address.set();
+    return refuse_address ? fail(std::errc::io_error) : Result<>();
+  }
 
   Frames sent;
   bool refuse_address = false;
+  Event asked_address;
 
  private:
   NetDevice& dev_;
@@ -109,5 +113,29 @@ inline void send(NetDevice& dev, SkbPool& pool, const All& all) {
   for (const Frame& each : all) put(batch, pool, each);
   dev.xmit(dev.tx_queue(0), batch);
 }
+
+// Sends on `up` and receives on `low`, again and again, while it lives.
+class Traffic {
+ public:
+  Traffic(SkbPool& pool, NetDevice& up, const All& sent, NetDevice& low, const All& received)
+      : thread_("traffic", [this, &pool, &up, sent, &low, received] {
+          while (!stop_.load()) {
+            send(up, pool, sent);
+            receive(low, pool, received);
+            rounds_.set();
+          }
+        }) {}
+  ~Traffic() { stop_.store(true); }
+  Traffic(const Traffic&) = delete;
+  Traffic& operator=(const Traffic&) = delete;
+
+  // Is on its way, and goes on: `more` rounds from now.
+  bool flows(uint32_t more = 2) const { return rounds_.wait(rounds_.count() + more); }
+
+ private:
+  Atomic<bool> stop_{false};
+  Event rounds_;
+  Thread thread_;
+};
 
 }  // namespace usernic

@@ -158,6 +158,18 @@ TEST_F(BondTest, AStuckLowerKeepsNobodyElseFromTheNewAddress) {
   EXPECT_TRUE(becomes([&] { return lows[0]->address() == mac(9); }));
 }
 
+TEST_F(BondTest, ALowerThatRefusesTheNewAddressIsAskedOnceAChange) {
+  TestNic& stubborn = card(lows[0]);
+  stubborn.refuse_address = true;
+  const uint32_t before = stubborn.asked_address.count();
+  ASSERT_TRUE(dev->set_mac_address(mac(9)));
+  EXPECT_TRUE(becomes([&] { return lows[1]->address() == mac(9); }));
+  EXPECT_TRUE(stubborn.asked_address.wait(before + 1));
+  EXPECT_FALSE(stubborn.asked_address.wait(before + 10, kMoment));
+  EXPECT_EQ(lows[0]->address(), kBondMac);
+  EXPECT_TRUE(lows[0]->uc().contains(mac(9)));
+}
+
 TEST_F(BondTest, ABondGoesWhileALowerIsStuck) {
   lows[0]->lane().park();
   ASSERT_TRUE(dev->set_mac_address(mac(9)));
@@ -209,6 +221,19 @@ TEST_F(BondTest, TheNewOneIsToldBeforeTheOldOneForgets) {
   }
   stop.store(true);
   EXPECT_EQ(deaf.load(), 0u);
+}
+
+TEST_F(BondTest, LowersGoOneAfterTheOtherWhileFramesAreOnTheirWay) {
+  const Traffic one(pool, *dev, {frame(kPeer, kBondMac, 1)}, *lows[0], {frame(kBondMac, kPeer, 2)});
+  const Traffic two(pool, *dev, {frame(kPeer, kBondMac, 3)}, *lows[1], {frame(kBondMac, kPeer, 4)});
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(one.flows() && two.flows());
+    lows[i]->detach_port();
+    lows[i]->unregister_netdev();
+    ASSERT_TRUE(one.flows() && two.flows());
+    EXPECT_TRUE(becomes_active(i == 0 ? lows[1].get() : nullptr));
+  }
+  EXPECT_TRUE(becomes([&] { return !dev->carrier_ok(); }));
 }
 
 // Carriers flap, frames come and go, the bond opens and closes; in the end the active one has it all.

@@ -43,7 +43,6 @@ void Macvlan::uninit() {
 }
 
 Result<> Macvlan::open() {
-  unicasts_.store(0);
   napi_.enable();
   if (mode_ == MacvlanMode::kPassthru) (void)dev_.rx_mode().set_promiscuity(1);
   link_.follow();
@@ -98,11 +97,7 @@ void Macvlan::get_stats(LinkStats& stats) const noexcept {
 }
 
 void Macvlan::set_rx_mode_async(RxPlan& plan) {
-  while (RxCommand* const command = plan.next()) {
-    if (command->object == RxObject::kUnicast && command->kind == RxCommandKind::kAdd) unicasts_.fetch_add(1);
-    if (command->object == RxObject::kUnicast && command->kind == RxCommandKind::kDel) unicasts_.fetch_sub(1);
-    plan.answer(*command, {});
-  }
+  while (RxCommand* const command = plan.next()) plan.answer(*command, {});
 }
 
 // Bounded: a spin lock and a look-up.
@@ -111,7 +106,7 @@ bool Macvlan::accepts(const MacAddress& group) const noexcept {
   return dev_.running() && dev_.rx_mode().covered(group);
 }
 bool Macvlan::lists_unicast(const MacAddress& address) const noexcept {
-  return unicasts_.load() != 0 && dev_.running() && dev_.uc().contains(address);
+  return dev_.uc().size() != 0 && dev_.running() && dev_.uc().contains(address);  // the first is without a lock
 }
 USERNIC_BLOCKING_BY_DESIGN_END
 

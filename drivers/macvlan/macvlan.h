@@ -70,7 +70,6 @@ class Macvlan {
   LowerLink link_;
   Napi napi_;
   QueueCounters dropped_;
-  Atomic<uint32_t> unicasts_{0};  // in its filter, besides its own: without any, nobody looks in the list
   SpinLock backlog_lock_{kBacklogClass};
   SkbBatch backlog_ USERNIC_GUARDED_BY(backlog_lock_);
 };

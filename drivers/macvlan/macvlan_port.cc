@@ -13,8 +13,12 @@ constexpr uint32_t kAddressBytes = 6;
 constexpr uint32_t kHeaderBytes = 14;
 constexpr uint32_t kVlanTagBytes = 4;
 
-bool has_destination(const Skb& skb) noexcept {
-  return skb.size() >= kAddressBytes;
+// Zero, which is nobody's, where the frame is too short for it.
+MacAddress destination_of(const Skb& skb) noexcept {
+  return skb.size() >= kAddressBytes ? MacAddress::from_bytes(skb.data()) : MacAddress{};
+}
+MacAddress source_of(const Skb& skb) noexcept {
+  return skb.size() >= 2 * kAddressBytes ? MacAddress::from_bytes(skb.data() + kAddressBytes) : MacAddress{};
 }
 
 }  // namespace
@@ -77,12 +81,16 @@ void MacvlanPort::replace(Table table) {
   delete old;
 }
 
+// Whose own address it is.
+Macvlan* MacvlanPort::owner_of(const Table& table, const MacAddress& address) noexcept {
+  const auto own = std::lower_bound(table.begin(), table.end(), address,
+                                    [](const Station& each, const MacAddress& key) { return each.address < key; });
+  return own != table.end() && own->address == address ? own->macvlan : nullptr;
+}
+
 // Whose unicast it is: by own address, else by unicast list.
 Macvlan* MacvlanPort::find(const Table& table, const MacAddress& to) const noexcept {
-  const auto own = std::lower_bound(table.begin(), table.end(), to, [](const Station& each, const MacAddress& address) {
-    return each.address < address;
-  });
-  if (own != table.end() && own->address == to) return own->macvlan;
+  if (Macvlan* const owner = owner_of(table, to); owner != nullptr) return owner;
   if (to == lower_.address()) return nullptr;
   const auto other = std::find_if(table.begin(), table.end(), [&to](const Station& each) noexcept USERNIC_NONBLOCKING {
     return each.macvlan->lists_unicast(to);
@@ -115,11 +123,13 @@ void MacvlanPort::receive(SkbBatch& frames) noexcept {
     run.push_back(skb);
   };
   while (Skb* const skb = frames.pop_front()) {
-    const MacAddress to = has_destination(*skb) ? MacAddress::from_bytes(skb->data()) : MacAddress{};
+    const MacAddress to = destination_of(*skb);
     const bool passthru = !table.empty() && table.front().macvlan->mode() == MacvlanMode::kPassthru;
     if (to.is_multicast() && !passthru) {
+      // What one of them sent and somebody outside sent back was switched on its way out, or is not for the others.
+      const bool reflected = owner_of(table, source_of(*skb)) != nullptr;
       for (const Station& each : table) {
-        if (!each.macvlan->accepts(to)) continue;
+        if (reflected || !each.macvlan->accepts(to)) continue;
         Skb* const same = copy(*skb);
         same != nullptr ? give(*each.macvlan, *same) : each.macvlan->drop_one();
       }
@@ -134,10 +144,9 @@ void MacvlanPort::receive(SkbBatch& frames) noexcept {
 }
 
 bool MacvlanPort::switch_frame(Macvlan& from, Skb& skb) noexcept {
-  if (!has_destination(skb)) return false;
   RxSection section(lower_);
   const Table& table = *table_.load();
-  const MacAddress to = MacAddress::from_bytes(skb.data());
+  const MacAddress to = destination_of(skb);
   if (!to.is_multicast()) {
     Macvlan* const other = find(table, to);
     const bool here = other != nullptr && other != &from && other->mode() == MacvlanMode::kBridge;

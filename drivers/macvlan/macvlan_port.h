@@ -26,7 +26,8 @@ class MacvlanPort final : public RxHandler {
   void leave(Macvlan& macvlan);
   Result<> change_address(Macvlan& macvlan, const MacAddress& address);
 
-  // From below. What is for nobody here, and every multicast, goes on.
+  // From below. What is for nobody here, and every multicast, goes on. A multicast from one of them was sent back by
+  // somebody outside, and is given to none.
   void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
   // From a macvlan in bridge mode: copies of a multicast for the others, or a unicast for one of them. Returns true
   // when it was taken, and goes no further. Context: start_xmit.
@@ -42,6 +43,7 @@ class MacvlanPort final : public RxHandler {
   MacvlanPort(NetDevice& lower);
   ~MacvlanPort() override;
   void replace(Table table);
+  static Macvlan* owner_of(const Table& table, const MacAddress& address) noexcept USERNIC_NONBLOCKING;
   Macvlan* find(const Table& table, const MacAddress& to) const noexcept USERNIC_NONBLOCKING;
   Skb* copy(const Skb& skb) noexcept USERNIC_NONBLOCKING;
 

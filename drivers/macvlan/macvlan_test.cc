@@ -103,6 +103,35 @@ TEST_F(MacvlanTest, BridgeSwitchesOnTheSpotAndPrivateDoesNot) {
   EXPECT_EQ(first.stats().tx_packets, 4u);
 }
 
+// A switch, or an access point, may send a broadcast back to where it came from.
+TEST_F(MacvlanTest, AMulticastThatIsSentBackIsGivenToNobodyAgain) {
+  NetDevice& first = make(MacvlanMode::kBridge);
+  make(MacvlanMode::kBridge);
+  make(MacvlanMode::kPrivate);
+  send(first, pool, {frame(kBroadcast, mac(0), 1)});
+  EXPECT_EQ(ports[1].received.wait(1).size(), 1u);
+  receive(*nic, pool, {card.sent.now()[0], frame(kBroadcast, mac(2), 2), frame(kBroadcast, kPeer, 3)});
+  for (TestPort& each : ports) EXPECT_EQ(each.received.now(), All{frame(kBroadcast, kPeer, 3)});
+  EXPECT_EQ(nic_port.received.now().size(), 3u);
+}
+
+// A frame is as long as somebody made it.
+TEST_F(MacvlanTest, FramesShorterThanAHeaderAreForNobodyHereOrForWhomTheyName) {
+  NetDevice& first = make(MacvlanMode::kBridge);
+  make(MacvlanMode::kBridge);
+  const Frame whole = frame(mac(1), mac(0), 1);
+  for (size_t size = 0; size < 14; ++size) {
+    SCOPED_TRACE(size);
+    const Frame part(whole.begin(), whole.begin() + static_cast<long>(size));
+    receive(*nic, pool, {part});
+    EXPECT_EQ((size < 6 ? nic_port : ports[1]).received.wait(1), All{part});
+    send(first, pool, {part});
+    EXPECT_EQ((size < 6 ? card.sent : ports[1].received).wait(1), All{part});
+  }
+  receive(*nic, pool, {Frame(7, 0xff)});
+  EXPECT_EQ(ports[0].received.now(), All{Frame(7, 0xff)});
+}
+
 TEST_F(MacvlanTest, PassthruGetsEverythingAndIsAlone) {
   NetDevice& only = make(MacvlanMode::kPassthru);
   NetdevPtr other;
@@ -212,6 +241,26 @@ TEST_F(MacvlanTest, ADeviceThatAlreadyHasAHandlerIsBusy) {
   MutexGuard rtnl(net.rtnl());
   EXPECT_TRUE(uppers_of(*nic).empty());
   unregister_rx_handler(*nic, RxStage::kUpper, handler);
+}
+
+TEST_F(MacvlanTest, TheLowerGoesWhileFramesAreOnTheirWay) {
+  for (int round = 0; round < 20; ++round) {
+    NetdevPtr low = *net.alloc_netdev<TestNic>({.name = "low", .address = kPeer});
+    ASSERT_TRUE(low->register_netdev() && low->open());
+    std::vector<NetdevPtr> ups;
+    for (uint64_t n = 0; n < 2; ++n) {
+      ups.push_back(*Macvlan::probe(net, {.name = "up%d", .address = mac(n)}, *low, MacvlanMode::kBridge));
+      ASSERT_TRUE(ups[n]->register_netdev() && ups[n]->open());
+    }
+    const DeviceHandle memory(*low);
+    const All out = {frame(mac(1), mac(0), 1), frame(kBroadcast, mac(0), 2), frame(kNicMac, mac(0), 3)};
+    const Traffic traffic(pool, *ups[0], out, *low, {frame(mac(0), kNicMac, 4), frame(kBroadcast, kNicMac, 5)});
+    ASSERT_TRUE(traffic.flows());
+    low->unregister_netdev();
+    ASSERT_TRUE(traffic.flows());
+    ups[1]->lane().flush();
+    EXPECT_FALSE(ups[1]->carrier_ok());
+  }
 }
 
 TEST_F(MacvlanTest, TheyOutliveTheLowerAndGoWhileFramesComeIn) {

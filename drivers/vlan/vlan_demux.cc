@@ -30,7 +30,7 @@ void VlanDemux::leave(NetDevice& lower, uint16_t id) {
 
 // The VLAN that a frame belongs to; null for one without a tag, or with that of nobody here.
 NetDevice* VlanDemux::vlan_of(const Skb& skb) const noexcept {
-  if (skb.size() < kTagOffset + kTagBytes) return nullptr;
+  if (skb.size() < kTagOffset + kTagBytes + kTypeBytes) return nullptr;
   const uint8_t* const tag = skb.data() + kTagOffset;
   if ((tag[0] << 8 | tag[1]) != kTagType) return nullptr;
   const uint16_t id = (tag[2] << 8 | tag[3]) & 0xfff;

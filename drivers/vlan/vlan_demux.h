@@ -16,6 +16,7 @@ class VlanDemux final : public RxHandler {
   static constexpr uint16_t kIds = 4095;        // 0 .. 4094
   static constexpr uint32_t kTagBytes = 4;      // type 0x8100, then priority and id
   static constexpr uint32_t kTagOffset = 12;    // behind both addresses
+  static constexpr uint32_t kTypeBytes = 2;     // of what is inside: without one it is no frame
   static constexpr uint16_t kTagType = 0x8100;  // [802.1Q: TPID of a C-tag]
 
   // Makes `vlan` the receiver of `id` on `lower`. EEXIST: there is one. EBUSY: somebody else handles its tags.

@@ -55,6 +55,33 @@ TEST_F(VlanTest, FramesCarryTheTagBelowAndNoneAbove) {
   EXPECT_EQ(vlan->stats().tx_packets, 1u);
 }
 
+// A frame is as long as somebody outside made it.
+TEST_F(VlanTest, WhatIsTooShortForATagAndATypeIsNobodysVlan) {
+  const Frame whole = tagged(frame(kNicMac, kPeer, 1), 5);
+  for (size_t size = 0; size < 18; ++size) {
+    SCOPED_TRACE(size);
+    const Frame part(whole.begin(), whole.begin() + static_cast<long>(size));
+    receive(*nic, pool, {part});
+    EXPECT_EQ(nic_port.received.now(), All{part});
+  }
+  receive(*nic, pool, {Frame(whole.begin(), whole.begin() + 18)});
+  EXPECT_EQ(port.received.now(), All{Frame({2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0x99, 8, 0})});
+  for (size_t size = 0; size < 12; ++size) send(*vlan, pool, {Frame(size)});
+  EXPECT_EQ(vlan->stats().tx_dropped, 12u) << "no room for a tag between the addresses and the type";
+  EXPECT_EQ(card.sent.now(), All{});
+  EXPECT_EQ(pool.available(), 32u);
+}
+
+// An outer tag of 802.1ad belongs to nobody here, whatever is inside; of two C-tags the outer one counts.
+TEST_F(VlanTest, OnlyTheOuterTagCountsAndOnlyIfItIsACTag) {
+  Frame service = tagged(tagged(frame(kNicMac, kPeer, 1), 5), 5);
+  service[12] = 0x88, service[13] = 0xa8;
+  const Frame foreign = tagged(tagged(frame(kNicMac, kPeer, 2), 5), 6), priority = tagged(frame(kNicMac, kPeer, 3), 0);
+  receive(*nic, pool, {service, foreign, priority, tagged(tagged(frame(kNicMac, kPeer, 4), 6), 5)});
+  EXPECT_EQ(nic_port.received.now(), (All{service, foreign, priority}));
+  EXPECT_EQ(port.received.now(), All{tagged(frame(kNicMac, kPeer, 4), 6)});
+}
+
 TEST_F(VlanTest, AVlanOfAVlanHasTwoTags) {
   NetdevPtr inner = *Vlan::probe(net, {.name = "inner"}, *vlan, 7);
   ASSERT_TRUE(inner->register_netdev() && inner->open());
@@ -122,6 +149,31 @@ TEST_F(VlanTest, WhatTheLowerHasNoRoomForIsDroppedAndCounted) {
   EXPECT_EQ(vlan->stats().tx_dropped, 2u);
   EXPECT_EQ(vlan->stats().tx_packets, 0u);
   EXPECT_EQ(pool.available(), 32u);
+}
+
+TEST_F(VlanTest, TheLowerGoesWhileFramesAreOnTheirWay) {
+  for (uint16_t id = 10; id < 30; ++id) {
+    NetdevPtr low = *net.alloc_netdev<TestNic>({.name = "low", .address = kNicMac});
+    ASSERT_TRUE(low->register_netdev() && low->open());
+    const NetdevPtr up = *Vlan::probe(net, {.name = "up"}, *low, id);
+    ASSERT_TRUE(up->register_netdev() && up->open());
+    const DeviceHandle memory(*low);
+    const Traffic traffic(pool, *up, {frame(kPeer, kNicMac, 1)}, *low, {tagged(frame(kNicMac, kPeer, 2), id)});
+    ASSERT_TRUE(traffic.flows());
+    low->unregister_netdev();
+    ASSERT_TRUE(traffic.flows());
+    up->lane().flush();
+    EXPECT_FALSE(up->carrier_ok());
+  }
+}
+
+TEST_F(VlanTest, ALowerThatIsAwayHasNoCarrier) {
+  ASSERT_TRUE(nic->detach());
+  vlan->lane().flush();
+  EXPECT_FALSE(vlan->carrier_ok());
+  ASSERT_TRUE(nic->attach());
+  vlan->lane().flush();
+  EXPECT_TRUE(vlan->carrier_ok());
 }
 
 TEST_F(VlanTest, ItOutlivesTheLower) {
