@@ -2,11 +2,13 @@
 // core: which item this thread is running, and in which queue.
 #pragma once
 
+#include <memory>
+
 #include "usernic/work.h"
 
 namespace usernic {
 
-// One on the stack of a worker for as long as an item's body runs.
+// One on the stack of a worker for as long as an item's body runs. The body may destroy its item: see ~Work.
 class CurrentWork {
  public:
   CurrentWork(Work& work, Workqueue& queue, StopToken stop, Place where = Place::current()) noexcept;
@@ -14,10 +16,17 @@ class CurrentWork {
   CurrentWork(const CurrentWork&) = delete;
   CurrentWork& operator=(const CurrentWork&) = delete;
 
-  static const CurrentWork* mine() noexcept USERNIC_NONBLOCKING;
-  Work& work;
+  static CurrentWork* mine() noexcept USERNIC_NONBLOCKING;
+  // The item is being destroyed. Returns false when somebody still knows it.
+  bool goes_on_without_it();
+
+  Work* work;
   Workqueue& queue;
-  const StopToken stop;
+  StopToken stop;
+  std::unique_ptr<Work> stand_in;
+
+ private:
+  const void* const held_;  // the item, as the lock checks know it
 };
 
 // Waiting for a queue may sleep, and counts as taking its class and letting go. A lane's items take rtnl and IL, so

@@ -13,7 +13,7 @@
 namespace usernic {
 namespace {
 
-using MyWork = Local<const CurrentWork*, struct MyWorkTag>;
+using MyWork = Local<CurrentWork*, struct MyWorkTag>;
 using MyGuards = Local<LaneGuard*, struct MyGuardsTag>;
 
 }  // namespace
@@ -54,23 +54,31 @@ void check_wait(const Workqueue& queue, const char* what, Place where) {
 }
 
 CurrentWork::CurrentWork(Work& the_work, Workqueue& the_queue, StopToken token, Place where) noexcept
-    : work(the_work), queue(the_queue), stop(token) {
+    : work(&the_work), queue(the_queue), stop(token), held_(&the_work) {
   hold(&queue, queue.lock_class(), where);
-  hold(&work, work.lock_class_, where);
+  hold(held_, work->lock_class_, where);
   MyWork::get() = this;
 }
 CurrentWork::~CurrentWork() {
   MyWork::get() = nullptr;
-  let_go(&work);
+  let_go(held_);
   let_go(&queue);
 }
-const CurrentWork* CurrentWork::mine() noexcept {
+CurrentWork* CurrentWork::mine() noexcept {
   return MyWork::get();
+}
+
+bool CurrentWork::goes_on_without_it() {
+  stand_in = work->pool_.load()->stand_in_for(*work);
+  if (stand_in == nullptr) return false;
+  work = stand_in.get();
+  stop = work->stop_.token();
+  return true;
 }
 
 Work* current_work() noexcept {
   const CurrentWork* current = CurrentWork::mine();
-  return current != nullptr ? &current->work : nullptr;
+  return current != nullptr ? current->work : nullptr;
 }
 StopToken current_stop_token() noexcept {
   const CurrentWork* current = CurrentWork::mine();
@@ -80,14 +88,22 @@ StopToken current_stop_token() noexcept {
 Work::Work(std::move_only_function<void()> body, NetDevice* owner, const void* kind, Place where)
     : body_(std::move(body)), owner_(owner), lock_class_(class_of_site("work", kind, where)) {}
 
+Work::Work() : owner_(nullptr), lock_class_(nullptr) {}
+
 Work::~Work() {
   if (state_ == State::kIdle) return;
+  CurrentWork* const current = CurrentWork::mine();
+  if (current != nullptr && current->work == this && current->goes_on_without_it()) return;
   report_contract("work-freed", "a work item is destroyed while pending or running", Place::current());
 }
 
 bool Work::pending() const {
   WorkerPool* const pool = pool_.load();
   return pool != nullptr && pool->pending(*this);
+}
+bool Work::running() const {
+  WorkerPool* const pool = pool_.load();
+  return pool != nullptr && pool->running(*this);
 }
 
 // An item that waits for itself, or for another one that cannot start before it ends.
@@ -173,6 +189,9 @@ bool Workqueue::queue(Work& work) noexcept {
 bool Workqueue::queue_at(Work& work, Time due) noexcept {
   return pool_.queue_at(*this, work, due);
 }
+bool Workqueue::queue_unless_pending(Work& work, Time due) noexcept {
+  return pool_.queue_unless_pending(*this, work, due);
+}
 bool Workqueue::move_to(Work& work, Time due) noexcept {
   return pool_.move_to(*this, work, due);
 }
@@ -183,13 +202,20 @@ void Workqueue::flush(Place where) {
   pool_.flush(*this);
 }
 
+void Workqueue::drain(Place where) {
+  if (is_current()) return report_contract("flush-self", "a work item drains its own queue", where);
+  check_wait(*this, "draining a workqueue", where);
+  pool_.drain(*this);
+}
+
 void Workqueue::park(Place where) {
   if (is_current()) return report_contract("park-self", "a work item parks its own queue", where);
   check_wait(*this, "parking a lane", where);
   pool_.park(*this);
 }
-void Workqueue::unpark() {
-  pool_.unpark(*this);
+void Workqueue::unpark(Place where) {
+  if (pool_.unpark(*this)) return;
+  report_contract("unpark-unparked", fmt::format("workqueue '{}' is unparked that is not parked", name_), where);
 }
 int Workqueue::parks() const {
   return pool_.parks(*this);

@@ -52,6 +52,19 @@ TEST_F(WorkReportTest, AnItemThatWaitsForAnotherOfItsOrderedQueue) {
             "flush-self");
 }
 
+TEST_F(WorkReportTest, AnUnparkTooManyIsReportedAndChangesNothing) {
+  ordered.park();
+  ordered.unpark();
+  ordered.unpark();
+  EXPECT_EQ(reports.rules(), "unpark-unparked");
+  EXPECT_EQ(ordered.parks(), 0);
+  ordered.park();
+  EXPECT_TRUE(ordered.queue(work));
+  EXPECT_TRUE(ran.stays_away()) << "one park counts";
+  ordered.unpark();
+  EXPECT_TRUE(ran.wait());
+}
+
 TEST_F(WorkReportTest, TakingBackAnotherItemOfTheOwnQueueIsFine) {
   EXPECT_EQ(reported_in_item(ordered,
                              [this](Work&) {

@@ -127,15 +127,19 @@ void WorkerPool::run_one(Workqueue& queue) {
   if (lacks_worker()) awaken_.wake();
   lock_.unlock();
   if (mutated(Mutation::kPutEarly)) work.ref_.put();
+  Work* finished = &work;
+  std::unique_ptr<Work> stand_in;
   {
     CurrentWork current(work, queue, work.stop_.token());
     work.body_();
+    stand_in = std::move(current.stand_in);
   }
+  if (stand_in != nullptr) finished = stand_in.get();
   lock_.lock();
-  finish(queue, work);
+  finish(queue, *finished, std::move(stand_in));
 }
 
-void WorkerPool::finish(Workqueue& queue, Work& work) {
+void WorkerPool::finish(Workqueue& queue, Work& work, std::unique_ptr<Work> stand_in) {
   queue.running_.erase(queue.running_.iterator_to(work));
   ++work.finished_;
   DeviceRef ref;
@@ -152,7 +156,24 @@ void WorkerPool::finish(Workqueue& queue, Work& work) {
   queue.done_.wake();  // from here on the item and its queue may be gone
   lock_.unlock();
   ref.put();
+  stand_in.reset();
   lock_.lock();
+}
+
+std::unique_ptr<Work> WorkerPool::stand_in_for(Work& work) {
+  std::unique_ptr<Work> stand_in(new Work);
+  SpinGuard guard(lock_);
+  if (work.state_ != Work::State::kRunning || work.waiters_ != 0) return nullptr;
+  stand_in->body_ = std::move(work.body_);  // is being called
+  stand_in->queue_ = work.queue_;
+  stand_in->state_ = std::exchange(work.state_, Work::State::kIdle);
+  stand_in->sequence_ = work.sequence_;
+  stand_in->ref_ = std::move(work.ref_);
+  if (work.stop_.token().stop_requested()) stand_in->stop_.request_stop();
+  auto& running = work.queue_->running_;
+  running.insert(running.iterator_to(work), *stand_in);
+  running.erase(running.iterator_to(work));
+  return stand_in;
 }
 
 void WorkerPool::fire_timers() {
@@ -202,6 +223,10 @@ bool WorkerPool::may_queue(Workqueue& queue, Work& work) noexcept {
 
 bool WorkerPool::queue(Workqueue& queue, Work& work) noexcept {
   SpinGuard guard(lock_);
+  return queue_locked(queue, work);
+}
+
+bool WorkerPool::queue_locked(Workqueue& queue, Work& work) noexcept {
   if (!may_queue(queue, work)) return false;
   switch (work.state_) {
     case Work::State::kPending:
@@ -229,7 +254,14 @@ bool WorkerPool::queue_at(Workqueue& queue, Work& work, Time due) noexcept {
   return queue_at_locked(queue, work, due);
 }
 
+bool WorkerPool::queue_unless_pending(Workqueue& queue, Work& work, Time due) noexcept {
+  SpinGuard guard(lock_);
+  if (work.state_ != Work::State::kIdle && work.state_ != Work::State::kRunning) return false;
+  return queue_at_locked(queue, work, due);
+}
+
 bool WorkerPool::queue_at_locked(Workqueue& queue, Work& work, Time due) noexcept {
+  if (due == kAtOnce) return queue_locked(queue, work);
   if (!may_queue(queue, work)) return false;
   switch (work.state_) {
     case Work::State::kPending:
@@ -325,7 +357,7 @@ bool WorkerPool::cancel_sync(Work& work) {
   const bool was_pending = withdraw(work, ref);
   if (work.state_ == Work::State::kRunning) work.stop_.request_stop();
   const uint64_t target = work.started_;
-  while (work.finished_ < target) wait_done(*work.queue_);
+  while (work.finished_ < target) wait_done(work);
   return was_pending;
 }
 
@@ -334,6 +366,12 @@ void WorkerPool::wait_done(Workqueue& queue) {
   ++queue.sleepers_;
   queue.done_.wait(lock_);
   if (--queue.sleepers_ == 0) queue.done_.wake();
+}
+
+void WorkerPool::wait_done(Work& work) {
+  ++work.waiters_;
+  wait_done(*work.queue_);
+  --work.waiters_;
 }
 
 bool WorkerPool::leave(Workqueue& queue) {
@@ -353,6 +391,12 @@ bool WorkerPool::pending(const Work& work) {
   return work.state_ != Work::State::kIdle && work.state_ != Work::State::kRunning;
 }
 
+bool WorkerPool::running(const Work& work) {
+  SpinGuard guard(lock_);
+  return work.state_ != Work::State::kIdle && work.state_ != Work::State::kWaiting &&
+         work.state_ != Work::State::kPending;
+}
+
 bool WorkerPool::flush(Work& work) {
   SpinGuard guard(lock_);
   const bool idle = work.state_ == Work::State::kIdle || work.state_ == Work::State::kWaiting;
@@ -360,7 +404,7 @@ bool WorkerPool::flush(Work& work) {
   const uint64_t taken_back = work.withdrawn_;
   const uint64_t running = work.started_;
   // A run that is owed may be taken back; another one that is queued then is not ours to wait for.
-  while (work.finished_ < running + (owed && work.withdrawn_ == taken_back ? 1 : 0)) wait_done(*work.queue_);
+  while (work.finished_ < running + (owed && work.withdrawn_ == taken_back ? 1 : 0)) wait_done(work);
   return !idle;
 }
 
@@ -374,6 +418,11 @@ void WorkerPool::flush(Workqueue& queue) {
   }
 }
 
+void WorkerPool::drain(Workqueue& queue) {
+  SpinGuard guard(lock_);
+  while (!queue.pending_.empty() || !queue.running_.empty()) wait_done(queue);
+}
+
 void WorkerPool::park(Workqueue& queue) {
   SpinGuard guard(lock_);
   ++queue.parks_;
@@ -382,10 +431,12 @@ void WorkerPool::park(Workqueue& queue) {
   while (!queue.running_.empty()) wait_done(queue);
 }
 
-void WorkerPool::unpark(Workqueue& queue) {
+bool WorkerPool::unpark(Workqueue& queue) {
   SpinGuard guard(lock_);
+  if (queue.parks_ == 0) return false;
   --queue.parks_;
   update_ready(queue);
+  return true;
 }
 
 int WorkerPool::parks(const Workqueue& queue) {

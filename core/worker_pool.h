@@ -11,6 +11,7 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 #include <list>
+#include <memory>
 #include <system_error>
 
 #include "usernic/env.h"
@@ -27,20 +28,26 @@ class WorkerPool {
 
   bool queue(Workqueue& queue, Work& work) noexcept USERNIC_NONBLOCKING;
   bool queue_at(Workqueue& queue, Work& work, Time due) noexcept USERNIC_NONBLOCKING;
+  bool queue_unless_pending(Workqueue& queue, Work& work, Time due) noexcept USERNIC_NONBLOCKING;
   bool move_to(Workqueue& queue, Work& work, Time due) noexcept USERNIC_NONBLOCKING;
   bool hurry(Work& work) noexcept USERNIC_NONBLOCKING;
   bool cancel(Work& work) noexcept USERNIC_NONBLOCKING;
   bool flush(Work& work);
   void flush(Workqueue& queue);
+  void drain(Workqueue& queue);
   bool cancel_sync(Work& work);
   bool pending(const Work& work);
+  bool running(const Work& work);
   void park(Workqueue& queue);
-  void unpark(Workqueue& queue);
+  bool unpark(Workqueue& queue);  // false: it was not parked
   int parks(const Workqueue& queue);
   // Before a queue goes: waits for those who still wake up in it. Returns false when there are items in it.
   bool leave(Workqueue& queue);
   // Is the item on an ordered queue, behind one that this thread runs or parked?
   bool blocked_by_me(const Work& work);
+  // The item's own function destroys it: another one runs on in its place. Null: somebody waits for it, or it is to run
+  // again.
+  std::unique_ptr<Work> stand_in_for(Work& work);
 
  private:
   struct Worker {
@@ -63,16 +70,18 @@ class WorkerPool {
   void bury_retired() USERNIC_EXCLUDES(lock_);
   void work_loop(Worker& me);
   void run_one(Workqueue& queue) USERNIC_REQUIRES(lock_);
-  void finish(Workqueue& queue, Work& work) USERNIC_REQUIRES(lock_);
+  void finish(Workqueue& queue, Work& work, std::unique_ptr<Work> stand_in) USERNIC_REQUIRES(lock_);
   void fire_timers() USERNIC_REQUIRES(lock_);
   void make_pending(Workqueue& queue, Work& work, uint64_t sequence) noexcept
       USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   bool may_queue(Workqueue& queue, Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void wait_done(Workqueue& queue) USERNIC_REQUIRES(lock_);
+  void wait_done(Work& work) USERNIC_REQUIRES(lock_);
   void start_timer(Work& work, Time due) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void hold_owner(Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void update_ready(Workqueue& queue) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   bool withdraw(Work& work, DeviceRef& ref) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  bool queue_locked(Workqueue& queue, Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   bool queue_at_locked(Workqueue& queue, Work& work, Time due) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
 
   SpinLock lock_;

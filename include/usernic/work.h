@@ -15,6 +15,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "usernic/device_ref.h"
@@ -27,6 +28,8 @@ class Net;
 class Workqueue;
 class WorkerPool;
 
+inline constexpr Time kAtOnce = Time::min();
+
 class Work {
  public:
   // While the item is pending or running it holds a reference on `owner`, if there is one. Items of one function, made
@@ -36,12 +39,14 @@ class Work {
   explicit Work(Body&& body, NetDevice* owner = nullptr, Place where = Place::current())
       : Work(std::move_only_function<void()>(std::forward<Body>(body)), owner, &kKind<std::remove_cvref_t<Body>>,
              where) {}
-  // Requires: neither pending nor running.
+  // Requires: neither pending nor running. Its own function may destroy it, and must not touch it or what it captured
+  // afterwards; a report when it is queued again, or somebody waits for it.
   ~Work();
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
 
   bool pending() const;  // queued or waiting for its time
+  bool running() const;
 
   // Sleeps until the item that is pending or running now has run. False: it was idle [kernel: flush_work].
   bool flush(Place where = Place::current());
@@ -65,6 +70,7 @@ class Work {
   friend class CurrentWork;
   template <class Body>
   static constexpr char kKind = 0;
+  Work();  // to run on in the place of one that is destroyed
   Work(std::move_only_function<void()> body, NetDevice* owner, const void* kind, Place where);
   bool waits_for_itself(Place where) const;
   bool cancel_disabled(Place where);
@@ -89,6 +95,7 @@ class Work {
   uint64_t started_ = 0;
   uint64_t finished_ = 0;
   uint64_t withdrawn_ = 0;  // runs that were taken back
+  int waiters_ = 0;
   DeviceRef ref_;
   boost::intrusive::list_member_hook<> queue_hook_;  // in its queue's pending or running list
   boost::intrusive::set_member_hook<> timer_hook_;   // while kWaiting
@@ -115,18 +122,23 @@ class Workqueue {
   // Queues the item at `due`. False as above; an item waiting for a later time is moved forward to `due`. An item may
   // re-arm itself.
   bool queue_at(Work& work, Time due) noexcept USERNIC_NONBLOCKING;
-  // The item runs at `due`, earlier or later than it was to; a running one runs again then. Returns true when it was
-  // pending; a disabled item stays so [kernel: mod_delayed_work].
+  // The same of an item that is not pending, for whatever time; kAtOnce: now. False: it is, or is disabled. [kernel:
+  // queue_work, queue_delayed_work]
+  bool queue_unless_pending(Work& work, Time due = kAtOnce) noexcept USERNIC_NONBLOCKING;
+  // The item runs at `due` (kAtOnce: now), earlier or later than it was to; a running one runs again then. Returns true
+  // when it was pending; a disabled item stays so [kernel: mod_delayed_work].
   bool move_to(Work& work, Time due) noexcept USERNIC_NONBLOCKING;
 
   // Sleeps until everything queued before the call has run [kernel: flush_workqueue].
   void flush(Place where = Place::current());
+  // Sleeps until nothing is queued or runs, whatever was queued meanwhile [kernel: drain_workqueue].
+  void drain(Place where = Place::current());
 
   // From `park` to as many `unpark` calls no item starts. `park` sets the stop token of what runs and sleeps until the
   // queue is idle. Requires: rtnl and instance locks not held, not called from an item of this queue.
   void park(Place where = Place::current());
-  void unpark();
-  int parks() const;  // how many hold it parked, or wait for that
+  void unpark(Place where = Place::current());  // one too many is a report
+  int parks() const;                            // how many hold it parked, or wait for that
   // Is this thread running an item of this queue, or inside a LaneGuard of it?
   bool is_current() const noexcept USERNIC_NONBLOCKING;
 
