@@ -114,10 +114,6 @@ void HwAddrList::flush() noexcept {
   count_ = 0;
 }
 
-void HwAddrList::reserve(size_t additions) {
-  for (size_t have = spare_.size(); have < additions; ++have) spare_.push_front(*new HwAddr);
-}
-
 Result<> HwAddrList::sync_one(HwAddrList& to, HwAddr& entry, size_t len) {
   const Result<> added = to.add(entry.addr, len, entry.type, HwAddr::kSync, entry.sync_cnt);
   if (!added) return added.error() == std::errc::file_exists ? Result<>() : added;  // there already: not counted

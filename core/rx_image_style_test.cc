@@ -277,6 +277,18 @@ TEST_F(ImageStyleTest, AnImageOfAnotherTypeIsAReport) {
   EXPECT_EQ(reports.rules(), "rx-image-type");
 }
 
+TEST_F(ImageStyleTest, AnUpdateBeforeRegistrationIsInTheFirstImageThatIsWritten) {
+  mode.lock_lists();
+  EXPECT_TRUE(update_rx_image<ImageDriver::RxModeImage>(*dev, [](auto& image) { image.flavour = 9; }));
+  mode.unlock_lists();
+  uint32_t first_flavour = 0;
+  card.on_write = [&]() -> Result<> { return {}; };
+  start();
+  on_card([&](ImageCard& c) { first_flavour = c.flavour; });
+  EXPECT_EQ(first_flavour, 9u);
+  EXPECT_EQ(card.writes, 1u);
+}
+
 TEST_F(ImageStyleTest, AnUpdateUnderTheLockIsWrittenOnce) {
   start();
   const auto [writes, prepares] = on_card([](ImageCard& c) { return std::pair(c.writes, c.prepares); });

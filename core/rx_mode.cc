@@ -49,6 +49,7 @@ RxModeEngine::RxModeEngine(Device& dev, Duration retry_first)
       retry_first_(retry_first),
       uc_(wanted.uc),
       mc_(wanted.mc) {
+  if (dev_.ops.rx_image != nullptr) image_ = std::make_unique<RxImagePair>(*dev_.ops.rx_image);
   for (CardClass* each : {&uc_, &mc_}) each->table.follow(each->card);  // before anybody else: AddressTable::kCardBit
 }
 
@@ -67,7 +68,6 @@ void RxModeEngine::configure(const RxFilterCaps& driver_caps) {
     each->driver = dev_.driver_;
     each->retry_first = retry_first_;
   }
-  if (dev_.ops.rx_image != nullptr) image_ = std::make_unique<RxImagePair>(*dev_.ops.rx_image);
   const bool hashes = dev_.ops.rx_hash != nullptr;
   if (!hashes) caps_.unicast_hash_buckets = caps_.multicast_hash_buckets = 0;
   wanted.reserve(1);

@@ -40,8 +40,6 @@ class HwAddrList {
   // Writes `len` octets of the entry's address from `offset` on; what it is found by changes with it.
   void rewrite(HwAddr& entry, size_t offset, const void* octets, size_t len) noexcept USERNIC_NONBLOCKING;
   void flush() noexcept USERNIC_NONBLOCKING;  // everything goes, whoever holds it
-  // So many additions allocate nothing.
-  void reserve(size_t additions);
 
   // List to list. `sync` for one lower list, `sync_multiple` for several; the first error ends it.
   static Result<> sync(HwAddrList& to, HwAddrList& from, size_t len);

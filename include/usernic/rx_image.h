@@ -46,7 +46,7 @@ void rx_image_is_ready(NetDevice& dev) noexcept USERNIC_NONBLOCKING;
 
 // Changes the pending image by what no list decides (a driver's private flag, say): change(Image&). It is ready
 // afterwards and written soon. Returns false, after a contract report, when addr_list_lock is not held
-// (RxMode::lock_lists) or the device's image is of another type. Context: any but hard irq.
+// (RxMode::lock_lists) or the device's image is of another type. From alloc_netdev on. Context: any but hard irq.
 template <class Image, class Change>
 bool update_rx_image(NetDevice& dev, Change&& change, Place where = Place::current()) {
   void* const pending = internal::pending_rx_image(dev, kRxImageType<Image>, where);
