@@ -193,12 +193,18 @@ void tell_late(AddressTable& to, AddressTable& from, const std::vector<LateEntry
 
 }  // namespace
 
+namespace {
+
+bool may_follow(const AddressTable& to, const AddressTable& from) noexcept USERNIC_NONBLOCKING {
+  return &to.wanted() != &from.wanted() && to.address_class() == from.address_class();
+}
+
+}  // namespace
+
 Result<> sync(AddressList& to_list, AddressList& from_list) {
   AddressTable& to = AddressTable::of(to_list);
   AddressTable& from = AddressTable::of(from_list);
-  if (&to.wanted() == &from.wanted() || to.address_class() != from.address_class()) {
-    return fail(std::errc::invalid_argument);
-  }
+  if (!may_follow(to, from)) return fail(std::errc::invalid_argument);
   while (true) {
     std::vector<LateEntry> late;
     const Step step = locked_step(to, from, [&](Follower& follower) {
@@ -217,6 +223,15 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
     if (step != Step::kNotFollowing) continue;
     if (const Result<> result = subscribe(to, from); !result) return result;
   }
+}
+
+Result<> sync_when_unlocked(AddressList& to_list, AddressList& from_list, Place where) noexcept {
+  AddressTable& to = AddressTable::of(to_list);
+  AddressTable& from = AddressTable::of(from_list);
+  from.wanted().lock.assert_held(where);
+  if (!may_follow(to, from)) return fail(std::errc::invalid_argument);
+  Device::of(from.wanted().dev).engine.put_off_syncs.add(to, from, where);
+  return {};
 }
 
 void unsync(AddressList& to_list, AddressList& from_list) {

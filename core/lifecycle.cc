@@ -116,6 +116,26 @@ Result<> show(Device& dev) {
   return allowed;
 }
 
+bool may_register(const Device& dev, Place where) {
+  if (dev.reg_state_.load() == RegState::kUninitialized) return true;
+  report_contract("register-twice", "a device is registered a second time", where);
+  return false;
+}
+
+// Failed, it is UNREGISTERING, and references are to be waited for. Requires: rtnl.
+Result<> register_locked(Device& dev) {
+  Result<> result;
+  if (dev.ops.init != nullptr) result = dev.ops.init(dev.driver_);
+  if (result) {
+    result = show(dev);
+    if (result) return result;
+    unlink_all(dev);
+    if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
+  }
+  dev.reg_state_.store(RegState::kUnregistering);
+  return result;
+}
+
 }  // namespace
 
 Result<> NetDevice::register_netdev(Place where) {
@@ -124,20 +144,23 @@ Result<> NetDevice::register_netdev(Place where) {
   Result<> result;
   {
     MutexGuard rtnl(dev.net_ref.rtnl(), 0, where);
-    if (dev.reg_state_.load() != RegState::kUninitialized) {
-      report_contract("register-twice", "a device is registered a second time", where);
-      return fail(std::errc::invalid_argument);
-    }
-    if (dev.ops.init != nullptr) result = dev.ops.init(dev.driver_);
-    if (result) {
-      result = show(dev);
-      if (result) return result;
-      unlink_all(dev);
-      if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
-    }
+    if (!may_register(dev, where)) return fail(std::errc::invalid_argument);
+    result = register_locked(dev);
   }
-  wait_for_refs(dev);
+  if (!result) wait_for_refs(dev);
   return result;
+}
+
+Result<> NetDevice::register_netdevice(Place where) {
+  Device& dev = Device::of(*this);
+  dev.net_ref.rtnl().assert_held(where);
+  if (!may_register(dev, where)) return fail(std::errc::invalid_argument);
+  return register_locked(dev);
+}
+
+void NetDevice::wait_unregistered(Place where) {
+  might_sleep(where);
+  if (reg_state() == RegState::kUnregistering) wait_for_refs(Device::of(*this));
 }
 
 void NetDevice::unregister_netdev(Place where) {

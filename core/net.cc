@@ -98,6 +98,7 @@ void Device::drop_handle() noexcept {
 void FreeNetdev::operator()(NetDevice* dev) const {
   Device& device = Device::of(*dev);
   if (device.reg_state_.load() == RegState::kRegistered) device.unregister_netdev();
+  device.wait_unregistered();
   device.reg_state_.store(RegState::kReleased);
   device.engine.shut_down();
   if (device.driver_ != nullptr) device.ops.destroy(std::exchange(device.driver_, nullptr));

@@ -34,7 +34,7 @@ Result<> OwnAddresses::del(const MacAddress& address, uint8_t type, Place where)
 }
 
 void OwnAddresses::set(size_t offset, const void* octets, size_t len, Place where) {
-  dev_.net_ref.rtnl().assert_held(where);
+  if (dev_.reg_state_.load() != RegState::kUninitialized) dev_.net_ref.rtnl().assert_held(where);
   (void)check(where);
   if (offset > MacAddress().octets.size() || len > MacAddress().octets.size() - offset) {
     return report_contract("dev-addr-range", "more octets are written than the own address has", where);

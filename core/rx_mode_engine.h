@@ -20,6 +20,7 @@
 #include "core/card_class.h"
 #include "core/kernel_lists.h"
 #include "core/lag_histogram.h"
+#include "core/put_off_syncs.h"
 #include "core/rx_image_pair.h"
 #include "core/wanted.h"
 #include "usernic/driver.h"
@@ -36,6 +37,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   ~RxModeEngine();
 
   Wanted wanted;
+  PutOffSyncs put_off_syncs;  // under addr_list_lock
 
   // From the device's life. Requires: rtnl, IL, the lane parked (configure: before registration is visible).
   void configure(const RxFilterCaps& caps);

@@ -147,8 +147,7 @@ HwAddrList& RxModeEngine::hw_list(AddressClass address_class, Place where) {
 
 bool RxModeEngine::asks(bool allmulti) const noexcept {
   if (in_driver_call()) return allmulti ? in_call_->allmulti() : in_call_->promisc();
-  SpinGuardBh guard(wanted.lock, wanted.level());
-  return (allmulti ? wanted.allmulti : wanted.promiscuity).total() != 0;
+  return (allmulti ? wanted.allmulti : wanted.promiscuity).on.load();
 }
 
 void RxModeEngine::schedule_retry() noexcept {
@@ -272,13 +271,18 @@ void RxModeEngine::call_legacy(RxPlan& plan) {
   const bool narrow = !holds_back_narrowing();
   kernel_lists_.bring_up_to_date(commands_);
   in_call_ = lists_of_call(narrow);
+  PutOffSyncs syncs;
   {
     SpinGuardBh guard(wanted.lock, wanted.level());
     if (commands_.empty()) ++committed_.driver_calls;
-    const AtomicCallback set_rx_mode("set_rx_mode");
-    dev_.ops.set_rx_mode(dev_.driver_, *in_call_);
+    {
+      const AtomicCallback set_rx_mode("set_rx_mode");
+      dev_.ops.set_rx_mode(dev_.driver_, *in_call_);
+    }
+    syncs = std::exchange(put_off_syncs, {});
   }
   in_call_.reset();
+  syncs.carry_out();
   answer_kernel(plan, narrow, 0);  // it cannot fail
 }
 
@@ -336,10 +340,16 @@ void RxMode::lock_lists(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS 
   wanted.lock.lock(wanted.level(), where);
 }
 
-void RxMode::unlock_lists() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  engine_of(*this).wanted.lock.unlock();
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // what was put off until now
+    void
+    RxMode::unlock_lists() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  RxModeEngine& engine = engine_of(*this);
+  PutOffSyncs syncs = std::exchange(engine.put_off_syncs, {});
+  engine.wanted.lock.unlock();
   if (kChecksOn) internal::leave_context();
+  if (!syncs.empty()) syncs.carry_out();
 }
+USERNIC_BLOCKING_BY_DESIGN_END
 
 RxLists RxMode::lists(Place where) const noexcept {
   const RxModeEngine& engine = static_cast<const RxModeEngine&>(*this);
@@ -380,7 +390,9 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report prints; the process is on its way 
   }
   RxImagePair* const image = engine.image();
   if (image != nullptr && &image->type == &type) return image->pending();
-  report_contract("rx-image-type", "the device's rx-mode image is of another type", where);
+  report_contract(
+      "rx-image-type",
+      image != nullptr ? "the device's rx-mode image is of another type" : "the device has no rx-mode image", where);
   return nullptr;
 }
 

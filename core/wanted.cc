@@ -42,7 +42,9 @@ Result<> Wanted::count(ModeRefs& mode, uint32_t ModeRefs::*whose, int change) no
   if (change == 1 && mode.total() == UINT32_MAX) return fail(std::errc::value_too_large);
   const bool was_on = mode.total() != 0;
   mode.*whose += change;
-  if (was_on != (mode.total() != 0)) next_generation();
+  if (was_on == (mode.total() != 0)) return {};
+  mode.on.store(!was_on);
+  next_generation();
   return {};
 }
 

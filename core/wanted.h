@@ -23,7 +23,8 @@ inline constexpr uint16_t kVlanIds = 4095;  // 0 .. 4094
 // References on promiscuity or allmulti. A user cannot take back what is an upper device's.
 struct ModeRefs {
   uint32_t users = 0;
-  uint32_t uppers = 0;  // one a link
+  uint32_t uppers = 0;     // one a link
+  Atomic<bool> on{false};  // is there one? Without the lock, too
   uint32_t total() const noexcept { return users + uppers; }
 };
 

@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "usernic/annotations.h"
+#include "usernic/context.h"
 #include "usernic/error.h"
 #include "usernic/mac_address.h"
 
@@ -53,6 +55,11 @@ class AddressList {
 Result<> sync(AddressList& to, AddressList& from);
 // Takes back all that `sync` brought, and unsubscribes. Nothing when it does not follow.
 void unsync(AddressList& to, AddressList& from);
+// `sync` for who holds `from`'s addr_list_lock: RxMode::lock_lists, or a legacy driver's set_rx_mode. It is carried out
+// when that is let go, before unlock_lists returns or the driver's call counts as done. EINVAL as above; of what shows
+// only then, ELOOP and ENOSPC are contract reports. [kernel: dev_uc_sync, which wants that lock held]
+Result<> sync_when_unlocked(AddressList& to, AddressList& from, Place where = Place::current()) noexcept
+    USERNIC_NONBLOCKING;
 
 }  // namespace usernic
 // Explained best by: core/address_list_test.cc

@@ -53,6 +53,10 @@ class NetDevice {
   // Makes the device visible. EEXIST: the name is taken. Errors of init and of notifiers. Once only: a second call is
   // a contract report. Context: process, no locks.
   Result<> register_netdev(Place where = Place::current());
+  // The same for who holds rtnl. A failed one leaves UNREGISTERING: `wait_unregistered`, without locks, sleeps until
+  // the last reference is gone.
+  Result<> register_netdevice(Place where = Place::current());
+  void wait_unregistered(Place where = Place::current());
   // Closes it, takes it out of sight, and sleeps until the last reference is gone. Context: process, no locks.
   void unregister_netdev(Place where = Place::current());
 

@@ -6,7 +6,8 @@
 // for code that knows dev->dev_addr; they are written by `set` alone, and a copy in its shadow finds out who did
 // otherwise.
 //
-// Locks: rtnl, for everything; not with an addr_list_lock held. [netdevices: address lists, dev_addr_*]
+// Locks: rtnl, for everything but `set` before registration; not with an addr_list_lock held. [netdevices: address
+// lists, dev_addr_*]
 #pragma once
 
 #include <cstdint>

@@ -108,7 +108,7 @@ class RxMode {
   // __dev_uc_sync and the like]
   HwAddrList& hw_list(AddressClass address_class, Place where = Place::current());
   // Is it asked for: in a driver's set_rx_mode or call of the kernel's signature what that is to bring about, elsewhere
-  // (prepare, write and plan calls, too) now. Not under lock_lists.
+  // (prepare, write and plan calls, too) now. Takes no lock.
   bool promisc() const noexcept USERNIC_NONBLOCKING;
   bool allmulti() const noexcept USERNIC_NONBLOCKING;
 

@@ -3,7 +3,8 @@
 // (__hw_addr_*).
 //
 // dev_uc_* and dev_mc_* differ on purpose: an exclusive addition is refused only while a user holds the address; an
-// address of the other class is -EINVAL; a flush is a change like another, so the card follows it.
+// address of the other class is -EINVAL; a flush is a change like another, so the card follows it. dev_*_sync want
+// netif_addr_lock of `from`, which ndo_set_rx_mode has, and are carried out when it is let go; dev_*_unsync do not.
 #pragma once
 
 #include "usernic/address_list.h"
@@ -61,20 +62,20 @@ inline void dev_mc_flush(net_device* dev) {
 inline void dev_mc_init(net_device* dev) {
   dev_mc_flush(dev);
 }
-inline int dev_uc_sync(net_device* to, net_device* from) {
-  return error_of(sync(to->uc(), from->uc()));
+inline int dev_uc_sync(net_device* to, net_device* from, Place where = Place::current()) {
+  return error_of(sync_when_unlocked(to->uc(), from->uc(), where));
 }
-inline int dev_uc_sync_multiple(net_device* to, net_device* from) {
-  return dev_uc_sync(to, from);
+inline int dev_uc_sync_multiple(net_device* to, net_device* from, Place where = Place::current()) {
+  return dev_uc_sync(to, from, where);
 }
 inline void dev_uc_unsync(net_device* to, net_device* from) {
   unsync(to->uc(), from->uc());
 }
-inline int dev_mc_sync(net_device* to, net_device* from) {
-  return error_of(sync(to->mc(), from->mc()));
+inline int dev_mc_sync(net_device* to, net_device* from, Place where = Place::current()) {
+  return error_of(sync_when_unlocked(to->mc(), from->mc(), where));
 }
-inline int dev_mc_sync_multiple(net_device* to, net_device* from) {
-  return dev_mc_sync(to, from);
+inline int dev_mc_sync_multiple(net_device* to, net_device* from, Place where = Place::current()) {
+  return dev_mc_sync(to, from, where);
 }
 inline void dev_mc_unsync(net_device* to, net_device* from) {
   unsync(to->mc(), from->mc());
@@ -92,7 +93,7 @@ inline bool netdev_mc_empty(net_device* dev) {
   return netdev_mc_count(dev) == 0;
 }
 
-// The device's own addresses; rtnl held.
+// The device's own addresses; rtnl held, before registration excepted (eth_hw_addr_set in a probe function).
 inline int dev_addr_add(net_device* dev, hw_address a, u8 type) {
   return error_of(dev->own_addresses().add(a, type));
 }

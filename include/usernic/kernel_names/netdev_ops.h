@@ -26,12 +26,36 @@ struct net_device_ops {
   void (*ndo_set_rx_mode)(net_device*) = nullptr;
   int (*ndo_set_rx_mode_async)(net_device*, netdev_hw_addr_list* uc, netdev_hw_addr_list* mc) = nullptr;
   int (*ndo_set_mac_address)(net_device*, void* sockaddr) = nullptr;
+  int (*ndo_validate_addr)(net_device*) = nullptr;  // before ndo_open
   int (*ndo_change_mtu)(net_device*, int mtu) = nullptr;
   void (*ndo_get_stats64)(net_device*, rtnl_link_stats64*) = nullptr;
 };
 
 inline constexpr unsigned char NET_NAME_UNKNOWN = 0, NET_NAME_ENUM = 1, NET_NAME_USER = 3;
 inline void ether_setup(net_device*) {}
+
+// In ndo_start_xmit: what it was called with besides the frame.
+class xmit_scope {
+ public:
+  xmit_scope(u16 queue, bool more) noexcept : before_(std::exchange(now(), {queue, more})) {}
+  ~xmit_scope() { now() = before_; }
+  xmit_scope(const xmit_scope&) = delete;
+  xmit_scope& operator=(const xmit_scope&) = delete;
+  struct call {
+    u16 queue;
+    bool more;
+  };
+  static call& now() noexcept { return Local<call, xmit_scope>::get(); }
+
+ private:
+  const call before_;
+};
+inline u16 skb_get_queue_mapping(const sk_buff*) {
+  return xmit_scope::now().queue;
+}
+inline bool netdev_xmit_more() {
+  return xmit_scope::now().more;
+}
 
 // What netdev_priv finds.
 struct private_data {
@@ -54,9 +78,15 @@ class table_driver : public private_data {
 
   Result<> init() requires(kOps->ndo_init != nullptr) { return result_of(kOps->ndo_init(dev_)); }
   void uninit() requires(kOps->ndo_uninit != nullptr) { kOps->ndo_uninit(dev_); }
-  Result<> open() { return result_of(kOps->ndo_open(dev_)); }
+  Result<> open() {
+    if constexpr (kOps->ndo_validate_addr != nullptr) {
+      if (const int error = kOps->ndo_validate_addr(dev_); error != 0) return result_of(error);
+    }
+    return result_of(kOps->ndo_open(dev_));
+  }
   void stop() { (void)kOps->ndo_stop(dev_); }
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
+    const xmit_scope now(queue.index(), more);
     return kOps->ndo_start_xmit(&skb, dev_);
   }
   void set_rx_mode(const RxLists&) noexcept USERNIC_NONBLOCKING requires(kOps->ndo_set_rx_mode != nullptr) {
@@ -68,6 +98,7 @@ class table_driver : public private_data {
   }
   Result<> set_mac_address(const MacAddress& address) requires(kOps->ndo_set_mac_address != nullptr) {
     sockaddr to{};
+    to.sa_family = ARPHRD_ETHER;
     for (size_t i = 0; i < address.octets.size(); ++i) to.sa_data[i] = static_cast<char>(address.octets[i]);
     return result_of(kOps->ndo_set_mac_address(dev_, &to));
   }
@@ -91,8 +122,16 @@ net_device* alloc_netdev_mqs(int sizeof_priv, const char* name, unsigned char, v
   return dev;
 }
 template <const net_device_ops* kOps>
+net_device* alloc_netdev(int sizeof_priv, const char* name, unsigned char assigned, void (*setup)(net_device*)) {
+  return alloc_netdev_mqs<kOps>(sizeof_priv, name, assigned, setup, 1, 1);
+}
+template <const net_device_ops* kOps>
+net_device* alloc_etherdev_mqs(int sizeof_priv, unsigned txqs, unsigned rxqs) {
+  return alloc_netdev_mqs<kOps>(sizeof_priv, "eth%d", NET_NAME_ENUM, ether_setup, txqs, rxqs);
+}
+template <const net_device_ops* kOps>
 net_device* alloc_etherdev(int sizeof_priv) {
-  return alloc_netdev_mqs<kOps>(sizeof_priv, "eth%d", NET_NAME_ENUM, ether_setup, 1, 1);
+  return alloc_etherdev_mqs<kOps>(sizeof_priv, 1, 1);
 }
 // Zeros at first. Requires: the driver is a table.
 inline void* netdev_priv(const net_device* dev) {

@@ -18,8 +18,7 @@ inline int dev_set_promiscuity(net_device* dev, int inc) {
 inline int dev_set_allmulti(net_device* dev, int inc) {
   return error_of(dev->rx_mode().set_allmulti(inc));
 }
-// dev->flags. In a driver's rx-mode call promisc and allmulti are what the call is to bring about. Not under
-// netif_addr_lock.
+// dev->flags, in any context. In a driver's rx-mode call promisc and allmulti are what the call is to bring about.
 inline unsigned netif_get_flags(const net_device* dev) {
   unsigned flags = IFF_BROADCAST | IFF_MULTICAST;
   if (dev->running()) flags |= IFF_UP;

@@ -10,6 +10,7 @@
 #include "usernic/error.h"
 #include "usernic/hw_addr_list.h"
 #include "usernic/kernel_names/struct_names.h"
+#include "usernic/kernel_names/todo_list.h"
 #include "usernic/mac_address.h"
 #include "usernic/net.h"
 #include "usernic/net_device.h"
@@ -23,6 +24,7 @@ using u64 = uint64_t;
 using netdev_tx_t = NetdevTx;
 
 inline constexpr int ETH_ALEN = 6;
+inline constexpr u16 ARPHRD_ETHER = 1;
 inline constexpr int MAX_ADDR_LEN = HwAddr::kMax;
 inline constexpr NetdevTx NETDEV_TX_OK = NetdevTx::kOk;
 inline constexpr NetdevTx NETDEV_TX_BUSY = NetdevTx::kBusy;
@@ -43,24 +45,31 @@ inline Duration duration_of(unsigned long jiffies) {
 // The Net that names without a device or queue mean, while one of these lives.
 class init_net_is {
  public:
-  explicit init_net_is(Net& net) : before_(current().exchange(&net)) {}
+  explicit init_net_is(Net& net) : net_(net), before_(current().exchange(this)) {}
   ~init_net_is() { current().store(before_); }
   init_net_is(const init_net_is&) = delete;
   init_net_is& operator=(const init_net_is&) = delete;
 
+  static todo_list& todo(Place where = Place::current()) { return here(where).todo_; }
+
  private:
   friend Net& init_net(Place);
-  static Atomic<Net*>& current() {
-    static Atomic<Net*> net{nullptr};
+  static init_net_is& here(Place where) {
+    init_net_is* const here = current().load();
+    if (here == nullptr)
+      report_contract("no-init-net", "a name that means init_net is used without an init_net_is", where);
+    return *here;
+  }
+  static Atomic<init_net_is*>& current() {
+    static Atomic<init_net_is*> net{nullptr};
     return net;
   }
-  Net* const before_;
+  Net& net_;
+  init_net_is* const before_;
+  todo_list todo_;
 };
 inline Net& init_net(Place where = Place::current()) {
-  Net* const net = init_net_is::current().load();
-  if (net == nullptr)
-    report_contract("no-init-net", "a name that means init_net is used without an init_net_is", where);
-  return *net;
+  return init_net_is::here(where).net_;
 }
 
 // The struct that has `ptr` as its member.

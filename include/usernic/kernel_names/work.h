@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// usernic: kernel names: work items, delayed ones, workqueues.
+// usernic: kernel names: work items and delayed ones. Queues of one's own: workqueue.h.
+//
+// Return values are the kernel's. A function may free its own item with the struct around it, by `delete`: nobody may
+// wait for it then. What a function may do, and when, is checked: docs/lockdep.md.
 #pragma once
 
-#include <cstdarg>
-#include <cstdio>
 #include <optional>
 
 #include "usernic/kernel_names/types.h"
@@ -47,23 +48,28 @@ inline bool work_pending(const work_struct* work) {
 inline bool delayed_work_pending(const delayed_work* dwork) {
   return work_pending(&dwork->work);
 }
+inline constexpr unsigned WORK_BUSY_PENDING = 1, WORK_BUSY_RUNNING = 2;
+inline unsigned work_busy(work_struct* work) {
+  return (work_pending(work) ? WORK_BUSY_PENDING : 0) | ((*work)->running() ? WORK_BUSY_RUNNING : 0);
+}
 // The work_struct that this thread is running, or NULL.
 inline work_struct* current_work() {
   return work_struct::Running::get();
 }
 
-// False: it was pending already, or is disabled.
+inline Time time_after(unsigned long delay) {
+  return delay == 0 ? kAtOnce : Clock::now() + duration_of(delay);
+}
+// False: it was pending already, even if for later, or is disabled.
 inline bool queue_work(workqueue_struct* queue, work_struct* work) {
-  return queue->queue(*work->work);
+  return queue->queue_unless_pending(*work->work);
 }
 inline bool queue_delayed_work(workqueue_struct* queue, delayed_work* dwork, unsigned long delay) {
-  if (dwork->work->pending()) return false;  // also when it could be sooner
-  return delay == 0 ? queue->queue(*dwork->work.work)
-                    : queue->queue_at(*dwork->work.work, Clock::now() + duration_of(delay));
+  return queue->queue_unless_pending(*dwork->work.work, time_after(delay));
 }
 // True: it was pending, and has a new time.
 inline bool mod_delayed_work(workqueue_struct* queue, delayed_work* dwork, unsigned long delay) {
-  return queue->move_to(*dwork->work.work, Clock::now() + duration_of(delay));
+  return queue->move_to(*dwork->work.work, time_after(delay));
 }
 inline bool schedule_work(work_struct* work) {
   return queue_work(&init_net().system_workqueue(), work);
@@ -113,36 +119,21 @@ inline bool enable_delayed_work(delayed_work* dwork) {
   return dwork->work->enable();
 }
 
-// Flags are taken and change nothing: every queue has a rescuer and runs anywhere.
-inline constexpr unsigned WQ_UNBOUND = 2, WQ_FREEZABLE = 4, WQ_MEM_RECLAIM = 8, WQ_HIGHPRI = 16;
-inline workqueue_struct* make_workqueue(int max_active, const char* format, va_list args) {
-  char name[64];
-  (void)std::vsnprintf(name, sizeof name, format, args);
-  return new Workqueue(init_net(), name, max_active);
-}
-[[gnu::format(printf, 1, 4)]] inline workqueue_struct* alloc_workqueue(const char* format, unsigned, int max_active,
-                                                                       ...) {
-  va_list args;
-  va_start(args, max_active);
-  workqueue_struct* const queue = make_workqueue(max_active > 0 ? max_active : 256, format, args);
-  va_end(args);
-  return queue;
-}
-[[gnu::format(printf, 1, 3)]] inline workqueue_struct* alloc_ordered_workqueue(const char* format, unsigned flags,
-                                                                               ...) {
-  va_list args;
-  va_start(args, flags);
-  workqueue_struct* const queue = make_workqueue(Workqueue::kOrdered, format, args);
-  va_end(args);
-  return queue;
-}
-inline void flush_workqueue(workqueue_struct* queue) {
-  queue->flush();
-}
-// Runs what is queued first. Requires: nothing is delayed, nothing queues more.
-inline void destroy_workqueue(workqueue_struct* queue) {
-  queue->flush();
-  delete queue;
+// True: it can be queued again, and was.
+inline bool enable_and_queue_work(workqueue_struct* queue, work_struct* work) {
+  if (!enable_work(work)) return false;
+  (void)queue_work(queue, work);
+  return true;
 }
 
+// At namespace scope or static: `static DECLARE_WORK(reset_work, reset);`
+#define DECLARE_WORK(name, func)             \
+  ::usernic::kernel_names::work_struct name; \
+  [[maybe_unused]] static const bool name##_is_made = (::usernic::kernel_names::INIT_WORK(&name, func), true)
+#define DECLARE_DELAYED_WORK(name, func)      \
+  ::usernic::kernel_names::delayed_work name; \
+  [[maybe_unused]] static const bool name##_is_made = (::usernic::kernel_names::INIT_DELAYED_WORK(&name, func), true)
+
 }  // namespace usernic::kernel_names
+
+#include "usernic/kernel_names/workqueue.h"

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/put_off_syncs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/wanted.h"
+#include "usernic/net_device.h"
+
+namespace usernic {
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a few words of memory; what sync allocates is a slab [kernel: GFP_ATOMIC]
+
+    void
+    PutOffSyncs::add(AddressTable& to, AddressTable& from, Place where) noexcept {
+  const BlockingByDesign bounded;
+  const auto same = [&](const One& one) { return one.to == &to && one.from == &from; };
+  if (std::ranges::none_of(all_, same)) all_.push_back({DeviceHandle(to.wanted().dev), &to, &from, where});
+}
+
+void PutOffSyncs::carry_out() noexcept {
+  const BlockingByDesign bounded;
+  for (const One& one : all_) {
+    const Result<> result = sync(*one.to, *one.from);
+    if (result || result.error() == std::errc::no_such_device) continue;
+    report_contract("sync-refused",
+                    fmt::format("{} cannot follow {}: {}", one.to->wanted().dev.name(), one.from->wanted().dev.name(),
+                                errno_name(result.error())),
+                    one.where);
+  }
+  all_.clear();
+}
+
+USERNIC_BLOCKING_BY_DESIGN_END
+
+}  // namespace usernic

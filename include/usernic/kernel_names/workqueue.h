@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// usernic: kernel names: workqueues, the system's and one's own.
+//
+// Flags are taken and change nothing: every queue has a rescuer and runs anywhere.
+#pragma once
+
+#include <cstdarg>
+#include <cstdio>
+
+#include "usernic/kernel_names/types.h"
+#include "usernic/work.h"
+
+namespace usernic::kernel_names {
+
+// init_net's; there is one, so an item that sleeps for long delays no other.
+struct system_queue {
+  operator workqueue_struct*() const { return &init_net().system_workqueue(); }
+};
+inline constexpr system_queue system_wq, system_percpu_wq, system_long_wq, system_highpri_wq, system_unbound_wq,
+    system_dfl_wq, system_freezable_wq;
+
+inline constexpr unsigned WQ_UNBOUND = 2, WQ_FREEZABLE = 4, WQ_MEM_RECLAIM = 8, WQ_HIGHPRI = 16, WQ_CPU_INTENSIVE = 32,
+                          WQ_SYSFS = 64, WQ_POWER_EFFICIENT = 128, WQ_PERCPU = 256;
+inline workqueue_struct* make_workqueue(int max_active, const char* format, va_list args) {
+  char name[64];
+  (void)std::vsnprintf(name, sizeof name, format, args);
+  return new Workqueue(init_net(), name, max_active);
+}
+[[gnu::format(printf, 1, 4)]] inline workqueue_struct* alloc_workqueue(const char* format, unsigned, int max_active,
+                                                                       ...) {
+  va_list args;
+  va_start(args, max_active);
+  workqueue_struct* const queue = make_workqueue(max_active > 0 ? max_active : 256, format, args);
+  va_end(args);
+  return queue;
+}
+[[gnu::format(printf, 1, 3)]] inline workqueue_struct* alloc_ordered_workqueue(const char* format, unsigned flags,
+                                                                               ...) {
+  va_list args;
+  va_start(args, flags);
+  workqueue_struct* const queue = make_workqueue(Workqueue::kOrdered, format, args);
+  va_end(args);
+  return queue;
+}
+inline workqueue_struct* create_workqueue(const char* name) {
+  return alloc_workqueue("%s", WQ_MEM_RECLAIM, 1, name);
+}
+inline workqueue_struct* create_singlethread_workqueue(const char* name) {
+  return alloc_ordered_workqueue("%s", WQ_MEM_RECLAIM, name);
+}
+inline void flush_workqueue(workqueue_struct* queue, Place where = Place::current()) {
+  queue->flush(where);
+}
+// Returns when it is empty, whatever items queue while they run.
+inline void drain_workqueue(workqueue_struct* queue, Place where = Place::current()) {
+  queue->drain(where);
+}
+// Drains it. Requires: nothing is delayed, nobody else queues.
+inline void destroy_workqueue(workqueue_struct* queue, Place where = Place::current()) {
+  queue->drain(where);
+  delete queue;
+}
+
+}  // namespace usernic::kernel_names
