@@ -33,15 +33,18 @@ inline constexpr size_t kCardStates = 6;
 
 // What a change and a look-up touch comes first, and is one cache line; what only the card's side needs is the next.
 struct alignas(64) AddressEntry : OrderNode {
+  // The units of `refs`: 22 bits for the uppers' references, 40 for the users'.
+  static constexpr uint64_t kOwn = 1;            // the device's own address, where that uses a slot; once
+  static constexpr uint64_t kGlobal = 2;         // taken by add_global or add_excl; once
+  static constexpr uint64_t kUpper = 4;          // taken by a link or by sync
+  static constexpr uint64_t kUser = 1ull << 24;  // taken by add
+  static constexpr bool referenced(uint64_t refs) noexcept { return refs > kOwn; }
+
   // Wanted.
   AddressEntry* hash_next = nullptr;
-  uint64_t key = 0;        // MacAddress::to_u64
-  uint64_t held = 0;       // a bit per follower that was told of it and not yet of its end
-  uint32_t user_refs = 0;  // without the global one
-  uint16_t sync_refs = 0;  // taken by sync, one an upper device
-  bool global = false;     // one reference, taken by add_global or add_excl
-  bool counted = false;    // among its list's referenced ones
-  bool own = false;        // the device's own address, where that uses a slot
+  uint64_t key = 0;   // MacAddress::to_u64
+  uint64_t held = 0;  // a bit per follower that was told of it and not yet of its end
+  uint64_t refs = 0;  // who wants it: a sum of the units below, so that whether anybody does is one look
 
   // Of the card, for readers.
   bool sure = false;  // held exactly, without doubt
@@ -60,8 +63,12 @@ struct alignas(64) AddressEntry : OrderNode {
   uint32_t bucket = 0;    // rx_hash, when the class has one
   Time due{};             // when a failed command is tried again
 
-  uint64_t references() const noexcept { return uint64_t{user_refs} + sync_refs + global; }
-  bool wanted() const noexcept { return own || references() != 0; }
+  bool own() const noexcept { return (refs & kOwn) != 0; }
+  bool global() const noexcept { return (refs & kGlobal) != 0; }
+  bool has_users() const noexcept { return refs >= kUser; }
+  bool referenced() const noexcept { return referenced(refs); }
+  uint64_t references() const noexcept { return refs / kUser + refs % kUser / kUpper + global(); }
+  bool wanted() const noexcept { return refs != 0; }
   MacAddress address() const noexcept { return MacAddress::from_u64(key); }
 };
 static_assert(sizeof(AddressEntry) == 128);

@@ -23,10 +23,7 @@ class AddressIndex {
     uint64_t value;
     uint64_t hash;
   };
-  Key key_of(const MacAddress& address) const noexcept {
-    const uint64_t value = address.to_u64();
-    return {value, hash(value)};
-  }
+  Key key_of(uint64_t address) const noexcept { return {address, hash(address)}; }  // MacAddress::to_u64
 
   AddressEntry* find(const Key& key) const noexcept { return find_in(head(bucket_of(key.hash)), key.value); }
   // The entry of `key`, taken from the pool if there is none. Requires: the pool is not empty.
@@ -64,7 +61,9 @@ class AddressIndex {
   }
   size_t bucket_of(uint64_t hash) const noexcept {
     const size_t bucket = hash & (base_ - 1);
-    return bucket < split_ ? hash & (2 * base_ - 1) : bucket;
+    // No branch, which would be foretold badly; nor a borrow, which GCC hangs on what the lock's instruction left.
+    const auto split = static_cast<size_t>(static_cast<ptrdiff_t>(bucket - split_) >> 63);
+    return bucket | (hash & base_ & split);
   }
   static AddressEntry* find_in(AddressEntry* entry, uint64_t key) noexcept {
     while (entry != nullptr && entry->key != key) entry = entry->hash_next;

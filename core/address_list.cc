@@ -14,74 +14,66 @@
 namespace usernic {
 namespace {
 
-// Changes one address under the lock: change(entry) may refuse; otherwise what became of the entry is worked out.
-template <class Change>
-Result<> change_entry(AddressTable& table, const MacAddress& address, bool make, Change&& change) {
+using Refs = Result<uint64_t>;  // AddressEntry::refs as they become, or why not
+using Entry = AddressEntry;
+enum class Absent { kMake, kRefuse };
+
+// One change of one address: `become` maps the references that it has to those that it gets.
+template <class Become>
+[[gnu::always_inline]] inline Result<> change(AddressList& list, const MacAddress& address, Absent absent,
+                                              Become&& become) {
+  AddressTable& table = AddressTable::of(list);
   const bool multicast = table.address_class() == AddressClass::kMulticast;
   if (address.is_multicast() != multicast || address.is_zero()) return fail(std::errc::invalid_argument);
   const AddressIndex::Key key = table.key_of(address);
-  return table.wanted().apply([&]() -> Result<> {
-    AddressEntry* entry = make ? &table.find_or_make(key) : table.find(key);
-    if (entry == nullptr) return fail(std::errc::no_such_file_or_directory);
-    const bool was_wanted = entry->wanted();
-    const Result<> result = change(*entry);
-    table.changed(*entry, was_wanted);
-    return result;
-  });
+  return table.wanted().apply(
+      [&]() __attribute__((always_inline))->Result<> {
+        AddressEntry* const entry = absent == Absent::kMake ? &table.find_or_make(key) : table.find(key);
+        if (entry == nullptr) return fail(std::errc::no_such_file_or_directory);
+        const Refs refs = become(entry->refs);
+        if (!refs) return fail(refs.error());
+        table.set_refs(*entry, *refs);
+        return {};
+      },
+      absent == Absent::kMake ? 1 : 0);
 }
 
 }  // namespace
 
 Result<> AddressList::add(const MacAddress& address) {
-  return change_entry(AddressTable::of(*this), address, true, [](AddressEntry& entry) -> Result<> {
-    ++entry.user_refs;
-    return {};
-  });
+  return change(*this, address, Absent::kMake, [](uint64_t refs) -> Refs { return refs + Entry::kUser; });
 }
 
 Result<> AddressList::add_excl(const MacAddress& address) {
-  return change_entry(AddressTable::of(*this), address, true, [](AddressEntry& entry) -> Result<> {
-    if (entry.references() != 0) return fail(std::errc::file_exists);
-    entry.global = true;
-    return {};
+  return change(*this, address, Absent::kMake, [](uint64_t refs) -> Refs {
+    if (Entry::referenced(refs)) return fail(std::errc::file_exists);
+    return refs | Entry::kGlobal;
   });
 }
 
 Result<> AddressList::add_global(const MacAddress& address) {
-  return change_entry(AddressTable::of(*this), address, true, [](AddressEntry& entry) -> Result<> {
-    entry.global = true;
-    return {};
-  });
+  return change(*this, address, Absent::kMake, [](uint64_t refs) -> Refs { return refs | Entry::kGlobal; });
 }
 
 Result<> AddressList::del(const MacAddress& address) {
-  return change_entry(AddressTable::of(*this), address, false, [](AddressEntry& entry) -> Result<> {
-    if (entry.user_refs != 0) {
-      --entry.user_refs;
-    } else if (entry.global) {
-      entry.global = false;
-    } else {
-      return fail(std::errc::no_such_file_or_directory);
-    }
-    return {};
+  return change(*this, address, Absent::kRefuse, [](uint64_t refs) -> Refs {
+    if (refs >= Entry::kUser) return refs - Entry::kUser;
+    if ((refs & Entry::kGlobal) != 0) return refs & ~Entry::kGlobal;
+    return fail(std::errc::no_such_file_or_directory);
   });
 }
 
 Result<> AddressList::del_global(const MacAddress& address) {
-  return change_entry(AddressTable::of(*this), address, false, [](AddressEntry& entry) -> Result<> {
-    if (!entry.global) return fail(std::errc::no_such_file_or_directory);
-    entry.global = false;
-    return {};
+  return change(*this, address, Absent::kRefuse, [](uint64_t refs) -> Refs {
+    if ((refs & Entry::kGlobal) == 0) return fail(std::errc::no_such_file_or_directory);
+    return refs & ~Entry::kGlobal;
   });
 }
 
 Result<> AddressList::flush() {
-  AddressTable& table = AddressTable::of(*this);
   for (const MacAddress& address : snapshot()) {
-    const Result<> result = change_entry(table, address, false, [](AddressEntry& entry) -> Result<> {
-      entry.user_refs = 0;
-      entry.global = false;
-      return {};
+    const Result<> result = change(*this, address, Absent::kRefuse, [](uint64_t refs) -> Refs {
+      return refs % Entry::kUser & ~Entry::kGlobal;  // the uppers' are theirs
     });
     if (!result && result.error() != std::errc::no_such_file_or_directory) return result;
   }
@@ -173,7 +165,7 @@ struct LateEntry {
   bool wanted;
 };
 bool drain_only(AddressTable& from, AddressEntry& entry, uint64_t bit, std::vector<LateEntry>& late) {
-  const bool wanted = entry.references() != 0;
+  const bool wanted = entry.referenced();
   if (wanted == ((entry.held & bit) != 0)) return true;
   late.push_back({entry.address(), wanted});
   wanted ? void(entry.held |= bit) : from.release(entry, bit);
@@ -183,9 +175,7 @@ void tell_late(AddressTable& to, AddressTable& from, const std::vector<LateEntry
   (void)locked_step(to, from, [&](Follower&) {
     for (const LateEntry& each : late) {
       AddressEntry& below = to.find_or_make(each.address);
-      const bool was_wanted = below.wanted();
-      each.wanted ? ++below.sync_refs : --below.sync_refs;
-      to.changed(below, was_wanted);
+      to.set_refs(below, each.wanted ? below.refs + Entry::kUpper : below.refs - Entry::kUpper);
     }
     return true;
   });
@@ -214,7 +204,7 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
       tell_own_entry(from, own, follower.bit, to, true);
       return from.drain_chunk(follower, from.wanted().generation, [&](AddressEntry& entry) {
         if (mutated(Mutation::kR15) && drain_only(from, entry, follower.bit, late)) return;
-        tell_entry(from, entry, follower.bit, to, entry.references() != 0);
+        tell_entry(from, entry, follower.bit, to, entry.referenced());
       });
     });
     if (mutated(Mutation::kR15)) tell_late(to, from, late);

@@ -2,6 +2,7 @@
 #include "core/address_table.h"
 
 #include <bit>
+#include <utility>
 
 #include "core/wanted.h"
 
@@ -17,24 +18,21 @@ AddressTable::~AddressTable() {
   }
 }
 
-void AddressTable::changed(AddressEntry& entry, bool was_wanted) noexcept {
-  if (const bool counts = entry.references() != 0; counts != entry.counted) {
-    entry.counted = counts;
-    referenced_.store(referenced() + (counts ? 1 : -1), std::memory_order_relaxed);
-  }
-  const bool is_wanted = entry.wanted();
-  if (is_wanted == was_wanted) return;
-  entry.generation = newest_ = wanted_.next_generation();
+void AddressTable::set_refs(AddressEntry& entry, uint64_t refs) noexcept {
+  const uint64_t before = std::exchange(entry.refs, refs);
+  const int more = AddressEntry::referenced(refs) - AddressEntry::referenced(before);
+  referenced_.store(referenced() + more, std::memory_order_relaxed);
+  if ((refs != 0) == (before != 0)) return;
+  newest_ = wanted_.next_generation();
   if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
-  if (!is_wanted && entry.held == 0) return free(entry);
+  if (refs == 0 && entry.held == 0) return free(entry);
+  entry.generation = newest_;
   order_.push_back(entry);
 }
 
 void AddressTable::set_own(const MacAddress& address, bool own) noexcept {
   AddressEntry& entry = find_or_make(address);
-  const bool was_wanted = entry.wanted();
-  entry.own = own;
-  changed(entry, was_wanted);
+  set_refs(entry, (entry.refs & ~AddressEntry::kOwn) | (own ? AddressEntry::kOwn : 0));
 }
 
 // Requires: nobody wants it or was told of it; out of the change order.

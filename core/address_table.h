@@ -60,7 +60,8 @@ class AddressTable final : public AddressList {
 
   AddressClass address_class() const noexcept { return class_; }
   Wanted& wanted() const noexcept { return wanted_; }
-  AddressIndex::Key key_of(const MacAddress& address) const noexcept { return index_.key_of(address); }
+  AddressIndex::Key key_of(const MacAddress& address) const noexcept { return index_.key_of(address.to_u64()); }
+  AddressIndex::Key key_of(const AddressEntry& entry) const noexcept { return index_.key_of(entry.key); }
 
   // Everything below: under addr_list_lock.
   AddressEntry* find(const AddressIndex::Key& key) const noexcept { return index_.find(key); }
@@ -73,9 +74,9 @@ class AddressTable final : public AddressList {
   // Entry of `address`, made if need be. Requires: the pool is not empty.
   AddressEntry& find_or_make(const AddressIndex::Key& key) noexcept { return index_.find_or_make(key); }
   AddressEntry& find_or_make(const MacAddress& address) noexcept { return find_or_make(key_of(address)); }
-  // To be called after the references of an entry changed: `was_wanted` as before. An effective change is stamped and
-  // goes to the end of the change order; an entry that nobody wants or was told of is freed.
-  void changed(AddressEntry& entry, bool was_wanted) noexcept;
+  // The entry's `refs` become `refs`. An effective change is stamped and goes to the end of the change order; an entry
+  // that nobody wants or was told of is freed.
+  void set_refs(AddressEntry& entry, uint64_t refs) noexcept;
   void set_own(const MacAddress& address, bool own) noexcept;
 
   // `follower` knows nothing yet: its cursor goes to the head. Returns false when there are kFollowersMax.

@@ -25,7 +25,9 @@ struct Link {
   Wanted* to = nullptr;               // what is wanted of the lower
   Atomic<bool> in_use{false};         // from link until the last touch of unlink; without a lock: look again under rtnl
   bool following = false;
-  bool settled = true;  // not following, and everything was taken back
+  bool settled = true;      // not following, and everything was taken back
+  uint64_t told = kUntold;  // the upper's generation, all of which the lower knows
+  static constexpr uint64_t kUntold = UINT64_MAX;
 
   // What the lower was told.
   Follower uc, mc;
@@ -39,13 +41,13 @@ struct Link {
 
   // Does the lower not know everything? Requires: the upper's addr_list_lock.
   bool behind(const Wanted& from) const noexcept;
-  bool lists_behind(const Wanted& from) const noexcept;
   // Tells it at most a chunk of each list; returns how many entries. Requires: both addr_list_locks, room in the pool.
   size_t tell(Wanted& from) noexcept;
   // The lower holds our own address exactly while it is not its own. Requires: the lower's addr_list_lock, room.
   void settle_own() noexcept;
 
  private:
+  size_t tell_list(AddressTable& upper, Follower& follower, AddressTable& lower) noexcept;
   void tell_own(Wanted& from) noexcept;
 };
 

@@ -15,10 +15,8 @@ namespace usernic {
 void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, AddressTable& to, bool wanted) noexcept {
   if (wanted == ((entry.held & bit) != 0)) return;
   if (!to.wanted().gone) {
-    AddressEntry& below = to.find_or_make(entry.address());
-    const bool was_wanted = below.wanted();
-    wanted ? ++below.sync_refs : --below.sync_refs;
-    to.changed(below, was_wanted);
+    AddressEntry& below = to.find_or_make(to.key_of(entry));
+    to.set_refs(below, wanted ? below.refs + AddressEntry::kUpper : below.refs - AddressEntry::kUpper);
   }
   if (wanted) {
     entry.held |= bit;
@@ -29,16 +27,14 @@ void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, AddressTa
 
 void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, AddressTable& to, bool follows) noexcept {
   if (AddressEntry* const entry = from.find(own); entry != nullptr)
-    tell_entry(from, *entry, bit, to, follows && entry->references() != 0);
+    tell_entry(from, *entry, bit, to, follows && entry->referenced());
 }
 
 namespace {
 
-void refer(AddressTable& to, const MacAddress& address, int change) noexcept {
+void refer(AddressTable& to, const MacAddress& address, bool wanted) noexcept {
   AddressEntry& entry = to.find_or_make(address);
-  const bool was_wanted = entry.wanted();
-  entry.sync_refs += change;
-  to.changed(entry, was_wanted);
+  to.set_refs(entry, wanted ? entry.refs + AddressEntry::kUpper : entry.refs - AddressEntry::kUpper);
 }
 
 // Brings our reference on a mode to `wanted`.
@@ -52,40 +48,35 @@ MacAddress own_of(const Link& link, const Wanted& from) noexcept {
 
 }  // namespace
 
-bool Link::lists_behind(const Wanted& from) const noexcept {
-  return !settled && (uc.seen != from.uc.newest() || mc.seen != from.mc.newest());
-}
-
 bool Link::behind(const Wanted& from) const noexcept {
-  return lists_behind(from) || promisc != (following && from.promiscuity.total() != 0) ||
-         allmulti != (following && from.allmulti.total() != 0) || own != own_of(*this, from);
+  return told != from.generation;
 }
 
+size_t Link::tell_list(AddressTable& upper, Follower& follower, AddressTable& lower) noexcept {
+  if (settled || follower.seen == upper.newest()) return 0;
+  size_t entries = 0;
+  const bool last = upper.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
+    ++entries;
+    tell_entry(upper, entry, follower.bit, lower, following && entry.referenced());
+  });
+  if (last) follower.seen = upper.newest();
+  return entries;
+}
+
+// Wide before narrow: a lower that was promiscuous for us gets the addresses first.
 size_t Link::tell(Wanted& from) noexcept {
-  size_t told = 0;
-  const auto drain = [&](AddressTable& upper, Follower& follower, AddressTable& lower) {
-    if (follower.seen == upper.newest()) return;
-    const bool last = upper.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
-      ++told;
-      tell_entry(upper, entry, follower.bit, lower, following && entry.references() != 0);
-    });
-    if (last) follower.seen = upper.newest();
-  };
-  // Wide before narrow: a lower that was promiscuous for us gets the addresses first.
-  const auto tell_flags = [&](bool on) {
-    if (const bool wanted = following && from.promiscuity.total() != 0; wanted == on)
-      tell_mode(*to, to->promiscuity, promisc, wanted);
-    if (const bool wanted = following && from.allmulti.total() != 0; wanted == on)
-      tell_mode(*to, to->allmulti, allmulti, wanted);
-  };
-  tell_flags(true);
+  const bool promisc_wanted = following && from.promiscuity.total() != 0;
+  const bool allmulti_wanted = following && from.allmulti.total() != 0;
+  if (promisc_wanted) tell_mode(*to, to->promiscuity, promisc, true);
+  if (allmulti_wanted) tell_mode(*to, to->allmulti, allmulti, true);
   if (own_of(*this, from) != own) tell_own(from);
-  drain(from.uc, uc, to->uc);
-  drain(from.mc, mc, to->mc);
-  if (lists_behind(from)) return told;
-  tell_flags(false);
+  const size_t entries = tell_list(from.uc, uc, to->uc) + tell_list(from.mc, mc, to->mc);
+  if (!settled && (uc.seen != from.uc.newest() || mc.seen != from.mc.newest())) return entries;  // there is more
+  if (!promisc_wanted) tell_mode(*to, to->promiscuity, promisc, false);
+  if (!allmulti_wanted) tell_mode(*to, to->allmulti, allmulti, false);
   settled = !following;
-  return told;
+  told = from.generation;
+  return entries;
 }
 
 // The new address first, so that one that stays wanted is never unwanted in between.
@@ -94,14 +85,14 @@ void Link::tell_own(Wanted& from) noexcept {
   const bool before_held = std::exchange(own_held, false);
   settle_own();
   tell_own_entry(from.uc, before, uc.bit, to->uc, following);
-  if (before_held) refer(to->uc, before, -1);
+  if (before_held) refer(to->uc, before, false);
 }
 
 void Link::settle_own() noexcept {
   const bool wanted = !own.is_zero() && own != to->own;
   if (wanted == own_held) return;
   own_held = wanted;
-  refer(to->uc, own, wanted ? 1 : -1);
+  refer(to->uc, own, wanted);
 }
 
 // --- The graph. Everything below: under rtnl ---
@@ -191,11 +182,12 @@ void set_following(Link& link, bool on) {
     from.mc.rewind(link.mc);
     link.uc.seen = link.mc.seen = 0;
     link.settled = false;
+    link.told = Link::kUntold;
   }
   for (bool behind = true; behind;) {
     (void)engine.serve_once();
     SpinGuardBh guard(from.lock, from.level());
-    behind = on ? link.lists_behind(from) : link.behind(from);  // what was put there is taken back without fail
+    behind = link.behind(from);
   }
 }
 

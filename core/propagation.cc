@@ -18,7 +18,7 @@ bool Propagation::serve(Wanted& upper) {
     }
     const uint64_t before = lower.generation;
     budget_ -= 1 + static_cast<int>(link.tell(upper));
-    if (link.lists_behind(upper)) all = false;
+    if (link.behind(upper)) all = false;
     if (lower.generation == before) continue;
     RxModeEngine& engine = Device::of(lower.dev).engine;
     if (engine.claim_run()) owed_.emplace_back(lower.dev);

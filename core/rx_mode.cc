@@ -40,8 +40,7 @@ std::string_view filter_mode_name(FilterMode mode) noexcept {
 }
 
 RxModeEngine::RxModeEngine(Device& dev, Duration retry_first)
-    : wanted(
-          dev, [this] { owe_run(); }, random_u64()),
+    : wanted(dev, random_u64()),
       dev_(dev),
       work_([this] { run(); }, &dev),
       retry_([this] { run(); }, &dev),
@@ -137,9 +136,7 @@ void RxModeEngine::owe_run() noexcept {
 
 bool RxModeEngine::claim_run() noexcept {
   if (!dev_.running_.load()) return false;  // open owes one
-  if (!owed_.load() && !owed_.exchange(true)) return true;
-  coalesced_.fetch_add(1, std::memory_order_relaxed);
-  return false;
+  return !owed_.load() && !owed_.exchange(true);
 }
 void RxModeEngine::queue_run() noexcept {
   dev_.lane_queue.queue(work_);
@@ -322,10 +319,10 @@ void RxModeEngine::fill(RxModeStatus& status) const {
   };
   list(wanted.vlans, status.wanted_vlans);
   if (valid()) list(committed_.vlans, status.programmed_vlans);
-  status.stats = {.changes = wanted.changes,
+  status.stats = {.changes = wanted.generation,
                   .runs = committed_.runs,
                   .driver_calls = committed_.driver_calls,
-                  .coalesced = coalesced_.load(),
+                  .coalesced = committed_.coalesced,
                   .retries = committed_.retries,
                   .failures = committed_.failures,
                   .lag_p50 = committed_.lag.quantile(500),

@@ -185,7 +185,6 @@ class RxModeEngine final : public RxMode, private RxTarget {
   Work serve_;  // serve_lowers
   Atomic<bool> owed_{false};
   Atomic<uint64_t> card_epoch_{1};
-  Atomic<uint64_t> coalesced_{0};
   mutable WaitQueue published_;
 
   // Constant while registered.
@@ -240,6 +239,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
     uint32_t parked = 0;          // failed addresses that wait for their time
     std::bitset<kVlanIds> vlans;  // sure
     uint64_t runs = 0, driver_calls = 0, retries = 0, failures = 0;
+    uint64_t coalesced = 0;  // changes that another one's run took along
     LagHistogram lag;
   } committed_;
 };

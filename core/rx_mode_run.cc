@@ -72,6 +72,7 @@ void RxModeEngine::sample_and_drain() {
   bool drained = false;
   {
     SpinGuardBh guard(wanted.lock, wanted.level());
+    if (wanted.generation != target_.generation) committed_.coalesced += wanted.generation - target_.generation - 1;
     target_.generation = wanted.generation;
     target_.promisc = wanted.promiscuity.total() != 0;
     target_.allmulti = wanted.allmulti.total() != 0;

@@ -5,22 +5,14 @@
 
 namespace usernic {
 
-Wanted::Wanted(NetDevice& device, std::move_only_function<void()> owe_run, uint64_t seed)
-    : dev(device),
-      uc(*this, pool, AddressClass::kUnicast, seed),
-      mc(*this, pool, AddressClass::kMulticast, seed),
-      owe_run_(std::move(owe_run)) {}
+Wanted::Wanted(NetDevice& device, uint64_t seed)
+    : dev(device), uc(*this, pool, AddressClass::kUnicast, seed), mc(*this, pool, AddressClass::kMulticast, seed) {}
 
-uint64_t Wanted::next_generation() noexcept {
-  if (!dirty) {
-    dirty = true;
-    dirty_since = Clock::now();
-  }
-  ++changes;
-  return ++generation;
+void Wanted::owe_run() noexcept {
+  Device::of(dev).engine.owe_run();
 }
 
-void Wanted::owe_serve() {
+void Wanted::owe_serve() noexcept {
   Device::of(dev).engine.owe_serve();
 }
 

@@ -6,7 +6,6 @@
 
 #include <bitset>
 #include <cstdint>
-#include <functional>
 
 #include "core/address_table.h"
 #include "core/level_guard.h"
@@ -30,8 +29,7 @@ struct ModeRefs {
 
 class Wanted {
  public:
-  // `owe_run` is called after a change, without the lock; any context.
-  Wanted(NetDevice& dev, std::move_only_function<void()> owe_run, uint64_t seed);
+  Wanted(NetDevice& dev, uint64_t seed);
 
   NetDevice& dev;
 
@@ -42,8 +40,8 @@ class Wanted {
   int level() const noexcept { return stack_level.load(std::memory_order_relaxed); }
 
   // Under `lock`.
-  uint64_t generation = 0;
-  bool gone = false;  // unregistered: no more changes
+  uint64_t generation = 0;  // so many changes
+  bool gone = false;        // unregistered: no more changes
   EntryPool pool;
   AddressTable uc;
   AddressTable mc;
@@ -53,13 +51,18 @@ class Wanted {
   std::bitset<kVlanIds> vlans;  // those with references
   std::array<uint16_t, kVlanIds> vlan_references{};
   MacAddress own;
-  Lowers lowers;  // links to the devices below
-  uint64_t changes = 0;
+  Lowers lowers;       // links to the devices below
   bool dirty = false;  // changed since the last run sampled
   Time dirty_since{};
 
   AddressTable& table(AddressClass address_class) noexcept { return address_class == AddressClass::kUnicast ? uc : mc; }
-  uint64_t next_generation() noexcept;
+  uint64_t next_generation() noexcept {
+    if (!dirty) {
+      dirty = true;
+      dirty_since = Clock::now();
+    }
+    return ++generation;
+  }
 
   // One reference more or less of `whose`. EINVAL, EOVERFLOW. Requires: `lock`.
   Result<> count(ModeRefs& mode, uint32_t ModeRefs::*whose, int change) noexcept;
@@ -70,16 +73,14 @@ class Wanted {
   Result<> apply(Change&& change, size_t entries = 1);
   // Without the lock: sees to it that `entries` can be taken without an allocation, for now.
   void reserve(size_t entries);
-  void owe_run() { owe_run_(); }
-  void owe_serve();
-
- private:
-  std::move_only_function<void()> owe_run_;
+  void owe_run() noexcept;
+  void owe_serve() noexcept;
 };
 
+// In the path of every change of a list, so it is made for the caller who is on top of nothing.
 template <class Change>
-Result<> Wanted::apply(Change&& change, size_t entries) {
-  Propagation below;
+[[gnu::always_inline]] inline Result<> Wanted::apply(Change&& change, size_t entries) {
+  Propagation below;  // finishes after the lock is gone
   bool more_below = false;
   while (true) {
     {
@@ -89,13 +90,14 @@ Result<> Wanted::apply(Change&& change, size_t entries) {
         const uint64_t before = generation;
         const Result<> result = change();
         if (generation == before) return result;
-        more_below = !lowers.empty() && !below.serve(*this);
+        if (!lowers.empty()) [[unlikely]]
+          more_below = !below.serve(*this);
         break;
       }
     }
     reserve(entries);
   }
-  owe_run_();
+  owe_run();
   if (more_below) owe_serve();
   return {};
 }

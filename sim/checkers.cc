@@ -33,7 +33,7 @@ class RxModeSight {
   // Addresses that somebody wants, the own one included where it is an entry.
   static uint32_t wanted_in(const AddressTable& table) {
     const AddressEntry* const own = table.find(table.wanted().own);
-    return table.referenced() + (own != nullptr && own->own && own->references() == 0 ? 1 : 0);
+    return table.referenced() + (own != nullptr && own->own() && !own->referenced() ? 1 : 0);
   }
   // Every wanted address has been drained.
   bool drained() const {
