@@ -8,6 +8,7 @@ namespace usernic {
 AddressIndex::AddressIndex(EntryPool& pool, uint64_t seed) : pool_(pool), seed_(seed) {
   segments_.reserve(512);  // 262,144 chains before the vector itself grows
   segments_.push_back(pool_.take_segment());
+  found_ = &head(0);
 }
 
 // Without a spare segment the chains just stay a little longer until the next slab.

@@ -25,11 +25,11 @@ class AddressIndex {
   };
   Key key_of(uint64_t address) const noexcept { return {address, hash(address)}; }  // MacAddress::to_u64
 
-  AddressEntry* find(const Key& key) const noexcept { return find_in(head(bucket_of(key.hash)), key.value); }
+  AddressEntry* find(const Key& key) const noexcept { return *(found_ = link_to(key)); }
   // The entry of `key`, taken from the pool if there is none. Requires: the pool is not empty.
   AddressEntry& find_or_make(const Key& key) noexcept {
     AddressEntry*& first = head(bucket_of(key.hash));
-    if (AddressEntry* const known = find_in(first, key.value)) return *known;
+    if (AddressEntry* const known = *(found_ = link_to(first, key.value))) return *known;
     AddressEntry& entry = *pool_.take();
     entry.key = key.value;
     entry.hash_next = first;
@@ -41,8 +41,7 @@ class AddressIndex {
     return entry;
   }
   void erase(AddressEntry& entry) noexcept {
-    AddressEntry** link = &head(bucket_of(hash(entry.key)));
-    while (*link != &entry) link = &(*link)->hash_next;
+    AddressEntry** const link = *found_ == &entry ? found_ : link_to(key_of(entry.key));
     *link = entry.hash_next;
     --size_;
   }
@@ -65,10 +64,13 @@ class AddressIndex {
     const auto split = static_cast<size_t>(static_cast<ptrdiff_t>(bucket - split_) >> 63);
     return bucket | (hash & base_ & split);
   }
-  static AddressEntry* find_in(AddressEntry* entry, uint64_t key) noexcept {
-    while (entry != nullptr && entry->key != key) entry = entry->hash_next;
-    return entry;
+  // Where the entry of `key` hangs, or a null one would.
+  static AddressEntry** link_to(AddressEntry*& first, uint64_t key) noexcept {
+    AddressEntry** link = &first;
+    while (*link != nullptr && (*link)->key != key) link = &(*link)->hash_next;
+    return link;
   }
+  AddressEntry** link_to(const Key& key) const noexcept { return link_to(head(bucket_of(key.hash)), key.value); }
   void split_one() noexcept;
 
   EntryPool& pool_;
@@ -77,6 +79,9 @@ class AddressIndex {
   size_t base_ = kSegmentBuckets;  // chains when this round of splitting began, a power of two
   size_t split_ = 0;               // the next chain to split; those before it have their twin at base_ + index
   size_t size_ = 0;
+  // The link that the last search ended at: an entry is mostly erased right after it was found. It may be stale, but
+  // only one link leads to an entry that is in a chain, and free entries lead to free ones.
+  mutable AddressEntry** found_;
 };
 
 }  // namespace usernic
