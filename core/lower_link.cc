@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/device.h"
+#include "core/mutation.h"
 #include "core/net_impl.h"
 #include "core/stack_graph.h"
 
@@ -69,9 +70,11 @@ size_t Link::tell(Wanted& from) noexcept {
   const bool allmulti_wanted = following && from.allmulti.total() != 0;
   if (promisc_wanted) tell_mode(*to, to->promiscuity, promisc, true);
   if (allmulti_wanted) tell_mode(*to, to->allmulti, allmulti, true);
+  if (!promisc_wanted && mutated(Mutation::kNarrowToldFirst)) tell_mode(*to, to->promiscuity, promisc, false);
   if (own_of(*this, from) != own) tell_own(from);
   const size_t entries = tell_list(from.uc, uc, to->uc) + tell_list(from.mc, mc, to->mc);
   if (!settled && (uc.seen != from.uc.newest() || mc.seen != from.mc.newest())) return entries;  // there is more
+  if (!following && mutated(Mutation::kKeepsModes)) promisc = allmulti = false;
   if (!promisc_wanted) tell_mode(*to, to->promiscuity, promisc, false);
   if (!allmulti_wanted) tell_mode(*to, to->allmulti, allmulti, false);
   settled = !following;
@@ -114,6 +117,7 @@ void settle_chain_down(Device& dev) {
 // Levels: the lowest device first where they grow, the uppermost first where they shrink.
 void push_down(Device& dev, int level) {
   if (wanted_of(dev).level() >= level) return;
+  if (mutated(Mutation::kLevelsFromTop)) dev.set_level(level);
   for (Link& link : wanted_of(dev).lowers) push_down(Device::of(link.to->dev), level + 1);
   dev.set_level(level);
 }

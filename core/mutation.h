@@ -34,6 +34,10 @@ enum class Mutation : uint8_t {
   kRunUnderRtnl,
   kNoSpareWorker,
   kSettleEarly,
+  kNarrowToldFirst,
+  kKeepsModes,
+  kToldToNobody,
+  kLevelsFromTop,
   kCount
 };
 

@@ -2,6 +2,7 @@
 #include "core/propagation.h"
 
 #include "core/device.h"
+#include "core/mutation.h"
 
 namespace usernic {
 
@@ -22,7 +23,7 @@ bool Propagation::serve(Wanted& upper) {
     if (lower.generation == before) continue;
     RxModeEngine& engine = Device::of(lower.dev).engine;
     if (engine.claim_run()) owed_.emplace_back(lower.dev);
-    if (!lower.lowers.empty() && !serve(lower)) engine.owe_serve();
+    if (!lower.lowers.empty() && !serve(lower) && !mutated(Mutation::kToldToNobody)) engine.owe_serve();
   }
   return all;
 }

@@ -196,9 +196,9 @@ Result<bool> RxModeEngine::ticket_state(const RxTicket& ticket) const {
   if (entry == nullptr || !entry->wanted() || entry->generation > ticket.generation) {
     return fail(std::errc::operation_canceled);
   }
-  if ((entry->held & AddressTable::kCardBit) != 0 &&
-      covers_entry(each.table.address_class(), entry->sure, entry->bucket))
-    return true;
+  // Not by luck: what carries an address that no run has seen as wanted may be on its way off the card.
+  const bool seen = (entry->held & AddressTable::kCardBit) != 0 && entry->generation <= target_.generation;
+  if (seen && covers_entry(each.table.address_class(), entry->sure, entry->bucket)) return true;
   const auto index = static_cast<size_t>(each.table.address_class());
   const bool drained = committed_.generation >= ticket.generation;
   if (drained && entry->attempts == 0 && committed_.level[index] == FilterLevel::kDegraded) {

@@ -94,7 +94,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   };
   // What a run works towards, sampled in one lock hold (R1).
   struct Target {
-    uint64_t generation = 0;
+    uint64_t generation = 0;  // written under addr_list_lock
     bool promisc = false;
     bool allmulti = false;
     bool vlan_filter = false;

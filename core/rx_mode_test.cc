@@ -520,6 +520,29 @@ TEST_F(RxModeTest, AnAddressWantedAgainWhileItIsTakenOffIsNotCovered) {
   EXPECT_EQ(exact_multicast(), 1u);
 }
 
+TEST_F(RxModeTest, AnAddressWantedAgainWhileWhatCarriedItGoesHasNoTicketYet) {
+  Event off, again;
+  card.after_command = [&](const TestCard&) {
+    if (card.log.back().kind != RxCommandKind::kNarrow) return;
+    off.set();
+    (void)again.wait();
+  };
+  start();
+  ASSERT_TRUE(dev->mc().add(mc(1)));
+  ASSERT_TRUE(mode->set_allmulti(1));
+  settle();
+  {
+    const LaneGuard one_run_for_both(dev->lane());
+    ASSERT_TRUE(dev->mc().del(mc(1)));
+    ASSERT_TRUE(mode->set_allmulti(-1));
+  }
+  ASSERT_TRUE(off.wait());
+  ASSERT_TRUE(dev->mc().add(mc(1)));
+  EXPECT_EQ(mode->wait(mode->ticket(mc(1)), Clock::now()).error(), std::errc::timed_out);
+  again.set();
+  EXPECT_EQ(mode->wait(mode->ticket(mc(1)), soon()), Result<>());
+}
+
 TEST_F(RxModeTest, NothingIsCoveredAnyMoreWhenStopIsCalled) {
   struct Looks : TestDriver {
     Looks(NetDevice& its, TestCard& on) : TestDriver(its, on), dev(its) {}

@@ -106,14 +106,20 @@ bool drained_as_wanted(const AddressEntry& entry) {
 }  // namespace
 
 RxChecker::RxChecker(NetDevice& dev, Card& card, std::vector<MacAddress> addresses)
-    : dev_(Device::of(dev)), card_(card), addresses_(std::move(addresses)), check_([this] { step(); }) {}
+    : dev_(Device::of(dev)), card_(card), addresses_(std::move(addresses)), seen_(look()), check_([this] { step(); }) {}
+
+RxChecker::Seen RxChecker::look() const {
+  const NoSwitch quiet;
+  const RxModeSight sight(dev_.engine);
+  return {card_.version,          sight.runs(),  sight.generation(),
+          sight.calls(),          sight.epoch(), dev_.engine.wanted.generation,
+          sight.up() && card_.up, card_.losses};
+}
 
 void RxChecker::step() {
   const RxModeSight sight(dev_.engine);
   watch_promiscuity();
-  const Seen now{card_.version,          sight.runs(),  sight.generation(),
-                 sight.calls(),          sight.epoch(), dev_.engine.wanted.generation,
-                 sight.up() && card_.up, card_.losses};
+  const Seen now = look();
   if (now == seen_) return;
   const bool forgot = now.epoch != seen_.epoch || now.losses != 0 || !now.up;
   const bool published = now.runs != seen_.runs || now.published > seen_.published;
@@ -201,11 +207,16 @@ void RxChecker::settled() {
   }
 }
 
-void RxChecker::closed() const {
+void check_entries(NetDevice& dev) {
   const NoSwitch quiet;
-  for (const AddressTable* table : {&dev_.engine.wanted.uc, &dev_.engine.wanted.mc}) {
+  const Wanted& wanted = Device::of(dev).engine.wanted;
+  for (const AddressTable* table : {&wanted.uc, &wanted.mc}) {
     expect(table->entries() == RxModeSight::wanted_in(*table), "entries-left", "an entry is kept that nobody wants");
   }
+}
+
+void RxChecker::closed() const {
+  check_entries(dev_);
 }
 
 }  // namespace sim

@@ -25,6 +25,9 @@ struct Device;
 
 namespace usernic::sim {
 
+// No entry of a device that is down and follows nobody is kept unless somebody wants it.
+void check_entries(NetDevice& dev);
+
 class RxChecker {
  public:
   // `addresses`: all that the history uses. `card` and `dev` outlive it.
@@ -32,7 +35,7 @@ class RxChecker {
 
   // Waits until nothing is owed, and checks. Requires: nobody changes anything any more.
   void settled();
-  // After close: no entry is kept that nobody wants.
+  // After close.
   void closed() const;
 
  private:
@@ -51,6 +54,7 @@ class RxChecker {
     int losses = 0;
     bool operator==(const Seen&) const = default;
   };
+  Seen look() const;
   Seen seen_;
   uint64_t promiscuous_since_ = 0;            // generation of the wish for promiscuity that holds now; 0: none
   std::map<MacAddress, uint64_t> must_hear_;  // with the generation since when

@@ -34,6 +34,11 @@ constexpr Row kMutations[] = {
     {Mutation::kRunUnderRtnl, "rtnl-in-call", "the rtnl is held during a driver call"},
     {Mutation::kNoSpareWorker, "no-spare-worker", "a worker that takes an item leaves nobody to take the next"},
     {Mutation::kSettleEarly, "settle-early", "settle waits for a generation, and not for what failed or waits in it"},
+    {Mutation::kNarrowToldFirst, "narrow-told-first", "a lower device hears of less promiscuity before all addresses"},
+    {Mutation::kKeepsModes, "keeps-modes",
+     "a lower device that is followed no more keeps its promiscuity and allmulti"},
+    {Mutation::kToldToNobody, "told-to-nobody", "what a changer does not get to tell further down is told by nobody"},
+    {Mutation::kLevelsFromTop, "levels-from-top", "lock levels grow from the uppermost device down"},
 };
 static_assert(std::size(kMutations) == static_cast<size_t>(Mutation::kCount) - 1);
 

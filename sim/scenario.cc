@@ -22,6 +22,8 @@ constexpr Scenario kScenarios[] = {
     {"references", "unregister against the last reference and work items", play_references},
     {"reopen", "the hand-off against close, open, detach and attach", play_reopen},
     {"reset", "the hand-off against a card that forgets", play_reset},
+    {"sniffer", "a stack that heard everything asks for many addresses instead", play_sniffer},
+    {"stack", "stacked devices that are linked, changed, closed and removed", play_stack},
     {"tickets", "those who wait for an address against failures and close", play_tickets},
     {"tx-queue", "a transmit queue's stop against its wake", play_tx_queue},
     {"unregister", "everything against unregister", play_unregister},

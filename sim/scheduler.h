@@ -153,7 +153,9 @@ inline void expect(bool holds, const char* rule, const char* text) {
 template <class Text>
 void note(Text&& text) {
   Scheduler* const scheduler = Scheduler::current();
-  if (scheduler != nullptr && scheduler->traced()) scheduler->add_line(text());
+  if (scheduler == nullptr || !scheduler->traced()) return;
+  const NoSwitch looking_changes_nothing;
+  scheduler->add_line(text());
 }
 
 // A point of a scenario's own: a bus access, a step of a simulated card.

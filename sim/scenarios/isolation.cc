@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Invariant 4: nobody waits for somebody else's card. One card takes seconds for every call, while its device is
 // changed, reset, closed, opened, detached and unregistered; beside it others live, and are timed.
-#include <fmt/format.h>
-
 #include <optional>
 
+#include "sim/promptly.h"
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
@@ -16,24 +15,7 @@ using std::chrono::seconds;
 
 namespace {
 
-// What concerns no slow card may take so long: a history of points creeps for 0.1 s at most, timers that are near come
-// up to 10 ms early, and its own card takes a few milliseconds. Nothing of it grows with the slow card's latency.
-constexpr Duration kPromptMax = milliseconds(500);
 constexpr Duration kSlowMin = seconds(5);
-
-template <class Body>
-auto promptly(const char* what, Body&& body) {
-  struct Watch {
-    const char* what;
-    const Time begun = Clock::now();
-    ~Watch() {
-      const Duration took = Clock::now() - begun;
-      if (took <= kPromptMax) return;
-      found("isolation", fmt::format("{} took {} ms beside a slow card", what, took / milliseconds(1)));
-    }
-  } watch{what};
-  return body();
-}
 
 void nap(Chance& chance) {
   if (chance.one_in(2)) (void)StopToken().wait_until(Clock::now() + milliseconds(chance.below(8000)));

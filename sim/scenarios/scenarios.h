@@ -22,6 +22,9 @@ void play_commands(Chance chance);
 void play_isolation(Chance chance);
 // follow.cc
 void play_follow(Chance chance);
+// stack.cc
+void play_stack(Chance chance);
+void play_sniffer(Chance chance);
 // work.cc
 void play_work(Chance chance);
 void play_references(Chance chance);
