@@ -280,6 +280,61 @@ TEST(KernelEther, Octets) {
   EXPECT_TRUE(ether_addr_equal(copy, addr));
 }
 
+TEST_F(KernelDevice, StateIsReadAndFoundByName) {
+  struct net_device* dev = make();
+  ASSERT_EQ(register_netdev(dev), 0);
+  EXPECT_EQ(netdev_name(dev), "eth0");
+  EXPECT_EQ(dev_net(dev), &net);
+  netdevice_tracker tracker;
+  EXPECT_EQ(netdev_get_by_name(&net, "gone", &tracker, GFP_KERNEL), nullptr);
+  EXPECT_EQ(netdev_get_by_name(&net, "eth0", &tracker, GFP_KERNEL), dev);
+  EXPECT_EQ(dev->ref_holders().size(), 1u);
+  netdev_put(dev, &tracker);
+  EXPECT_TRUE(!netif_running(dev) && netif_device_present(dev) && netif_carrier_ok(dev));
+  ASSERT_EQ(dev_open(dev), 0);
+  netif_carrier_off(dev);
+  EXPECT_EQ(netif_get_flags(dev) & (IFF_UP | IFF_RUNNING), IFF_UP);
+  netif_carrier_on(dev);
+  EXPECT_EQ(netif_get_flags(dev) & (IFF_UP | IFF_RUNNING), IFF_UP | IFF_RUNNING);
+  netif_device_detach(dev);
+  EXPECT_TRUE(netif_running(dev) && !netif_device_present(dev) && netif_queue_stopped(dev));
+  netif_device_attach(dev);
+  EXPECT_TRUE(netif_device_present(dev) && !netif_queue_stopped(dev));
+  struct rtnl_link_stats64 stats;
+  EXPECT_EQ(dev_get_stats(dev, &stats), &stats);
+  EXPECT_EQ(stats.tx_packets, 0u);
+  unregister_netdev(dev);
+  free_netdev(dev);
+}
+
+TEST_F(KernelDevice, FlushAndInitLeaveNothingBehind) {
+  struct net_device* dev = make();
+  ASSERT_EQ(register_netdev(dev), 0);
+  const u8 one[ETH_ALEN] = {2, 0, 0, 0, 0, 1}, group[ETH_ALEN] = {3, 0, 0, 0, 0, 1};
+  for (auto* empty : {dev_uc_flush, dev_uc_init}) {
+    ASSERT_EQ(dev_uc_add(dev, one), 0);
+    empty(dev);
+    EXPECT_EQ(dev_uc_del(dev, one), -ENOENT);
+  }
+  for (auto* empty : {dev_mc_flush, dev_mc_init}) {
+    ASSERT_EQ(dev_mc_add_global(dev, group), 0);
+    empty(dev);
+    EXPECT_EQ(dev_mc_del_global(dev, group), -ENOENT);
+  }
+  EXPECT_EQ(dev_uc_add(dev, group), -EINVAL);
+  struct netdev_hw_addr_list list;
+  ASSERT_EQ(__hw_addr_add(&list, one, ETH_ALEN, NETDEV_HW_ADDR_T_UNICAST), 0);
+  __hw_addr_flush(&list);
+  EXPECT_TRUE(netdev_hw_addr_list_empty(&list));
+  rtnl_lock();
+  ASSERT_EQ(dev_addr_add(dev, one, NETDEV_HW_ADDR_T_SAN), 0);
+  dev_addr_flush(dev);
+  EXPECT_EQ(netdev_hw_addr_list_count(netdev_dev_addrs(dev)), 1);
+  rtnl_unlock();
+  unregister_netdev(dev);
+  free_netdev(dev);
+}
+
 TEST_F(KernelDevice, XmitKnowsItsQueueAndWhetherMoreFollows) {
   struct net_device* dev = make(3);
   ASSERT_EQ(register_netdev(dev), 0);

@@ -216,6 +216,16 @@ TEST_F(KernelStack, FlagsAndCountsAreReadUnderTheLock) {
   EXPECT_EQ(netif_get_flags(lower) & (IFF_PROMISC | IFF_ALLMULTI), IFF_ALLMULTI);
 }
 
+TEST_F(KernelStack, PromiscuityIsCountedByMoreThanOne) {
+  EXPECT_EQ(dev_set_promiscuity(lower, 3), 0);
+  EXPECT_EQ(dev_set_promiscuity(lower, -4), -EINVAL);
+  EXPECT_EQ(dev_set_promiscuity(lower, -2), 0);
+  EXPECT_NE(netif_get_flags(lower) & IFF_PROMISC, 0u) << "the one that failed took nothing";
+  EXPECT_EQ(dev_set_promiscuity(lower, -1), 0);
+  EXPECT_EQ(netif_get_flags(lower) & IFF_PROMISC, 0u);
+  EXPECT_EQ(dev_set_allmulti(lower, -1), -EINVAL);
+}
+
 TEST_F(KernelStack, ManyChangersAndAClosingUpperLeaveNothingBehind) {
   {
     std::vector<Thread> changers;

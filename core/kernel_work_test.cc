@@ -151,8 +151,27 @@ TEST_F(KernelWork, DrainAndDestroyRunWhatItemsQueueMeanwhile) {
   left = 3;
   EXPECT_TRUE(queue_work(queue, &b.work));
   destroy_workqueue(queue);
-  queue = create_singlethread_workqueue("next");
+  queue = create_workqueue("next");
   EXPECT_EQ(log, "bbbbbbbb");
+}
+
+TEST_F(KernelWork, ADelayedItemIsDisabledAndFlushedLikeAnyOther) {
+  EXPECT_TRUE(queue_delayed_work(queue, &a.later, kHour));
+  EXPECT_TRUE(disable_delayed_work(&a.later));
+  EXPECT_FALSE(disable_delayed_work_sync(&a.later));
+  EXPECT_FALSE(mod_delayed_work(queue, &a.later, 0));
+  EXPECT_FALSE(enable_delayed_work(&a.later));
+  EXPECT_TRUE(enable_delayed_work(&a.later));
+  EXPECT_FALSE(mod_delayed_work(queue, &a.later, kHour));
+  EXPECT_TRUE(flush_delayed_work(&a.later));
+  EXPECT_EQ(log, "a");
+}
+
+TEST_F(KernelWork, AReportNamesTheCallersLine) {
+  Reports reports;
+  (void)enable_work(&a.work);
+  ASSERT_EQ(reports.rules(), "work-enabled-twice");
+  EXPECT_TRUE(std::string(reports.all[0].here.file_name()).ends_with("kernel_work_test.cc"));
 }
 
 TEST_F(KernelWork, EnableAndQueue) {

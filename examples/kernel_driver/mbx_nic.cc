@@ -20,6 +20,7 @@ struct mbx_hw {  // the card
   u8 slots[MBX_SLOTS][ETH_ALEN];
   bool used[MBX_SLOTS];
   bool promisc;
+  int busy;  // so many commands fail
 };
 
 struct mbx_priv {
@@ -36,13 +37,17 @@ mbx_priv* mbx_of(struct net_device* dev) {
 
 int mbx_add_addr(struct net_device* dev, const unsigned char* addr) {
   struct mbx_hw* hw = mbx_of(dev)->hw;
+  if (hw->busy > 0) {
+    hw->busy--;
+    return -EBUSY;  // tried again after a second
+  }
   for (int i = 0; i < MBX_SLOTS; i++) {
     if (hw->used[i]) continue;
     ether_addr_copy(hw->slots[i], addr);
     hw->used[i] = true;
     return 0;
   }
-  return -ENOSPC;
+  return -ENOSPC;  // the core turns promisc on, and off when there is room again
 }
 
 int mbx_del_addr(struct net_device* dev, const unsigned char* addr) {
@@ -193,6 +198,7 @@ int main() {
   usernic::Net net;
   init_net_is here(net);
   struct mbx_hw hw = {};
+  hw.busy = 1;
   struct net_device* dev = mbx_probe(&hw);
   struct net_device* mux = dev ? mux_newlink(dev) : NULL;
   if (!mux || dev_open(dev, NULL) || dev_open(mux, NULL)) return 1;

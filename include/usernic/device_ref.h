@@ -15,7 +15,7 @@
 
 namespace usernic {
 
-class NetDevice;
+struct NetDevice;
 
 class DeviceRef {
  public:

@@ -17,7 +17,7 @@
 
 namespace usernic {
 
-class HwAddrList {
+struct HwAddrList {
  public:
   HwAddrList() = default;
   ~HwAddrList();

@@ -8,7 +8,7 @@
 //
 // What differs and why: docs/driver-styles.md. Not here: &init_net (init_net() is a function), dev->netdev_ops (the
 // table is alloc_netdev's template argument), ndo_change_rx_flags, needs_free_netdev, unregister_netdevice_many, BH and
-// RCU workqueues, promiscuity by more than one at a time.
+// RCU workqueues.
 #pragma once
 
 #include "usernic/kernel_names/address_lists.h"

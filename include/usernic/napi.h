@@ -21,7 +21,7 @@
 
 namespace usernic {
 
-class NetDevice;
+struct NetDevice;
 
 class Napi {
  public:

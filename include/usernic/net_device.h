@@ -26,12 +26,12 @@ namespace usernic {
 
 class Net;
 class OwnAddresses;
-class Workqueue;
+struct Workqueue;
 
 enum class RegState : uint8_t { kUninitialized, kRegistered, kUnregistering, kUnregistered, kReleased };
 std::string_view reg_state_name(RegState state) noexcept;
 
-class NetDevice {
+struct NetDevice {
  public:
   NetDevice(const NetDevice&) = delete;
   NetDevice& operator=(const NetDevice&) = delete;
@@ -113,7 +113,7 @@ class NetDevice {
   ~NetDevice() = default;
 
  private:
-  friend class TxQueue;
+  friend struct TxQueue;
   friend class Napi;
   friend class DeviceRef;
   friend class DeviceHandle;

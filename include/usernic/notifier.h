@@ -13,7 +13,7 @@
 namespace usernic {
 
 class Net;
-class NetDevice;
+struct NetDevice;
 
 enum class NetdevEvent {
   kRegister,  // may be refused: the device is unregistered again

@@ -10,7 +10,7 @@
 
 namespace usernic {
 
-class TxQueue;
+struct TxQueue;
 
 class DevicePort {
  public:

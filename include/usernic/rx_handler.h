@@ -16,7 +16,7 @@
 
 namespace usernic {
 
-class NetDevice;
+struct NetDevice;
 
 enum class RxStage : uint8_t { kVlan, kUpper };
 

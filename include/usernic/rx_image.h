@@ -19,7 +19,7 @@
 
 namespace usernic {
 
-class NetDevice;
+struct NetDevice;
 
 // What the core must know of a driver's RxModeImage.
 struct RxImageType {

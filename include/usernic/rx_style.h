@@ -19,7 +19,7 @@
 
 namespace usernic {
 
-class NetDevice;
+struct NetDevice;
 
 template <class D>
 concept PlanStyle = requires(D& d, RxPlan& plan) {

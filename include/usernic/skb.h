@@ -19,7 +19,7 @@ namespace usernic {
 
 class SkbPool;
 
-class Skb {
+struct Skb {
  public:
   uint8_t* data() noexcept { return data_; }
   const uint8_t* data() const noexcept { return data_; }

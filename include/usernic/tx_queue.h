@@ -15,13 +15,13 @@
 
 namespace usernic {
 
-class NetDevice;
+struct NetDevice;
 
 // What start_xmit says of a frame: kOk, the driver owns it; kBusy, it is untouched and stays with the caller; kDropped,
 // the driver freed it unsent, and it counts as dropped. [kernel: NETDEV_TX_OK, NETDEV_TX_BUSY, NET_XMIT_DROP]
 enum class NetdevTx : uint8_t { kOk, kBusy, kDropped };
 
-class TxQueue {
+struct TxQueue {
  public:
   TxQueue(NetDevice& dev, uint16_t index) noexcept;
   NetDevice& dev() const noexcept { return dev_; }
@@ -53,7 +53,7 @@ class TxQueue {
   QueueCounters counters;
 
  private:
-  friend class NetDevice;
+  friend struct NetDevice;
   friend struct Device;
   NetDevice& dev_;
   const uint16_t index_;

@@ -25,7 +25,7 @@
 namespace usernic {
 
 class Net;
-class Workqueue;
+struct Workqueue;
 class WorkerPool;
 
 inline constexpr Time kAtOnce = Time::min();
@@ -65,7 +65,7 @@ class Work {
   bool enable(Place where = Place::current()) noexcept;
 
  private:
-  friend class Workqueue;
+  friend struct Workqueue;
   friend class WorkerPool;
   friend class CurrentWork;
   template <class Body>
@@ -105,7 +105,7 @@ class Work {
 Work* current_work() noexcept USERNIC_NONBLOCKING;
 StopToken current_stop_token() noexcept USERNIC_NONBLOCKING;
 
-class Workqueue {
+struct Workqueue {
  public:
   static constexpr int kOrdered = 1;
 
@@ -177,7 +177,7 @@ class LaneGuard {
   LaneGuard& operator=(const LaneGuard&) = delete;
 
  private:
-  friend class Workqueue;
+  friend struct Workqueue;
   Workqueue* parked_ = nullptr;
   LaneGuard* outer_ = nullptr;
 };

@@ -68,15 +68,16 @@ inline void eth_hw_addr_random(net_device* dev) {
   eth_random_addr(addr);
   eth_hw_addr_set(dev, addr);
 }
-// For .ndo_set_mac_address and .ndo_validate_addr.
-inline int eth_mac_addr(net_device* dev, void* p) {
+// For .ndo_set_mac_address and .ndo_validate_addr: static, for gcc's sanitizers take no inline function's address for a
+// constant.
+static inline int eth_mac_addr(net_device* dev, void* p) {
   const u8* const addr = reinterpret_cast<const u8*>(static_cast<const sockaddr*>(p)->sa_data);
   if (netif_running(dev)) return -EBUSY;
   if (!is_valid_ether_addr(addr)) return -EADDRNOTAVAIL;
   eth_hw_addr_set(dev, addr);
   return 0;
 }
-inline int eth_validate_addr(net_device* dev) {
+static inline int eth_validate_addr(net_device* dev) {
   return is_valid_ether_addr(netdev_dev_addr(dev)) ? 0 : -EADDRNOTAVAIL;
 }
 

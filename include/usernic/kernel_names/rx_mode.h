@@ -11,12 +11,23 @@ namespace usernic::kernel_names {
 inline constexpr unsigned IFF_UP = 0x1, IFF_BROADCAST = 0x2, IFF_RUNNING = 0x40, IFF_PROMISC = 0x100,
                           IFF_ALLMULTI = 0x200, IFF_MULTICAST = 0x1000;
 
-// Counted.
+// Counted: `inc` more, or fewer. -EOVERFLOW; -EINVAL below zero: nothing changed then.
+template <class Set>
+int count_by_ones(int inc, Set set) {
+  const int one = inc < 0 ? -1 : 1;
+  for (int done = 0; done != inc; done += one) {
+    const int error = error_of(set(one));
+    if (error == 0) continue;
+    for (; done != 0; done -= one) (void)set(-one);
+    return error;
+  }
+  return 0;
+}
 inline int dev_set_promiscuity(net_device* dev, int inc) {
-  return error_of(dev->rx_mode().set_promiscuity(inc));
+  return count_by_ones(inc, [dev](int one) { return dev->rx_mode().set_promiscuity(one); });
 }
 inline int dev_set_allmulti(net_device* dev, int inc) {
-  return error_of(dev->rx_mode().set_allmulti(inc));
+  return count_by_ones(inc, [dev](int one) { return dev->rx_mode().set_allmulti(one); });
 }
 // dev->flags, in any context. In a driver's rx-mode call promisc and allmulti are what the call is to bring about.
 inline unsigned netif_get_flags(const net_device* dev) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // usernic: kernel names behind `struct`. Kernel code says `struct net_device *dev`, and C++ takes no alias after
-// `struct`: so these few names are macros for the classes, which work with and without it.
+// `struct`: so these few names are macros for the classes, which work with and without it. The classes are declared
+// `struct`, or compilers would warn wherever kernel code says so.
 #pragma once
 
 #include "usernic/hw_addr_list.h"
@@ -20,9 +21,6 @@ using usernic::TxQueue;
 using usernic::Workqueue;
 }  // namespace usernic::kernel_names
 
-#ifdef __clang__
-#pragma clang diagnostic ignored "-Wmismatched-tags"  // `struct` of a class: fine but in one ABI that we have not
-#endif
 #define net_device NetDevice
 #define netdev_hw_addr HwAddr
 #define netdev_hw_addr_list HwAddrList

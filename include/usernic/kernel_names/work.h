@@ -79,44 +79,44 @@ inline bool schedule_delayed_work(delayed_work* dwork, unsigned long delay) {
 }
 
 // True: it had not run.
-inline bool flush_work(work_struct* work) {
-  return (*work)->flush();
+inline bool flush_work(work_struct* work, Place where = Place::current()) {
+  return (*work)->flush(where);
 }
-inline bool flush_delayed_work(delayed_work* dwork) {
+inline bool flush_delayed_work(delayed_work* dwork, Place where = Place::current()) {
   (void)dwork->work->hurry();
-  return dwork->work->flush();
+  return dwork->work->flush(where);
 }
 // True: it was pending.
 inline bool cancel_work(work_struct* work) {
   return (*work)->cancel();
 }
-inline bool cancel_work_sync(work_struct* work) {
-  return (*work)->cancel_sync();
+inline bool cancel_work_sync(work_struct* work, Place where = Place::current()) {
+  return (*work)->cancel_sync(where);
 }
 inline bool cancel_delayed_work(delayed_work* dwork) {
   return dwork->work->cancel();
 }
-inline bool cancel_delayed_work_sync(delayed_work* dwork) {
-  return dwork->work->cancel_sync();
+inline bool cancel_delayed_work_sync(delayed_work* dwork, Place where = Place::current()) {
+  return dwork->work->cancel_sync(where);
 }
 // Counted.
 inline bool disable_work(work_struct* work) {
   return (*work)->disable();
 }
-inline bool disable_work_sync(work_struct* work) {
-  return (*work)->disable_sync();
+inline bool disable_work_sync(work_struct* work, Place where = Place::current()) {
+  return (*work)->disable_sync(where);
 }
 inline bool disable_delayed_work(delayed_work* dwork) {
   return dwork->work->disable();
 }
-inline bool disable_delayed_work_sync(delayed_work* dwork) {
-  return dwork->work->disable_sync();
+inline bool disable_delayed_work_sync(delayed_work* dwork, Place where = Place::current()) {
+  return dwork->work->disable_sync(where);
 }
-inline bool enable_work(work_struct* work) {
-  return (*work)->enable();
+inline bool enable_work(work_struct* work, Place where = Place::current()) {
+  return (*work)->enable(where);
 }
-inline bool enable_delayed_work(delayed_work* dwork) {
-  return dwork->work->enable();
+inline bool enable_delayed_work(delayed_work* dwork, Place where = Place::current()) {
+  return dwork->work->enable(where);
 }
 
 // True: it can be queued again, and was.
