@@ -31,7 +31,18 @@ enum class CardState : uint8_t {
 };
 inline constexpr size_t kCardStates = 6;
 
-// What a change and a look-up touch comes first, and is one cache line; what only the card's side needs is the next.
+// What only the card's side of an entry needs, in a cache line far from those that changes and look-ups go through.
+struct alignas(64) CardEntry {
+  boost::intrusive::list_node_traits<void*>::node hook;  // in a CardList, first: the rx-mode work's own
+
+  // Of the card, for readers.
+  uint16_t attempts = 0;  // failures since the last success
+  std::errc error{};      // of the last failure
+  uint32_t bucket = 0;    // rx_hash, when the class has one
+  Time due{};             // when a failed command is tried again
+};
+
+// One cache line: all that a change and a look-up touch.
 struct alignas(64) AddressEntry : OrderNode {
   // The units of `refs`: 22 bits for the uppers' references, 40 for the users'.
   static constexpr uint64_t kOwn = 1;            // the device's own address, where that uses a slot; once
@@ -55,13 +66,11 @@ struct alignas(64) AddressEntry : OrderNode {
   bool refused = false;  // never this one, until it goes or the card forgets
   bool parked = false;   // failed: not before `due`
   bool hashed = false;   // counted among the users of its bucket
-  boost::intrusive::list_member_hook<> card_hook;
 
-  // Of the card, for readers.
-  uint16_t attempts = 0;  // failures since the last success
-  std::errc error{};      // of the last failure
-  uint32_t bucket = 0;    // rx_hash, when the class has one
-  Time due{};             // when a failed command is tried again
+  // EntryPool lays out so many entries, and then their card sides.
+  static constexpr size_t kInSlab = 512;
+  CardEntry& card() noexcept { return *reinterpret_cast<CardEntry*>(this + kInSlab); }
+  const CardEntry& card() const noexcept { return *reinterpret_cast<const CardEntry*>(this + kInSlab); }
 
   bool own() const noexcept { return (refs & kOwn) != 0; }
   bool global() const noexcept { return (refs & kGlobal) != 0; }
@@ -71,13 +80,31 @@ struct alignas(64) AddressEntry : OrderNode {
   bool wanted() const noexcept { return refs != 0; }
   MacAddress address() const noexcept { return MacAddress::from_u64(key); }
 };
-static_assert(sizeof(AddressEntry) == 128);
+static_assert(sizeof(AddressEntry) == 64 && sizeof(CardEntry) == sizeof(AddressEntry));
 
 using OrderList = boost::intrusive::list<
     OrderNode, boost::intrusive::member_hook<OrderNode, boost::intrusive::list_member_hook<>, &OrderNode::order_hook>,
     boost::intrusive::constant_time_size<false>>;
-using CardList = boost::intrusive::list<
-    AddressEntry,
-    boost::intrusive::member_hook<AddressEntry, boost::intrusive::list_member_hook<>, &AddressEntry::card_hook>>;
+
+// How a list of entries hangs together by their card sides.
+struct CardHook {
+  using node_traits = boost::intrusive::list_node_traits<void*>;
+  using node = node_traits::node;
+  using node_ptr = node*;
+  using const_node_ptr = const node*;
+  using value_type = AddressEntry;
+  using pointer = AddressEntry*;
+  using const_pointer = const AddressEntry*;
+  static constexpr auto link_mode = boost::intrusive::normal_link;
+  static node_ptr to_node_ptr(AddressEntry& entry) noexcept { return &entry.card().hook; }
+  static const_node_ptr to_node_ptr(const AddressEntry& entry) noexcept { return &entry.card().hook; }
+  static pointer to_value_ptr(node_ptr hook) noexcept {
+    return reinterpret_cast<AddressEntry*>(hook) - AddressEntry::kInSlab;
+  }
+  static const_pointer to_value_ptr(const_node_ptr hook) noexcept {
+    return reinterpret_cast<const AddressEntry*>(hook) - AddressEntry::kInSlab;
+  }
+};
+using CardList = boost::intrusive::list<AddressEntry, boost::intrusive::value_traits<CardHook>>;
 
 }  // namespace usernic

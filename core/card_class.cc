@@ -32,7 +32,7 @@ void CardClass::configure(SlotTable& table_slots, uint32_t hash_buckets) {
 }
 
 CardList& CardClass::home(AddressEntry& entry) noexcept {
-  if (entry.parked) return parked_[parking_lot(entry.attempts)];
+  if (entry.parked) return parked_[parking_lot(entry.card().attempts)];
   if (entry.state == CardState::kOver && entry.refused) return refused_;
   return list(entry.state);
 }
@@ -50,7 +50,7 @@ void CardClass::enter(AddressEntry& entry) noexcept {
   const bool hashed = entry.state == CardState::kOver || entry.state == CardState::kEvict ||
                       (entry.state == CardState::kTrying && entry.parked);
   if (hash.buckets() != 0 && hashed != entry.hashed) {
-    hashed ? hash.use(entry.bucket) : hash.unuse(entry.bucket);
+    hashed ? hash.use(entry.card().bucket) : hash.unuse(entry.card().bucket);
     entry.hashed = hashed;
   }
   if (entry.state == CardState::kAbsent) return;
@@ -69,22 +69,22 @@ void CardClass::move(AddressEntry& entry, CardState state) {
 void CardClass::park(AddressEntry& entry, std::errc error, Time now) {
   leave(entry);
   entry.parked = true;
-  if (entry.attempts != UINT16_MAX) ++entry.attempts;
-  entry.error = error;
-  entry.due = now + retry_delay(retry_first, entry.attempts);
+  if (entry.card().attempts != UINT16_MAX) ++entry.card().attempts;
+  entry.card().error = error;
+  entry.card().due = now + retry_delay(retry_first, entry.card().attempts);
   enter(entry);
 }
 
 void CardClass::wake_parked(Time now) {
   for (CardList& lot : parked_) {
-    while (!lot.empty() && lot.front().due <= now) move(lot.front(), lot.front().state);
+    while (!lot.empty() && lot.front().card().due <= now) move(lot.front(), lot.front().state);
   }
 }
 
 Time CardClass::next_due() const noexcept {
   Time due = kForever;
   for (const CardList& lot : parked_) {
-    if (!lot.empty()) due = std::min(due, lot.front().due);
+    if (!lot.empty()) due = std::min(due, lot.front().card().due);
   }
   return due;
 }
@@ -103,19 +103,20 @@ void CardClass::drained(AddressEntry& entry) {
     entry.sure = false;  // whoever wants it again meanwhile must not count on what is being taken off
     move(entry, on_card ? CardState::kLeaving : CardState::kAbsent);
     entry.refused = false;
-    entry.attempts = 0;
-    entry.error = {};
+    entry.card().attempts = 0;
+    entry.card().error = {};
     if (!on_card) table.release(entry, AddressTable::kCardBit);
     return;
   }
   if (entry.state == CardState::kLeaving) {
     move(entry, CardState::kTrying);
-    entry.attempts = 0;
-    entry.error = {};
+    entry.card().attempts = 0;
+    entry.card().error = {};
     return;
   }
   entry.held |= AddressTable::kCardBit;
-  if (hash.buckets() != 0) entry.bucket = bucket_of(driver, table.address_class(), entry.address()) % hash.buckets();
+  if (hash.buckets() != 0)
+    entry.card().bucket = bucket_of(driver, table.address_class(), entry.address()) % hash.buckets();
   move(entry, CardState::kTrying);
 }
 
@@ -191,8 +192,8 @@ void CardClass::forget_all(bool close) {
       move(entry, CardState::kAbsent);
       set_maybe(entry, false);
       entry.sure = entry.refused = false;
-      entry.attempts = 0;
-      entry.error = {};
+      entry.card().attempts = 0;
+      entry.card().error = {};
       if (keep) {
         forgotten.push_back(entry);
       } else {

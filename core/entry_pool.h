@@ -18,8 +18,8 @@ using BucketSegment = std::array<AddressEntry*, 512>;
 class EntryPool {
  public:
   struct Slab {
-    static constexpr size_t kEntries = 512;
-    std::array<AddressEntry, kEntries> entries;
+    std::array<AddressEntry, AddressEntry::kInSlab> entries;
+    std::array<CardEntry, AddressEntry::kInSlab> cards;
     std::array<BucketSegment, 2> segments{};
     size_t segments_taken = 0;
     std::unique_ptr<Slab> older;  // of all

@@ -198,10 +198,10 @@ Result<bool> RxModeEngine::ticket_state(const RxTicket& ticket) const {
   }
   // Not by luck: what carries an address that no run has seen as wanted may be on its way off the card.
   const bool seen = (entry->held & AddressTable::kCardBit) != 0 && entry->generation <= target_.generation;
-  if (seen && covers_entry(each.table.address_class(), entry->sure, entry->bucket)) return true;
+  if (seen && covers_entry(each.table.address_class(), entry->sure, entry->card().bucket)) return true;
   const auto index = static_cast<size_t>(each.table.address_class());
   const bool drained = committed_.generation >= ticket.generation;
-  if (drained && entry->attempts == 0 && committed_.level[index] == FilterLevel::kDegraded) {
+  if (drained && entry->card().attempts == 0 && committed_.level[index] == FilterLevel::kDegraded) {
     return fail(std::errc::no_space_on_device);
   }
   return false;
@@ -225,8 +225,8 @@ Result<> RxModeEngine::wait_ticket(const RxTicket& ticket, Time deadline, Place 
   }
   SpinGuardBh guard(wanted.lock, wanted.level());
   const AddressEntry* entry = wanted_table(ticket.address).find(ticket.address);
-  const bool failed = entry != nullptr && entry->attempts != 0;
-  return fail(failed ? entry->error : std::errc::timed_out);
+  const bool failed = entry != nullptr && entry->card().attempts != 0;
+  return fail(failed ? entry->card().error : std::errc::timed_out);
 }
 
 Result<> RxModeEngine::wait_settled(Time deadline, Place where) const {

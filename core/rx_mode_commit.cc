@@ -123,7 +123,7 @@ void RxModeEngine::commit_one(RxCommand& command) {
       break;
   }
   if (command.entry == nullptr) return commit_bucket(command);
-  if (static_cast<AddressEntry*>(command.entry)->attempts != 0) ++committed_.retries;
+  if (static_cast<AddressEntry*>(command.entry)->card().attempts != 0) ++committed_.retries;
   command.kind == RxCommandKind::kAdd ? commit_add(command) : commit_del(command);
 }
 
@@ -134,8 +134,8 @@ void RxModeEngine::commit_add(RxCommand& command) {
     entry.sure = true;
     each.set_maybe(entry, true);
     each.move(entry, CardState::kExact);
-    entry.attempts = 0;
-    entry.error = {};
+    entry.card().attempts = 0;
+    entry.card().error = {};
     return;
   }
   if (is_refusal(command.error)) {
@@ -146,7 +146,7 @@ void RxModeEngine::commit_add(RxCommand& command) {
     if (!entry.refused) each.slots->limit = std::min(each.slots->limit, each.slots->occupied - (entry.maybe ? 1 : 0));
     // An earlier try may have put it there: then it has to be taken off before something else carries it (R5).
     each.move(entry, entry.maybe ? CardState::kEvict : CardState::kOver);
-    entry.attempts = 0;
+    entry.card().attempts = 0;
     return;
   }
   if (!mutated(Mutation::kR4)) each.set_maybe(entry, true);
@@ -164,8 +164,8 @@ void RxModeEngine::commit_del(RxCommand& command) {
   each.set_maybe(entry, false);
   const bool evicted = entry.state == CardState::kEvict;
   each.move(entry, evicted ? CardState::kOver : CardState::kAbsent);
-  entry.attempts = 0;
-  entry.error = {};
+  entry.card().attempts = 0;
+  entry.card().error = {};
   if (!evicted) each.table.release(entry, AddressTable::kCardBit);
 }
 
