@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // usernic: the program. `run` is the daemon; every other verb talks to one.
+#include <exception>
+#include <new>
+
 #include "cli/command_line.h"
 #include "cli/demo.h"
 #include "cli/exec.h"
 #include "cli/sim.h"
+#include "cli/standard_streams.h"
 #include "cli/verbs.h"
 #include "daemon/run.h"
 
-int main(int argc, char** argv) {
-  using namespace usernic;
-  const cli::ParsedLine line = cli::parse_command_line(argc, argv);
-  if (!line.command) return line.exit_code;
-  const cli::Command& command = *line.command;
+namespace usernic {
+namespace {
+
+int carry_out(const cli::Command& command) {
   switch (command.verb) {
     case cli::Verb::kRun:
       return daemon::run({.config = command.config, .socket = command.socket, .ready_fd = command.ready_fd});
@@ -31,4 +34,21 @@ int main(int argc, char** argv) {
       return cli::sim(command.argv);
   }
   return cli::kUsage;
+}
+
+}  // namespace
+}  // namespace usernic
+
+// What the machine refuses - a thread, memory - is an exception, and comes from anywhere.
+int main(int argc, char** argv) {
+  using namespace usernic;
+  cli::take_standard_streams();
+  try {
+    const cli::ParsedLine line = cli::parse_command_line(argc, argv);
+    return line.command ? carry_out(*line.command) : line.exit_code;
+  } catch (const std::bad_alloc&) {
+    return cli::failed("the machine has no memory left");
+  } catch (const std::exception& refused) {
+    return cli::failed(refused.what());
+  }
 }

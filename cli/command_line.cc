@@ -7,7 +7,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
+#include "cli/verbs.h"
 #include "ctl/print.h"
 
 namespace usernic::cli {
@@ -148,7 +150,12 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   try {
     line.app.parse(front, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return {std::nullopt, line.app.exit(error)};
+    if (error.get_exit_code() == 0) {
+      std::ostringstream help;
+      (void)line.app.exit(error, help, help);
+      ctl::print(stdout, help.str());
+      return {std::nullopt, printed()};
+    }
     for (const CLI::App* sub : line.app.get_subcommands()) verb = sub->get_name() + " ";
     return {std::nullopt, complain(verb, error.what())};
   }

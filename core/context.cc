@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/held_locks.h"
+#include "core/say.h"
 #include "usernic/env.h"
 #include "usernic/lock.h"
 
@@ -92,9 +93,9 @@ void report_contract(std::string_view rule, std::string_view text, Place here, P
   }
   const ContractReport report{std::string(rule), std::string(text), here, there, std::string(details)};
   if (call) return call(report);
-  fmt::print(stderr, "usernic: contract broken [{}]: {}\n  here:  {}\n", report.rule, report.text, place_text(here));
-  if (there.line() != 0) fmt::print(stderr, "  there: {}\n", place_text(there));
-  fmt::print(stderr, "{}", report.details);
+  say(stderr, "usernic: contract broken [{}]: {}\n  here:  {}\n", report.rule, report.text, place_text(here));
+  if (there.line() != 0) say(stderr, "  there: {}\n", place_text(there));
+  say(stderr, "{}", report.details);
   std::fflush(stderr);
   std::abort();
 }

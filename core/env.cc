@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <system_error>
 #include <thread>
 
 #include "usernic/context.h"
@@ -85,10 +86,14 @@ Thread::~Thread() = default;
 
 Thread::Thread(std::string name, std::move_only_function<void()> body) : state_(std::make_unique<State>()) {
   name.resize(std::min<size_t>(name.size(), 15));
-  state_->thread = std::jthread([name = std::move(name), body = std::move(body)]() mutable {
-    ::pthread_setname_np(::pthread_self(), name.c_str());
-    body();
-  });
+  try {
+    state_->thread = std::jthread([name, body = std::move(body)]() mutable {
+      ::pthread_setname_np(::pthread_self(), name.c_str());
+      body();
+    });
+  } catch (const std::system_error& refused) {
+    throw std::system_error(refused.code(), "cannot make the thread '" + name + "'");
+  }
 }
 
 void Thread::join() {

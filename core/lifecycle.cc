@@ -10,6 +10,7 @@
 
 #include "core/device.h"
 #include "core/net_impl.h"
+#include "core/say.h"
 
 namespace usernic {
 namespace {
@@ -84,8 +85,8 @@ void leave_registered(Device& dev) {
 void wait_for_refs(Device& dev) {
   dev.engine.shut_down();
   while (!dev.refs.wait_until_none(Clock::now() + std::chrono::seconds(10))) {
-    fmt::print(stderr, "usernic: waiting for {} to become free; held by:\n", dev.name());
-    for (const std::string& holder : dev.refs.holders()) fmt::print(stderr, "  {}\n", holder);
+    say(stderr, "usernic: waiting for {} to become free; held by:\n", dev.name());
+    for (const std::string& holder : dev.refs.holders()) say(stderr, "  {}\n", holder);
   }
   dev.reg_state_.store(RegState::kUnregistered);
 }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/say.h"
+
 namespace usernic {
 namespace {
 
@@ -64,7 +66,7 @@ LockGraph::Node LockGraph::node(const LockClass& lock_class, int level) noexcept
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
 void say_full(const char* what) noexcept {
   const BlockingByDesign allowed;
-  fmt::print(stderr, "usernic: lock checks go on with less: more {} than there is room for\n", what);
+  say(stderr, "usernic: lock checks go on with less: more {} than there is room for\n", what);
 }
 static void say_graph_full() noexcept USERNIC_NONBLOCKING {
   static RawAtomic<bool> told{false};

@@ -2,13 +2,13 @@
 #include "core/worker_pool.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <system_error>
 #include <utility>
 
 #include "core/current_work.h"
 #include "core/lock_classes.h"
 #include "core/mutation.h"
+#include "core/say.h"
 
 namespace usernic {
 namespace {
@@ -18,8 +18,8 @@ constexpr int kIdleMax = 4;  // more idle workers than this retire
 constexpr Duration kAskAgain = std::chrono::milliseconds(100);
 
 void report_refusal(const std::error_code& refused) {
-  std::fprintf(stderr, "usernic: the machine refuses a worker thread: %s; items may wait until it grants one\n",
-               refused.message().c_str());
+  say(stderr, "usernic: the machine refuses a worker thread: {}; items may wait until it grants one\n",
+      refused.message());
 }
 
 }  // namespace

@@ -148,7 +148,9 @@ Outcome<ListeningSocket> ListeningSocket::open(const SocketPath& path) {
   if (!fd || ::fchmod(fd.get(), 0600) != 0 ||
       ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
       ::listen(fd.get(), kBacklog) != 0) {
-    return refuse(fmt::format("cannot listen on the socket {}: {}", path.path, why(errno)));
+    const int error = errno;
+    remove_file(path.path + ".lock");  // while it is still locked: see take_lock
+    return refuse(fmt::format("cannot listen on the socket {}: {}", path.path, why(error)));
   }
   return ListeningSocket(path.path, *std::move(lock), std::move(fd));
 }

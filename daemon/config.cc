@@ -12,6 +12,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "daemon/config_keys.h"
 #include "daemon/config_names.h"
 #include "daemon/config_rules.h"
 
@@ -265,8 +266,12 @@ std::string_view driver_name(DriverKind kind) {
 }
 
 std::expected<Config, std::string> parse_config(std::string_view text, const std::string& file) {
-  const toml::parse_result parsed = toml::parse(text);
   FirstError error;
+  if (const int line = line_of_long_key(text); line != 0) {
+    error.note(line, fmt::format("a key has at most {} parts", kKeyPartsMax));
+    return std::unexpected(error.sentence(file));
+  }
+  const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
     error.note(static_cast<int>(parsed.error().source().begin.line), std::string(parsed.error().description()));
     return std::unexpected(error.sentence(file));

@@ -44,6 +44,18 @@ size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// With a question mark for each control character. UTF-8.
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (const char c : text) {
+    const auto octet = static_cast<uint8_t>(c);
+    const bool second = !shown.empty() && shown.back() == '\xc2' && octet >= 0x80 && octet < 0xa0;  // U+0080 to U+009F
+    if (second) shown.pop_back();
+    shown += second || octet < 0x20 || octet == 0x7f ? '?' : c;
+  }
+  return shown;
+}
+
 // One station's: not unspecified, multicast or broadcast.
 bool is_station(std::string_view octets) {
   const auto all = [&](char value) { return std::ranges::count(octets, value) == std::ssize(octets); };
@@ -71,7 +83,7 @@ std::string host_name_error(std::string_view name) {
 
 std::string netns_name_error(std::string_view name) {
   const bool allowed = !name.empty() && name.size() <= kNetnsNameMax && name != "." && name != ".." &&
-                       !name.contains('/') && !name.contains('\0');
+                       !name.contains('/') && printable(name) == name;
   return allowed ? "" : "must be a name that 'ip netns list' shows";
 }
 
@@ -91,10 +103,9 @@ std::string station_octets(std::string_view text) {
 }
 
 std::string shortened(std::string_view text) {
-  if (text.size() <= kEchoedMax) return std::string(text);
-  size_t end = kEchoedMax;
-  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;  // not inside a character of UTF-8
-  return fmt::format("{}...", text.substr(0, end));
+  size_t end = std::min(text.size(), kEchoedMax);
+  while (end < text.size() && end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;  // in a character
+  return printable(text.substr(0, end)) + (end < text.size() ? "..." : "");
 }
 
 std::string suggestion(std::string_view word, std::span<const std::string_view> known) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/config_keys.h"
 #include "daemon/config_names.h"
 
 namespace usernic::daemon {
@@ -231,6 +232,35 @@ TEST(IpAddress, IsOfAStationAndHasAPrefix) {
                           "224.0.0.1/24", "239.1.2.3/8", "255.255.255.255/32", "ff15::1/64"}) {
     EXPECT_EQ(station_octets(bad), "") << bad;
   }
+}
+
+TEST(LongKey, IsFoundWhereverItStandsAndNothingElseIs) {
+  const auto dotted = [](int parts) {
+    std::string key = "a";
+    for (int i = 1; i < parts; ++i) key += i % 3 == 0 ? " . \"b.=c\"" : ".'d'";
+    return key;
+  };
+  const std::string most = dotted(kKeyPartsMax), more = dotted(kKeyPartsMax + 1), many(100, '.');
+  std::string numbers = "a = [1.5";
+  for (int i = 0; i < 20; ++i) numbers += ", 1.5, '1.2.3.4/5'";
+  for (const std::string& good :
+       {most + " = 1", "[" + most + "]\n" + most + " = { " + most + " = 1, " + most + " = 1 }", "# " + more,
+        "a = \"" + many + "\"", "a = \"\\\"" + many + "\"", "a = '" + many + "\\'", "a = '''\n'" + many + "\n'''",
+        "a = \"\"\"\n\"\\\"" + many + "\n\"\"\"", "a = \"\" # \n" + most + " = 1", numbers + "]", std::string()}) {
+    EXPECT_EQ(line_of_long_key(good), 0) << good;
+  }
+  for (const std::string& bad :
+       {more + " = 1", "[" + more + "]", "[[" + more + "]]", "a = { b = { " + more + " = 1 } }", "a = \"\"." + more,
+        "a = '''" + many + "''' ." + more}) {
+    EXPECT_EQ(line_of_long_key("# one\n# two\n" + bad), 3) << bad;
+  }
+  const auto config = parse_config("\n" + dotted(200'000) + " = 1", "f");
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error(), "f:2: a key has at most 16 parts");
+}
+
+TEST(Shortened, ShowsNoControlCharacters) {
+  EXPECT_EQ(shortened(std::string_view("a\0\x1b[31m\n\x7f\xc2\x9b\xc2\xa0", 13)), "a??[31m???\xc2\xa0");
 }
 
 TEST(Shortened, CutsBetweenCharacters) {

@@ -2,10 +2,13 @@
 // usernic-sim: the program behind `usernic sim`. Exit codes: 0 nothing found, 1 something found, 2 not understood.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <deque>
 
+#include "core/say.h"
 #include "sim/mutation_table.h"
 #include "sim/runner.h"
 #include "sim/wall_clock.h"
@@ -81,7 +84,7 @@ std::optional<Line> parse(int argc, char** argv) {
       *flag = true;
     } else if (i + 1 == argc || !take_value(line, option, argv[i + 1])) {
       const std::string value = i + 1 < argc ? fmt::format(" {}", argv[i + 1]) : "";
-      fmt::print(stderr, "usernic sim: '{}{}' is not understood; see 'usernic sim --help'\n", option, value);
+      say(stderr, "usernic sim: '{}{}' is not understood; see 'usernic sim --help'\n", option, value);
       return std::nullopt;
     } else {
       ++i;
@@ -91,10 +94,11 @@ std::optional<Line> parse(int argc, char** argv) {
 }
 
 void list() {
-  fmt::print("scenarios:\n");
-  for (const Scenario& each : all_scenarios()) fmt::print("  {:<16} {}\n", each.name, each.sentence);
-  fmt::print("rules:\n");
-  for (const Mutation each : all_mutations()) fmt::print("  {:<16} {}\n", mutation_name(each), mutation_sentence(each));
+  say(stdout, "scenarios:\n");
+  for (const Scenario& each : all_scenarios()) say(stdout, "  {:<16} {}\n", each.name, each.sentence);
+  say(stdout, "rules:\n");
+  for (const Mutation each : all_mutations())
+    say(stdout, "  {:<16} {}\n", mutation_name(each), mutation_sentence(each));
 }
 
 // Plays it again with a trace: the same seed does the same.
@@ -107,21 +111,21 @@ void report(const Line& line, const Scenario& scenario, uint64_t seed, const Fin
         if (last.size() > kLinesShown) last.pop_front();
       },
       line.strategy);
-  fmt::print("seed {}, scenario {}: [{}] {}\n", seed, scenario.name, finding.rule, finding.text);
-  fmt::print("the last steps (step, virtual ns, thread, what, where):\n");
-  for (const std::string& text : last) fmt::print("{}\n", text);
+  say(stdout, "seed {}, scenario {}: [{}] {}\n", seed, scenario.name, finding.rule, finding.text);
+  say(stdout, "the last steps (step, virtual ns, thread, what, where):\n");
+  for (const std::string& text : last) say(stdout, "{}\n", text);
   const std::string mutation =
       line.mutation == Mutation::kNone ? "" : fmt::format(" --mutation {}", mutation_name(line.mutation));
   const std::string strategy = !line.strategy                        ? ""
                                : *line.strategy == Strategy::kRandom ? " --strategy random"
                                                                      : " --strategy pct";
-  fmt::print("again: usernic sim --seed {} --scenario {}{}{} --trace\n", seed, scenario.name, mutation, strategy);
+  say(stdout, "again: usernic sim --seed {} --scenario {}{}{} --trace\n", seed, scenario.name, mutation, strategy);
 }
 
 int run(const Line& line) {
   const std::span<const Scenario> scenarios = line.scenario != nullptr ? std::span(line.scenario, 1) : all_scenarios();
   Trace trace;
-  if (line.trace) trace = [](const std::string& text) { fmt::print("{}\n", text); };
+  if (line.trace) trace = [](const std::string& text) { say(stdout, "{}\n", text); };
   const double begun = wall_seconds();
   uint64_t histories = 0, steps = 0, switches = 0;
   for (uint64_t seed = line.first; seed <= line.last; ++seed) {
@@ -129,7 +133,7 @@ int run(const Line& line) {
       const RunResult result = play(scenario, seed, line.mutation, trace, line.strategy);
       if (result.finding) {
         if (line.trace) {
-          fmt::print("[{}] {}\n", result.finding->rule, result.finding->text);
+          say(stdout, "[{}] {}\n", result.finding->rule, result.finding->text);
         } else {
           report(line, scenario, seed, *result.finding);
         }
@@ -142,10 +146,17 @@ int run(const Line& line) {
   }
   const double took = wall_seconds() - begun;
   const double seeds = static_cast<double>(line.last - line.first + 1);
-  fmt::print(stderr, "{} histories of {} seeds in {:.1f} s: {:.0f} seeds, {:.0f} switches, {:.0f} steps a second\n",
-             histories, line.last - line.first + 1, took, seeds / took, static_cast<double>(switches) / took,
-             static_cast<double>(steps) / took);
+  say(stderr, "{} histories of {} seeds in {:.1f} s: {:.0f} seeds, {:.0f} switches, {:.0f} steps a second\n", histories,
+      line.last - line.first + 1, took, seeds / took, static_cast<double>(switches) / took,
+      static_cast<double>(steps) / took);
   return 0;
+}
+
+int carry_out(const Line& line) {
+  if (line.help) return say(stdout, "{}", kHelp), 0;
+  if (line.list) return list(), 0;
+  if (line.table) return print_mutation_table(line.last);
+  return run(line);
 }
 
 }  // namespace
@@ -155,8 +166,8 @@ int main(int argc, char** argv) {
   using namespace usernic::sim;
   const auto line = parse(argc, argv);
   if (!line) return 2;
-  if (line->help) return fmt::print("{}", kHelp), 0;
-  if (line->list) return list(), 0;
-  if (line->table) return print_mutation_table(line->last);
-  return run(*line);
+  const int status = carry_out(*line);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  usernic::say(stderr, "usernic sim: cannot write to stdout: {}\n", std::strerror(errno));
+  return 1;
 }

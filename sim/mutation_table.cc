@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdio>
 
+#include "core/say.h"
 #include "sim/runner.h"
 
 namespace usernic::sim {
@@ -32,8 +33,8 @@ std::array<uint64_t, kRanges> seeds_needed(Mutation mutation, uint64_t seeds_max
 
 int print_mutation_table(uint64_t seeds_max) {
   int status = 0;
-  fmt::print("{:<16} {:>6} {:>6} {:>6}  {:<36} {}\n", "rule off", "median", "least", "most", "first noticed by",
-             "that is");
+  say(stdout, "{:<16} {:>6} {:>6} {:>6}  {:<36} {}\n", "rule off", "median", "least", "most", "first noticed by",
+      "that is");
   for (const Mutation mutation : all_mutations()) {
     std::string noticed;
     const auto needed = seeds_needed(mutation, seeds_max, noticed);
@@ -41,8 +42,8 @@ int print_mutation_table(uint64_t seeds_max) {
     const auto show = [seeds_max](uint64_t seeds) {
       return seeds > seeds_max ? fmt::format(">{}", seeds_max) : fmt::format("{}", seeds);
     };
-    fmt::print("{:<16} {:>6} {:>6} {:>6}  {:<36} {}\n", mutation_name(mutation), show(needed[kRanges / 2]),
-               show(needed.front()), show(needed.back()), noticed, mutation_sentence(mutation));
+    say(stdout, "{:<16} {:>6} {:>6} {:>6}  {:<36} {}\n", mutation_name(mutation), show(needed[kRanges / 2]),
+        show(needed.front()), show(needed.back()), noticed, mutation_sentence(mutation));
     std::fflush(stdout);
   }
   return status;

@@ -47,7 +47,8 @@ void spin_pause() noexcept USERNIC_NONBLOCKING;
 // A random number that no seed outside the environment decides.
 uint64_t random_u64() noexcept;
 
-// A thread that runs `body`. The destructor joins it. `name` is shown by the system's tools (15 characters).
+// A thread that runs `body`. The destructor joins it. `name` is shown by the system's tools (15 characters). The
+// constructor throws std::system_error when the machine refuses one.
 class Thread {
  public:
   Thread() noexcept;

@@ -63,6 +63,11 @@ BAD = [
     ("a value without quotes", GOOD, '"simnic"', "simnic", 7, []),
     ("a bracket that is missing", GOOD, "[[nic]]", "[[nic]", 4, []),
     ("a key twice", GOOD, "mtu = 1500", "mtu = 1500\nmtu = 1500", 10, ["mtu"]),
+    ("a key of 200,000 parts", GOOD, "mtu = 1500", ".".join(["a"] * 200000) + " = 1", 9, ["16 parts"]),
+    ("a number of 30 digits", GOOD, "mtu = 1500", "mtu = " + "9" * 30, 9, ["64 bits"]),
+    ("lists in lists", GOOD, "mtu = 1500", "mtu = " + "[" * 100000, 9, []),
+    ("a name with a control character", GOOD, '"nic0"', '"nic\\u001b[31m"', 5, ["'name'"]),
+    ("a driver with control characters", GOOD, '"simnic"', '"\\u001b[31m\\n"', 7, ["'?[31m?'"]),
     ("no TOML at all", GOOD, GOOD, "\x00\x01\x02", 1, []),
 ]
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control socket serves whoever behaves, whatever the others do."""
 
+import json
 import os
 import resource
 import stat
@@ -61,7 +62,13 @@ class ControlTest(LabTest):
                         b'{"v":1,"verb":"rx-mode","dev":7}', b'{"v":1,"verb":"wait","dev":"nic0","timeout_ms":-1}',
                         b'{"v":1,"verb":"burst","dev":"nic0","changes":1e30}', b'{"v":1,"verb":"namespaces"}',
                         b'{"v":1,"verb":"wait-address","dev":"nic0","address":"zz"}', b"\xff\xfe\x00\x01",
-                        b"[" * 20000, b'{"v":1,"verb":"' + b"x" * 60000 + b'"}'):
+                        b"[" * 20000, b'{"v":1,"verb":"' + b"x" * 60000 + b'"}', b'{"a":' * 10000,
+                        b'{"v":18446744073709551617,"verb":"link"}', b'{"v":1.0,"verb":"link"}',
+                        b'{"v":1,"verb":"wait","dev":"nic0","timeout_ms":' + b"9" * 60000 + b"}",
+                        b'{"v":1,"verb":"li\x00nk"}', b'{"v":1,"verb":"li\\u0000nk"}', b'{"v":1,"verb":"\\ud800"}',
+                        b'{"v":1,"verb":"\xc0\xaf"}', b'{"v":1,"v":1,"verb":"link"}',
+                        b'{"v":1,"verb":"wait-address","dev":"nic0","address":[' +
+                        b",".join([b'"33:33:00:00:00:01"'] * 2000) + b"]}"):
             with self.subTest(garbage[:60]):
                 client = self.connect(lab)
                 client.send(garbage + b"\n")
@@ -72,11 +79,18 @@ class ControlTest(LabTest):
                 self.assertEqual(len(client.ask("link")), 2, "the same client may go on")
         self.assert_serves(lab)
 
+    def test_a_sentence_has_no_control_characters(self):
+        client = self.connect(self.lab(pair()))
+        for request in ({"verb": "\x1b[31m\n\0"}, {"verb": "stats", "dev": "\x1b[31m\n\0"},
+                        {"verb": "namespaces", "host": "\x1b[31m\n\0"}):
+            client.send(json.dumps({"v": 1, **request}).encode() + b"\n")
+            self.assertIn("'?[31m??'", client.line()["error"])
+
     def test_a_line_without_end_is_cut_off(self):
         lab = self.lab(pair())
         client = self.connect(lab)
         try:
-            for _ in range(64):
+            for _ in range(1600):  # 100 MB
                 client.send(b"x" * 65536)
         except (BrokenPipeError, ConnectionResetError):
             pass
