@@ -3,6 +3,8 @@
 
 #include <cerrno>
 
+#include "core/mutation.h"
+
 namespace usernic {
 
 void KernelLists::forget(bool in_call) {
@@ -44,9 +46,13 @@ void KernelLists::bring_up_to_date(std::span<const RxCommand> commands) {
   for (const RxCommand& command : commands) {
     if (!is_address(command)) continue;
     HwAddrList& list = list_of(command);
-    HwAddr* const entry = find(command);
+    HwAddr* entry = find(command);
     const bool wanted = entry != nullptr && entry->refcount > entry->sync_cnt;
-    const bool doubtful = doubtful_.erase(command.address) != 0;
+    const bool doubtful = doubtful_.contains(command.address);
+    if (doubtful && entry != nullptr && command.kind == RxCommandKind::kAdd && !wanted) {  // to be pushed, not believed
+      (void)list.del(*entry);
+      entry = nullptr;
+    }
     if ((command.kind == RxCommandKind::kAdd && !wanted) || (doubtful && entry == nullptr)) {
       const bool multicast = command.object == RxObject::kMulticast;
       (void)list.add(command.address.octets.data(), command.address.octets.size(),
@@ -77,6 +83,7 @@ KernelLists::Fate KernelLists::fate_of(const RxCommand& command, const Use& use,
     error = call_error;
   }
   if (entry != nullptr) (void)list_of(command).del(*entry);
+  if (error == 0 && mutated(Mutation::kCutShortBelieved)) return Fate::kDone;
   return error != 0 ? Fate::kFailed : Fate::kNotReached;
 }
 

@@ -51,7 +51,7 @@ class KernelLists {
   HwAddr* find(const RxCommand& command) noexcept;
 
   HwAddrList lists_[2];
-  std::set<MacAddress> doubtful_;
+  std::set<MacAddress> doubtful_;  // pushed by a call in which the card forgot, and no push or unsync worked since
 };
 
 template <class Answer, class Lost>
@@ -64,7 +64,7 @@ void KernelLists::answer(std::span<RxCommand> commands, int error, Answer&& answ
     int why = 0;
     const Fate fate = fate_of(command, uses[command.object == RxObject::kMulticast], error, why);
     if (fate == Fate::kFailed) explained = explained || why == error;
-    if (fate == Fate::kDone) answer(command, Result<>());
+    if (fate == Fate::kDone) doubtful_.erase(command.address), answer(command, Result<>());
     if (fate == Fate::kFailed) answer(command, Result<>(failed(why)));
   }
   for (size_t i = 0; i < 2; ++i) {
@@ -78,6 +78,7 @@ void KernelLists::answer(std::span<RxCommand> commands, int error, Answer&& answ
   for (RxCommand& command : commands) {
     const bool pushes = uses[command.object == RxObject::kMulticast].pushed;
     if (is_address(command) && pushes) continue;
+    if (error == 0 && is_address(command)) doubtful_.erase(command.address);
     if (error == 0) answer(command, Result<>());
     if (error == 0 || explained) continue;
     answer(command, Result<>(failed(error)));

@@ -38,6 +38,9 @@ enum class Mutation : uint8_t {
   kKeepsModes,
   kToldToNobody,
   kLevelsFromTop,
+  kHalfImage,
+  kNarrowAtOnce,
+  kCutShortBelieved,
   kCount
 };
 

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "core/mutation.h"
 #include "usernic/rx_image.h"
 
 namespace usernic {
@@ -31,7 +32,7 @@ class RxImagePair {
   Result<> prepare(uint64_t for_generation, bool is_wide, Prepare&& prepare) noexcept USERNIC_NONBLOCKING {
     type.assign(scratch_.get(), pending_.get());
     const Result<> result = prepare(scratch_.get());
-    if (!result) return result;
+    if (!result && !mutated(Mutation::kHalfImage)) return result;
     type.assign(pending_.get(), scratch_.get());
     ready = true;
     generation = for_generation;

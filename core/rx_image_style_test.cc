@@ -199,6 +199,20 @@ TEST_F(ImageStyleTest, AnImageThatHasNoRoomFallsBackToPromiscAndComesBack) {
   EXPECT_EQ(card.exact, (std::set{uc(4), uc(5)}));
 }
 
+TEST_F(ImageStyleTest, AnImageThatHasNoRoomForTheOwnAddressFallsBackToPromiscToo) {
+  start();
+  ASSERT_TRUE(dev->uc().add(uc(1)));
+  settle();
+  {
+    const LaneGuard one_run_for_all(dev->lane());
+    card.on_prepare = [&] { return mode.promisc() ? Result<>() : fail(std::errc::no_space_on_device); };
+    ASSERT_TRUE(dev->uc().del(uc(1)));  // what it frees is no room in an image
+    ASSERT_TRUE(dev->set_mac_address(uc(0xfffe)));
+  }
+  settle();
+  EXPECT_TRUE(card.promisc);
+}
+
 TEST_F(ImageStyleTest, WhatIsNarrowedStaysOnWhileTheSameRunAdds) {
   start();
   ASSERT_TRUE(mode.set_promiscuity(1));

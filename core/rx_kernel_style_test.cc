@@ -25,6 +25,7 @@ struct KernelCard {
   uint32_t calls = 0;
   std::set<uint64_t> all_given;  // by a driver that reads the whole list
   std::string log;
+  std::function<void()> on_call, on_push;  // before they do anything
 };
 
 struct KernelDriver : Plain {
@@ -35,6 +36,7 @@ struct KernelDriver : Plain {
     KernelCard& card = card_of(dev);
     const MacAddress address = MacAddress::from_bytes(addr);
     card.log += "+" + std::to_string(address.octets[5]) + " ";
+    if (card.on_push) card.on_push();
     if (card.dead.contains(address)) return -EIO;
     if (card.exact.size() >= card.slots) return -ENOSPC;
     card.twice = !card.exact.insert(address).second || card.twice;
@@ -51,6 +53,7 @@ struct KernelDriver : Plain {
   int set_rx_mode_async(NetDevice* dev, HwAddrList* uc_list, HwAddrList* mc_list) {
     might_sleep();
     ++card_.calls;
+    if (card_.on_call) card_.on_call();
     if (std::exchange(card_.asked, card_.asks > 0)) card_.asked_back.set();
     if (card_.asks > 0) --card_.asks, dev->rx_mode().schedule_retry();
     dev->rx_mode().lock_lists();
@@ -100,6 +103,25 @@ TEST_F(KernelStyleTest, OnlyWhatChangedIsPushed) {
   EXPECT_EQ(card.log, "-1 +3 ");
   EXPECT_TRUE(mode.covered(uc(3)) && mode.covered(mc(2)) && !mode.covered(uc(1)));
   EXPECT_EQ(mode.status().programmed_unicast, std::vector{uc(3)});
+}
+
+TEST_F(KernelStyleTest, WhatWasPushedWhileTheCardForgotIsTakenBackAlsoAfterACallThatFailed) {
+  start();
+  bool forgets = true;
+  uint32_t forgot_in = UINT32_MAX;
+  card.on_push = [&] {
+    if (!std::exchange(forgets, false)) return;
+    mode.card_forgot();  // and pushed afterwards
+    forgot_in = card.calls;
+    card.fails_whole = 1;
+  };
+  card.on_call = [&] {
+    if (card.calls == forgot_in + 1) (void)dev->mc().del(mc(1));
+  };
+  ASSERT_TRUE(dev->mc().add(mc(1)));
+  while (on_card([&](KernelCard& c) { return forgot_in == UINT32_MAX || c.calls < forgot_in + 2; })) retries_pass();
+  settle();
+  EXPECT_EQ(card.exact, std::set<MacAddress>());
 }
 
 TEST_F(KernelStyleTest, ADeadAddressHoldsUpNoOtherAndIsTriedAgain) {

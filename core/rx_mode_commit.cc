@@ -45,6 +45,7 @@ void RxModeEngine::commit() {
 bool RxModeEngine::own_waits() const noexcept {
   const AddressEntry* const own = target_.own_entry;
   if (own == nullptr || own->state != CardState::kOver || own->refused || !has_cover(uc_)) return false;
+  if (refused_with_ != 0) return false;
   return uc_.count(CardState::kExact) != 0 || (caps_.shared_slots && mc_.count(CardState::kExact) != 0);
 }
 

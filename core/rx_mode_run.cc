@@ -168,6 +168,7 @@ bool RxModeEngine::evict_one(CardClass& from) {
 void RxModeEngine::place_own(int64_t& available) {
   AddressEntry* const own = target_.own_entry;
   if (own == nullptr || own->parked || own->refused) return;
+  if (own->state == CardState::kOver && refused_with_ != 0) return;
   if (own->state == CardState::kOver && !mutated(Mutation::kR12)) uc_.move(*own, CardState::kTrying);
   if (own->state != CardState::kTrying || own->maybe) return;
   const bool room = available > 0 || (caps_.shared_slots && evict_one(mc_)) || evict_one(uc_);
@@ -189,6 +190,7 @@ void RxModeEngine::place_trying(CardClass& each, int64_t& available) {
 }
 
 void RxModeEngine::promote(CardClass& each, int64_t& available) {
+  if (refused_with_ != 0) return;  // a slot that a del is to free makes no room in an image that is refused
   CardList& over = each.list(CardState::kOver);
   const bool first = caps_.shared_slots && &each == &uc_;  // a shared table serves unicast first
   while (!over.empty() && (available > 0 || (first && evict_one(mc_)))) {

@@ -9,6 +9,7 @@
 #include "core/atomic_callback.h"
 #include "core/current_work.h"
 #include "core/device.h"
+#include "core/mutation.h"
 #include "core/rx_mode_engine.h"
 
 namespace usernic {
@@ -83,6 +84,7 @@ bool RxModeEngine::owes_call() noexcept {
 
 // One image can order nothing: while the plan adds or widens, what it would narrow stays on, and goes with the next.
 bool RxModeEngine::holds_back_narrowing() const noexcept {
+  if (mutated(Mutation::kNarrowAtOnce)) return false;
   const auto widens = [](const RxCommand& command) {
     return command.kind == RxCommandKind::kAdd || command.kind == RxCommandKind::kWiden;
   };

@@ -131,18 +131,25 @@ Result<> Card::change(std::set<T>& set, const T& item, bool on, size_t slots) {
   return {};
 }
 
-CardDriver::CardDriver(NetDevice& dev, Card& card) : dev_(dev), card_(card) {}
-CardDriver::~CardDriver() {
+bool Card::fails(bool& applied) {
+  applied = losses == 0;
+  if (losses != 0) return true;
+  const bool failed = failing && temper.transient_one_in != 0 && chance_.one_in(temper.transient_one_in);
+  if (failed) applied = chance_.one_in(2);
+  return failed;
+}
+
+CardOps::~CardOps() {
   expect(!card_.in_call, "call-after-free", "the driver is freed while it is called");
   card_.unregistered = true;
 }
 
-void CardDriver::check_callable(const char* op) const {
+void CardOps::check_callable(const char* op) const {
   const NoSwitch quiet;
   if (card_.unregistered) found("callback-after-unregister", fmt::format("{} is called", op));
 }
 
-Result<> CardDriver::open() {
+Result<> CardOps::open() {
   check_callable("open");
   point("open");
   card_.clear();
@@ -150,7 +157,7 @@ Result<> CardDriver::open() {
   return {};
 }
 
-void CardDriver::stop() {
+void CardOps::stop() {
   check_callable("stop");
   point("stop");
   expect(!card_.in_call, "call-while-stopping", "stop is called during a driver call");
@@ -158,38 +165,41 @@ void CardDriver::stop() {
   card_.up = false;
 }
 
-NetdevTx CardDriver::start_xmit(Skb& skb, TxQueue&, bool) noexcept {
+NetdevTx CardOps::start_xmit(Skb& skb, TxQueue&, bool) noexcept {
   SkbPool::free(skb);
   return NetdevTx::kOk;
 }
 
-void CardDriver::set_rx_mode_async(RxPlan& plan) {
-  check_callable("set_rx_mode_async");
-  might_sleep();
+void CardOps::check_usable() const {
+  const NoSwitch quiet;
+  const bool usable = card_.up && dev_.running() && dev_.present() && dev_.reg_state() == RegState::kRegistered;
+  expect(usable, "call-on-dead-device", "a driver call on a device that is down, absent or unregistered");
+}
+
+bool CardOps::take_time(StopToken stop) const {
+  if (card_.temper.latency <= Duration::zero()) return false;
+  return (card_.temper.deaf_to_stop ? StopToken() : stop).wait_until(Clock::now() + card_.temper.latency);
+}
+
+CardCall::CardCall(CardOps& ops, const char* op) : card_(ops.card_) {
+  ops.check_callable(op);
+  ops.check_usable();
   expect(!card_.in_call, "newest-wins", "two driver calls at once");
   card_.in_call = true;
   ++card_.calls;
-  bool stopped = false;
-  if (card_.temper.latency > Duration::zero()) {
-    const StopToken stop = card_.temper.deaf_to_stop ? StopToken() : plan.stop();
-    stopped = stop.wait_until(Clock::now() + card_.temper.latency);
-  }
-  while (RxCommand* command = plan.next()) {
-    {
-      const NoSwitch quiet;
-      const bool usable = card_.up && dev_.running() && dev_.present() && dev_.reg_state() == RegState::kRegistered;
-      expect(usable, "call-on-dead-device", "a driver call on a device that is down, absent or unregistered");
-    }
-    if (stopped) {
-      plan.answer(*command, fail(std::errc::operation_canceled));
-    } else {
-      plan.answer(*command, card_.execute(*command));
-    }
-  }
-  card_.in_call = false;
 }
 
-Result<> CardDriver::set_mac_address(const MacAddress& address) {
+void CardDriver::set_rx_mode_async(RxPlan& plan) {
+  might_sleep();
+  const CardCall call(*this, "set_rx_mode_async");
+  const bool stopped = take_time(plan.stop());
+  while (RxCommand* command = plan.next()) {
+    check_usable();
+    plan.answer(*command, stopped ? fail(std::errc::operation_canceled) : card_.execute(*command));
+  }
+}
+
+Result<> CardOps::set_mac_address(const MacAddress& address) {
   check_callable("set_mac_address");
   point("bus");
   card_.own = address;

@@ -25,12 +25,16 @@ struct CardTemper {
   bool deaf_to_stop = false;        // takes its time although it is asked to stop
 };
 
+// What its driver is [docs/driver-styles.md].
+enum class CardStyle : uint8_t { kPlan, kImage, kLegacy, kKernel };
+
 class Card {
  public:
   Card(const RxFilterCaps& caps, const CardTemper& temper, Chance chance);
 
   const RxFilterCaps caps;
   CardTemper temper;
+  CardStyle style = CardStyle::kPlan;
   bool failing = true;  // by chance; what it cannot do it never can
 
   // What it holds. `version` counts changes.
@@ -59,6 +63,11 @@ class Card {
   // Comes back from where it lost everything.
   void resume(NetDevice& dev);
   Result<> execute(const RxCommand& command);
+  // Of the other styles: does a register access fail now, and does it work all the same? Is there no room, by chance?
+  bool fails(bool& applied);
+  bool refuses() { return failing && temper.refusal_one_in != 0 && chance_.one_in(temper.refusal_one_in); }
+  size_t room() const noexcept { return caps.unicast_slots + caps.multicast_slots; }
+  bool one_in(uint64_t n) { return chance_.one_in(n); }
 
  private:
   Result<> fate(const RxCommand& command, bool& applied);
@@ -70,22 +79,45 @@ class Card {
   Chance chance_;
 };
 
-class CardDriver {
+// What every driver of such a card has. Rx-mode calls are made in a CardCall.
+class CardOps {
  public:
-  CardDriver(NetDevice& dev, Card& card);
-  ~CardDriver();
+  CardOps(NetDevice& dev, Card& card) : dev_(dev), card_(card) {}
+  ~CardOps();
   Result<> open();
   void stop();
   NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING;
+  Result<> set_mac_address(const MacAddress& address);
+
+ protected:
+  friend class CardCall;
+  void check_callable(const char* op) const;
+  void check_usable() const;  // invariant 5
+  // The card takes its time; true: it was asked to stop.
+  bool take_time(StopToken stop) const;
+
+  NetDevice& dev_;
+  Card& card_;
+};
+
+// One driver call while it lives: no other (invariant 1).
+class CardCall {
+ public:
+  CardCall(CardOps& ops, const char* op);
+  ~CardCall() { card_.in_call = false; }
+  CardCall(const CardCall&) = delete;
+  CardCall& operator=(const CardCall&) = delete;
+
+ private:
+  Card& card_;
+};
+
+class CardDriver : public CardOps {
+ public:
+  using CardOps::CardOps;
   RxFilterCaps rx_filter_caps() const { return card_.caps; }
   uint32_t rx_hash(AddressClass, const MacAddress& address) const { return Card::hash(address); }
   void set_rx_mode_async(RxPlan& plan);
-  Result<> set_mac_address(const MacAddress& address);
-
- private:
-  void check_callable(const char* op) const;
-  NetDevice& dev_;
-  Card& card_;
 };
 
 // "add multicast 03:00:00:00:00:01".

@@ -40,11 +40,14 @@ class RxModeSight {
     return e_.uc_.wanted() == wanted_in(e_.wanted.uc) && e_.mc_.wanted() == wanted_in(e_.wanted.mc);
   }
 
-  // The first difference between what is believed and what the card holds; empty: none.
-  std::string difference(const sim::Card& card, const std::vector<MacAddress>& addresses) const {
-    const auto flag = [](const RxModeEngine::Flag& flag, bool on, const char* name) -> std::string {
+  // The first difference between what is believed and what the card holds; empty: none. A driver that writes the whole
+  // may have written, across a loss of the filter, what nobody knows of; it is `settled` when the next call replaces
+  // it.
+  std::string difference(const sim::Card& card, const std::vector<MacAddress>& addresses, bool settled) const {
+    const bool knows_all = settled || card.style == sim::CardStyle::kPlan;
+    const auto flag = [&](const RxModeEngine::Flag& flag, bool on, const char* name) -> std::string {
       if (flag.sure && !on) return fmt::format("{} is believed on, and is off", name);
-      if (on && !flag.maybe) return fmt::format("{} is believed off, and is on", name);
+      if (knows_all && on && !flag.maybe) return fmt::format("{} is believed off, and is on", name);
       return "";
     };
     if (auto text = flag(e_.promisc_, card.promisc, "promisc"); !text.empty()) return text;
@@ -53,8 +56,12 @@ class RxModeSight {
     for (const MacAddress& address : addresses) {
       const AddressEntry* const entry = find(address);
       const bool on = card.exact[address.is_multicast()].contains(address);
-      if (entry != nullptr && entry->sure && !on) return address.to_string() + " is believed on the card, and is not";
-      if (on && (entry == nullptr || !entry->maybe)) return address.to_string() + " is on the card, and not believed";
+      // A driver that writes the whole need not write what everything passes.
+      const bool there = on || (card.style != sim::CardStyle::kPlan && card.accepts(address));
+      if (entry != nullptr && entry->sure && !there)
+        return address.to_string() + " is believed on the card, and is not";
+      if (card.style == sim::CardStyle::kPlan && on && (entry == nullptr || !entry->maybe))
+        return address.to_string() + " is on the card, and not believed";
     }
     for (bool multicast : {false, true}) {
       const HashImage& hash = of(multicast).hash;
@@ -66,8 +73,9 @@ class RxModeSight {
     }
     for (uint16_t id = 0; id < 8; ++id) {
       const bool on = card.vlans.contains(id);
-      if (e_.committed_.vlans[id] && !on) return fmt::format("VLAN {} is believed on the card, and is not", id);
-      if (on && !e_.vlans_maybe_[id]) return fmt::format("VLAN {} is on the card, and not believed", id);
+      if (e_.committed_.vlans[id] && !on && !card.vlan_open)
+        return fmt::format("VLAN {} is believed on the card, and is not", id);
+      if (knows_all && on && !e_.vlans_maybe_[id]) return fmt::format("VLAN {} is on the card, and not believed", id);
     }
     return "";
   }
@@ -80,7 +88,7 @@ class RxModeSight {
   }
   // The own address is outside, while another has a slot that it could have.
   std::string own_outside() const {
-    if (!e_.caps_.own_address_uses_slot) return "";
+    if (!e_.caps_.own_address_uses_slot || e_.whole_call()) return "";
     const AddressEntry* const own = find(e_.wanted.own);
     const bool placed = own == nullptr || own->refused || own->state == CardState::kExact;
     if (placed || e_.uc_.count(CardState::kExact) == 0 || !e_.has_cover(e_.uc_)) return "";
@@ -138,8 +146,10 @@ void RxChecker::step() {
     }
     note_covered(false);
   }
-  if (published && !card_.in_call) {
-    if (std::string text = sight.difference(card_, addresses_); !text.empty()) found("programmed", std::move(text));
+  const bool across_a_loss = card_.style != CardStyle::kPlan && sight.generation() == 0;  // the next call writes all
+  if (published && !card_.in_call && !across_a_loss) {
+    if (std::string text = sight.difference(card_, addresses_, false); !text.empty())
+      found("programmed", std::move(text));
   }
   note_covered(true);
 }
@@ -199,9 +209,9 @@ void RxChecker::settled() {
       found("nothing-missed", address.to_string() + " is held exactly, and nobody wants it");
     }
   }
-  if (std::string text = sight.difference(card_, addresses_); !text.empty()) found("programmed", std::move(text));
+  if (std::string text = sight.difference(card_, addresses_, true); !text.empty()) found("programmed", std::move(text));
   if (std::string text = sight.own_outside(); !text.empty()) found("own-first", std::move(text));
-  if (!sight.nobody_wants_more()) return;
+  if (!sight.nobody_wants_more() || card_.style != CardStyle::kPlan) return;
   for (bool multicast : {false, true}) {
     if (sight.too_wide(multicast)) found("narrow-again", "a class stays wide although everything fits");
   }

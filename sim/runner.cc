@@ -39,6 +39,9 @@ constexpr Row kMutations[] = {
      "a lower device that is followed no more keeps its promiscuity and allmulti"},
     {Mutation::kToldToNobody, "told-to-nobody", "what a changer does not get to tell further down is told by nobody"},
     {Mutation::kLevelsFromTop, "levels-from-top", "lock levels grow from the uppermost device down"},
+    {Mutation::kHalfImage, "half-image", "what a prepare that failed has left is written"},
+    {Mutation::kNarrowAtOnce, "narrow-at-once", "a call that cannot order narrows while it adds"},
+    {Mutation::kCutShortBelieved, "cut-short", "what a push did not get to counts as pushed"},
 };
 static_assert(std::size(kMutations) == static_cast<size_t>(Mutation::kCount) - 1);
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "sim/scheduler.h"
+#include "sim/style_drivers.h"
 
 namespace usernic::sim {
 
@@ -19,9 +20,24 @@ std::vector<MacAddress> addresses_of(uint32_t count) {
   return all;
 }
 
-NetdevPtr make_device(Net& net, Card& card, bool open) {
-  NetdevPtr dev =
-      *net.alloc_netdev<CardDriver>({.name = "sim%d", .address = RxWorld::own(0), .rx_retry = milliseconds(1)}, card);
+Result<NetdevPtr> alloc_device(Net& net, Card& card) {
+  const NetdevConfig config{.name = "sim%d", .address = RxWorld::own(0), .rx_retry = milliseconds(1)};
+  switch (card.style) {
+    case CardStyle::kImage:
+      return net.alloc_netdev<ImageDriver>(config, card);
+    case CardStyle::kLegacy:
+      return net.alloc_netdev<LegacyDriver>(config, card);
+    case CardStyle::kKernel:
+      return net.alloc_netdev<KernelDriver>(config, card);
+    case CardStyle::kPlan:
+      break;
+  }
+  return net.alloc_netdev<CardDriver>(config, card);
+}
+
+NetdevPtr make_device(Net& net, Card& card, CardStyle style, bool open) {
+  card.style = style;
+  NetdevPtr dev = *alloc_device(net, card);
   expect(dev->register_netdev().has_value(), "register", "the device cannot be registered");
   if (open) expect(dev->open().has_value(), "open", "the device cannot be opened");
   return dev;
@@ -72,7 +88,7 @@ RxWorld::RxWorld(const RxWorldConfig& config, Chance chance, std::unique_ptr<Net
       card_(config.caps, config.temper, chance.stream(100)),
       own_net_(std::move(own_net)),
       net_(net != nullptr ? *net : *own_net_),
-      dev_(make_device(net_, card_, config.open)),
+      dev_(make_device(net_, card_, config.style, config.open)),
       checker_(*dev_, card_, addresses_) {
   card_.own = dev_->address();
 }

@@ -19,6 +19,7 @@ namespace usernic::sim {
 struct RxWorldConfig {
   RxFilterCaps caps;
   CardTemper temper;
+  CardStyle style = CardStyle::kPlan;
   uint32_t addresses = 4;  // of each class
   bool open = true;
 };

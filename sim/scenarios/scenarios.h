@@ -25,6 +25,10 @@ void play_follow(Chance chance);
 // stack.cc
 void play_stack(Chance chance);
 void play_sniffer(Chance chance);
+// styles.cc
+void play_image(Chance chance);
+void play_legacy(Chance chance);
+void play_kernel_style(Chance chance);
 // work.cc
 void play_work(Chance chance);
 void play_references(Chance chance);
