@@ -190,7 +190,8 @@ class History {
   void converge_and_check() {
     card_.failing = false;
     lose_filter();  // what was refused is asked again
-    const Result<> settled = dev_->rx_mode().settle(Clock::now() + seconds(5));
+    Result<> settled = dev_->rx_mode().settle(Clock::now() + seconds(5));
+    if (settled) settled = settled_without_some();
     const RxModeStatus status = dev_->rx_mode().status();
     SpinGuardBh guard(card_.lock);
     const std::string told = fmt::format(
@@ -247,6 +248,21 @@ class History {
     } else {
       chance_.one_in(2) ? dev_->rx_mode().call_soon() : dev_->rx_mode().retry_now();
     }
+  }
+
+  // Nobody is to find a last address on the card just because the filter was new.
+  Result<> settled_without_some() {
+    for (uint64_t n = 0; n < 4; ++n) {
+      for (const bool multicast : {false, true}) {
+        {
+          SpinGuardBh guard(card_.lock);
+          card_.must_hear.erase(address(multicast, n));
+        }
+        while ((multicast ? dev_->mc() : dev_->uc()).del(address(multicast, n))) {
+        }
+      }
+    }
+    return dev_->rx_mode().settle(Clock::now() + seconds(5));
   }
 
   // An address that the engine calls covered, and that stays wanted, is to be heard from now on.
