@@ -143,7 +143,8 @@ TEST_F(KernelWork, BusyIsPendingAndRunning) {
 TEST_F(KernelWork, DrainAndDestroyRunWhatItemsQueueMeanwhile) {
   int left = 5;
   b.then = [&] {
-    if (--left > 0) queue_work(queue, &b.work);
+    if (--left == 1) (void)Event().wait(1, kMoment);  // long after who waits for the first run has seen it
+    if (left > 0) queue_work(queue, &b.work);
   };
   EXPECT_TRUE(queue_work(queue, &b.work));
   drain_workqueue(queue);

@@ -83,8 +83,8 @@ inline bool flush_work(work_struct* work, Place where = Place::current()) {
   return (*work)->flush(where);
 }
 inline bool flush_delayed_work(delayed_work* dwork, Place where = Place::current()) {
-  (void)dwork->work->hurry();
-  return dwork->work->flush(where);
+  const bool waited = dwork->work->hurry();
+  return dwork->work->flush(where) || waited;  // it may have run by now
 }
 // True: it was pending.
 inline bool cancel_work(work_struct* work) {
