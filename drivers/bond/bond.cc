@@ -157,8 +157,29 @@ void Bond::activate(Slave* next) {
   if (before != nullptr) before->link.unfollow();
 }
 
+namespace {
+
+// On the lower device's own lane, for which the bond does not wait; gone when it is done.
+struct GiveAddressBack {
+  GiveAddressBack(NetDevice& lower, const MacAddress& own) : dev(lower), address(own) {}
+  const DeviceHandle dev;
+  const MacAddress address;
+  Work work{[this] {
+              (void)dev->set_mac_address(address);
+              delete this;
+            },
+            dev.get()};
+};
+
+}  // namespace
+
 void Bond::uninit() {
-  while (!slaves_.empty()) left_.push_back(drop(slaves_.begin()));
+  while (!slaves_.empty()) {
+    left_.push_back(drop(slaves_.begin()));
+    NetDevice& lower = *left_.back()->dev;
+    if (lower.reg_state() != RegState::kRegistered) continue;
+    lower.lane().queue((new GiveAddressBack(lower, left_.back()->own_address))->work);
+  }
 }
 
 Result<> Bond::open() {

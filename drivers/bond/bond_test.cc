@@ -176,8 +176,19 @@ TEST_F(BondTest, ABondGoesWhileALowerIsStuck) {
   EXPECT_TRUE(becomes([&] { return lows[1]->address() == mac(9); }));
   dev->detach_port();
   dev.reset();
+  EXPECT_TRUE(becomes([&] { return lows[1]->address() == mac(1); }));
   EXPECT_EQ(lows[0]->address(), kBondMac);
   lows[0]->lane().unpark();
+  EXPECT_TRUE(becomes([&] { return lows[0]->address() == mac(0); }));
+}
+
+TEST_F(BondTest, ALowerMayGoRightAfterTheBond) {
+  lows[0]->lane().park();
+  dev->detach_port();
+  dev.reset();
+  lows[0]->detach_port();
+  lows[0]->lane().unpark();
+  lows[0].reset();
 }
 
 TEST_F(BondTest, TheMtuIsThatOfTheSmallestAtMost) {
@@ -195,6 +206,7 @@ TEST_F(BondTest, ClosingTakesEverythingBackAndItsEndFreesTheLowers) {
   dev->detach_port();
   dev.reset();
   EXPECT_EQ(lows[0]->mc().size(), 0u);
+  EXPECT_TRUE(becomes([&] { return lows[0]->address() == mac(0) && lows[1]->address() == mac(1); }));
   MutexGuard rtnl(net.rtnl());
   EXPECT_EQ(rx_handler(*lows[0], RxStage::kUpper), nullptr);
   EXPECT_TRUE(uppers_of(*lows[0]).empty());
