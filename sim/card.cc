@@ -154,6 +154,7 @@ Result<> CardOps::open() {
   point("open");
   card_.clear();
   card_.up = true;
+  dev_.tx_queue(0).start();
   return {};
 }
 

@@ -198,9 +198,13 @@ void RxWorld::read(Chance chance, int steps) {
   }
 }
 
-void RxWorld::converge() {
+void RxWorld::bring_up() {
   if (!dev_->present()) card_.resume(*dev_);
   expect(dev_->open().has_value(), "open", "the device cannot be opened again");
+}
+
+void RxWorld::converge() {
+  bring_up();
   checker_.settled();
 }
 

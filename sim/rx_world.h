@@ -54,6 +54,7 @@ class RxWorld {
 
   // The end of most histories: no more changes, everything checked, and the device taken down.
   void converge();
+  void bring_up();  // the first part of it: present, and open
   // Takes entries away until `left` of each class are wanted.
   void thin_out(size_t left);
   void unregister();

@@ -9,6 +9,7 @@ namespace usernic::sim {
 namespace {
 
 constexpr Scenario kScenarios[] = {
+    {"bond", "failover while addresses change, slaves come and go, and frames are sent", play_bond},
     {"burst", "more changes at once than one hold of the lock drains", play_burst},
     {"commands", "changes that wait until they are in effect, against each other and the card", play_commands},
     {"follow", "several bring one list over to another while it changes", play_follow},
@@ -30,6 +31,7 @@ constexpr Scenario kScenarios[] = {
     {"tickets", "those who wait for an address against failures and close", play_tickets},
     {"tx-queue", "a transmit queue's stop against its wake", play_tx_queue},
     {"unregister", "everything against unregister", play_unregister},
+    {"vlan", "VLANs that send and receive on a device that is closed or goes away", play_vlan},
     {"wire", "two simnics on a wire: frames, resets, links, close and open", play_wire},
     {"work", "cancel, disable, flush and park against queueing", play_work},
 };

@@ -29,6 +29,9 @@ void play_sniffer(Chance chance);
 void play_image(Chance chance);
 void play_legacy(Chance chance);
 void play_kernel_style(Chance chance);
+// uppers.cc
+void play_bond(Chance chance);
+void play_vlan(Chance chance);
 // work.cc
 void play_work(Chance chance);
 void play_references(Chance chance);

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// The drivers on top of other devices: frames in are frames out and drops, and what they want is wanted below.
+#include <algorithm>
+#include <deque>
+
+#include "drivers/bond/bond.h"
+#include "drivers/vlan/vlan.h"
+#include "sim/rx_world.h"
+#include "sim/scenarios/scenarios.h"
+#include "sim/scheduler.h"
+
+namespace usernic::sim {
+
+using std::chrono::microseconds;
+
+namespace {
+
+constexpr uint32_t kFrames = 32;
+
+// Until nobody has anything to do: virtual time passes when everybody waits.
+void let_everything_happen() {
+  (void)StopToken().wait_until(Clock::now() + std::chrono::seconds(1));
+}
+
+void rest(Chance& chance) {
+  if (chance.one_in(3)) (void)StopToken().wait_until(Clock::now() + microseconds(chance.below(1500)));
+}
+
+// Sends and receives frames, and counts those that it hands in.
+struct Traffic {
+  SkbPool pool{kFrames, 128};
+  uint64_t received = 0;
+
+  Skb* frame(uint16_t vlan = 0) {
+    Skb* const skb = pool.alloc();
+    if (skb == nullptr) return nullptr;
+    uint8_t* const octets = skb->put(60);
+    std::fill_n(octets, 60, uint8_t{0});
+    if (vlan != 0) octets[12] = 0x81, octets[15] = static_cast<uint8_t>(vlan);
+    return skb;
+  }
+  uint64_t send(NetDevice& dev, Chance chance, int count) {
+    uint64_t sent = 0;
+    for (int i = 0; i < count; ++i) {
+      SkbBatch batch;
+      for (uint64_t n = chance.between(1, 3); n > 0; --n) {
+        if (Skb* const skb = frame()) batch.push_back(*skb), ++sent;
+      }
+      while (!batch.empty()) {
+        (void)dev.xmit(dev.tx_queue(0), batch);
+        if (!batch.empty()) (void)StopToken().wait_until(Clock::now() + microseconds(100));
+        if (!batch.empty() && !dev.running()) sent -= batch.size(), SkbPool::free(batch);
+      }
+      rest(chance);
+    }
+    return sent;
+  }
+  void receive(NetDevice& dev, Chance chance, int count, uint16_t vlan = 0) {
+    for (int i = 0; i < count; ++i) {
+      SkbBatch batch;
+      if (Skb* const skb = frame(vlan)) batch.push_back(*skb), ++received;
+      const BhScope bh;
+      dev.receive(batch);
+    }
+    rest(chance);
+  }
+  void check(const NetDevice& dev, uint64_t sent) const {
+    const LinkStats stats = dev.stats();
+    expect(sent == stats.tx_packets + stats.tx_dropped, "frames", "frames sent are not packets and drops");
+  }
+  ~Traffic() { expect(pool.available() == kFrames, "frames", "a frame is lost"); }
+};
+
+void change(NetDevice& dev, const std::vector<MacAddress>& addresses, Chance chance, int steps) {
+  for (int i = 0; i < steps; ++i) {
+    const MacAddress address = addresses[chance.below(addresses.size() - 3)];
+    AddressList& list = address.is_multicast() ? dev.mc() : dev.uc();
+    (void)(list.contains(address) && chance.one_in(2) ? list.del(address) : list.add(address));
+    if (chance.one_in(6)) (void)dev.rx_mode().set_allmulti(chance.one_in(2) ? 1 : -1);
+    rest(chance);
+  }
+}
+
+// What `upper` wants is in the lower device's lists, once, if it follows; and its card accepts it.
+void check_wanted(NetDevice& upper, RxWorld& lower, bool follows) {
+  for (const MacAddress& address : lower.addresses()) {
+    const AddressList& above = address.is_multicast() ? upper.mc() : upper.uc();
+    const bool own = address == upper.address() || address == lower.dev().address();
+    const bool wanted = follows && above.contains(address);
+    if (own) continue;
+    expect(lower.list_of(address).references(address) == (wanted ? 1u : 0u), "stack",
+           "a lower device has other references than its upper told");
+    if (wanted) expect(lower.card().accepts(address), "stack", "a card is deaf to what is wanted above");
+  }
+}
+
+}  // namespace
+
+void play_bond(Chance chance) {
+  Traffic traffic;
+  Net net;
+  std::deque<RxWorld> slaves;
+  RxWorldConfig config = random_world(chance);
+  for (uint64_t i = chance.between(2, 3); i > 0; --i) slaves.emplace_back(config, chance.stream(20 + i), net);
+  NetdevPtr dev = *Bond::probe(net, {.name = "bond%d", .address = RxWorld::own(1)});
+  Bond& bond = Bond::of(*dev);
+  expect(dev->register_netdev() && dev->open(), "open", "a bond does not come up");
+  for (RxWorld& each : slaves) expect(bond.add_lower(each.dev()).has_value(), "link", "a bond takes no slave");
+  uint64_t sent = 0;
+  const auto disturb = [&](Chance c) {
+    for (uint64_t i = c.between(1, 5); i > 0; --i) {
+      RxWorld& slave = slaves[c.below(slaves.size())];
+      switch (c.below(5)) {
+        case 0:
+          slave.dev().carrier_off();
+          break;
+        case 1:
+          slave.dev().carrier_on();
+          break;
+        case 2:
+          (void)bond.set_primary(c.one_in(2) ? &slave.dev() : nullptr);
+          break;
+        case 3:
+          (void)bond.remove_lower(slave.dev());
+          rest(c);
+          (void)bond.add_lower(slave.dev());
+          break;
+        case 4:
+          slave.reopen(c.stream(i), 1);
+          break;
+      }
+      rest(c);
+    }
+  };
+  together({{"user", [&, c = chance.stream(1)] { change(*dev, slaves[0].addresses(), c, 10); }},
+            {"sender", [&, c = chance.stream(2)] { sent = traffic.send(*dev, c, 4); }},
+            {"wire", [&, c = chance.stream(3), n = chance.below(2)] { traffic.receive(slaves[n].dev(), c, 4); }},
+            {"disturbs-1", [&, c = chance.stream(4)] { disturb(c); }},
+            {"disturbs-2", [&, c = chance.stream(5)] { disturb(c); }}});
+  let_everything_happen();
+  uint64_t below = 0;
+  for (RxWorld& each : slaves) {
+    each.bring_up();  // somebody else may be the active one then
+    below += each.dev().stats().tx_packets;
+  }
+  let_everything_happen();
+  const DeviceHandle now = bond.active();
+  for (RxWorld& each : slaves) {
+    each.converge();
+    check_wanted(*dev, each, now.get() == &each.dev());
+  }
+  traffic.check(*dev, sent);
+  expect(below == dev->stats().tx_packets, "frames", "a bond sent other frames than its slaves");
+  dev->unregister_netdev();
+  for (RxWorld& each : slaves) each.unregister();
+}
+
+void play_vlan(Chance chance) {
+  Traffic traffic;
+  Net net;
+  RxWorld lower(random_world(chance), chance.stream(20), net);
+  std::vector<NetdevPtr> vlans;
+  for (uint16_t id = 1; id <= 2; ++id) {
+    vlans.push_back(*Vlan::probe(net, {.name = "vlan%d"}, lower.dev(), id));
+    expect(vlans.back()->register_netdev() && vlans.back()->open(), "open", "a VLAN does not come up");
+  }
+  let_everything_happen();
+  const bool goes = chance.one_in(3);
+  uint64_t sent[2] = {0, 0};
+  together({{"user", [&, c = chance.stream(1)] { change(*vlans[0], lower.addresses(), c, 10); }},
+            {"sender-1", [&, c = chance.stream(2)] { sent[0] = traffic.send(*vlans[0], c, 4); }},
+            {"sender-2", [&, c = chance.stream(3)] { sent[1] = traffic.send(*vlans[1], c, 4); }},
+            {"wire", [&, c = chance.stream(4)] { traffic.receive(lower.dev(), c, 8, 1); }},
+            {"admin",
+             [&, c = chance.stream(5)]() mutable {
+               (void)(c.one_in(2) ? vlans[0]->close() : vlans[0]->open());
+               lower.reopen(c, goes ? 0 : 2);
+               (void)vlans[0]->open();
+             }},
+            {"remover", [&, c = chance.stream(6)]() mutable {
+               rest(c);
+               if (!goes) return;
+               lower.dev().unregister_netdev();
+               lower.card().unregistered = true;
+             }}});
+  let_everything_happen();
+  uint64_t above = 0;
+  for (size_t i = 0; i < 2; ++i) {
+    traffic.check(*vlans[i], sent[i]);
+    above += vlans[i]->stats().tx_packets;
+  }
+  const LinkStats stats = lower.dev().stats(), tagged = vlans[0]->stats();
+  expect(stats.tx_packets == above, "frames", "a lower device sent other frames than its VLANs");
+  expect(stats.rx_packets + stats.rx_dropped == traffic.received, "frames",
+         "frames received are not packets and drops");
+  const uint64_t up = tagged.rx_packets + tagged.rx_dropped;
+  expect(goes ? up <= stats.rx_packets : up == stats.rx_packets, "frames", "a tagged frame did not reach its VLAN");
+  if (!goes) {
+    lower.converge();
+    check_wanted(*vlans[0], lower, true);
+  }
+  for (NetdevPtr& each : vlans) each->unregister_netdev();
+  expect(lower.dev().uc().size() + lower.dev().mc().size() == 0, "stack", "an address is left that no VLAN wants");
+  if (!goes) lower.unregister();
+}
+
+}  // namespace usernic::sim
