@@ -13,7 +13,10 @@ size_t behind_quotes(std::string_view text, size_t at) {
   const std::string three(3, quote);
   const std::string_view end = text.substr(at).starts_with(three) ? three : std::string_view(three).substr(2);
   for (at += end.size(); at < text.size(); ++at) {
-    if (text.substr(at).starts_with(end)) return at + end.size();
+    if (text.substr(at).starts_with(end)) {
+      // Of five quotes the first two belong to the text.
+      return end.size() == 1 ? at + 1 : std::min({text.find_first_not_of(quote, at), at + 5, text.size()});
+    }
     if (end.size() == 1 && text[at] == '\n') return at;
     if (quote == '"' && text[at] == '\\') ++at;
   }

@@ -44,18 +44,6 @@ size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// With a question mark for each control character. UTF-8.
-std::string printable(std::string_view text) {
-  std::string shown;
-  for (const char c : text) {
-    const auto octet = static_cast<uint8_t>(c);
-    const bool second = !shown.empty() && shown.back() == '\xc2' && octet >= 0x80 && octet < 0xa0;  // U+0080 to U+009F
-    if (second) shown.pop_back();
-    shown += second || octet < 0x20 || octet == 0x7f ? '?' : c;
-  }
-  return shown;
-}
-
 // One station's: not unspecified, multicast or broadcast.
 bool is_station(std::string_view octets) {
   const auto all = [&](char value) { return std::ranges::count(octets, value) == std::ssize(octets); };
@@ -100,6 +88,17 @@ std::string station_octets(std::string_view text) {
   const auto [end, error] = std::from_chars(bits.data(), bits.data() + bits.size(), prefix_bits);
   if (error != std::errc{} || end != bits.data() + bits.size() || prefix_bits > 8 * kind.bytes) return "";
   return is_station(octets) ? octets : "";
+}
+
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (const char c : text) {
+    const auto octet = static_cast<uint8_t>(c);
+    const bool second = !shown.empty() && shown.back() == '\xc2' && octet >= 0x80 && octet < 0xa0;  // U+0080 to U+009F
+    if (second) shown.pop_back();
+    shown += second || octet < 0x20 || octet == 0x7f ? '?' : c;
+  }
+  return shown;
 }
 
 std::string shortened(std::string_view text) {

@@ -17,8 +17,9 @@ std::string netns_name_error(std::string_view name);
 // or not the address of one station: unspecified, multicast or broadcast.
 std::string station_octets(std::string_view text);
 
-// What somebody wrote, for a message: cut after 64 octets, with a question mark for each control character, which a
-// terminal would obey. UTF-8.
+// What somebody wrote, for a message: with a question mark for each control character, which a terminal would obey;
+// and cut after 64 octets. UTF-8.
+std::string printable(std::string_view text);
 std::string shortened(std::string_view text);
 
 // "; did you mean 'address'?" when a known word is close, else "; there are a, b, c". "" without known words,

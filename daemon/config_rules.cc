@@ -18,7 +18,7 @@ void check_unique_hosts(const Config& config, FirstError& error) {
     const auto [first, is_new] = lines.emplace(host.name, host.line);
     if (is_new || host.name.empty()) continue;
     error.note(host.line, fmt::format("a second host is called '{}', like the one in line {}; names must be unique",
-                                      host.name, first->second));
+                                      shortened(host.name), first->second));
   }
 }
 
@@ -29,14 +29,15 @@ void check_unique_nics(const Config& config, FirstError& error) {
     const auto [first, is_new] = lines.emplace(nic.name, nic.line);
     if (!is_new && !nic.name.empty()) {
       error.note(nic.line, fmt::format("a second nic is called '{}', like the one in line {}; names must be unique",
-                                       nic.name, first->second));
+                                       shortened(nic.name), first->second));
     }
     if (nic.address.is_zero()) continue;
     const auto [other, is_free] = addresses.emplace(nic.address, &nic);
     if (is_free) continue;
     error.note(nic.address_line,
                fmt::format("the nic '{}' has the address {} of the nic '{}' in line {}; addresses must differ",
-                           nic.name, nic.address.to_string(), other->second->name, other->second->address_line));
+                           shortened(nic.name), nic.address.to_string(), shortened(other->second->name),
+                           other->second->address_line));
   }
 }
 
@@ -46,8 +47,8 @@ void check_hosts_exist(const Config& config, FirstError& error) {
   for (const NicConfig& nic : config.nics) {
     if (nic.host.empty() || std::ranges::find(names, nic.host) != names.end()) continue;
     const std::string others = names.empty() ? "; add [[host]] with that name" : suggestion(nic.host, names);
-    error.note(nic.host_line, fmt::format("the nic '{}' is on the host '{}', which the file does not have{}", nic.name,
-                                          nic.host, others));
+    error.note(nic.host_line, fmt::format("the nic '{}' is on the host '{}', which the file does not have{}",
+                                          shortened(nic.name), shortened(nic.host), others));
   }
 }
 
@@ -58,7 +59,7 @@ void check_ip6_mtu(const Config& config, FirstError& error) {
     error.note(nic.mtu_line,
                fmt::format("the nic '{}' has the IPv6 address {}, but its mtu is {}; IPv6 needs an mtu of "
                            "at least {}",
-                           nic.name, *ip6, nic.mtu, kIp6MtuMin));
+                           shortened(nic.name), *ip6, nic.mtu, kIp6MtuMin));
   }
 }
 
@@ -68,7 +69,7 @@ void check_vlans(const Config& config, FirstError& error) {
     error.note(nic.vlans_line,
                fmt::format("the nic '{}' has 'vlans', but its card has no VLAN filter; give it vlan_slots "
                            "in [nic.simnic], or leave 'vlans' out",
-                           nic.name));
+                           shortened(nic.name)));
   }
 }
 

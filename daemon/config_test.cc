@@ -214,6 +214,25 @@ TEST(ConfigText, ThatIsNoTomlNamesTheLine) {
   EXPECT_TRUE(not_utf8.error().starts_with("lab.toml:")) << not_utf8.error();
 }
 
+// What the TOML library takes for impossible, asserted or not: found by fuzzing.
+TEST(ConfigText, ThatNobodyWouldWriteNamesTheLineToo) {
+  for (const char* text :
+       {"[= 1]\n", "[[=", "[[[a]]]", "n\xc3\xa4me = 1\n", "[\xef\xbb\xbfx = 1\n", "a = \xef\xbb\xbf"}) {
+    const auto config = parse_config(text, "lab.toml");
+    ASSERT_FALSE(config) << text;
+    EXPECT_TRUE(config.error().starts_with("lab.toml:1: ")) << config.error();
+  }
+}
+
+TEST(ConfigText, VeryManyAddressesAreReadInNoTime) {
+  std::string text = "[[nic]]\nname = \"n\"\ndriver = \"dummy\"\naddresses = [";
+  for (int i = 1; i < 50'000; ++i)
+    text += "\"10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256) + "/8\",";
+  const auto config = parse_config(text + "]", "f");
+  ASSERT_TRUE(config) << config.error();
+  EXPECT_EQ(config->nics[0].addresses.size(), 49'999u);
+}
+
 TEST(ConfigFile, ThatCannotBeReadIsASentence) {
   const auto missing = read_config("/nonexistent/lab.toml");
   ASSERT_FALSE(missing);
@@ -251,7 +270,8 @@ TEST(LongKey, IsFoundWhereverItStandsAndNothingElseIs) {
   }
   for (const std::string& bad :
        {more + " = 1", "[" + more + "]", "[[" + more + "]]", "a = { b = { " + more + " = 1 } }", "a = \"\"." + more,
-        "a = '''" + many + "''' ." + more}) {
+        "a = '''" + many + "''' ." + more, "a = { b = \"\"\"c\"\"\"\", " + more + " = 1 }",
+        "a = { b = '''''''', " + more + " = 1 }"}) {
     EXPECT_EQ(line_of_long_key("# one\n# two\n" + bad), 3) << bad;
   }
   const auto config = parse_config("\n" + dotted(200'000) + " = 1", "f");
