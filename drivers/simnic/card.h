@@ -108,7 +108,8 @@ class Card final : public WirePort {
     uint32_t head = 0;  // the next one the card works on
     uint32_t tail = 0;  // where the driver's end
     Descriptor& at(uint32_t index) const noexcept { return descriptors[index & (size - 1)]; }
-    bool empty() const noexcept { return size == 0 || descriptors == nullptr || head == tail; }
+    // A tail further away than the ring is long is none: the card would go round and round.
+    bool empty() const noexcept { return descriptors == nullptr || head == tail || tail - head > size; }
   };
   struct Burst {
     Frame frames[kBurst];

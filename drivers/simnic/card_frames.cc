@@ -82,7 +82,7 @@ bool Card::next_burst(Burst& burst) noexcept {
 }
 
 void Card::finish_burst(const Burst& burst) noexcept {
-  if (gone()) return;
+  if (gone() || tx_.descriptors == nullptr || tx_.size == 0) return;  // the ring may have been taken away meanwhile
   for (uint32_t i = 0; i < burst.descriptors; ++i, ++tx_.head) {
     Descriptor& descriptor = tx_.at(tx_.head);
     const bool error = (burst.too_long >> i & 1) != 0;

@@ -104,6 +104,41 @@ TEST_F(CardTest, TooLongToSendIsMarkedAndDoesNotStopTheRest) {
   EXPECT_EQ(card.counters().tx_too_long, 1u);
 }
 
+// A driver's mistake costs its own frames, not the wire's peace.
+TEST_F(CardTest, ATailBeyondTheRingIsNone) {
+  queue(make_frame(kOwnB));
+  card.write(Reg::kTxTail, kDescriptors + 1);
+  card.write(Reg::kTxTail, UINT32_MAX);
+  EXPECT_EQ(tap.heard(), 0u);
+  card.write(Reg::kRxTail, 3 * kDescriptors);
+  tap.say(make_frame(kOwnA));
+  EXPECT_EQ(card.counters().rx_no_descriptor, 1u);
+  doorbell();
+  EXPECT_EQ(tap.heard(), 1u);
+}
+
+// Somebody who takes the ring away while a frame of it is on the wire.
+TEST_F(CardTest, ARingMayGoWhileItsFramesAreOnTheWire) {
+  struct Ear final : WirePort {
+    explicit Ear(Card& the_card) : card(the_card) {}
+    void hear(std::span<const Frame>) noexcept override { card.write(reg, 0); }
+    Card& card;
+    Reg reg = Reg::kTxRing;
+  } ear(card);
+  wire->plug(ear);
+  const auto frame = make_frame(kOwnB);
+  for (const Reg reg : {Reg::kTxRing, Reg::kTxSize}) {
+    ear.reg = reg;
+    queue(frame);
+    doorbell();
+    card.write(Reg::kTxRing, reinterpret_cast<uintptr_t>(tx.data()));
+    card.write(Reg::kTxSize, kDescriptors);
+    tx_tail = 0;
+  }
+  EXPECT_EQ(tap.heard(), 2u);
+  wire->unplug(ear);
+}
+
 TEST_F(CardTest, WithoutLinkFramesVanishButAreDone) {
   card.set_link(false);
   const auto frame = make_frame(kOwnB);

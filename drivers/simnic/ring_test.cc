@@ -52,6 +52,22 @@ TEST(RxRing, BudgetIsKept) {
   EXPECT_EQ(ring.receive(frames, 5), 0);
 }
 
+// The card's word on a length is only its word.
+TEST(RxRing, WhatIsLongerThanItsBufferIsNoFrame) {
+  SkbPool pool(4, 2048);
+  RxRing ring(4);
+  ring.refill(pool);
+  const uint32_t room = reinterpret_cast<Descriptor*>(static_cast<uintptr_t>(ring.address()))->length;
+  uint32_t slot = 0;
+  for (uint32_t length : {room, room + 1, UINT32_MAX, 60u}) finish(ring.address(), slot++, length);
+  SkbBatch frames;
+  EXPECT_EQ(ring.receive(frames, 64), 4);
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_EQ(frames.front()->size(), room);
+  EXPECT_EQ(SkbBatch::next(*frames.front())->size(), 60u);
+  EXPECT_EQ(pool.available(), 2u);
+}
+
 TEST(RxRing, AnEmptyPoolStarvesItAndLaterBuffersFeedIt) {
   SkbPool pool(2, 2048);
   RxRing ring(4);

@@ -27,7 +27,12 @@ int RxRing::receive(SkbBatch& frames, int budget) noexcept {
     const Descriptor& descriptor = descriptors_[next_ & mask_];
     if ((descriptor.status.load(std::memory_order_acquire) & kDescriptorDone) == 0) break;
     Skb* const skb = skbs_[next_ & mask_];
-    skb->put(descriptor.length);
+    const uint32_t length = descriptor.length;  // the card's word, and it may change its mind
+    if (length > skb->tailroom()) [[unlikely]] {
+      SkbPool::free(*skb);
+      continue;
+    }
+    skb->put(length);
     frames.push_back(*skb);
   }
   return count;

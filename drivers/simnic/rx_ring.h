@@ -23,7 +23,8 @@ class RxRing {
 
   // Buffers of the pool for as many descriptors as it has. Returns true when the card has to hear of a new tail.
   bool refill(SkbPool& pool) noexcept USERNIC_NONBLOCKING;
-  // Moves up to `budget` received frames to the end of `frames`; returns how many.
+  // Moves up to `budget` received frames to the end of `frames`; returns how many descriptors that took. One whose
+  // frame is longer than its buffer, as the card says, holds none.
   int receive(SkbBatch& frames, int budget) noexcept USERNIC_NONBLOCKING;
   // Gives the buffers back and starts from index 0 again. Requires: as for the destructor.
   void drop_buffers() noexcept USERNIC_NONBLOCKING;

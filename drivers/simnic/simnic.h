@@ -81,6 +81,8 @@ class Simnic {
   Mutex mailbox_{kMailboxClass};
   MacAddress own_address_ USERNIC_GUARDED_BY(mailbox_);
 
+  Atomic<uint64_t> impossible_{0};  // frames longer than their buffers, as the card said
+
   SpinLock link_lock_{kLinkClass};
   bool up_ USERNIC_GUARDED_BY(link_lock_) = false;
 

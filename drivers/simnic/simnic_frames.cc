@@ -40,6 +40,7 @@ int Simnic::poll(Napi& napi, int budget) noexcept {
 
   SkbBatch frames;
   const int done = rx_->receive(frames, budget);
+  impossible_.fetch_add(static_cast<uint64_t>(done) - frames.size(), std::memory_order_relaxed);
   napi.receive(frames);
   if (rx_->refill(*pool_)) card_->write(Reg::kRxTail, rx_->tail());
   // Without a single buffer nothing arrives, so nothing would schedule the poll that refills.
@@ -55,7 +56,7 @@ int Simnic::poll(Napi& napi, int budget) noexcept {
 void Simnic::get_stats(LinkStats& stats) const noexcept {
   const simnic::CardCounters& card = card_->counters();
   stats.rx_dropped += card.rx_no_descriptor.load(std::memory_order_relaxed);
-  stats.rx_errors += card.rx_too_long.load(std::memory_order_relaxed);
+  stats.rx_errors += card.rx_too_long.load(std::memory_order_relaxed) + impossible_.load(std::memory_order_relaxed);
   stats.tx_errors += card.tx_too_long.load(std::memory_order_relaxed);
 }
 
