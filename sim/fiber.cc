@@ -120,19 +120,11 @@ bool Fiber::exception_in_flight() noexcept {
   return exceptions.caught != nullptr || exceptions.uncaught != 0;
 }
 
-namespace {
-// Who jumps to whom, for the one who arrives.
-struct Change {
-  Fiber* from;
-  Fiber* to;
-};
-}  // namespace
-
 void Fiber::change(Fiber& from, Fiber& to, [[maybe_unused]] bool dying) {
   RuntimeExceptions& exceptions = runtime_exceptions();
   from.exceptions_ = {exceptions.caught, exceptions.uncaught};
   exceptions = {to.exceptions_.caught, to.exceptions_.uncaught};
-  Change change{&from, &to};
+  to.came_from_ = &from;  // not on the stack: AddressSanitizer takes a dying fiber's at once
 #ifdef USERNIC_ASAN
   __sanitizer_start_switch_fiber(dying ? nullptr : &from.fake_stack_, to.stack_bottom_, to.stack_size_);
 #endif
@@ -140,33 +132,26 @@ void Fiber::change(Fiber& from, Fiber& to, [[maybe_unused]] bool dying) {
   if (from.tsan_ == nullptr) from.tsan_ = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(to.tsan_, 0);
 #endif
-  const auto transfer = boost::context::detail::jump_fcontext(to.context_, &change);
-  // Back: whoever came here says who it was.
-  const Change& arrival = *static_cast<Change*>(transfer.data);
-  Fiber* const came_from = arrival.from;
-  arrival.to->arrived(came_from);
-  came_from->context_ = transfer.fctx;
+  const auto transfer = boost::context::detail::jump_fcontext(to.context_, &to);
+  static_cast<Fiber*>(transfer.data)->arrived(transfer.fctx);  // back
 }
 
-void Fiber::arrived([[maybe_unused]] void* from_fiber) noexcept {
+void Fiber::arrived(boost::context::detail::fcontext_t from_context) noexcept {
 #ifdef USERNIC_ASAN
   const void* bottom = nullptr;
   size_t size = 0;
   __sanitizer_finish_switch_fiber(fake_stack_, &bottom, &size);
-  Fiber& from = *static_cast<Fiber*>(from_fiber);
-  if (from.stack_bottom_ == nullptr) {  // the thread's own stack
-    from.stack_bottom_ = bottom;
-    from.stack_size_ = size;
+  if (came_from_->stack_bottom_ == nullptr) {  // the thread's own stack
+    came_from_->stack_bottom_ = bottom;
+    came_from_->stack_size_ = size;
   }
 #endif
+  came_from_->context_ = from_context;
 }
 
 void Fiber::enter(boost::context::detail::transfer_t transfer) {
-  const Change& arrival = *static_cast<Change*>(transfer.data);
-  Fiber& me = *arrival.to;
-  Fiber* const came_from = arrival.from;
-  me.arrived(came_from);
-  came_from->context_ = transfer.fctx;
+  Fiber& me = *static_cast<Fiber*>(transfer.data);
+  me.arrived(transfer.fctx);
   me.on_start(me);
   std::abort();  // on_start ends by changing to another fiber
 }

@@ -76,9 +76,10 @@ class Fiber {
 
  private:
   static void enter(boost::context::detail::transfer_t transfer);
-  void arrived(void* from_context) noexcept;
+  void arrived(boost::context::detail::fcontext_t from_context) noexcept;
 
   boost::context::detail::fcontext_t context_ = nullptr;
+  Fiber* came_from_ = nullptr;  // who changed to this one last
   std::unique_ptr<Stack> stack_;
   // Of the C++ runtime.
   struct Exceptions {
