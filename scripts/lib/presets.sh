@@ -4,7 +4,7 @@
 # scripts above.
 
 JOBS=$(nproc)
-PRESETS=(release debug asan tsan rtsan clang)
+PRESETS=(release debug asan tsan rtsan clang fuzz)
 PASSED=0
 FAILED=0
 SKIPPED=0
@@ -22,8 +22,8 @@ clang_of_this_machine() {
   done
 }
 
-# RealtimeSanitizer came with clang 20; its runtime is a package of its own.
-rtsan_is_here() {
+# RealtimeSanitizer came with clang 20; its runtime and libFuzzer's are in a package of their own.
+clang_runtimes_are_here() {
   echo 'int main() {}' | clang++-22 -fsanitize=realtime -x c++ - -o /dev/null 2>/dev/null
 }
 
@@ -40,7 +40,7 @@ preset_compile() {
   [[ $preset == clang ]] && options+=(-DCMAKE_CXX_COMPILER="$(clang_of_this_machine)")
   [[ $preset == tsan ]] && run=(with_plain_addresses)  # CTest's test lists are made by running what was built
   cmake --preset "$preset" "${options[@]}" &&
-    "${run[@]}" cmake --build "build/$preset" --parallel "$JOBS"
+    "${run[@]}" cmake --build --preset "$preset" --parallel "$JOBS"
 }
 
 # preset_build PRESET: leaves it in build/PRESET.
@@ -104,7 +104,7 @@ preset_check_clang() {
 
 # A driver that blocks is stopped; the core and the drivers, which do not, are not.
 preset_check_rtsan() {
-  if rtsan_is_here; then
+  if clang_runtimes_are_here; then
     preset_check rtsan "what must not block" -L 'core|stress' -LE long
   else
     say "rtsan skipped: it needs clang++-22 and libclang-rt-22-dev"

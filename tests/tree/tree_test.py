@@ -35,7 +35,7 @@ ARROWS = {
     "sim": {"core", "drivers/bond", "drivers/simnic", "drivers/vlan", "host/mirror.h"},
     "tests": {"core"},
     "bench": {"core", "host/device_wishes.h", "host/kick.h"},
-    "fuzz": {"core"},
+    "fuzz": {"core", "ctl", "daemon", "drivers", "host", "sim"},
     "examples": set(),  # written as by somebody outside
     "tools": set(),
     "usernic.cc": {"daemon", "cli"},  # the program: the only file that knows both

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simulated card against a driver that writes any register and any descriptor, while frames come and faults
+// happen: it stays inside the memory that it was given, every frame is counted once, and a doorbell is soon over.
+#include <array>
+#include <numeric>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "drivers/simnic/card.h"
+#include "fuzz/input.h"
+
+namespace usernic::simnic {
+namespace {
+
+using fuzz::must;
+
+constexpr uint32_t kSlots = 8, kBufferMax = 0x1fff;
+constexpr Reg kRegisters[] = {Reg::kStatus,      Reg::kEventCause, Reg::kControl,   Reg::kInterruptArm, Reg::kResetAck,
+                              Reg::kFilterClear, Reg::kOwnAddress, Reg::kPermanent, Reg::kFrameMax,     Reg::kRxRing,
+                              Reg::kRxSize,      Reg::kRxTail,     Reg::kTxRing,    Reg::kTxSize,       Reg::kTxTail};
+const SimnicConfig kConfig{.unicast_slots = 2, .multicast_slots = 2, .multicast_hash_bits = 16, .vlan_slots = 2};
+
+// The other end of the wire.
+struct Ear final : WirePort {
+  Ear(Card& the_card, Wire& the_wire) : card(the_card), wire(the_wire) { wire.plug(*this); }
+  ~Ear() { wire.unplug(*this); }
+  void hear(std::span<const Frame> frames) noexcept override {
+    heard += frames.size();
+    for (const Frame& frame : frames) octets += std::accumulate(frame.begin(), frame.end(), uint64_t{0});
+    if (const auto write = std::exchange(then, std::nullopt)) card.write(write->first, write->second);
+  }
+  Card& card;
+  Wire& wire;
+  uint64_t heard = 0, octets = 0;
+  std::optional<std::pair<Reg, uint64_t>> then;
+};
+
+class Bench {
+ public:
+  Bench() { card_.connect_irq(handler_); }
+  ~Bench() { card_.disconnect_irq(); }
+
+  void write(fuzz::Input& input) {
+    const auto [reg, value] = any_write(input);
+    const uint64_t before = sent();
+    card_.write(reg, value);
+    must(sent() - before <= 2 * kSlots, "a doorbell sends more than the rings hold");
+  }
+  // The same by another thread, while the next frame is on the wire.
+  void write_meanwhile(fuzz::Input& input) { ear_.then = any_write(input); }
+  void scribble(fuzz::Input& input) {
+    const bool rx = input.below(2) != 0;
+    Descriptor& descriptor = (rx ? rx_ : tx_)[input.below(kSlots)];
+    descriptor.address = reinterpret_cast<uintptr_t>(memory_.data()) + input.number<uint16_t>() % (kBufferMax + 1);
+    descriptor.length = rx ? input.number<uint16_t>() % (kBufferMax + 1) : input.number<uint32_t>();
+    descriptor.status.store(input.number());
+  }
+  void say(fuzz::Input& input) {
+    std::vector<uint8_t> frame(input.number<uint16_t>() % (2 * kBufferMax));
+    const auto head = input.take(std::min<size_t>(frame.size(), input.below(32)));
+    std::copy(head.begin(), head.end(), frame.begin());
+    const bool passes = card_.accepts(Frame(frame));
+    const uint64_t before = card_.counters().rx_frames.load();
+    const Frame octets(frame);
+    wire_->send(ear_, {&octets, 1});
+    said_ += card_.read(Reg::kControl) != kGone;
+    must(passes || card_.counters().rx_frames.load() == before, "a frame passes that the filter does not accept");
+  }
+  void command(fuzz::Input& input) {
+    const Message message{static_cast<Op>(input.number()), static_cast<Table>(input.number()), input.number<uint16_t>(),
+                          input.number<uint32_t>(), MacAddress::from_u64(input.number<uint64_t>())};
+    (void)card_.execute(message);
+  }
+  void fate(fuzz::Input& input) {
+    const uint32_t what = input.below(6);
+    if (what == 0) card_.reset();
+    if (what == 1) card_.set_link(input.below(2) != 0);
+    if (what == 2) card_.limit_slots(static_cast<Table>(input.number()), input.number());
+    if (what == 3) (void)card_.inject({.count = input.number(), .applied = input.below(2) != 0});
+    if (what == 4) card_.clear_faults();
+    if (what == 5 && input.number() == 0xff) card_.unplug();
+  }
+  void read(fuzz::Input& input) { (void)card_.read(static_cast<Reg>(input.number())); }
+
+  void check() {
+    const CardCounters& c = card_.counters();
+    must(c.rx_frames.load() + c.rx_filtered.load() + c.rx_no_descriptor.load() + c.rx_too_long.load() +
+                 c.rx_off.load() ==
+             said_,
+         "a frame that came is not counted once");
+    must(c.tx_frames.load() == ear_.heard, "a frame that was sent is not counted once");
+    const FilterImage filter = card_.filter();
+    must(filter.unicast.size() <= kConfig.unicast_slots && filter.multicast.size() <= kConfig.multicast_slots &&
+             filter.vlans.size() <= kConfig.vlan_slots,
+         "the filter holds more than it has slots");
+  }
+
+ private:
+  uint64_t sent() const {
+    const CardCounters& c = card_.counters();
+    return c.tx_frames.load() + c.tx_too_long.load() + c.tx_no_link.load();
+  }
+  // Any register and value; of what the card cannot know, what is true of this memory.
+  std::pair<Reg, uint64_t> any_write(fuzz::Input& input) {
+    const Reg reg = kRegisters[input.below(std::size(kRegisters))];
+    uint64_t value = input.number<uint64_t>();
+    if (reg == Reg::kRxRing || reg == Reg::kTxRing) {
+      value = value % 2 == 0 ? 0 : reinterpret_cast<uintptr_t>((reg == Reg::kRxRing ? rx_ : tx_).data());
+    } else if (reg == Reg::kRxSize || reg == Reg::kTxSize) {
+      value %= kSlots + 1;
+    } else if (reg == Reg::kFrameMax) {
+      value %= kBufferMax + 1;
+    }
+    return {reg, value};
+  }
+  static void on_irq(void*, Vector) noexcept USERNIC_NONBLOCKING {}
+
+  std::shared_ptr<Wire> wire_ = std::make_shared<Wire>("w");
+  Card card_{kConfig, MacAddress::from_u64(0x0200'0000'0001), wire_};
+  Ear ear_{card_, *wire_};
+  std::array<Descriptor, kSlots> rx_, tx_;
+  std::vector<uint8_t> memory_ = std::vector<uint8_t>(2 * kBufferMax);
+  uint64_t said_ = 0;
+  const Card::IrqHandler handler_{&Bench::on_irq, this};
+};
+
+}  // namespace
+}  // namespace usernic::simnic
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using usernic::simnic::Bench;
+  using Op = void (Bench::*)(usernic::fuzz::Input&);
+  constexpr Op kOps[] = {&Bench::write, &Bench::write_meanwhile, &Bench::scribble,
+                         &Bench::say,   &Bench::command,         &Bench::fate,
+                         &Bench::read};
+  usernic::fuzz::Input input(data, size);
+  Bench bench;
+  while (!input.empty()) (bench.*kOps[input.below(std::size(kOps))])(input);
+  bench.check();
+  return 0;
+}
