@@ -124,6 +124,24 @@ TEST_F(KernelStyleTest, WhatWasPushedWhileTheCardForgotIsTakenBackAlsoAfterACall
   EXPECT_EQ(card.exact, std::set<MacAddress>());
 }
 
+TEST_F(KernelStyleTest, AFlagThatACallSwitchedOnBeforeItFailedGoesOffAgain) {
+  start();
+  bool taken_back = false;
+  card.slots = 0;
+  card.on_push = [&] {
+    if (!card.allmulti || std::exchange(taken_back, true)) return;
+    (void)mode.set_allmulti(-1);
+    (void)dev->uc().del(uc(1));
+  };
+  {
+    const LaneGuard one_run_for_both(dev->lane());
+    ASSERT_TRUE(mode.set_allmulti(1));
+    ASSERT_TRUE(dev->uc().add(uc(1)));
+  }
+  settle();
+  EXPECT_FALSE(card.allmulti);
+}
+
 TEST_F(KernelStyleTest, ADeadAddressHoldsUpNoOtherAndIsTriedAgain) {
   for (const bool returns_error : {true, false}) {
     SCOPED_TRACE(returns_error);

@@ -316,6 +316,12 @@ void RxModeEngine::answer_kernel(RxPlan& plan, bool narrow, int error) {
   const auto in_state = [this](RxCommand::State state) {
     return std::any_of(commands_.begin(), commands_.end(), [state](const auto& each) { return each.state == state; });
   };
+  // A call that ended at an address' error was shown the flags all the same.
+  for (const RxCommand& command : commands_) {
+    if (command.kind != RxCommandKind::kWiden || command.state != RxCommand::State::kUntold) continue;
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    flag_of(command.object).maybe = true;
+  }
   again_ = again_ || in_state(RxCommand::State::kUntold);
   call_failed(error != 0 && !in_state(RxCommand::State::kFailed));  // otherwise that command's retry brings it
   if (!narrow || !wide) return;
