@@ -42,12 +42,6 @@ WorkerPool::~WorkerPool() {
   for (Worker& worker : workers) worker.thread.join();
 }
 
-// Who was made and has not come yet counts: a machine under load would get a thread an item.
-bool WorkerPool::lacks_worker() const noexcept {
-  if (mutated(Mutation::kNoSpareWorker)) return workers_.empty() && starting_ == 0;
-  return idle_ + starting_ == 0;
-}
-
 void WorkerPool::keep() {
   Time ask_again{};  // not before then for another thread
   bool said = false;
@@ -55,18 +49,18 @@ void WorkerPool::keep() {
   while (!stopping_) {
     fire_timers();
     Time until = timers_.empty() ? kForever : timers_.begin()->due_;
-    if (lacks_worker() && ask_again <= Clock::now()) {
-      ++starting_;
+    if (owed_ && ask_again <= Clock::now()) {
+      owed_ = false;
       lock_.unlock();
       bury_retired();
-      if (const std::error_code refused = spawn(); refused) {
-        if (!std::exchange(said, true)) report_refusal(refused);
-        ask_again = Clock::now() + kAskAgain;
-      }
+      const std::error_code refused = spawn();
+      if (refused && !std::exchange(said, true)) report_refusal(refused);
+      if (refused) ask_again = Clock::now() + kAskAgain;
       lock_.lock();
+      if (refused) owed_ = true;
       continue;
     }
-    if (lacks_worker()) until = std::min(until, ask_again);
+    if (owed_) until = std::min(until, ask_again);
     awaken_.wait(lock_, until);
   }
   lock_.unlock();
@@ -79,8 +73,6 @@ std::error_code WorkerPool::spawn() {
   try {
     worker.thread = Thread("usernic-worker", [this, &worker] { work_loop(worker); });
   } catch (const std::system_error& refused) {
-    SpinGuard guard(lock_);
-    --starting_;
     return refused.code();
   }
   SpinGuard guard(lock_);
@@ -124,7 +116,12 @@ void WorkerPool::run_one(Workqueue& queue) {
   work.stop_.reset();
   ready_.erase(ready_.iterator_to(queue));
   update_ready(queue);  // to the end: queues take turns
-  if (lacks_worker()) awaken_.wake();
+  // Who is owed, or was made and has not come yet, counts: a machine under load would get a thread an item.
+  if (idle_ + starting_ == 0 && !mutated(Mutation::kNoSpareWorker)) {
+    ++starting_;
+    owed_ = true;
+    awaken_.wake();
+  }
   lock_.unlock();
   if (mutated(Mutation::kPutEarly)) work.ref_.put();
   Work* finished = &work;

@@ -65,7 +65,6 @@ class WorkerPool {
       boost::intrusive::compare<Earlier>>;
 
   void keep();
-  bool lacks_worker() const noexcept USERNIC_REQUIRES(lock_);
   std::error_code spawn() USERNIC_EXCLUDES(lock_);
   void bury_retired() USERNIC_EXCLUDES(lock_);
   void work_loop(Worker& me);
@@ -91,7 +90,8 @@ class WorkerPool {
   Timers timers_ USERNIC_GUARDED_BY(lock_);
   std::list<Worker> workers_ USERNIC_GUARDED_BY(lock_);
   int idle_ USERNIC_GUARDED_BY(lock_) = 0;
-  int starting_ USERNIC_GUARDED_BY(lock_) = 0;  // made, and not come yet
+  int starting_ USERNIC_GUARDED_BY(lock_) = 1;  // owed, or made and not come yet
+  bool owed_ USERNIC_GUARDED_BY(lock_) = true;  // the keeper is to make one; at first the only one
   bool stopping_ USERNIC_GUARDED_BY(lock_) = false;
   Thread keeper_;
 };
