@@ -76,6 +76,26 @@ TEST_F(WorkFreedTest, ItsOwnerIsHeldUntilTheFunctionReturns) {
   dev->unregister_netdev();
 }
 
+TEST_F(WorkFreedTest, WhatItCapturedGoesBeforeTheQueueIsIdle) {
+  Event going, flushed;
+  std::shared_ptr<int> captured(new int, [&](int* number) {
+    delete number;
+    going.set();
+    go_on.wait();
+  });
+  auto* const it = new Container([captured] {});
+  captured.reset();
+  ASSERT_TRUE(concurrent.queue(it->item));
+  ASSERT_TRUE(going.wait());
+  Thread flusher("flusher", [&] {
+    concurrent.flush();
+    flushed.set();
+  });
+  EXPECT_TRUE(flushed.stays_away());
+  go_on.set();
+  EXPECT_TRUE(flushed.wait());
+}
+
 TEST_F(WorkFreedTest, ManyOfThemOnAConcurrentQueue) {
   Event ended;
   Event* const the_ended = &ended;

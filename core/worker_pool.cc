@@ -131,7 +131,10 @@ void WorkerPool::run_one(Workqueue& queue) {
     work.body_();
     stand_in = std::move(current.stand_in);
   }
-  if (stand_in != nullptr) finished = stand_in.get();
+  if (stand_in != nullptr) {
+    finished = stand_in.get();
+    stand_in->body_ = nullptr;  // what it captured goes before the queue counts as idle and the owner as free
+  }
   lock_.lock();
   finish(queue, *finished, std::move(stand_in));
 }
