@@ -58,7 +58,9 @@ struct alignas(64) AddressEntry : OrderNode {
   uint64_t refs = 0;  // who wants it: a sum of the units below, so that whether anybody does is one look
 
   // Of the card, for readers.
-  bool sure = false;  // held exactly, without doubt
+  bool sure = false;     // held exactly, without doubt
+  bool leaving = false;  // a run saw that nobody wants it: whoever does again must not count on what is taken off
+  bool covers() const noexcept { return sure && !leaving; }
 
   // The rx-mode work's own.
   CardState state = CardState::kAbsent;

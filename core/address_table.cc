@@ -99,9 +99,12 @@ bool AddressTable::read_chunk(Follower& cursor, uint64_t target, std::array<Entr
                               size_t& count) const {
   SpinGuardBh guard(wanted_.lock, wanted_.level());
   return const_cast<AddressTable*>(this)->drain_chunk(cursor, target, [&](const AddressEntry& entry) {
-    views[count++] = {entry.address(), entry.references(),    entry.wanted(),     (entry.held & kCardBit) != 0,
-                      entry.sure,      entry.card().attempts, entry.card().error, entry.card().bucket,
-                      entry.card().due};
+    const CardEntry& card = entry.card();
+    views[count++] = {entry.address(), entry.references(),
+                      entry.wanted(),  (entry.held & kCardBit) != 0,
+                      entry.sure,      entry.covers(),
+                      card.attempts,   card.error,
+                      card.bucket,     card.due};
   });
 }
 

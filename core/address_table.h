@@ -28,8 +28,9 @@ struct EntryView {
   MacAddress address;
   uint64_t references;
   bool wanted;
-  bool held;  // the card was told of it
-  bool sure;
+  bool held;    // the card was told of it
+  bool sure;    // held exactly
+  bool covers;  // and not about to be taken off
   uint16_t attempts;
   std::errc error;
   uint32_t bucket;

@@ -100,7 +100,7 @@ void CardClass::drained(AddressEntry& entry) {
   if (wanted == wanted_state(entry.state)) return;
   if (!wanted) {
     const bool on_card = entry.maybe;
-    entry.sure = false;  // whoever wants it again meanwhile must not count on what is being taken off
+    entry.leaving = on_card;
     move(entry, on_card ? CardState::kLeaving : CardState::kAbsent);
     entry.refused = false;
     entry.card().attempts = 0;
@@ -108,8 +108,9 @@ void CardClass::drained(AddressEntry& entry) {
     if (!on_card) table.release(entry, AddressTable::kCardBit);
     return;
   }
+  entry.leaving = false;
   if (entry.state == CardState::kLeaving) {
-    move(entry, CardState::kTrying);
+    move(entry, entry.sure ? CardState::kExact : CardState::kTrying);
     entry.card().attempts = 0;
     entry.card().error = {};
     return;

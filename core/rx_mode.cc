@@ -184,7 +184,7 @@ bool RxModeEngine::covers(const MacAddress& address) const {
   const bool has_hash = each.hash.buckets() != 0;
   uint32_t bucket = 0;
   if (has_hash) bucket = each.bucket_of(each.driver, each.table.address_class(), address) % each.hash.buckets();
-  return covers_entry(each.table.address_class(), entry != nullptr && entry->sure, bucket);
+  return covers_entry(each.table.address_class(), entry != nullptr && entry->covers(), bucket);
 }
 
 Result<bool> RxModeEngine::ticket_state(const RxTicket& ticket) const {
@@ -198,7 +198,7 @@ Result<bool> RxModeEngine::ticket_state(const RxTicket& ticket) const {
   }
   // Not by luck: what carries an address that no run has seen as wanted may be on its way off the card.
   const bool seen = (entry->held & AddressTable::kCardBit) != 0 && entry->generation <= target_.generation;
-  if (seen && covers_entry(each.table.address_class(), entry->sure, entry->card().bucket)) return true;
+  if (seen && covers_entry(each.table.address_class(), entry->covers(), entry->card().bucket)) return true;
   const auto index = static_cast<size_t>(each.table.address_class());
   const bool drained = committed_.generation >= ticket.generation;
   if (drained && entry->card().attempts == 0 && committed_.level[index] == FilterLevel::kDegraded) {
@@ -354,7 +354,7 @@ void RxModeEngine::fill_addresses(AddressClass address_class, RxModeStatus& stat
       SpinGuardBh guard(wanted.lock, wanted.level());
       const HashImage& hash = multicast ? mc_.hash : uc_.hash;
       const bool hashed = view.wanted && view.held && hash.buckets() != 0 && hash.sure[view.bucket];
-      covered = view.held && covers_entry(address_class, view.sure, view.bucket);
+      covered = view.held && covers_entry(address_class, view.covers, view.bucket);
       held_exactly_or_by_hash = valid() && (view.sure || hashed);
       degraded = committed_.level[static_cast<size_t>(address_class)] == FilterLevel::kDegraded;
     }

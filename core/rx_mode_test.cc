@@ -512,6 +512,7 @@ TEST_F(RxModeTest, AnAddressWantedAgainWhileItIsTakenOffIsNotCovered) {
   settle();
   ASSERT_TRUE(dev->mc().del(mc(1)));
   ASSERT_TRUE(off.wait());
+  EXPECT_EQ(mode->status().programmed_multicast, std::vector{mc(1)}) << "until the driver has answered";
   ASSERT_TRUE(dev->mc().add(mc(1)));  // the card does not have it, and the core does not know yet
   EXPECT_FALSE(mode->covered(mc(1)));
   EXPECT_EQ(mode->wait(mode->ticket(mc(1)), Clock::now()).error(), std::errc::timed_out);

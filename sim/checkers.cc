@@ -28,7 +28,7 @@ class RxModeSight {
   }
   bool covers(const AddressEntry& entry) const {
     return e_.covers_entry(entry.address().is_multicast() ? AddressClass::kMulticast : AddressClass::kUnicast,
-                           entry.sure, entry.card().bucket);
+                           entry.covers(), entry.card().bucket);
   }
   // Addresses that somebody wants, the own one included where it is an entry.
   static uint32_t wanted_in(const AddressTable& table) {
