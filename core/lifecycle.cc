@@ -81,14 +81,17 @@ void leave_registered(Device& dev) {
   SpinGuardBh readers_are_out(dev.napis_lock);
 }
 
-// The second half of unregistering, and the end of a registration that failed. Requires: no locks.
-void wait_for_refs(Device& dev) {
-  dev.engine.shut_down();
-  while (!dev.refs.wait_until_none(Clock::now() + std::chrono::seconds(10))) {
-    say(stderr, "usernic: waiting for {} to become free; held by:\n", dev.name());
-    for (const std::string& holder : dev.refs.holders()) say(stderr, "  {}\n", holder);
-  }
+// True: nobody holds a reference, and it is UNREGISTERED; or it was not on its way there.
+bool is_free(Device& dev) {
+  if (dev.reg_state_.load() != RegState::kUnregistering) return true;
+  if (!dev.refs.none()) return false;
   dev.reg_state_.store(RegState::kUnregistered);
+  return true;
+}
+
+void say_who_holds(const Device& dev) {
+  say(stderr, "usernic: waiting for {} to become free; held by:\n", dev.name());
+  for (const std::string& holder : dev.refs.holders()) say(stderr, "  {}\n", holder);
 }
 
 // Requires: rtnl.
@@ -148,7 +151,7 @@ Result<> NetDevice::register_netdev(Place where) {
     if (!may_register(dev, where)) return fail(std::errc::invalid_argument);
     result = register_locked(dev);
   }
-  if (!result) wait_for_refs(dev);
+  if (!result) wait_unregistered(where);
   return result;
 }
 
@@ -160,27 +163,47 @@ Result<> NetDevice::register_netdevice(Place where) {
 }
 
 void NetDevice::wait_unregistered(Place where) {
+  NetDevice* const only[] = {this};
+  (void)wait_any_unregistered(only, where);
+}
+
+size_t NetDevice::wait_any_unregistered(std::span<NetDevice* const> devices, Place where) {
   might_sleep(where);
-  if (reg_state() == RegState::kUnregistering) wait_for_refs(Device::of(*this));
+  for (NetDevice* each : devices) {
+    if (each->reg_state() == RegState::kUnregistering) Device::of(*each).engine.shut_down();
+  }
+  const auto patience = std::chrono::seconds(10);
+  WaitQueue& gone = devices.front()->net().impl().refs_gone;
+  for (Time say_at = Clock::now() + patience;;) {
+    const uint32_t seen = gone.sequence();
+    for (size_t i = 0; i < devices.size(); ++i) {
+      if (is_free(Device::of(*devices[i]))) return i;
+    }
+    if (gone.wait_since(seen, say_at, where)) continue;
+    for (const NetDevice* each : devices) say_who_holds(Device::of(*each));
+    say_at = Clock::now() + patience;
+  }
 }
 
 void NetDevice::unregister_netdev(Place where) {
+  if (start_unregister(where)) wait_unregistered(where);
+}
+
+bool NetDevice::start_unregister(Place where) {
   Device& dev = Device::of(*this);
-  {
-    OpLocks locks(dev, where);
-    if (dev.reg_state_.load() != RegState::kRegistered) {
-      return report_contract("unregister-unregistered",
-                             fmt::format("a device that is {} is unregistered", reg_state_name(dev.reg_state_.load())),
-                             where);
-    }
-    close_locked(dev);
-    leave_registered(dev);
-    (void)notify(dev, NetdevEvent::kUnregister);
-    unlink_all(dev);
-    unlist(dev);
-    if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
+  OpLocks locks(dev, where);
+  if (dev.reg_state_.load() != RegState::kRegistered) {
+    report_contract("unregister-unregistered",
+                    fmt::format("a device that is {} is unregistered", reg_state_name(dev.reg_state_.load())), where);
+    return false;
   }
-  wait_for_refs(dev);
+  close_locked(dev);
+  leave_registered(dev);
+  (void)notify(dev, NetdevEvent::kUnregister);
+  unlink_all(dev);
+  unlist(dev);
+  if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
+  return true;
 }
 
 Result<> NetDevice::open(Place where) {

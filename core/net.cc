@@ -79,6 +79,7 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
       mtu_min_(config.mtu_min),
       mtu_max_(config.mtu_max),
       own_addresses_(*this, config.address),
+      refs(net.impl().refs_gone),
       lane_queue(net.impl().workers, "lane", Workqueue::kOrdered, &kLaneClass),
       engine(*this, config.rx_retry),
       mtu_(config.mtu),

@@ -24,6 +24,7 @@ struct Net::Impl {
   Softirq softirq;
   Workqueue system{workers, "events", 64, &kEventsClass};
   NotifierChain notifiers;  // under rtnl
+  WaitQueue refs_gone;      // of one of the devices
 
   // Names are changed under rtnl and this lock, and read under either: nobody who looks a device up waits for rtnl.
   static constexpr LockClass kNamesClass{"device_names"};

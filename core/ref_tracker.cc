@@ -40,12 +40,9 @@ void RefTracker::move(DeviceRef& from, DeviceRef& to) noexcept {
   refs_.erase(refs_.iterator_to(from));
 }
 
-bool RefTracker::wait_until_none(Time deadline) {
+bool RefTracker::none() const noexcept {
   SpinGuard guard(lock_);
-  while (!refs_.empty() || untracked_ != 0) {
-    if (!gone_.wait(lock_, deadline) && (!refs_.empty() || untracked_ != 0)) return false;
-  }
-  return true;
+  return refs_.empty() && untracked_ == 0;
 }
 
 std::vector<std::string> RefTracker::holders() const {

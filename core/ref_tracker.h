@@ -13,6 +13,9 @@ namespace usernic {
 
 class RefTracker {
  public:
+  // `gone` is woken when nobody holds one any more.
+  explicit RefTracker(WaitQueue& gone) noexcept : gone_(gone) {}
+
   void add(DeviceRef& ref) noexcept USERNIC_NONBLOCKING;
   void remove(DeviceRef& ref) noexcept USERNIC_NONBLOCKING;
   // `to` takes over the reference of `from`.
@@ -20,8 +23,7 @@ class RefTracker {
   // References without a holder's name. `put` without one is a report.
   void hold() noexcept USERNIC_NONBLOCKING;
   void put(Place where) noexcept;
-  // Sleeps until nobody holds one. Returns false at the deadline.
-  bool wait_until_none(Time deadline);
+  bool none() const noexcept;
   std::vector<std::string> holders() const;  // "holder (file:line)"
 
  private:
@@ -30,7 +32,7 @@ class RefTracker {
                                                                       &DeviceRef::tracker_hook_>>;
   static constexpr LockClass kClass{"device_refs", LockUse::kAnyContext};
   mutable SpinLock lock_{kClass};
-  WaitQueue gone_;
+  WaitQueue& gone_;
   Refs refs_ USERNIC_GUARDED_BY(lock_);
   uint32_t untracked_ USERNIC_GUARDED_BY(lock_) = 0;
 };

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "usernic/address_list.h"
@@ -59,6 +60,11 @@ struct NetDevice {
   void wait_unregistered(Place where = Place::current());
   // Closes it, takes it out of sight, and sleeps until the last reference is gone. Context: process, no locks.
   void unregister_netdev(Place where = Place::current());
+  // The same in two steps, for several that hold references on each other: each is started, then each is waited for in
+  // the order in which they become free. False: a report, and nothing to wait for.
+  bool start_unregister(Place where = Place::current());
+  // Sleeps until one is not UNREGISTERING: its index. Requires: one at least, all of one Net.
+  static size_t wait_any_unregistered(std::span<NetDevice* const> devices, Place where = Place::current());
 
   // Context of these: process; either no locks, or from an item of this device's lane. They park the lane, then take
   // rtnl and IL. ENODEV: not registered or not present. Opening an open device is no error, closing a closed neither.

@@ -42,7 +42,13 @@ inline int register_netdev(net_device* dev, Place where = Place::current()) {
   return waits_under_rtnl(dev, "register_netdev", where) ? -EDEADLK : error_of(dev->register_netdev(where));
 }
 inline void unregister_netdev(net_device* dev, Place where = Place::current()) {
-  if (!waits_under_rtnl(dev, "unregister_netdev", where)) dev->unregister_netdev(where);
+  if (waits_under_rtnl(dev, "unregister_netdev", where)) return;
+  rtnl_section::enter(dev->net(), where);
+  const uint64_t run = rtnl_section::mine().run;
+  if (!init_net_is::todo(where).add({.dev = dev, .run = run, .unregister = true})) {
+    report_contract("unregister-unregistered", "a device is unregistered a second time", where);
+  }
+  carry_out_todo(where);
 }
 inline Net* dev_net(const net_device* dev) {
   return &dev->net();

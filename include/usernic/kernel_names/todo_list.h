@@ -3,7 +3,8 @@
 #pragma once
 
 #include <algorithm>
-#include <utility>
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "usernic/lock.h"
@@ -11,43 +12,74 @@
 
 namespace usernic::kernel_names {
 
-// Added to and taken from under rtnl; free_netdev, which marks, is called in any context that may sleep.
+// A device is in it until it is free. Added to under rtnl; free_netdev, which marks, is called in any context that may
+// sleep.
 class todo_list {
  public:
   struct entry {
     NetDevice* dev;
-    bool unregister = false;  // otherwise it is waited for
+    uint64_t run = 0;         // who carries it out; 0: whoever comes next
+    bool unregister = false;  // otherwise it is only waited for
     bool free = false;
+    bool started = false;
   };
 
+  uint64_t new_run() {
+    const SpinGuard guard(lock_);
+    return ++last_run_;
+  }
   // False: it is there already.
   bool add(const entry& going) {
     const SpinGuard guard(lock_);
-    if (find(going.dev) != nullptr) return false;
+    if (find(going.dev) != entries_.end()) return false;
     entries_.push_back(going);
     return true;
   }
   // It is freed as well. False: it is not here.
   bool free_later(const NetDevice* dev) {
     const SpinGuard guard(lock_);
-    entry* const found = find(dev);
-    if (found != nullptr) found->free = true;
-    return found != nullptr;
+    const auto found = find(dev);
+    if (found != entries_.end()) found->free = true;
+    return found != entries_.end();
   }
-  std::vector<entry> take() {
+  // The next one that is the run's to carry out, and not started.
+  std::optional<entry> start_next(const Net* net, uint64_t run) {
     const SpinGuard guard(lock_);
-    return std::exchange(entries_, {});
+    for (entry& each : entries_) {
+      if (each.started || &each.dev->net() != net || (each.run != run && each.run != 0)) continue;
+      each.run = run;
+      each.started = true;
+      return each;
+    }
+    return std::nullopt;
+  }
+  // What is left of a run: all of one Net.
+  std::vector<NetDevice*> started(uint64_t run) {
+    std::vector<NetDevice*> left;
+    const SpinGuard guard(lock_);
+    for (const entry& each : entries_) {
+      if (each.started && each.run == run) left.push_back(each.dev);
+    }
+    return left;
+  }
+  // Requires: it is here. True: it is to be freed.
+  bool remove(const NetDevice* dev) {
+    const SpinGuard guard(lock_);
+    const auto found = find(dev);
+    const bool free = found->free;
+    entries_.erase(found);
+    return free;
   }
 
  private:
-  entry* find(const NetDevice* dev) USERNIC_REQUIRES(lock_) {
-    const auto it = std::find_if(entries_.begin(), entries_.end(), [&](const entry& each) { return each.dev == dev; });
-    return it != entries_.end() ? &*it : nullptr;
+  std::vector<entry>::iterator find(const NetDevice* dev) USERNIC_REQUIRES(lock_) {
+    return std::find_if(entries_.begin(), entries_.end(), [&](const entry& each) { return each.dev == dev; });
   }
 
   static constexpr LockClass kClass{"kernel_names_todo"};
   SpinLock lock_{kClass};
   std::vector<entry> entries_ USERNIC_GUARDED_BY(lock_);
+  uint64_t last_run_ USERNIC_GUARDED_BY(lock_) = 0;
 };
 
 }  // namespace usernic::kernel_names
