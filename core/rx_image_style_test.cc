@@ -103,6 +103,19 @@ TEST_F(ImageStyleTest, WithNothingReadyNothingIsWritten) {
   EXPECT_EQ(card.writes, writes + 1) << "prepare failed, and nothing earlier was ready";
 }
 
+TEST_F(ImageStyleTest, ASyncThatPrepareAsksForIsCarriedOutWhenTheLockIsGone) {
+  ImageCard below;
+  const NetdevPtr lower = *net.alloc_netdev<ImageDriver>({.name = "low"}, below);
+  ASSERT_TRUE(lower->register_netdev());
+  start();
+  on_card([&](ImageCard& c) { c.on_prepare = [&] { return sync_when_unlocked(lower->mc(), dev->mc()); }; });
+  ASSERT_TRUE(dev->mc().add(mc(1)));
+  settle();
+  EXPECT_TRUE(lower->mc().contains(mc(1)));
+  on_card([](ImageCard& c) { c.on_prepare = nullptr; });
+  unsync(lower->mc(), dev->mc());
+}
+
 TEST_F(ImageStyleTest, AFailedPrepareLeavesPendingAsItWas) {
   start();
   card.on_prepare = [] { return fail(std::errc::not_enough_memory); };

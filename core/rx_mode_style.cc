@@ -196,17 +196,24 @@ void RxModeEngine::call_image(RxPlan& plan) {
 // Returns true when there is something to write: the new image, or an earlier one that was not.
 bool RxModeEngine::prepare_image(bool narrow, Result<>& prepared) {
   in_call_ = lists_of_call(narrow);
-  SpinGuardBh guard(wanted.lock, wanted.level());
-  if (commands_.empty()) ++committed_.driver_calls;
-  if (!commands_.empty() || asked_now_) {
-    const bool wide = in_call_->promisc() || in_call_->allmulti();
-    prepared = image_->prepare(target_.generation, wide, [this](void* image) noexcept USERNIC_NONBLOCKING {
-      const AtomicCallback prepare_rx_mode("prepare_rx_mode");
-      return dev_.ops.prepare_rx_mode(dev_.driver_, *in_call_, image);
-    });
+  bool ready = false;
+  PutOffSyncs syncs;
+  {
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    if (commands_.empty()) ++committed_.driver_calls;
+    if (!commands_.empty() || asked_now_) {
+      const bool wide = in_call_->promisc() || in_call_->allmulti();
+      prepared = image_->prepare(target_.generation, wide, [this](void* image) noexcept USERNIC_NONBLOCKING {
+        const AtomicCallback prepare_rx_mode("prepare_rx_mode");
+        return dev_.ops.prepare_rx_mode(dev_.driver_, *in_call_, image);
+      });
+    }
+    ready = image_->ready;
+    syncs = std::exchange(put_off_syncs, {});
   }
   in_call_.reset();
-  return image_->ready;
+  syncs.carry_out();
+  return ready;
 }
 
 // An image of this run carries out every command. An earlier one, written because prepare failed, carries out what it

@@ -55,7 +55,7 @@ class AddressList {
 Result<> sync(AddressList& to, AddressList& from);
 // Takes back all that `sync` brought, and unsubscribes. Nothing when it does not follow.
 void unsync(AddressList& to, AddressList& from);
-// `sync` for who holds `from`'s addr_list_lock: RxMode::lock_lists, or a legacy driver's set_rx_mode. It is carried out
+// `sync` for who holds `from`'s addr_list_lock: RxMode::lock_lists, a set_rx_mode, a prepare_rx_mode. It is carried out
 // when that is let go, before unlock_lists returns or the driver's call counts as done. EINVAL as above; of what shows
 // only then, ELOOP and ENOSPC are contract reports. An `unsync` of another thread in between comes too early: the lane
 // orders the two. [kernel: dev_uc_sync, which wants that lock held]
