@@ -84,7 +84,7 @@ void leave_registered(Device& dev) {
 // True: nobody holds a reference, and it is UNREGISTERED; or it was not on its way there.
 bool is_free(Device& dev) {
   if (dev.reg_state_.load() != RegState::kUnregistering) return true;
-  if (!dev.refs.none()) return false;
+  if (!dev.refs.await_none()) return false;
   dev.reg_state_.store(RegState::kUnregistered);
   return true;
 }

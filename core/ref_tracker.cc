@@ -15,7 +15,7 @@ void RefTracker::add(DeviceRef& ref) noexcept {
 void RefTracker::remove(DeviceRef& ref) noexcept {
   SpinGuard guard(lock_);
   refs_.erase(refs_.iterator_to(ref));
-  if (refs_.empty()) gone_.wake();
+  if (awaited_ && refs_.empty()) gone_.wake();
 }
 
 void RefTracker::hold() noexcept {
@@ -27,7 +27,7 @@ void RefTracker::put(Place where) noexcept {
   {
     SpinGuard guard(lock_);
     if (untracked_ != 0) {
-      if (--untracked_ == 0) gone_.wake();
+      if (--untracked_ == 0 && awaited_) gone_.wake();
       return;
     }
   }
@@ -40,8 +40,9 @@ void RefTracker::move(DeviceRef& from, DeviceRef& to) noexcept {
   refs_.erase(refs_.iterator_to(from));
 }
 
-bool RefTracker::none() const noexcept {
+bool RefTracker::await_none() noexcept {
   SpinGuard guard(lock_);
+  awaited_ = true;
   return refs_.empty() && untracked_ == 0;
 }
 

@@ -13,7 +13,7 @@ namespace usernic {
 
 class RefTracker {
  public:
-  // `gone` is woken when nobody holds one any more.
+  // `gone` is shared by all devices of a Net.
   explicit RefTracker(WaitQueue& gone) noexcept : gone_(gone) {}
 
   void add(DeviceRef& ref) noexcept USERNIC_NONBLOCKING;
@@ -23,7 +23,8 @@ class RefTracker {
   // References without a holder's name. `put` without one is a report.
   void hold() noexcept USERNIC_NONBLOCKING;
   void put(Place where) noexcept;
-  bool none() const noexcept;
+  // True: nobody holds one. Otherwise `gone` is woken when that is so; nobody pays for it who is not waited for.
+  bool await_none() noexcept;
   std::vector<std::string> holders() const;  // "holder (file:line)"
 
  private:
@@ -35,6 +36,7 @@ class RefTracker {
   WaitQueue& gone_;
   Refs refs_ USERNIC_GUARDED_BY(lock_);
   uint32_t untracked_ USERNIC_GUARDED_BY(lock_) = 0;
+  bool awaited_ USERNIC_GUARDED_BY(lock_) = false;
 };
 
 }  // namespace usernic
