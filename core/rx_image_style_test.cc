@@ -116,6 +116,21 @@ TEST_F(ImageStyleTest, ASyncThatPrepareAsksForIsCarriedOutWhenTheLockIsGone) {
   unsync(lower->mc(), dev->mc());
 }
 
+// Otherwise the card would do what the core thinks it refuses.
+TEST_F(ImageStyleTest, AFlagThatWasRefusedIsNotShownToTheDriverAgain) {
+  start();
+  ASSERT_TRUE(mode.set_vlan_filter(true));
+  ASSERT_TRUE(mode.vlan_add(5));
+  settle();
+  on_card([](ImageCard& c) { c.on_prepare = [] { return fail(std::errc::operation_not_supported); }; });
+  ASSERT_TRUE(mode.set_vlan_filter(false));  // the open filter is a flag
+  dev->lane().flush();
+  on_card([](ImageCard& c) { c.on_prepare = nullptr; });
+  ASSERT_TRUE(dev->mc().add(mc(1)));
+  EXPECT_EQ(outcome(mode.wait(mode.ticket(mc(1)), soon())), "ok");
+  EXPECT_TRUE(on_card([](ImageCard& c) { return c.filters_vlans; }));
+}
+
 TEST_F(ImageStyleTest, AFailedPrepareLeavesPendingAsItWas) {
   start();
   card.on_prepare = [] { return fail(std::errc::not_enough_memory); };

@@ -94,7 +94,7 @@ bool RxModeEngine::holds_back_narrowing() const noexcept {
 // `narrow`: the flags that the plan narrows are off in it.
 RxLists RxModeEngine::lists_of_call(bool narrow) const noexcept {
   const auto is_on = [&](const Flag& flag, RxObject object) {
-    if (flag.target || !flag.maybe) return flag.target;
+    if (flag.target || !flag.maybe) return flag.target && (flag.maybe || !flag.refused);  // R13: not asked again
     const auto narrows = [object](const RxCommand& command) { return is_narrow(command) && command.object == object; };
     return !narrow || std::none_of(commands_.begin(), commands_.end(), narrows);
   };
