@@ -35,8 +35,8 @@ Result<> Wanted::count(ModeRefs& mode, uint32_t ModeRefs::*whose, int change) no
   const bool was_on = mode.total() != 0;
   mode.*whose += change;
   if (was_on == (mode.total() != 0)) return {};
-  mode.on.store(!was_on);
   next_generation();
+  mode.on.store(!was_on);  // somebody may look from here on, and must not see the change without its generation
   return {};
 }
 
