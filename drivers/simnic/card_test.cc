@@ -106,7 +106,8 @@ TEST_F(CardTest, TooLongToSendIsMarkedAndDoesNotStopTheRest) {
 
 // A driver's mistake costs its own frames, not the wire's peace.
 TEST_F(CardTest, ATailBeyondTheRingIsNone) {
-  queue(make_frame(kOwnB));
+  const auto frame = make_frame(kOwnB);
+  queue(frame);
   card.write(Reg::kTxTail, kDescriptors + 1);
   card.write(Reg::kTxTail, UINT32_MAX);
   EXPECT_EQ(tap.heard(), 0u);
