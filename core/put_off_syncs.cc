@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/wanted.h"
 #include "usernic/net_device.h"
@@ -21,7 +22,8 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a few words of memory; what sync allocates 
 
 void PutOffSyncs::carry_out() noexcept {
   const BlockingByDesign bounded;
-  for (const One& one : all_) {
+  const std::vector<One> all = std::move(all_);  // its memory goes in here as well
+  for (const One& one : all) {
     const Result<> result = sync(*one.to, *one.from);
     if (result || result.error() == std::errc::no_such_device) continue;
     report_contract("sync-refused",
@@ -29,7 +31,6 @@ void PutOffSyncs::carry_out() noexcept {
                                 errno_name(result.error())),
                     one.where);
   }
-  all_.clear();
 }
 
 USERNIC_BLOCKING_BY_DESIGN_END
