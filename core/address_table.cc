@@ -23,10 +23,10 @@ void AddressTable::set_refs(AddressEntry& entry, uint64_t refs) noexcept {
   const int more = AddressEntry::referenced(refs) - AddressEntry::referenced(before);
   referenced_.store(referenced() + more, std::memory_order_relaxed);
   if ((refs != 0) == (before != 0)) return;
-  newest_ = wanted_.next_generation();
+  const uint64_t generation = wanted_.next_generation();
   if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
   if (refs == 0 && entry.held == 0) return free(entry);
-  entry.generation = newest_;
+  entry.generation = generation;
   order_.push_back(entry);
 }
 

@@ -42,7 +42,6 @@ struct Follower : OrderNode {
   uint64_t bit = 0;            // 0: does not follow
   AddressTable* to = nullptr;  // the lower device's list; null for the card, readers and links
   bool ending = false;         // being taken back by unsync
-  uint64_t seen = 0;           // of a link: `newest` when everything was drained
   MacAddress own;              // of sync: the upper's own address at the last step
   DeviceHandle to_dev;         // keeps it in memory
 };
@@ -70,7 +69,6 @@ class AddressTable final : public AddressList {
   size_t entries() const noexcept { return index_.size(); }
   // Those that somebody references, whether or not they are the own address. Without the lock, too.
   uint32_t referenced() const noexcept { return referenced_.load(std::memory_order_relaxed); }
-  uint64_t newest() const noexcept { return newest_; }  // generation of the last effective change
 
   // Entry of `address`, made if need be. Requires: the pool is not empty.
   AddressEntry& find_or_make(const AddressIndex::Key& key) noexcept { return index_.find_or_make(key); }
@@ -116,7 +114,6 @@ class AddressTable final : public AddressList {
   AddressIndex index_;
   mutable OrderList order_;         // readers' cursors stand in it too
   Atomic<uint32_t> referenced_{0};  // written under the lock
-  uint64_t newest_ = 0;
   uint64_t follower_bits_ = 0;
   std::array<Follower*, kFollowersMax> followers_{};
 };

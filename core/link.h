@@ -47,7 +47,8 @@ struct Link {
   void settle_own() noexcept;
 
  private:
-  size_t tell_list(AddressTable& upper, Follower& follower, AddressTable& lower) noexcept;
+  // A chunk, counted in `entries`. Returns true when nothing of this list is left to tell.
+  bool tell_list(AddressTable& upper, Follower& follower, AddressTable& lower, size_t& entries) noexcept;
   void tell_own(Wanted& from) noexcept;
 };
 

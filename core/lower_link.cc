@@ -53,15 +53,11 @@ bool Link::behind(const Wanted& from) const noexcept {
   return told != from.generation;
 }
 
-size_t Link::tell_list(AddressTable& upper, Follower& follower, AddressTable& lower) noexcept {
-  if (settled || follower.seen == upper.newest()) return 0;
-  size_t entries = 0;
-  const bool last = upper.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
+bool Link::tell_list(AddressTable& upper, Follower& follower, AddressTable& lower, size_t& entries) noexcept {
+  return upper.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
     ++entries;
     tell_entry(upper, entry, follower.bit, lower, following && entry.referenced());
   });
-  if (last) follower.seen = upper.newest();
-  return entries;
 }
 
 // Wide before narrow: a lower that was promiscuous for us gets the addresses first.
@@ -72,8 +68,12 @@ size_t Link::tell(Wanted& from) noexcept {
   if (allmulti_wanted) tell_mode(*to, to->allmulti, allmulti, true);
   if (!promisc_wanted && mutated(Mutation::kNarrowToldFirst)) tell_mode(*to, to->promiscuity, promisc, false);
   if (own_of(*this, from) != own) tell_own(from);
-  const size_t entries = tell_list(from.uc, uc, to->uc) + tell_list(from.mc, mc, to->mc);
-  if (!settled && (uc.seen != from.uc.newest() || mc.seen != from.mc.newest())) return entries;  // there is more
+  size_t entries = 0;
+  if (!settled) {
+    const bool uc_told = tell_list(from.uc, uc, to->uc, entries);
+    const bool mc_told = tell_list(from.mc, mc, to->mc, entries);
+    if (!uc_told || !mc_told) return entries;
+  }
   if (!following && mutated(Mutation::kKeepsModes)) promisc = allmulti = false;
   if (!promisc_wanted) tell_mode(*to, to->promiscuity, promisc, false);
   if (!allmulti_wanted) tell_mode(*to, to->allmulti, allmulti, false);
@@ -184,7 +184,6 @@ void set_following(Link& link, bool on) {
     link.following = on;
     from.uc.rewind(link.uc);
     from.mc.rewind(link.mc);
-    link.uc.seen = link.mc.seen = 0;
     link.settled = false;
     link.told = Link::kUntold;
   }
