@@ -87,6 +87,17 @@ struct KernelDriver : Plain {
 };
 
 struct KernelStyleTest : StyleTest<KernelDriver, KernelCard> {
+  // Promiscuous, with two addresses pushed and a third that the driver saw no need to push.
+  void start_promiscuous() {
+    card.skips_in_promisc = true;
+    start();
+    for (uint64_t n = 1; n <= 2; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));
+    settle();
+    ASSERT_TRUE(mode.set_promiscuity(1));
+    settle();
+    ASSERT_TRUE(dev->uc().add(uc(3)));
+    settle();
+  }
   void TearDown() override { EXPECT_FALSE(card.twice) << "pushed again without being taken back"; }
 };
 
@@ -226,11 +237,7 @@ TEST_F(KernelStyleTest, PromiscuityIsSeenAndEverythingComesBackAfterAReset) {
   ASSERT_TRUE(mode.set_promiscuity(-1));
   settle();
   EXPECT_FALSE(card.promisc);
-  {
-    LaneGuard lane(dev->lane());
-    card.exact.clear();
-    mode.card_forgot();
-  }
+  lose_filter();
   settle();
   EXPECT_EQ(card.exact, (std::set{mc(1)}));
 }
@@ -275,14 +282,7 @@ TEST_F(KernelStyleTest, ADriverThatTakesEverythingBackWhilePromiscuousAnswersFor
 }
 
 TEST_F(KernelStyleTest, WhatWasNotPushedWhilePromiscuousAndFailsLaterCostsNothingElse) {
-  card.skips_in_promisc = true;
-  start();
-  for (uint64_t n = 1; n <= 2; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));
-  settle();
-  ASSERT_TRUE(mode.set_promiscuity(1));
-  settle();
-  ASSERT_TRUE(dev->uc().add(uc(3)));
-  settle();
+  start_promiscuous();
   on_card([](KernelCard& c) { c.dead = {uc(3)}; });
   ASSERT_TRUE(mode.set_promiscuity(-1));
   retries_pass();
@@ -297,15 +297,8 @@ TEST_F(KernelStyleTest, WhatWasNotPushedWhilePromiscuousAndFailsLaterCostsNothin
 }
 
 TEST_F(KernelStyleTest, WhatFindsNoRoomWhenPromiscIsToEndKeepsItOn) {
-  card.skips_in_promisc = true;
   card.slots = 2;
-  start();
-  for (uint64_t n = 1; n <= 2; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));
-  settle();
-  ASSERT_TRUE(mode.set_promiscuity(1));
-  settle();
-  ASSERT_TRUE(dev->uc().add(uc(3)));
-  settle();
+  start_promiscuous();
   ASSERT_TRUE(mode.set_promiscuity(-1));
   settle();
   EXPECT_TRUE(card.promisc);

@@ -66,11 +66,7 @@ TEST_F(LegacyStyleTest, ComesBackAfterResetAndReopen) {
   start();
   ASSERT_TRUE(dev->mc().add(mc(1)));
   settle();
-  {
-    LaneGuard lane(dev->lane());
-    card.exact.clear();
-    mode.card_forgot();
-  }
+  lose_filter();
   settle();
   EXPECT_EQ(card.exact, (std::set{mc(1)}));
   ASSERT_TRUE(dev->close());

@@ -48,6 +48,12 @@ struct StyleTest : testing::Test {
   void settle() { ASSERT_EQ(outcome(mode.settle(soon())), "ok"); }
   // A moment in which a retry would have come.
   void retries_pass() { (void)mode.settle(Clock::now() + std::chrono::milliseconds(100)); }
+  // The card is reset, and says so.
+  void lose_filter() {
+    LaneGuard lane(dev->lane());
+    card.exact.clear();
+    mode.card_forgot();
+  }
   // Reads or changes the card while no call runs.
   template <class Body>
   auto on_card(Body&& body) {
