@@ -8,6 +8,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "core/address_table.h"
+#include "core/vlan_set.h"
 #include "usernic/lower_link.h"
 
 namespace usernic {
@@ -19,14 +20,16 @@ struct Link {
   Device& upper;
   Workqueue& queue;
   Work& changed;
+  const VlanIds vlan_ids;
 
   DeviceHandle lower_dev;             // keeps it in memory while linked
   Atomic<NetDevice*> lower{nullptr};  // who sends looks under an xmit lock
   Wanted* to = nullptr;               // what is wanted of the lower
   Atomic<bool> in_use{false};         // from link until the last touch of unlink; without a lock: look again under rtnl
   bool following = false;
-  bool settled = true;      // not following, and everything was taken back
-  uint64_t told = kUntold;  // the upper's generation, all of which the lower knows
+  bool settled = true;              // not following, and everything was taken back
+  uint64_t told = kUntold;          // the upper's generation, all of which the lower knows
+  uint64_t scalars_told = kUntold;  // that of the upper's scalars
   static constexpr uint64_t kUntold = UINT64_MAX;
 
   // What the lower was told.
@@ -35,21 +38,26 @@ struct Link {
   bool allmulti = false;  // the same
   MacAddress own;         // the upper's own address; zero: none
   bool own_held = false;  // it is not the lower's own too, so its unicast list has our reference
+  VlanSet vlans;          // that have our reference
 
   boost::intrusive::list_member_hook<> lower_hook;  // in the upper's list of lowers
   boost::intrusive::list_member_hook<> upper_hook;  // in the lower's list of uppers
 
   // Does the lower not know everything? Requires: the upper's addr_list_lock.
   bool behind(const Wanted& from) const noexcept;
-  // Tells it at most a chunk of each list; returns how many entries. Requires: both addr_list_locks, room in the pool.
+  // Tells it at most a chunk of each list; returns how many entries, and VLAN ids. Requires: both addr_list_locks, room
+  // in the pool.
   size_t tell(Wanted& from) noexcept;
   // The lower holds our own address exactly while it is not its own. Requires: the lower's addr_list_lock, room.
   void settle_own() noexcept;
 
  private:
-  // A chunk, counted in `entries`. Returns true when nothing of this list is left to tell.
+  // A chunk of each, counted in `entries`. They return true when nothing is left to tell.
   bool tell_list(AddressTable& upper, Follower& follower, AddressTable& lower, size_t& entries) noexcept;
+  bool tell_wider(Wanted& from, size_t& entries) noexcept;
+  void tell_narrower(const Wanted& from) noexcept;
   void tell_own(Wanted& from) noexcept;
+  bool tell_vlans(const Wanted& from, size_t& entries) noexcept;
 };
 
 using Lowers = boost::intrusive::list<

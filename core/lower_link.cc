@@ -62,24 +62,49 @@ bool Link::tell_list(AddressTable& upper, Follower& follower, AddressTable& lowe
 
 // Wide before narrow: a lower that was promiscuous for us gets the addresses first.
 size_t Link::tell(Wanted& from) noexcept {
-  const bool promisc_wanted = following && from.promiscuity.total() != 0;
-  const bool allmulti_wanted = following && from.allmulti.total() != 0;
-  if (promisc_wanted) tell_mode(*to, to->promiscuity, promisc, true);
-  if (allmulti_wanted) tell_mode(*to, to->allmulti, allmulti, true);
-  if (!promisc_wanted && mutated(Mutation::kNarrowToldFirst)) tell_mode(*to, to->promiscuity, promisc, false);
-  if (own_of(*this, from) != own) tell_own(from);
   size_t entries = 0;
+  const bool scalars = scalars_told != from.scalars;
+  if (scalars && !tell_wider(from, entries)) [[unlikely]]
+    return entries;
   if (!settled) {
     const bool uc_told = tell_list(from.uc, uc, to->uc, entries);
     const bool mc_told = tell_list(from.mc, mc, to->mc, entries);
     if (!uc_told || !mc_told) return entries;
   }
-  if (!following && mutated(Mutation::kKeepsModes)) promisc = allmulti = false;
-  if (!promisc_wanted) tell_mode(*to, to->promiscuity, promisc, false);
-  if (!allmulti_wanted) tell_mode(*to, to->allmulti, allmulti, false);
+  if (scalars) [[unlikely]]
+    tell_narrower(from);
   settled = !following;
   told = from.generation;
   return entries;
+}
+
+bool Link::tell_wider(Wanted& from, size_t& entries) noexcept {
+  const bool promisc_wanted = following && from.promiscuity.total() != 0;
+  if (promisc_wanted) tell_mode(*to, to->promiscuity, promisc, true);
+  if (following && from.allmulti.total() != 0) tell_mode(*to, to->allmulti, allmulti, true);
+  if (!promisc_wanted && mutated(Mutation::kNarrowToldFirst)) tell_mode(*to, to->promiscuity, promisc, false);
+  if (own_of(*this, from) != own) tell_own(from);
+  return tell_vlans(from, entries);
+}
+
+void Link::tell_narrower(const Wanted& from) noexcept {
+  if (!following && mutated(Mutation::kKeepsModes)) promisc = allmulti = false;
+  tell_mode(*to, to->promiscuity, promisc, following && from.promiscuity.total() != 0);
+  tell_mode(*to, to->allmulti, allmulti, following && from.allmulti.total() != 0);
+  scalars_told = from.scalars;
+}
+
+bool Link::tell_vlans(const Wanted& from, size_t& entries) noexcept {
+  if (!following && mutated(Mutation::kKeepsVlans)) vlans.reset();
+  const bool passed = following && vlan_ids == VlanIds::kPassed;
+  const VlanSet behind = passed ? from.vlans ^ vlans : vlans;
+  size_t id = behind._Find_first();
+  for (; id < kVlanIds && entries < AddressTable::kChunk; id = behind._Find_next(id), ++entries) {
+    const uint32_t refs = to->vlan_refs[id];
+    to->set_vlan_refs(static_cast<uint16_t>(id), vlans[id] ? refs - VlanRefs::kUpper : refs + VlanRefs::kUpper);
+    vlans.flip(id);
+  }
+  return id >= kVlanIds;
 }
 
 // The new address first, so that one that stays wanted is never unwanted in between.
@@ -185,7 +210,7 @@ void set_following(Link& link, bool on) {
     from.uc.rewind(link.uc);
     from.mc.rewind(link.mc);
     link.settled = false;
-    link.told = Link::kUntold;
+    link.told = link.scalars_told = Link::kUntold;
   }
   for (bool behind = true; behind;) {
     (void)engine.serve_once();
@@ -223,8 +248,8 @@ void Device::set_level(int level) {
   }
 }
 
-LowerLink::LowerLink(NetDevice& upper, Workqueue& queue, Work& changed)
-    : link_(new Link{.upper = Device::of(upper), .queue = queue, .changed = changed}) {}
+LowerLink::LowerLink(NetDevice& upper, Workqueue& queue, Work& changed, VlanIds vlan_ids)
+    : link_(new Link{.upper = Device::of(upper), .queue = queue, .changed = changed, .vlan_ids = vlan_ids}) {}
 
 LowerLink::~LowerLink() {
   if (!link_->in_use.load()) return;

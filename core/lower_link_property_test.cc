@@ -19,6 +19,7 @@ namespace {
 constexpr int kNics = 3;
 constexpr int kDevices = 11;  // the first kNics are NICs, the others uppers
 constexpr int kAddresses = 150;
+constexpr uint16_t kVlans = 100;             // more than a hold tells
 constexpr uint64_t kOwn = 0x0200'0000'1000;  // and the next few: own addresses, and in lists too
 
 // One device, and what its users want of it.
@@ -29,13 +30,16 @@ struct Storey {
   std::multiset<MacAddress> wanted USERNIC_GUARDED_BY(mutex);
   uint32_t promiscuity USERNIC_GUARDED_BY(mutex) = 0;
   uint32_t allmulti USERNIC_GUARDED_BY(mutex) = 0;
+  std::multiset<uint16_t> vlans USERNIC_GUARDED_BY(mutex);
 
   Storey(Net& net, int index) {
     const NetdevConfig config{.name = "s%d", .address = MacAddress::from_u64(kOwn + index / 2)};
     if (index < kNics) {
       dev = *net.alloc_netdev<TestDriver>(config, card);
     } else {
-      dev = index % 2 == 0 ? *net.alloc_netdev<TestUpper>(config) : *net.alloc_netdev<SlotUpper>(config);
+      const VlanIds vlan_ids = index % 3 == 0 ? VlanIds::kInner : VlanIds::kPassed;
+      dev = index % 2 == 0 ? *net.alloc_netdev<TestUpper>(config, vlan_ids)
+                           : *net.alloc_netdev<SlotUpper>(config, vlan_ids);
     }
     (void)dev->register_netdev();
     (void)dev->open();
@@ -79,6 +83,10 @@ class House {
         each->wanted.erase(each->wanted.begin());
       }
       RC_ASSERT(each->dev->uc().snapshot().size() + each->dev->mc().snapshot().size() == 0u);
+      for (const uint16_t id : std::exchange(each->vlans, {})) {
+        RC_ASSERT(each->dev->rx_mode().vlan_del(id) == Result<>());
+      }
+      RC_ASSERT(each->dev->rx_mode().status().wanted_vlans.empty());
     }
   }
 
@@ -100,7 +108,8 @@ class House {
           own ? own_address(chance) : MacAddress::from_u64(kind | (1 + chance.below(kAddresses)));
       MutexGuard guard(storey->mutex);
       RxMode& mode = storey->dev->rx_mode();
-      switch (chance.below(12)) {
+      const auto id = static_cast<uint16_t>(chance.below(kVlans));
+      switch (chance.below(15)) {
         case 0:
           if (mode.set_promiscuity(1)) ++storey->promiscuity;
           break;
@@ -118,6 +127,13 @@ class House {
         case 6:
         case 7:
           if (storey->list(address).add(address)) storey->wanted.insert(address);
+          break;
+        case 8:
+        case 9:
+          if (mode.vlan_add(id)) storey->vlans.insert(id);
+          break;
+        case 10:
+          if (storey->vlans.contains(id) && mode.vlan_del(id)) storey->vlans.erase(storey->vlans.find(id));
           break;
         default:
           if (!storey->wanted.contains(address)) break;
@@ -176,6 +192,8 @@ class House {
     std::map<MacAddress, uint32_t> expected;
     for (const MacAddress& address : storey.wanted) ++expected[address];
     uint32_t promiscuity = storey.promiscuity, allmulti = storey.allmulti;
+    std::array<uint32_t, kVlanIds> vlans{};
+    for (const uint16_t id : storey.vlans) vlans[id] += VlanRefs::kUser;
     for (const Link& link : dev.uppers) {
       if (!link.following) continue;
       const RxModeStatus above = link.upper.rx_mode().status();
@@ -184,10 +202,16 @@ class House {
       if (link.upper.address() != dev.address()) ++expected[link.upper.address()];
       promiscuity += above.promiscuity != 0;
       allmulti += above.allmulti != 0;
+      if (link.vlan_ids == VlanIds::kInner) continue;
+      for (const uint16_t id : above.wanted_vlans) vlans[id] += VlanRefs::kUpper;
     }
     const RxModeStatus status = dev.rx_mode().status();
     RC_ASSERT(status.promiscuity == promiscuity);
     RC_ASSERT(status.allmulti == allmulti);
+    RC_ASSERT((dev.engine.wanted.vlan_refs == vlans));
+    VlanSet ids;
+    for (uint16_t id = 0; id < kVlanIds; ++id) ids[id] = vlans[id] != 0;
+    RC_ASSERT(dev.engine.wanted.vlans == ids);
     // References on an address that is the own one of a SlotUpper above come when it is so no more: wanted it is.
     std::erase_if(expected, [&](const auto& each) {
       const uint32_t references = storey.list(each.first).references(each.first);

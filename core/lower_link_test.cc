@@ -1,55 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "usernic/lower_link.h"
 
-#include <gtest/gtest.h>
-
-#include <deque>
-
 #include "core/device.h"
-#include "core/test_card.h"
-#include "core/test_upper.h"
+#include "core/lower_link_fixture.h"
 
 namespace usernic {
 namespace {
-
-constexpr MacAddress unicast(uint64_t n) {
-  return MacAddress::from_u64(0x0200'0000'0000 | n);
-}
-constexpr MacAddress multicast(uint64_t n) {
-  return MacAddress::from_u64(0x0300'0000'0000 | n);
-}
-
-struct LowerLinkTest : testing::Test {
-  Net net;
-  std::deque<TestCard> cards;
-
-  NetdevPtr nic(MacAddress address = unicast(0x1000)) {
-    cards.emplace_back();
-    NetdevPtr dev = *net.alloc_netdev<TestDriver>({.name = "nic%d", .address = address}, cards.back());
-    EXPECT_EQ(outcome(dev->register_netdev()), "ok");
-    EXPECT_EQ(outcome(dev->open()), "ok");
-    return dev;
-  }
-  // An upper with the address of the NICs, so that lists hold only what the test puts there.
-  NetdevPtr upper(MacAddress address = unicast(0x1000)) {
-    NetdevPtr dev = *net.alloc_netdev<TestUpper>({.name = "up%d", .address = address});
-    EXPECT_EQ(outcome(dev->register_netdev()), "ok");
-    EXPECT_EQ(outcome(dev->open()), "ok");
-    return dev;
-  }
-  static TestUpper& of(const NetdevPtr& dev) { return *static_cast<TestUpper*>(dev->driver()); }
-  static std::string link(const NetdevPtr& above, const NetdevPtr& below) { return outcome(of(above).add(*below)); }
-  // `count` uppers, each above the one before.
-  std::vector<NetdevPtr> stack(size_t count) {
-    std::vector<NetdevPtr> all;
-    for (size_t i = 0; i < count; ++i) {
-      all.push_back(upper());
-      if (i == 0) continue;
-      EXPECT_EQ(link(all[i], all[i - 1]), "ok");
-    }
-    return all;
-  }
-};
 
 TEST_F(LowerLinkTest, WhatTheUpperWantsGoesDownWhileItIsUp) {
   const NetdevPtr low = nic(), up = upper();

@@ -36,6 +36,7 @@ enum class Mutation : uint8_t {
   kSettleEarly,
   kNarrowToldFirst,
   kKeepsModes,
+  kKeepsVlans,
   kToldToNobody,
   kLevelsFromTop,
   kHalfImage,

@@ -2,14 +2,12 @@
 // Under addr_list_lock, everything.
 #include "usernic/rx_lists.h"
 
-#include <bitset>
-
 #include "core/wanted.h"
 
 namespace usernic {
 
 bool RxLists::vlan(uint16_t id) const noexcept {
-  return id < kVlanIds && (*static_cast<const std::bitset<kVlanIds>*>(vlans_))[id];
+  return id < kVlanIds && (*static_cast<const VlanSet*>(vlans_))[id];
 }
 
 MacAddress RxLists::Range::Iterator::operator*() const noexcept {

@@ -87,7 +87,7 @@ void RxModeEngine::own_changed(const MacAddress& address) {
           wanted.uc.set_own(wanted.own, false);
         }
         wanted.own = address;
-        wanted.next_generation();
+        wanted.scalar_changed();
         for (Link& upper : dev_.uppers) upper.settle_own();
         return {};
       },
@@ -314,7 +314,7 @@ void RxModeEngine::fill(RxModeStatus& status) const {
   status.vlan_filter = wanted.vlan_filter;
   status.programmed_promisc = valid() && promisc_.sure;
   status.programmed_allmulti = valid() && allmulti_.sure;
-  const auto list = [](const std::bitset<kVlanIds>& ids, std::vector<uint16_t>& to) {
+  const auto list = [](const VlanSet& ids, std::vector<uint16_t>& to) {
     for (size_t id = ids._Find_first(); id < kVlanIds; id = ids._Find_next(id)) to.push_back(static_cast<uint16_t>(id));
   };
   list(wanted.vlans, status.wanted_vlans);
@@ -405,12 +405,10 @@ namespace {
 Result<> change_vlan(Wanted& wanted, uint16_t id, bool add) {
   if (id >= kVlanIds) return fail(std::errc::invalid_argument);
   return wanted.apply([&]() -> Result<> {
-    uint16_t& references = wanted.vlan_references[id];
-    if (add && references == UINT16_MAX) return fail(std::errc::value_too_large);
-    if (!add && references == 0) return fail(std::errc::no_such_file_or_directory);
-    references += add ? 1 : -1;
-    if (wanted.vlans[id] != (references != 0)) wanted.next_generation();
-    wanted.vlans[id] = references != 0;
+    const uint32_t refs = wanted.vlan_refs[id];
+    if (add && refs > UINT32_MAX - VlanRefs::kUser) return fail(std::errc::value_too_large);
+    if (!add && refs < VlanRefs::kUser) return fail(std::errc::no_such_file_or_directory);
+    wanted.set_vlan_refs(id, add ? refs + VlanRefs::kUser : refs - VlanRefs::kUser);
     return {};
   });
 }

@@ -11,7 +11,6 @@
 // Readers (rx_mode.cc) see what commit and publish wrote. Rule numbers (R1 ..) are those of docs/rx-mode.md.
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -98,7 +97,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
     bool promisc = false;
     bool allmulti = false;
     bool vlan_filter = false;
-    std::bitset<kVlanIds> vlans;
+    VlanSet vlans;
     MacAddress own;
     AddressEntry* own_entry = nullptr;  // only where the own address uses a slot
   };
@@ -199,7 +198,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   Target target_;
   std::vector<RxCommand> commands_;
   std::vector<std::pair<RxObject, uint32_t>> clear_later_;  // buckets to clear once everything else worked
-  std::bitset<kVlanIds> vlans_maybe_;
+  VlanSet vlans_maybe_;
   size_t vlans_refused_ = SIZE_MAX;  // so many ids, or more, and the card has no room
   bool vlans_in_use_ = false;        // filtering, or some id may be on the card
   uint32_t vlan_attempts_ = 0;
@@ -233,11 +232,11 @@ class RxModeEngine final : public RxMode, private RxTarget {
     uint32_t outside[2] = {0, 0};
     uint32_t wanted[2] = {0, 0};
     bool narrow_deferred = false;
-    bool image_full = false;      // it stays wide because without it there was no room
-    bool in_effect = false;       // what the last run aimed at is done, addresses that failed excepted
-    uint32_t uncovered = 0;       // wanted addresses that failed or found no way in
-    uint32_t parked = 0;          // failed addresses that wait for their time
-    std::bitset<kVlanIds> vlans;  // sure
+    bool image_full = false;  // it stays wide because without it there was no room
+    bool in_effect = false;   // what the last run aimed at is done, addresses that failed excepted
+    uint32_t uncovered = 0;   // wanted addresses that failed or found no way in
+    uint32_t parked = 0;      // failed addresses that wait for their time
+    VlanSet vlans;            // sure
     uint64_t runs = 0, driver_calls = 0, retries = 0, failures = 0;
     uint64_t coalesced = 0;  // changes that another one's run took along
     LagHistogram lag;

@@ -320,9 +320,9 @@ void RxModeEngine::plan_vlans() {
   if (!target_.vlan_filter && !vlans_in_use_) return;
   vlans_in_use_ = true;
   const bool open = stays_on(vlan_unfiltered_);
-  const std::bitset<kVlanIds> needed = open ? std::bitset<kVlanIds>() : target_.vlans;
-  const std::bitset<kVlanIds> extra = vlans_maybe_ & ~needed;
-  const std::bitset<kVlanIds> missing = vlan_unfiltered_.target ? std::bitset<kVlanIds>() : needed & ~committed_.vlans;
+  const VlanSet needed = open ? VlanSet() : target_.vlans;
+  const VlanSet extra = vlans_maybe_ & ~needed;
+  const VlanSet missing = vlan_unfiltered_.target ? VlanSet() : needed & ~committed_.vlans;
   if (extra.none() && missing.none()) {
     vlan_attempts_ = 0;
     vlan_due_ = {};
@@ -330,7 +330,7 @@ void RxModeEngine::plan_vlans() {
     return;
   }
   if (vlan_due_ > now_) return;
-  const auto each = [this](const std::bitset<kVlanIds>& ids, RxCommandKind kind, bool destructive) {
+  const auto each = [this](const VlanSet& ids, RxCommandKind kind, bool destructive) {
     for (uint16_t id = 0; id < kVlanIds; ++id) {
       if (!ids[id]) continue;
       command(kind, RxObject::kVlan, nullptr, destructive);

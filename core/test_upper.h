@@ -13,14 +13,15 @@ namespace usernic {
 
 class TestUpper {
  public:
-  explicit TestUpper(NetDevice& dev) : dev_(dev), changed_([this] { changes.set(); }, &dev) {}
+  explicit TestUpper(NetDevice& dev, VlanIds vlan_ids = VlanIds::kPassed)
+      : dev_(dev), vlan_ids_(vlan_ids), changed_([this] { changes.set(); }, &dev) {}
   ~TestUpper() { changed_.cancel_sync(); }
 
   // Context of these: process, rtnl not held.
   Result<> add(NetDevice& lower) {
     MutexGuard rtnl(dev_.net().rtnl());
     std::erase_if(links_, [](const auto& link) { return link->lower() == nullptr; });
-    auto link = std::make_unique<LowerLink>(dev_, dev_.lane(), changed_);
+    auto link = std::make_unique<LowerLink>(dev_, dev_.lane(), changed_, vlan_ids_);
     if (const Result<> linked = link->link(lower); !linked) return linked;
     if (dev_.running()) link->follow();
     links_.push_back(std::move(link));
@@ -61,6 +62,7 @@ class TestUpper {
 
  private:
   NetDevice& dev_;
+  const VlanIds vlan_ids_;
   Work changed_;
   std::vector<std::unique_ptr<LowerLink>> links_;  // under rtnl
 };

@@ -35,9 +35,16 @@ Result<> Wanted::count(ModeRefs& mode, uint32_t ModeRefs::*whose, int change) no
   const bool was_on = mode.total() != 0;
   mode.*whose += change;
   if (was_on == (mode.total() != 0)) return {};
-  next_generation();
+  scalar_changed();
   mode.on.store(!was_on);  // somebody may look from here on, and must not see the change without its generation
   return {};
+}
+
+void Wanted::set_vlan_refs(uint16_t id, uint32_t refs) noexcept {
+  vlan_refs[id] = refs;
+  if (vlans[id] == (refs != 0)) return;
+  vlans.flip(id);
+  scalar_changed();
 }
 
 }  // namespace usernic

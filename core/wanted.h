@@ -4,7 +4,7 @@
 // Every change bumps `generation` and, once the lock is gone, owes the device's rx-mode work a run.
 #pragma once
 
-#include <bitset>
+#include <array>
 #include <cstdint>
 
 #include "core/address_table.h"
@@ -12,12 +12,11 @@
 #include "core/link.h"
 #include "core/lock_classes.h"
 #include "core/propagation.h"
+#include "core/vlan_set.h"
 #include "usernic/lock.h"
 #include "usernic/mac_address.h"
 
 namespace usernic {
-
-inline constexpr uint16_t kVlanIds = 4095;  // 0 .. 4094
 
 // References on promiscuity or allmulti. A user cannot take back what is an upper device's.
 struct ModeRefs {
@@ -41,6 +40,7 @@ class Wanted {
 
   // Under `lock`.
   uint64_t generation = 0;  // so many changes
+  uint64_t scalars = 0;     // generation of the last change of promiscuity, allmulti, own address or VLAN ids
   bool gone = false;        // unregistered: no more changes
   EntryPool pool;
   AddressTable uc;
@@ -48,8 +48,8 @@ class Wanted {
   ModeRefs promiscuity;
   ModeRefs allmulti;
   bool vlan_filter = false;
-  std::bitset<kVlanIds> vlans;  // those with references
-  std::array<uint16_t, kVlanIds> vlan_references{};
+  VlanSet vlans;  // those with references
+  std::array<uint32_t, kVlanIds> vlan_refs{};
   MacAddress own;
   Lowers lowers;       // links to the devices below
   bool dirty = false;  // changed since the last run sampled
@@ -63,9 +63,12 @@ class Wanted {
     }
     return ++generation;
   }
+  void scalar_changed() noexcept { scalars = next_generation(); }
 
   // One reference more or less of `whose`. EINVAL, EOVERFLOW. Requires: `lock`.
   Result<> count(ModeRefs& mode, uint32_t ModeRefs::*whose, int change) noexcept;
+  // The references on an id become `refs`, a sum of VlanRefs' units. Requires: `lock`.
+  void set_vlan_refs(uint16_t id, uint32_t refs) noexcept;
 
   // Calls `change` under the lock, with `entries` in the pool. If the generation moved, the devices below hear of it,
   // and a run is owed.

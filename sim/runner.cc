@@ -37,6 +37,7 @@ constexpr Row kMutations[] = {
     {Mutation::kNarrowToldFirst, "narrow-told-first", "a lower device hears of less promiscuity before all addresses"},
     {Mutation::kKeepsModes, "keeps-modes",
      "a lower device that is followed no more keeps its promiscuity and allmulti"},
+    {Mutation::kKeepsVlans, "keeps-vlans", "a lower device that is followed no more keeps its VLAN ids"},
     {Mutation::kToldToNobody, "told-to-nobody", "what a changer does not get to tell further down is told by nobody"},
     {Mutation::kLevelsFromTop, "levels-from-top", "lock levels grow from the uppermost device down"},
     {Mutation::kHalfImage, "half-image", "what a prepare that failed has left is written"},

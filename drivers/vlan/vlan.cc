@@ -20,7 +20,7 @@ Vlan::Vlan(NetDevice& dev, NetDevice& lower, uint16_t id)
       lower_(lower),
       id_(id),
       changed_([this] { lower_changed(); }, &dev),
-      link_(dev, dev.lane(), changed_) {}
+      link_(dev, dev.lane(), changed_, VlanIds::kInner) {}
 
 Vlan::~Vlan() {
   changed_.cancel_sync();

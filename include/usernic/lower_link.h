@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // usernic: stacked devices: one lower device under an upper one (a NIC under a VLAN, a macvlan, a bond).
 //
-//   upper (vlan, macvlan, bond)     wants: uc, mc, promiscuity, allmulti, its own address
+//   upper (vlan, macvlan, bond)     wants: uc, mc, promiscuity, allmulti, its own address, VLAN ids
 //     | LowerLink, one a lower          every change goes down at once while the link follows
 //   lower (a NIC, or an upper itself)
 //
@@ -27,12 +27,17 @@ namespace usernic {
 
 inline constexpr int kStackMax = 8;  // devices above each other [kernel: MAX_NEST_DEV]
 
+// The VLAN ids that the upper is told of (RxMode::vlan_add). kPassed: its frames keep their tags on the way, so its ids
+// are the lower's too; whether the lower filters by them stays the lower's affair (RxMode::set_vlan_filter). kInner: it
+// takes off a tag of its own, and they are of the tags inside, at which no filter below looks. [kernel: vlan_vid_add]
+enum class VlanIds : uint8_t { kPassed, kInner };
+
 class LowerLink {
  public:
   // `changed` is queued on `queue` (the upper's lane, say) whenever something happened to the lower that an upper
   // cares about: up or down, carrier, MTU, own address, gone. It looks at the lower and does what is right. Both
   // outlive the link.
-  LowerLink(NetDevice& upper, Workqueue& queue, Work& changed);
+  LowerLink(NetDevice& upper, Workqueue& queue, Work& changed, VlanIds vlan_ids = VlanIds::kPassed);
   ~LowerLink();  // unlinks; rtnl not held unless it is unlinked. Context: process.
   LowerLink(const LowerLink&) = delete;
   LowerLink& operator=(const LowerLink&) = delete;

@@ -77,7 +77,7 @@ class RxLists {
   const AddressEntry* next(AddressClass address_class, const AddressEntry* after) const noexcept USERNIC_NONBLOCKING;
 
   const AddressTable* tables_[2] = {};  // by AddressClass
-  const void* vlans_ = nullptr;         // std::bitset<kVlanIds>
+  const void* vlans_ = nullptr;         // VlanSet of the core
   MacAddress own_;
   bool as_drained_ = false;  // what the running call works towards; otherwise what is wanted now
   bool promisc_ = false;

@@ -78,8 +78,8 @@ class RxMode {
   Result<> set_promiscuity(int change);
   Result<> set_allmulti(int change);
 
-  // The VLAN filter is open (every VLAN passes) until it is switched on. Ids are counted references. EINVAL: id above
-  // 4094. EOVERFLOW, ENOENT.
+  // The VLAN filter is open (every VLAN passes) until it is switched on. Ids are counted references, and go down to the
+  // devices below (VlanIds). EINVAL: id above 4094. EOVERFLOW: more than 4095. ENOENT.
   Result<> set_vlan_filter(bool on);
   Result<> vlan_add(uint16_t id);
   Result<> vlan_del(uint16_t id);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <map>
 #include <ranges>
@@ -36,6 +37,7 @@ struct Storey {
   RxWorld* const nic;  // null: an upper device
   std::map<MacAddress, uint32_t> users;
   uint32_t promiscuity = 0, allmulti = 0;
+  std::map<uint16_t, uint32_t> vlans;
 
   Wanted& wanted() const { return Device::of(dev).engine.wanted; }
   bool there() const { return dev.reg_state() == RegState::kRegistered; }
@@ -58,8 +60,9 @@ class House {
     addresses_ = nics_.front().addresses();
     for (uint64_t i = chance.between(2, 8); i > 0; --i) {
       const NetdevConfig config{.name = "up%d", .address = RxWorld::own(chance.below(3))};
-      uppers_.push_back(chance.one_in(2) ? *net_.alloc_netdev<TestUpper>(config)
-                                         : *net_.alloc_netdev<SlotUpper>(config));
+      const VlanIds vlan_ids = chance.one_in(4) ? VlanIds::kInner : VlanIds::kPassed;
+      uppers_.push_back(chance.one_in(2) ? *net_.alloc_netdev<TestUpper>(config, vlan_ids)
+                                         : *net_.alloc_netdev<SlotUpper>(config, vlan_ids));
       NetDevice& dev = *uppers_.back();
       expect(dev.register_netdev() && dev.open(), "open", "an upper device does not come up");
       storeys_.push_back({dev, nullptr});
@@ -76,8 +79,13 @@ class House {
   }
   // More than one hold of the locks tells.
   void change_many(Chance chance) {
-    for (uint64_t i = AddressTable::kChunk + chance.below(80); i > 0; --i) many_.push_back(many(i));
+    const uint64_t count = AddressTable::kChunk + chance.below(80);
     Storey& storey = any_upper(chance);
+    if (chance.one_in(3)) {
+      for (uint16_t id = 1; id <= count; ++id) storey.vlans[id] += storey.dev.rx_mode().vlan_add(id).has_value();
+      return;
+    }
+    for (uint64_t i = count; i > 0; --i) many_.push_back(many(i));
     for (const MacAddress& address : many_) {
       if (storey.dev.mc().add(address)) ++storey.users[address];
     }
@@ -155,6 +163,12 @@ class House {
         }
       }
       expect(storey.dev.uc().size() + storey.dev.mc().size() == 0, "stack", "an address is left that nobody wants");
+      for (auto& [id, count] : storey.vlans) {
+        for (; count != 0; --count) {
+          expect(storey.dev.rx_mode().vlan_del(id).has_value(), "stack", "a user's reference on a VLAN id is gone");
+        }
+      }
+      expect(storey.wanted().vlans.none(), "stack", "a VLAN id is left that nobody wants");
       (void)storey.dev.close();
       check_entries(storey.dev);
       storey.dev.unregister_netdev();
@@ -184,7 +198,8 @@ class House {
     };
     const bool own = chance.one_in(6);
     const MacAddress address = own ? RxWorld::own(chance.below(3)) : addresses_[chance.below(addresses_.size() - 3)];
-    switch (chance.below(8)) {
+    const auto id = static_cast<uint16_t>(chance.below(4));
+    switch (chance.below(10)) {
       case 0:
         return toggle(storey.promiscuity, [&](int by) { return mode.set_promiscuity(by).has_value(); });
       case 1:
@@ -194,6 +209,16 @@ class House {
       case 4:
         if (storey.list(address).add(address)) ++storey.users[address];
         return;
+      case 5:
+        if (storey.vlans[id] == 0 || chance.one_in(2)) {
+          if (mode.vlan_add(id)) ++storey.vlans[id];
+          return;
+        }
+        --storey.vlans[id];
+        expect(mode.vlan_del(id) || !storey.there(), "stack", "a user's reference on a VLAN id is gone");
+        return;
+      case 6:
+        return (void)mode.set_vlan_filter(!chance.one_in(3));
       default:
         if (storey.users[address] == 0) return;
         --storey.users[address];
@@ -230,6 +255,17 @@ class House {
     expect(Device::of(storey.dev).chain_down == chain_down, "stack", "a chain is longer than it is counted");
     for (const MacAddress& address : addresses_) check_address(storey, address);
     for (const MacAddress& address : many_) check_address(storey, address);
+    check_vlans(storey);
+  }
+  void check_vlans(const Storey& storey) const {
+    std::array<uint32_t, kVlanIds> expected{};
+    for (const auto& [id, count] : storey.vlans) expected[id] = count * VlanRefs::kUser;
+    for (const Link& link : Device::of(storey.dev).uppers) {
+      if (!link.following || link.vlan_ids == VlanIds::kInner) continue;
+      const VlanSet& above = link.upper.engine.wanted.vlans;
+      for (size_t id = above._Find_first(); id < kVlanIds; id = above._Find_next(id)) expected[id] += VlanRefs::kUpper;
+    }
+    expect(storey.wanted().vlan_refs == expected, "stack", "VLAN ids are not what users and uppers want");
   }
 
   // References on an address that is an upper's own one too come and go below when it is so no more (rule R10): until
@@ -263,8 +299,8 @@ class House {
     return entry != nullptr ? entry->references() : 0;
   }
 
-  // What anybody above wants, as far as it follows, the card accepts.
-  void check_heard(const Storey& storey, RxWorld& nic) const {
+  // What anybody above wants, as far as it follows, the card accepts; of VLAN ids, as far as they are passed on.
+  void check_heard(const Storey& storey, RxWorld& nic, bool vlans = true) const {
     const Wanted& wanted = storey.wanted();
     const Card& card = nic.card();
     expect(card.promisc || wanted.promiscuity.total() == 0, "stack", "promiscuity above is not the card's");
@@ -277,9 +313,14 @@ class House {
     };
     std::ranges::for_each(addresses_, check);
     std::ranges::for_each(many_, check);
+    for (uint16_t id = 0; id < 4 && vlans; ++id) {
+      expect(!wanted.vlans[id] || card.vlan_open || card.vlans.contains(id), "stack",
+             "a card is deaf to a VLAN that is wanted above");
+    }
     for (const Link& link : Device::of(storey.dev).uppers) {
       const auto above = [&](const Storey& each) { return &each.dev == &link.upper; };
-      if (link.following) check_heard(*std::ranges::find_if(storeys_, above), nic);
+      const bool passed = vlans && link.vlan_ids == VlanIds::kPassed;
+      if (link.following) check_heard(*std::ranges::find_if(storeys_, above), nic, passed);
     }
   }
 

@@ -94,6 +94,24 @@ void check_wanted(NetDevice& upper, RxWorld& lower, bool follows) {
   }
 }
 
+// VLAN ids come and go, as under VLANs; what is left in the end is left.
+void change_ids(NetDevice& dev, Chance chance, int steps) {
+  for (int i = 0; i < steps; ++i) {
+    const auto id = static_cast<uint16_t>(1 + chance.below(3));
+    (void)(chance.one_in(3) ? dev.rx_mode().vlan_del(id) : dev.rx_mode().vlan_add(id));
+    rest(chance);
+  }
+}
+
+// The ids that `upper` was told of are the lower device's, if it follows, and no others; and its card lets them pass.
+void check_ids(NetDevice& upper, RxWorld& lower, bool follows) {
+  std::vector<uint16_t> wanted = upper.rx_mode().status().wanted_vlans;
+  if (!follows) wanted.clear();
+  expect(lower.dev().rx_mode().status().wanted_vlans == wanted, "stack", "a lower device has other VLAN ids");
+  const auto passes = [&](uint16_t id) { return lower.card().vlan_open || lower.card().vlans.contains(id); };
+  expect(std::ranges::all_of(wanted, passes), "stack", "a card is deaf to a VLAN that is wanted above");
+}
+
 }  // namespace
 
 void play_bond(Chance chance) {
@@ -105,7 +123,10 @@ void play_bond(Chance chance) {
   NetdevPtr dev = *Bond::probe(net, {.name = "bond%d", .address = RxWorld::own(1)});
   Bond& bond = Bond::of(*dev);
   expect(dev->register_netdev() && dev->open(), "open", "a bond does not come up");
-  for (RxWorld& each : slaves) expect(bond.add_lower(each.dev()).has_value(), "link", "a bond takes no slave");
+  for (RxWorld& each : slaves) {
+    (void)each.dev().rx_mode().set_vlan_filter(!chance.one_in(4));
+    expect(bond.add_lower(each.dev()).has_value(), "link", "a bond takes no slave");
+  }
   uint64_t sent = 0;
   const auto disturb = [&](Chance c) {
     for (uint64_t i = c.between(1, 5); i > 0; --i) {
@@ -133,6 +154,7 @@ void play_bond(Chance chance) {
     }
   };
   together({{"user", [&, c = chance.stream(1)] { change(*dev, slaves[0].addresses(), c, 10); }},
+            {"ids", [&, c = chance.stream(6)] { change_ids(*dev, c, 6); }},
             {"sender", [&, c = chance.stream(2)] { sent = traffic.send(*dev, c, 4); }},
             {"wire", [&, c = chance.stream(3), n = chance.below(2)] { traffic.receive(slaves[n].dev(), c, 4); }},
             {"disturbs-1", [&, c = chance.stream(4)] { disturb(c); }},
@@ -148,10 +170,12 @@ void play_bond(Chance chance) {
   for (RxWorld& each : slaves) {
     each.converge();
     check_wanted(*dev, each, now.get() == &each.dev());
+    check_ids(*dev, each, now.get() == &each.dev());
   }
   traffic.check(*dev, sent);
   expect(below == dev->stats().tx_packets, "frames", "a bond sent other frames than its slaves");
   dev->unregister_netdev();
+  let_everything_happen();  // the slaves get their own addresses back
   for (RxWorld& each : slaves) each.unregister();
 }
 

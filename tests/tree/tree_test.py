@@ -33,7 +33,7 @@ ARROWS = {
     "daemon": {"ctl", "host", "drivers", "core"},
     "cli": {"ctl"},
     "sim": {"core", "drivers/bond", "drivers/simnic", "drivers/vlan", "host/mirror.h"},
-    "tests": {"core"},
+    "tests": {"core", "drivers"},
     "bench": {"core", "host/device_wishes.h", "host/kick.h"},
     "fuzz": {"core", "ctl", "daemon", "drivers", "host", "sim"},
     "examples": set(),  # written as by somebody outside
