@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stacked drivers in kernel style: ndo_set_rx_mode, under the upper's netif_addr_lock, calls dev_uc_sync(lower, dev).
+// Stacked drivers in kernel style: ndo_set_rx_mode, under the upper's netif_addr_lock, calls dev_uc_sync(lower, dev),
+// and ndo_change_rx_flags calls dev_set_promiscuity(lower, one more or fewer).
 #include <gtest/gtest.h>
 
 #include <set>
@@ -16,7 +17,8 @@ using namespace usernic::kernel_names;
 struct upper_priv {
   struct net_device* lowers[2];
   bool multiple;
-  int err;  // of the last call
+  int err;        // of the last call
+  int flags_err;  // of any ndo_change_rx_flags, ndo_open, ndo_stop
 };
 upper_priv* upper_of(struct net_device* dev) {
   return static_cast<upper_priv*>(netdev_priv(dev));
@@ -31,7 +33,17 @@ void upper_set_rx_mode(struct net_device* dev) {
     priv->err |= priv->multiple ? dev_mc_sync_multiple(lower, dev) : dev_mc_sync(lower, dev);
   }
 }
+void upper_change_rx_flags(struct net_device* dev, int change) {
+  const unsigned flags = netif_get_flags(dev);
+  for (struct net_device* lower : upper_of(dev)->lowers) {
+    if (!lower) continue;
+    int& err = upper_of(dev)->flags_err;
+    if (change & IFF_ALLMULTI) err |= dev_set_allmulti(lower, flags & IFF_ALLMULTI ? 1 : -1);
+    if (change & IFF_PROMISC) err |= dev_set_promiscuity(lower, flags & IFF_PROMISC ? 1 : -1);
+  }
+}
 int upper_open(struct net_device* dev) {
+  upper_change_rx_flags(dev, netif_get_flags(dev));
   netif_start_queue(dev);
   return 0;
 }
@@ -40,6 +52,9 @@ int upper_stop(struct net_device* dev) {
     if (!lower) continue;
     dev_uc_unsync(lower, dev);
     dev_mc_unsync(lower, dev);
+    int& err = upper_of(dev)->flags_err;
+    if (netif_get_flags(dev) & IFF_ALLMULTI) err |= dev_set_allmulti(lower, -1);
+    if (netif_get_flags(dev) & IFF_PROMISC) err |= dev_set_promiscuity(lower, -1);
   }
   return 0;
 }
@@ -47,8 +62,11 @@ netdev_tx_t drop(struct sk_buff* skb, struct net_device*) {
   dev_kfree_skb_any(skb);
   return NETDEV_TX_OK;
 }
-constexpr struct net_device_ops upper_ops = {
-    .ndo_open = upper_open, .ndo_stop = upper_stop, .ndo_start_xmit = drop, .ndo_set_rx_mode = upper_set_rx_mode};
+constexpr struct net_device_ops upper_ops = {.ndo_open = upper_open,
+                                             .ndo_stop = upper_stop,
+                                             .ndo_start_xmit = drop,
+                                             .ndo_set_rx_mode = upper_set_rx_mode,
+                                             .ndo_change_rx_flags = upper_change_rx_flags};
 
 // A card whose driver walks its lists, as a legacy one does.
 struct lower_priv {
@@ -135,6 +153,60 @@ TEST_F(KernelStack, StopTakesBackAndOpenBringsItAgain) {
   ASSERT_EQ(dev_open(upper), 0);
   settle(upper);
   EXPECT_EQ(netdev_uc_count(lower), 1u);
+}
+
+// IFF_PROMISC and IFF_ALLMULTI of who looks from outside.
+unsigned wide(struct net_device* dev) {
+  return netif_get_flags(dev) & (IFF_PROMISC | IFF_ALLMULTI);
+}
+
+TEST_F(KernelStack, PromiscuityAndAllmultiGoDownByTheMaskOfWhatChanged) {
+  ASSERT_EQ(dev_set_promiscuity(upper, 2), 0);
+  settle(upper);
+  EXPECT_EQ(wide(lower), IFF_PROMISC);
+  EXPECT_EQ(lower->rx_mode().status().promiscuity, 1u) << "one of the upper's, however many it has";
+  ASSERT_EQ(dev_set_allmulti(upper, 1), 0);
+  settle(upper);
+  EXPECT_EQ(wide(lower), IFF_PROMISC | IFF_ALLMULTI);
+  ASSERT_EQ(dev_set_promiscuity(upper, -2), 0);
+  settle(upper);
+  EXPECT_EQ(wide(lower), IFF_ALLMULTI);
+  dev_close(upper);
+  EXPECT_EQ(wide(lower), 0u);
+  ASSERT_EQ(dev_set_promiscuity(upper, 1), 0);
+  ASSERT_EQ(dev_open(upper), 0);
+  EXPECT_EQ(wide(lower), IFF_PROMISC | IFF_ALLMULTI) << "by ndo_open";
+  settle(upper);
+  EXPECT_EQ(lower->rx_mode().status().promiscuity, 1u) << "and not a second time";
+  EXPECT_EQ(lower->rx_mode().status().allmulti, 1u);
+  unregister_netdev(upper);
+  free_netdev(upper);
+  std::erase(all, upper);
+  EXPECT_EQ(wide(lower), 0u);
+}
+
+TEST_F(KernelStack, WhoeverSwitchesWhateverWhenTheCountsBelowAreBalanced) {
+  const auto sniff = [this](auto set) {
+    for (int i = 0; i < 300; ++i) {
+      EXPECT_EQ(set(upper, 1), 0);
+      EXPECT_EQ(dev_mc_add(upper, mc(1)), 0);
+      EXPECT_EQ(set(upper, -1), 0);
+      EXPECT_EQ(dev_mc_del(upper, mc(1)), 0);
+    }
+  };
+  {
+    std::vector<Thread> sniffers;
+    for (int i = 0; i < 2; ++i) sniffers.emplace_back("promisc", [&] { sniff(dev_set_promiscuity); });
+    sniffers.emplace_back("allmulti", [&] { sniff(dev_set_allmulti); });
+    for (int i = 0; i < 20; ++i) {
+      dev_close(upper);
+      EXPECT_EQ(dev_open(upper), 0);
+    }
+  }
+  settle(upper);
+  EXPECT_EQ(upper_of(upper)->flags_err, 0) << "nothing was given back that was not taken";
+  EXPECT_EQ(lower->rx_mode().status().promiscuity, 0u);
+  EXPECT_EQ(lower->rx_mode().status().allmulti, 0u);
 }
 
 TEST_F(KernelStack, SeveralLowersAndSeveralLevels) {

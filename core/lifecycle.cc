@@ -66,6 +66,7 @@ void close_locked(Device& dev) {
   stop_queues(dev);
   dev.engine.closed();  // first: nobody must be told that something is covered that stop takes off
   dev.ops.stop(dev.driver_);
+  dev.engine.stopped();
   (void)notify(dev, NetdevEvent::kDown);
 }
 
@@ -214,9 +215,11 @@ Result<> NetDevice::open(Place where) {
   (void)dev.own_addresses_.check(where);
   if (const Result<> allowed = ask(dev, NetdevEvent::kPreUp); !allowed) return allowed;
   dev.running_.store(true);
+  dev.engine.opening();
   if (const Result<> opened = dev.ops.open(dev.driver_); !opened) {
     dev.running_.store(false);
     stop_queues(dev);
+    dev.engine.stopped();
     return opened;
   }
   dev.engine.opened();

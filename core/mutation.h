@@ -42,6 +42,7 @@ enum class Mutation : uint8_t {
   kHalfImage,
   kNarrowAtOnce,
   kCutShortBelieved,
+  kFlagsOfNow,
   kCount
 };
 

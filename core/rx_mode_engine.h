@@ -5,6 +5,7 @@
 //   sample   addr_list_lock   target generation and scalars in one hold; the card's cursors drained up to the target
 //   place    -                who gets a slot, how wide each class must be
 //   plan     -                ordered commands: widen, add, set, del, add, evict, clear, narrow
+//   tell     lane + IL        change_rx_flags, if promiscuity or allmulti went on or off (rx_flags.cc)
 //   call     lane + IL        one driver call, if there is anything to do
 //   commit   addr_list_lock   results, 64 commands a hold (rx_mode_commit.cc)
 //   publish  addr_list_lock   the generation that is in effect; another run is owed when something moved meanwhile
@@ -40,8 +41,10 @@ class RxModeEngine final : public RxMode, private RxTarget {
 
   // From the device's life. Requires: rtnl, IL, the lane parked (configure: before registration is visible).
   void configure(const RxFilterCaps& caps);
+  void opening();  // the driver's open is called next
   void opened();
   void closed();
+  void stopped();  // its stop has returned, or its open has failed
   void own_changed(const MacAddress& address);
   // No more changes from here on; sleeps until no run is left. Requires: the lane not parked by this thread.
   void shut_down();
@@ -66,7 +69,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   RxImagePair* image() const noexcept USERNIC_NONBLOCKING { return image_.get(); }
   // The lists of the kernel's signature. Requires: in this device's rx-mode call, or nobody else can be.
   HwAddrList& hw_list(AddressClass address_class, Place where);
-  bool asks(bool allmulti) const noexcept USERNIC_NONBLOCKING;
+  RxFlags flags() const noexcept USERNIC_NONBLOCKING;
   void schedule_retry() noexcept USERNIC_NONBLOCKING;
   void cancel_retry() noexcept USERNIC_NONBLOCKING;
   bool in_driver_call() const noexcept USERNIC_NONBLOCKING;
@@ -106,6 +109,11 @@ class RxModeEngine final : public RxMode, private RxTarget {
   void run();
   bool may_call() const noexcept;
   void call_driver();
+
+  // rx_flags.cc
+  RxFlags asked() const noexcept { return {.promisc = target_.promisc, .allmulti = target_.allmulti}; }
+  void tell_flags();
+  bool leaves_wide() const noexcept;
 
   // rx_mode_style.cc
   bool whole_call() const noexcept { return image_ != nullptr; }  // one result for the whole plan
@@ -207,6 +215,8 @@ class RxModeEngine final : public RxMode, private RxTarget {
   bool stopped_ = false;           // the driver call was asked to stop
   bool again_ = false;             // another run is owed by this one
   Time oldest_change_ = kForever;  // not yet in effect
+
+  std::optional<RxFlags> told_;  // what the driver knows to be asked for, from its open to its stop
 
   // Of styles other than the plan.
   std::unique_ptr<RxImagePair> image_;

@@ -24,6 +24,7 @@ void RxModeEngine::run() {
   place();
   commands_.clear();
   if (!whole_call() || call_due_ <= now_) plan();
+  tell_flags();
   if (owes_call()) {
     call_driver();
     now_ = Clock::now();

@@ -147,11 +147,6 @@ HwAddrList& RxModeEngine::hw_list(AddressClass address_class, Place where) {
   return list;
 }
 
-bool RxModeEngine::asks(bool allmulti) const noexcept {
-  if (in_driver_call()) return allmulti ? in_call_->allmulti() : in_call_->promisc();
-  return (allmulti ? wanted.allmulti : wanted.promiscuity).on.load();
-}
-
 void RxModeEngine::schedule_retry() noexcept {
   const uint32_t attempts = retries_scheduled_.fetch_add(1) + 1;
   const Time due = Clock::now() + retry_delay(retry_first_, attempts);
@@ -374,12 +369,6 @@ RxLists RxMode::lists(Place where) const noexcept {
 
 HwAddrList& RxMode::hw_list(AddressClass address_class, Place where) {
   return engine_of(*this).hw_list(address_class, where);
-}
-bool RxMode::promisc() const noexcept {
-  return static_cast<const RxModeEngine&>(*this).asks(false);
-}
-bool RxMode::allmulti() const noexcept {
-  return static_cast<const RxModeEngine&>(*this).asks(true);
 }
 void RxMode::schedule_retry() noexcept {
   engine_of(*this).schedule_retry();

@@ -43,6 +43,7 @@ constexpr Row kMutations[] = {
     {Mutation::kHalfImage, "half-image", "what a prepare that failed has left is written"},
     {Mutation::kNarrowAtOnce, "narrow-at-once", "a call that cannot order narrows while it adds"},
     {Mutation::kCutShortBelieved, "cut-short", "what a push did not get to counts as pushed"},
+    {Mutation::kFlagsOfNow, "flags-of-now", "a driver sees the flags that are asked for, not those that it was told"},
 };
 static_assert(std::size(kMutations) == static_cast<size_t>(Mutation::kCount) - 1);
 

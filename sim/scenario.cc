@@ -16,6 +16,8 @@ constexpr Scenario kScenarios[] = {
     {"hand-off", "the hand-off to the card against changes, readers and VLANs", play_hand_off},
     {"image", "a driver that prepares an image and writes it, against everything", play_image},
     {"isolation", "a card that takes seconds, beside devices that live meanwhile", play_isolation},
+    {"kernel-sniffer", "the same where drivers in kernel style pass it down", play_kernel_sniffer},
+    {"kernel-stack", "drivers in kernel style that pass promiscuity down, opened and closed", play_kernel_stack},
     {"kernel-style", "a driver of the kernel's signature, against everything", play_kernel_style},
     {"legacy", "a driver that writes under the lock, against everything", play_legacy},
     {"mirror", "the host mirror with events lost and pictures torn and late", play_mirror},

@@ -4,8 +4,9 @@
 //
 // The NIC has eight address slots behind a mailbox, so its filter is programmed in ndo_set_rx_mode_async, which may
 // sleep. `mux` on top of it has no hardware: its ndo_set_rx_mode hands its lists down with dev_uc_sync and dev_mc_sync,
-// under netif_addr_lock, as macvlan and vlan do. Three things differ from the kernel, and no more: the ops are a
-// template argument of alloc_etherdev, &dev->uc is netdev_uc(dev), and main says which Net is init_net.
+// under netif_addr_lock, and its ndo_change_rx_flags promiscuity and allmulti, as macvlan and vlan do. Three things
+// differ from the kernel, and no more: the ops are a template argument of alloc_etherdev, &dev->uc is netdev_uc(dev),
+// and main says which Net is init_net.
 #include <cstdio>
 
 #include "usernic/kernel_names.h"
@@ -19,7 +20,7 @@ constexpr int MBX_SLOTS = 8;
 struct mbx_hw {  // the card
   u8 slots[MBX_SLOTS][ETH_ALEN];
   bool used[MBX_SLOTS];
-  bool promisc;
+  bool promisc, allmulti;
   int busy;  // so many commands fail
 };
 
@@ -60,6 +61,7 @@ int mbx_del_addr(struct net_device* dev, const unsigned char* addr) {
 
 int mbx_set_rx_mode(struct net_device* dev, struct netdev_hw_addr_list* uc, struct netdev_hw_addr_list* mc) {
   mbx_of(dev)->hw->promisc = netif_get_flags(dev) & IFF_PROMISC;
+  mbx_of(dev)->hw->allmulti = netif_get_flags(dev) & IFF_ALLMULTI;
   int err = __hw_addr_sync_dev(uc, dev, mbx_add_addr, mbx_del_addr);
   int mc_err = __hw_addr_sync_dev(mc, dev, mbx_add_addr, mbx_del_addr);
   return err ? err : mc_err;
@@ -146,7 +148,15 @@ void mux_set_rx_mode(struct net_device* dev) {
   dev_mc_sync(mux_lower(dev), dev);
 }
 
+// Where netif_get_flags stands is what the lower has of the mux: from mux_open, by these steps, to mux_stop.
+void mux_change_rx_flags(struct net_device* dev, int change) {
+  const unsigned flags = netif_get_flags(dev);
+  if (change & IFF_ALLMULTI) dev_set_allmulti(mux_lower(dev), flags & IFF_ALLMULTI ? 1 : -1);
+  if (change & IFF_PROMISC) dev_set_promiscuity(mux_lower(dev), flags & IFF_PROMISC ? 1 : -1);
+}
+
 int mux_open(struct net_device* dev) {
+  mux_change_rx_flags(dev, netif_get_flags(dev));
   netif_start_queue(dev);
   return 0;
 }
@@ -155,11 +165,18 @@ int mux_stop(struct net_device* dev) {
   netif_stop_queue(dev);
   dev_uc_unsync(mux_lower(dev), dev);
   dev_mc_unsync(mux_lower(dev), dev);
+  if (netif_get_flags(dev) & IFF_ALLMULTI) dev_set_allmulti(mux_lower(dev), -1);
+  if (netif_get_flags(dev) & IFF_PROMISC) dev_set_promiscuity(mux_lower(dev), -1);
   return 0;
 }
 
 constexpr struct net_device_ops mux_ops = {
-    .ndo_open = mux_open, .ndo_stop = mux_stop, .ndo_start_xmit = drop_xmit, .ndo_set_rx_mode = mux_set_rx_mode};
+    .ndo_open = mux_open,
+    .ndo_stop = mux_stop,
+    .ndo_start_xmit = drop_xmit,
+    .ndo_set_rx_mode = mux_set_rx_mode,
+    .ndo_change_rx_flags = mux_change_rx_flags,
+};
 
 struct net_device* mux_newlink(struct net_device* lower) {
   struct net_device* dev = alloc_netdev<&mux_ops>(sizeof(mux_priv), "mux%d", NET_NAME_USER, ether_setup);
@@ -181,15 +198,18 @@ void mux_dellink(struct net_device* dev) {
 
 // ---- seen from outside ----------------------------------------------------------------------------------------------
 
-bool card_holds(const struct mbx_hw& hw, struct net_device* upper, struct net_device* dev, int wanted) {
+bool card_holds(const struct mbx_hw& hw, struct net_device* upper, struct net_device* dev, int wanted,
+                bool wide = false) {
   const auto in_effect = [](struct net_device* each) {
-    return each->rx_mode().settle(usernic::Clock::now() + std::chrono::seconds(20)).has_value();
+    return !each || !netif_running(each) ||
+           each->rx_mode().settle(usernic::Clock::now() + std::chrono::seconds(20)).has_value();
   };
-  if ((upper && !in_effect(upper)) || !in_effect(dev)) return false;
+  if (!in_effect(upper) || !in_effect(dev)) return false;
   int used = 0;
   for (bool each : hw.used) used += each;
-  std::printf("%d wanted, %d slots used%s\n", wanted, used, hw.promisc ? ", promisc" : "");
-  return used == wanted && !hw.promisc;
+  std::printf("%d wanted, %d slots used%s%s\n", wanted, used, hw.promisc ? ", promisc" : "",
+              hw.allmulti ? ", allmulti" : "");
+  return used == wanted && hw.promisc == wide && hw.allmulti == wide;
 }
 
 }  // namespace
@@ -211,6 +231,17 @@ int main() {
   schedule_work(&mbx_of(dev)->reset_work);
   flush_work(&mbx_of(dev)->reset_work);
   right = card_holds(hw, mux, dev, 2) && right;
+
+  std::printf("sniffing on mux: ");
+  right = dev_set_promiscuity(mux, 1) == 0 && dev_set_allmulti(mux, 1) == 0 && right;
+  right = card_holds(hw, mux, dev, 2, true) && right;
+
+  std::printf("mux closed: ");
+  dev_close(mux);
+  right = card_holds(hw, mux, dev, 1) && right;
+
+  std::printf("and open: ");
+  right = dev_open(mux, NULL) == 0 && card_holds(hw, mux, dev, 2, true) && right;
 
   std::printf("mux gone: ");
   mux_dellink(mux);

@@ -13,6 +13,7 @@
 //     Result<> write_rx_mode(const RxModeImage&)               lane, IL              process
 //     void set_rx_mode(const RxLists&)                         ..., addr_list_lock   BH disabled
 //     int set_rx_mode_async(NetDevice*, HwAddrList* uc, *mc)   lane, IL              process
+//   void change_rx_flags(RxFlags)                             lane, IL              process      nothing to pass on
 //   Result<> change_mtu(uint32_t)                              lane, rtnl, IL        process      any MTU in limits
 //   Result<> set_mac_address(MacAddress)                       lane, rtnl, IL        process      EOPNOTSUPP
 //   void get_stats(LinkStats&) const                           none                  atomic       nothing to add
@@ -27,6 +28,7 @@
 #include "usernic/error.h"
 #include "usernic/mac_address.h"
 #include "usernic/rx_filter.h"
+#include "usernic/rx_flags.h"
 #include "usernic/rx_style.h"
 #include "usernic/skb.h"
 #include "usernic/stats.h"
@@ -49,6 +51,7 @@ struct NetDeviceOps {
   void (*set_rx_mode)(void*, const RxLists&) noexcept USERNIC_NONBLOCKING = nullptr;
   int (*set_rx_mode_kernel)(void*, NetDevice*, HwAddrList* uc, HwAddrList* mc) = nullptr;
   uint32_t (*rx_hash)(const void*, AddressClass, const MacAddress&) = nullptr;
+  void (*change_rx_flags)(void*, RxFlags changed) = nullptr;
   Result<> (*change_mtu)(void*, uint32_t mtu) = nullptr;
   Result<> (*set_mac_address)(void*, const MacAddress&) = nullptr;
   void (*get_stats)(const void*, LinkStats&) noexcept USERNIC_NONBLOCKING = nullptr;
@@ -87,6 +90,9 @@ constexpr NetDeviceOps ops_of() {
     ops.rx_hash = [](const void* d, AddressClass c, const MacAddress& a) {
       return static_cast<const D*>(d)->rx_hash(c, a);
     };
+  }
+  if constexpr (requires(D & d) { d.change_rx_flags(RxFlags{}); }) {
+    ops.change_rx_flags = [](void* d, RxFlags changed) { static_cast<D*>(d)->change_rx_flags(changed); };
   }
   if constexpr (requires(D & d) { d.change_mtu(1500u); }) {
     ops.change_mtu = [](void* d, uint32_t mtu) { return static_cast<D*>(d)->change_mtu(mtu); };

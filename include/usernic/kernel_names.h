@@ -7,7 +7,7 @@
 // the kernel has one of in the machine is a Net's (rtnl, the system workqueue): the one named init_net.
 //
 // What differs and why: docs/driver-styles.md. Not here: &init_net (init_net() is a function), dev->netdev_ops (the
-// table is alloc_netdev's template argument), ndo_change_rx_flags, needs_free_netdev, unregister_netdevice_many, BH and
+// table is alloc_netdev's template argument), needs_free_netdev, unregister_netdevice_many, BH and
 // RCU workqueues.
 #pragma once
 

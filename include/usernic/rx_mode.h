@@ -107,8 +107,9 @@ class RxMode {
   // now, and the caller sees to it that it is alone. Not under lock_lists. [kernel: dev->uc and dev->mc, for
   // __dev_uc_sync and the like]
   HwAddrList& hw_list(AddressClass address_class, Place where = Place::current());
-  // Is it asked for: in a driver's set_rx_mode or call of the kernel's signature what that is to bring about, elsewhere
-  // (prepare, write and plan calls, too) now. Takes no lock.
+  // Is it asked for? In prepare_rx_mode, set_rx_mode and a call of the kernel's signature: what that is to bring about;
+  // elsewhere on the device's lane, from open to stop: what the driver was told (rx_flags.h); elsewhere: now. Takes no
+  // lock.
   bool promisc() const noexcept USERNIC_NONBLOCKING;
   bool allmulti() const noexcept USERNIC_NONBLOCKING;
 

@@ -29,6 +29,9 @@ void play_sniffer(Chance chance);
 void play_image(Chance chance);
 void play_legacy(Chance chance);
 void play_kernel_style(Chance chance);
+// kernel_stack.cc
+void play_kernel_stack(Chance chance);
+void play_kernel_sniffer(Chance chance);
 // uppers.cc
 void play_bond(Chance chance);
 void play_vlan(Chance chance);

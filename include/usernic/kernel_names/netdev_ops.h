@@ -14,6 +14,8 @@
 #include <memory>
 
 #include "usernic/kernel_names/device.h"
+#include "usernic/kernel_names/queues.h"
+#include "usernic/kernel_names/rx_mode.h"
 
 namespace usernic::kernel_names {
 
@@ -25,6 +27,7 @@ struct net_device_ops {
   netdev_tx_t (*ndo_start_xmit)(sk_buff*, net_device*) = nullptr;
   void (*ndo_set_rx_mode)(net_device*) = nullptr;
   int (*ndo_set_rx_mode_async)(net_device*, netdev_hw_addr_list* uc, netdev_hw_addr_list* mc) = nullptr;
+  void (*ndo_change_rx_flags)(net_device*, int changed) = nullptr;  // rx_flags.h
   int (*ndo_set_mac_address)(net_device*, void* sockaddr) = nullptr;
   int (*ndo_validate_addr)(net_device*) = nullptr;  // before ndo_open
   int (*ndo_change_mtu)(net_device*, int mtu) = nullptr;
@@ -33,29 +36,6 @@ struct net_device_ops {
 
 inline constexpr unsigned char NET_NAME_UNKNOWN = 0, NET_NAME_ENUM = 1, NET_NAME_USER = 3;
 inline void ether_setup(net_device*) {}
-
-// In ndo_start_xmit: what it was called with besides the frame.
-class xmit_scope {
- public:
-  xmit_scope(u16 queue, bool more) noexcept : before_(std::exchange(now(), {queue, more})) {}
-  ~xmit_scope() { now() = before_; }
-  xmit_scope(const xmit_scope&) = delete;
-  xmit_scope& operator=(const xmit_scope&) = delete;
-  struct call {
-    u16 queue;
-    bool more;
-  };
-  static call& now() noexcept { return Local<call, xmit_scope>::get(); }
-
- private:
-  const call before_;
-};
-inline u16 skb_get_queue_mapping(const sk_buff*) {
-  return xmit_scope::now().queue;
-}
-inline bool netdev_xmit_more() {
-  return xmit_scope::now().more;
-}
 
 // What netdev_priv finds.
 struct private_data {
@@ -95,6 +75,9 @@ class table_driver : public private_data {
   int set_rx_mode_async(NetDevice* dev, HwAddrList* uc,
                         HwAddrList* mc) requires(kOps->ndo_set_rx_mode_async != nullptr) {
     return kOps->ndo_set_rx_mode_async(dev, uc, mc);
+  }
+  void change_rx_flags(RxFlags changed) requires(kOps->ndo_change_rx_flags != nullptr) {
+    kOps->ndo_change_rx_flags(dev_, static_cast<int>(mask_of(changed)));
   }
   Result<> set_mac_address(const MacAddress& address) requires(kOps->ndo_set_mac_address != nullptr) {
     sockaddr to{};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// usernic: kernel names: transmit queues.
+// usernic: kernel names: transmit queues, and what a frame is sent with.
 #pragma once
+
+#include <utility>
 
 #include "usernic/kernel_names/types.h"
 #include "usernic/tx_queue.h"
@@ -67,6 +69,29 @@ inline void netif_tx_disable(net_device* dev) {
     SpinGuardBh guard(dev->tx_queue(i).xmit_lock());
     dev->tx_queue(i).stop();
   }
+}
+
+// In ndo_start_xmit: what it was called with besides the frame.
+class xmit_scope {
+ public:
+  xmit_scope(u16 queue, bool more) noexcept : before_(std::exchange(now(), {queue, more})) {}
+  ~xmit_scope() { now() = before_; }
+  xmit_scope(const xmit_scope&) = delete;
+  xmit_scope& operator=(const xmit_scope&) = delete;
+  struct call {
+    u16 queue;
+    bool more;
+  };
+  static call& now() noexcept { return Local<call, xmit_scope>::get(); }
+
+ private:
+  const call before_;
+};
+inline u16 skb_get_queue_mapping(const sk_buff*) {
+  return xmit_scope::now().queue;
+}
+inline bool netdev_xmit_more() {
+  return xmit_scope::now().more;
 }
 
 // From start_xmit: stops, looks again, and starts again when there is room. 0: it stays stopped, 1: there was room,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "usernic/kernel_names/types.h"
+#include "usernic/rx_flags.h"
 #include "usernic/rx_mode.h"
 #include "usernic/work.h"
 
@@ -29,14 +30,16 @@ inline int dev_set_promiscuity(net_device* dev, int inc) {
 inline int dev_set_allmulti(net_device* dev, int inc) {
   return count_by_ones(inc, [dev](int one) { return dev->rx_mode().set_allmulti(one); });
 }
-// dev->flags, in any context. In a driver's rx-mode call promisc and allmulti are what the call is to bring about.
+constexpr unsigned mask_of(RxFlags flags) {
+  return (flags.promisc ? IFF_PROMISC : 0) | (flags.allmulti ? IFF_ALLMULTI : 0);
+}
+// dev->flags, in any context. Promisc and allmulti are in a driver's rx-mode call what the call is to bring about, and
+// in its ndo_open, ndo_change_rx_flags and ndo_stop what it was told: RxMode::promisc. IFF_UP is netif_running.
 inline unsigned netif_get_flags(const net_device* dev) {
   unsigned flags = IFF_BROADCAST | IFF_MULTICAST;
   if (dev->running()) flags |= IFF_UP;
   if (dev->running() && dev->carrier_ok()) flags |= IFF_RUNNING;
-  if (dev->rx_mode().promisc()) flags |= IFF_PROMISC;
-  if (dev->rx_mode().allmulti()) flags |= IFF_ALLMULTI;
-  return flags;
+  return flags | mask_of({.promisc = dev->rx_mode().promisc(), .allmulti = dev->rx_mode().allmulti()});
 }
 
 // The lists stand still in between, BHs disabled.
