@@ -39,7 +39,10 @@ struct Device final : NetDevice {
   const uint32_t mtu_max_;
   void* driver_ = nullptr;  // until free
 
-  OwnAddresses own_addresses_;  // under rtnl
+  // Under rtnl, but for what a probe function does.
+  OwnAddresses own_addresses_;
+  void (*priv_destructor_)(NetDevice*) = nullptr;  // still to be called
+  bool needs_free_ = false;
 
   // Own synchronisation.
   Mutex instance_lock{kInstanceClass};

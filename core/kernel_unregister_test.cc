@@ -24,13 +24,23 @@ netdev_tx_t drop(struct sk_buff* skb, struct net_device*) {
 
 struct lower_priv {
   std::function<void()>* uninit;
+  std::string* log;
 };
+void note(struct net_device* dev, const char* what) {
+  std::string* const log = static_cast<lower_priv*>(netdev_priv(dev))->log;
+  if (log) *log += what + netdev_name(dev) + " ";
+}
+int lower_stop(struct net_device* dev) {
+  note(dev, "stop:");
+  return 0;
+}
 void lower_uninit(struct net_device* dev) {
   const auto* uninit = static_cast<lower_priv*>(netdev_priv(dev))->uninit;
+  note(dev, "uninit:");
   if (uninit && *uninit) (*uninit)();
 }
 constexpr struct net_device_ops lower_ops = {
-    .ndo_uninit = lower_uninit, .ndo_open = nothing, .ndo_stop = nothing, .ndo_start_xmit = drop};
+    .ndo_uninit = lower_uninit, .ndo_open = nothing, .ndo_stop = lower_stop, .ndo_start_xmit = drop};
 
 // From ndo_init to ndo_uninit it holds its lower.
 struct upper_priv {
@@ -197,6 +207,119 @@ TEST_F(KernelUnregister, WhatAnotherThreadListsIsForItsOwnUnlock) {
   free_netdev(other);
   unregister_netdev(lower);
   free_both();
+}
+
+// ---- many at once ---------------------------------------------------------------------------------------------------
+
+struct KernelUnregisterMany : testing::Test {
+  Net net;
+  init_net_is here{net};
+  std::string log;
+  struct net_device *a = add("a"), *b = add("b"), *c = add("c");
+
+  struct net_device* add(const char* name) {
+    struct net_device* dev = alloc_netdev<&lower_ops>(sizeof(lower_priv), name, NET_NAME_USER, ether_setup);
+    static_cast<lower_priv*>(netdev_priv(dev))->log = &log;
+    EXPECT_EQ(register_netdev(dev), 0);
+    EXPECT_EQ(dev_open(dev), 0);
+    return dev;
+  }
+  void TearDown() override {
+    for (struct net_device* dev : {a, b, c}) {
+      if (dev->reg_state() == RegState::kRegistered) unregister_netdev(dev);
+      free_netdev(dev);
+    }
+  }
+};
+
+TEST_F(KernelUnregisterMany, AllAreClosedBeforeAnyLeavesAndAllByTheUnlock) {
+  LIST_HEAD(list);
+  rtnl_lock();
+  EXPECT_TRUE(list_empty(&list));
+  unregister_netdevice_queue(a, &list);
+  unregister_netdevice_queue(b, &list);
+  EXPECT_FALSE(list_empty(&list));
+  unregister_netdevice_many(&list);
+  EXPECT_TRUE(list_empty(&list));
+  unregister_netdevice_many(&list);
+  EXPECT_EQ(log, "");
+  EXPECT_EQ(a->reg_state(), RegState::kRegistered);
+  rtnl_unlock();
+  EXPECT_EQ(log, "stop:a stop:b uninit:a uninit:b ");
+  EXPECT_EQ(b->reg_state(), RegState::kUnregistered);
+  EXPECT_EQ(c->reg_state(), RegState::kRegistered);
+}
+
+TEST_F(KernelUnregisterMany, WithoutAListADeviceLeavesByItselfAndTwoListsAreTwoBatches) {
+  LIST_HEAD(list);
+  rtnl_lock();
+  unregister_netdevice_queue(c, &list);
+  unregister_netdevice_queue(a, NULL);
+  unregister_netdevice_many(&list);
+  unregister_netdevice_queue(b, &list);
+  unregister_netdevice_many(&list);
+  rtnl_unlock();
+  EXPECT_EQ(log, "stop:a uninit:a stop:c uninit:c stop:b uninit:b ");
+}
+
+TEST_F(KernelUnregisterMany, QueuedAgainADeviceMovesToTheEnd) {
+  struct list_head list;
+  INIT_LIST_HEAD(&list);
+  rtnl_lock();
+  for (struct net_device* dev : {a, b, c, a}) unregister_netdevice_queue(dev, &list);
+  unregister_netdevice_many(&list);
+  rtnl_unlock();
+  EXPECT_EQ(log, "stop:b stop:c stop:a uninit:b uninit:c uninit:a ");
+}
+
+TEST_F(KernelUnregisterMany, OnlyQueuedNothingLeaves) {
+  LIST_HEAD(list);
+  rtnl_lock();
+  unregister_netdevice_queue(a, &list);
+  rtnl_unlock();
+  EXPECT_EQ(a->reg_state(), RegState::kRegistered);
+  rtnl_lock();
+  unregister_netdevice_many(&list);
+  rtnl_unlock();
+  EXPECT_EQ(a->reg_state(), RegState::kUnregistered) << "later, too";
+}
+
+TEST_F(KernelUnregisterMany, OneThatIsListedAlreadyIsAReportAndTheOthersLeave) {
+  LIST_HEAD(list);
+  Reports reports;
+  rtnl_lock();
+  unregister_netdevice(a);
+  unregister_netdevice_queue(a, &list);
+  unregister_netdevice_queue(b, &list);
+  unregister_netdevice_many(&list);
+  rtnl_unlock();
+  EXPECT_EQ(reports.rules(), "unregister-unregistered");
+  EXPECT_EQ(log, "stop:a uninit:a stop:b uninit:b ");
+}
+
+TEST_F(KernelUnregisterMany, WhatNeedsFreeIsFreed) {
+  const DeviceHandle was(*c);
+  c = add("d");
+  netdev_set_needs_free(was.get(), true);
+  LIST_HEAD(list);
+  rtnl_lock();
+  unregister_netdevice_queue(was.get(), &list);
+  unregister_netdevice_queue(a, &list);
+  unregister_netdevice_many(&list);
+  rtnl_unlock();
+  EXPECT_EQ(was->reg_state(), RegState::kReleased);
+  EXPECT_EQ(a->reg_state(), RegState::kUnregistered);
+}
+
+TEST_F(KernelUnregisterMany, WithoutRtnlItIsAReport) {
+  if (!kChecksOn) GTEST_SKIP() << "checks are off";
+  LIST_HEAD(list);
+  Reports reports;
+  unregister_netdevice_queue(a, &list);
+  EXPECT_EQ(reports.rules(), "not-held");
+  unregister_netdevice_many(&list);
+  EXPECT_EQ(reports.rules(), "not-held not-held unregister-unseen");
+  EXPECT_EQ(a->reg_state(), RegState::kRegistered);
 }
 
 }  // namespace

@@ -82,10 +82,15 @@ void leave_registered(Device& dev) {
   SpinGuardBh readers_are_out(dev.napis_lock);
 }
 
+void destroy_priv(Device& dev) {
+  if (auto* const destructor = std::exchange(dev.priv_destructor_, nullptr)) destructor(&dev);
+}
+
 // True: nobody holds a reference, and it is UNREGISTERED; or it was not on its way there.
 bool is_free(Device& dev) {
   if (dev.reg_state_.load() != RegState::kUnregistering) return true;
   if (!dev.refs.await_none()) return false;
+  destroy_priv(dev);
   dev.reg_state_.store(RegState::kUnregistered);
   return true;
 }
@@ -136,7 +141,11 @@ Result<> register_locked(Device& dev) {
     if (result) return result;
     unlink_all(dev);
     if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
+    if (dev.reg_state_.load() == RegState::kUninitialized) destroy_priv(dev);  // nobody ever saw it
+  } else {
+    dev.priv_destructor_ = nullptr;
   }
+  dev.needs_free_ = false;
   dev.reg_state_.store(RegState::kUnregistering);
   return result;
 }

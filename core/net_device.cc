@@ -30,6 +30,15 @@ Net& NetDevice::net() const noexcept {
 RegState NetDevice::reg_state() const noexcept {
   return Device::of(*this).reg_state_.load();
 }
+void NetDevice::set_priv_destructor(void (*destructor)(NetDevice*)) noexcept {
+  Device::of(*this).priv_destructor_ = destructor;
+}
+void NetDevice::set_needs_free(bool on) noexcept {
+  Device::of(*this).needs_free_ = on;
+}
+bool NetDevice::needs_free() const noexcept {
+  return Device::of(*this).needs_free_;
+}
 bool NetDevice::running() const noexcept {
   return Device::of(*this).running_.load();
 }

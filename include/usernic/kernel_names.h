@@ -7,8 +7,8 @@
 // the kernel has one of in the machine is a Net's (rtnl, the system workqueue): the one named init_net.
 //
 // What differs and why: docs/driver-styles.md. Not here: &init_net (init_net() is a function), dev->netdev_ops (the
-// table is alloc_netdev's template argument), needs_free_netdev, unregister_netdevice_many, BH and
-// RCU workqueues.
+// table is alloc_netdev's template argument; dev->priv_destructor and the like are functions), BH and RCU
+// workqueues.
 #pragma once
 
 #include "usernic/kernel_names/address_lists.h"
@@ -17,8 +17,10 @@
 #include "usernic/kernel_names/napi.h"
 #include "usernic/kernel_names/netdev_ops.h"
 #include "usernic/kernel_names/queues.h"
+#include "usernic/kernel_names/references.h"
 #include "usernic/kernel_names/rtnl.h"
 #include "usernic/kernel_names/rx_mode.h"
+#include "usernic/kernel_names/unregister.h"
 #include "usernic/kernel_names/work.h"
 #include "usernic/kernel_names/workqueue.h"
 // Explained best by: core/kernel_names_test.cc

@@ -63,6 +63,14 @@ struct NetDevice {
   // The same in two steps, for several that hold references on each other: each is started, then each is waited for in
   // the order in which they become free. False: a report, and nothing to wait for.
   bool start_unregister(Place where = Place::current());
+  // Called once: when an unregister is over and nobody holds a reference any more, or by a register that failed after
+  // init; a device that was never registered is freed without. Set before registration, or under rtnl.
+  // [kernel: priv_destructor]
+  void set_priv_destructor(void (*destructor)(NetDevice*)) noexcept;
+  // Registered, it is nobody's: who unregisters it by the kernel's names has it freed. Off again when the register
+  // fails. Set as above. [kernel: needs_free_netdev]
+  void set_needs_free(bool on) noexcept;
+  bool needs_free() const noexcept;
   // Sleeps until one is not UNREGISTERING: its index. Requires: one at least, all of one Net.
   static size_t wait_any_unregistered(std::span<NetDevice* const> devices, Place where = Place::current());
 

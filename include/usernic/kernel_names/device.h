@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// usernic: kernel names: the life of a device, its references, carrier, MTU. Under rtnl: rtnl.h.
+// usernic: kernel names: the life of a device, carrier, MTU. Its end: unregister.h. Under rtnl: rtnl.h.
 //
 // Other than in the kernel, dev_open, dev_close, dev_set_mtu, dev_set_mac_address and netif_device_detach/attach take
 // what locks they need themselves: rtnl must not be held, which is a report and -EDEADLK. dev_addr_* do want it held.
@@ -9,9 +9,10 @@
 
 #include <cstring>
 
-#include "usernic/device_ref.h"
+#include "usernic/kernel_names/references.h"
 #include "usernic/kernel_names/rtnl.h"
 #include "usernic/kernel_names/types.h"
+#include "usernic/kernel_names/unregister.h"
 
 namespace usernic::kernel_names {
 
@@ -30,25 +31,8 @@ template <class Driver>
 Driver* netdev_priv(const net_device* dev) {
   return static_cast<Driver*>(dev->driver());
 }
-// A registered device is a report, and unregistered first. One that goes with rtnl_unlock is freed by that.
-inline void free_netdev(net_device* dev, Place where = Place::current()) {
-  if (dev == nullptr || init_net_is::todo(where).free_later(dev)) return;
-  if (dev->reg_state() == RegState::kRegistered) {
-    report_contract("free-registered", "a registered device is freed", where);
-  }
-  FreeNetdev()(dev);
-}
 inline int register_netdev(net_device* dev, Place where = Place::current()) {
   return waits_under_rtnl(dev, "register_netdev", where) ? -EDEADLK : error_of(dev->register_netdev(where));
-}
-inline void unregister_netdev(net_device* dev, Place where = Place::current()) {
-  if (waits_under_rtnl(dev, "unregister_netdev", where)) return;
-  rtnl_section::enter(dev->net(), where);
-  const uint64_t run = rtnl_section::mine().run;
-  if (!init_net_is::todo(where).add({.dev = dev, .run = run, .unregister = true})) {
-    report_contract("unregister-unregistered", "a device is unregistered a second time", where);
-  }
-  carry_out_todo(where);
 }
 inline Net* dev_net(const net_device* dev) {
   return &dev->net();
@@ -107,43 +91,6 @@ inline void netif_carrier_off(net_device* dev) {
 inline rtnl_link_stats64* dev_get_stats(const net_device* dev, rtnl_link_stats64* storage) {
   *storage = dev->stats();
   return storage;
-}
-
-// References. A put too many is a report, as is a second hold by one tracker, which would lose the first.
-using netdevice_tracker = DeviceRef;
-using gfp_t = unsigned;
-inline constexpr gfp_t GFP_KERNEL = 0, GFP_ATOMIC = 1;
-inline void netdev_hold(net_device* dev, netdevice_tracker* tracker, gfp_t, Place where = Place::current()) {
-  if (dev == nullptr) return;
-  if (*tracker) return report_contract("ref-held-twice", "a netdevice_tracker that holds a reference takes one", where);
-  tracker->hold(*dev, "netdev_hold", where);
-}
-inline void netdev_put(net_device* dev, netdevice_tracker* tracker, Place where = Place::current()) {
-  if (dev == nullptr) return;
-  if (tracker->get() == dev) return tracker->put();
-  report_contract("ref-underflow", "a device's reference is put that its netdevice_tracker does not hold", where);
-}
-inline void dev_hold(net_device* dev) {
-  if (dev != nullptr) hold_untracked(*dev);
-}
-inline void dev_put(net_device* dev, Place where = Place::current()) {
-  if (dev != nullptr) put_untracked(*dev, where);
-}
-// With a reference, dev_put it; NULL: no registered device has the name.
-inline net_device* dev_get_by_name(Net* net, const char* name) {
-  const DeviceHandle found = net->find(name);
-  if (!found) return nullptr;
-  hold_untracked(*found);
-  if (found->reg_state() == RegState::kRegistered) return found.get();
-  put_untracked(*found);
-  return nullptr;
-}
-inline net_device* netdev_get_by_name(Net* net, const char* name, netdevice_tracker* tracker, gfp_t flags) {
-  net_device* const dev = dev_get_by_name(net, name);
-  if (dev == nullptr) return nullptr;
-  netdev_hold(dev, tracker, flags);
-  dev_put(dev);
-  return dev;
 }
 
 }  // namespace usernic::kernel_names

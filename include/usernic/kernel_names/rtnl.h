@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// usernic: kernel names: rtnl, and the lives of devices under it.
+// usernic: kernel names: rtnl, and what it puts off until it is free. What is unregistered under it: unregister.h.
 //
 // Nobody waits for a device's lane, or for its references, under rtnl (ARCHITECTURE.md): a stuck card would keep
 // everybody waiting. So what has to wait is put off to rtnl_unlock, which does it while it holds nothing
@@ -17,7 +17,7 @@ struct rtnl_section {
   uint64_t run;    // its number in the todo_list
 
   static rtnl_section& mine() { return Local<rtnl_section, rtnl_section>::get(); }
-  static void enter(const Net& net, Place where) { mine() = {&net, init_net_is::todo(where).new_run()}; }
+  static void enter(const Net& net, Place where) { mine() = {&net, init_net_is::todo(where).new_number()}; }
 };
 
 inline void rtnl_lock(Place where = Place::current()) USERNIC_NO_THREAD_SAFETY_ANALYSIS {
@@ -40,34 +40,27 @@ inline int register_netdevice(net_device* dev, Place where = Place::current()) {
   if (error != 0) (void)init_net_is::todo(where).add({.dev = dev, .run = mine.net == &dev->net() ? mine.run : 0});
   return error;
 }
-// Under rtnl. It is rtnl_unlock that unregisters: until then the device is registered, and its name taken. What
-// rtnl_unlock and unregister_netdev call under rtnl (a notifier, ndo_uninit) may call it too; under the rtnl that
-// anything else takes by itself it is a report, because nothing looks at the list when that is released.
-inline void unregister_netdevice(net_device* dev, Place where = Place::current()) {
-  ASSERT_RTNL(where);
-  const rtnl_section& mine = rtnl_section::mine();
-  if (mine.net != &dev->net()) {
-    return report_contract("unregister-unseen",
-                           "unregister_netdevice is called outside rtnl_lock .. rtnl_unlock, and of unregister_netdev: "
-                           "nobody would carry it out; queue it on a work item that takes rtnl_lock",
-                           where);
-  }
-  if (init_net_is::todo(where).add({.dev = dev, .run = mine.run, .unregister = true})) return;
-  report_contract("unregister-unregistered", "a device is unregistered a second time", where);
-}
-
 // What this thread listed, and what that lists. References go in any order, up to a driver's destructor: so all leave
-// before any is waited for, and each is freed as soon as it can be.
+// before any is waited for, and each is freed as soon as it can be. Of a batch all are closed before one leaves.
 inline void carry_out_todo(Place where) {
   todo_list& todo = init_net_is::todo(where);
   const rtnl_section mine = rtnl_section::mine();
-  while (const std::optional<todo_list::entry> next = todo.start_next(mine.net, mine.run)) {
-    if (next->unregister) (void)next->dev->start_unregister(where);
+  for (auto next = todo.start_next(mine.net, mine.run); !next.empty(); next = todo.start_next(mine.net, mine.run)) {
+    for (const auto& each : next) {
+      if (next.size() > 1) (void)each.dev->close(where);
+    }
+    for (const auto& each : next) {
+      if (each.unregister) (void)each.dev->start_unregister(where);
+    }
   }
   rtnl_section::mine() = {};
   for (auto left = todo.started(mine.run); !left.empty(); left = todo.started(mine.run)) {
     NetDevice* const dev = left[NetDevice::wait_any_unregistered(left, where)];
-    if (todo.remove(dev)) FreeNetdev()(dev);
+    const bool frees_itself = dev->needs_free() && dev->reg_state() == RegState::kUnregistered;
+    if (!todo.remove(dev) && !frees_itself) continue;
+    DeviceHandle freed(*dev);
+    FreeNetdev()(dev);
+    todo.keep(std::move(freed));
   }
 }
 inline void rtnl_unlock(Place where = Place::current()) USERNIC_NO_THREAD_SAFETY_ANALYSIS {

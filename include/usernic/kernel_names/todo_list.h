@@ -3,10 +3,12 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <optional>
+#include <utility>
 #include <vector>
 
+#include "usernic/device_ref.h"
 #include "usernic/lock.h"
 #include "usernic/net_device.h"
 
@@ -19,14 +21,16 @@ class todo_list {
   struct entry {
     NetDevice* dev;
     uint64_t run = 0;         // who carries it out; 0: whoever comes next
+    uint64_t batch = 0;       // those of one number leave together; 0: it leaves alone
     bool unregister = false;  // otherwise it is only waited for
     bool free = false;
     bool started = false;
   };
 
-  uint64_t new_run() {
+  // For a run, or a batch.
+  uint64_t new_number() {
     const SpinGuard guard(lock_);
-    return ++last_run_;
+    return ++last_number_;
   }
   // False: it is there already.
   bool add(const entry& going) {
@@ -42,16 +46,18 @@ class todo_list {
     if (found != entries_.end()) found->free = true;
     return found != entries_.end();
   }
-  // The next one that is the run's to carry out, and not started.
-  std::optional<entry> start_next(const Net* net, uint64_t run) {
+  // The next one that is the run's to carry out and not started, with its batch. Empty: there is none.
+  std::vector<entry> start_next(const Net* net, uint64_t run) {
+    std::vector<entry> next;
     const SpinGuard guard(lock_);
     for (entry& each : entries_) {
       if (each.started || &each.dev->net() != net || (each.run != run && each.run != 0)) continue;
+      if (!next.empty() && (each.batch == 0 || each.batch != next.front().batch)) continue;
       each.run = run;
       each.started = true;
-      return each;
+      next.push_back(each);
     }
-    return std::nullopt;
+    return next;
   }
   // What is left of a run: all of one Net.
   std::vector<NetDevice*> started(uint64_t run) {
@@ -70,6 +76,11 @@ class todo_list {
     entries_.erase(found);
     return free;
   }
+  // Of those that it freed the last few are kept, empty, so that who frees one once more hears of it.
+  void keep(DeviceHandle freed) {
+    const SpinGuard guard(lock_);
+    std::swap(freed_[last_freed_++ % freed_.size()], freed);
+  }
 
  private:
   std::vector<entry>::iterator find(const NetDevice* dev) USERNIC_REQUIRES(lock_) {
@@ -79,7 +90,9 @@ class todo_list {
   static constexpr LockClass kClass{"kernel_names_todo"};
   SpinLock lock_{kClass};
   std::vector<entry> entries_ USERNIC_GUARDED_BY(lock_);
-  uint64_t last_run_ USERNIC_GUARDED_BY(lock_) = 0;
+  uint64_t last_number_ USERNIC_GUARDED_BY(lock_) = 0;
+  std::array<DeviceHandle, 8> freed_ USERNIC_GUARDED_BY(lock_);
+  size_t last_freed_ USERNIC_GUARDED_BY(lock_) = 0;
 };
 
 }  // namespace usernic::kernel_names
