@@ -186,8 +186,9 @@ struct RxModeBench {
     engine.again_ = false;
     engine.now_ = Clock::now();
     const Time begin = Clock::now();
-    engine.sample_and_drain();
+    const bool drained = engine.sample_and_drain();
     Duration held = since(begin);
+    engine.take_in(drained);
     engine.place();
     engine.commands_.clear();
     engine.plan();

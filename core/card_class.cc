@@ -95,30 +95,41 @@ void CardClass::set_maybe(AddressEntry& entry, bool maybe) noexcept {
   maybe ? ++slots->occupied : --slots->occupied;
 }
 
-void CardClass::drained(AddressEntry& entry) {
+void CardClass::drained(AddressEntry& entry) noexcept {
   const bool wanted = entry.wanted();
   if (wanted == wanted_state(entry.state)) return;
-  if (!wanted) {
-    const bool on_card = entry.maybe;
-    entry.leaving = on_card;
-    move(entry, on_card ? CardState::kLeaving : CardState::kAbsent);
+  entry.leaving = !wanted;
+  if (wanted && entry.state == CardState::kAbsent) {
+    entry.held |= AddressTable::kCardBit;
+    if (hash.buckets() != 0)
+      entry.card().bucket = bucket_of(driver, table.address_class(), entry.address()) % hash.buckets();
+  }
+  drained_.push_back(&entry);
+}
+
+void CardClass::take_in() {
+  const auto taken = [this](AddressEntry* entry) { return !take_in(*entry); };
+  drained_.erase(std::remove_if(drained_.begin(), drained_.end(), taken), drained_.end());
+  if (drained_.empty()) return;
+  Wanted& wanted = table.wanted();
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  for (AddressEntry* const entry : drained_) {
+    entry->card().attempts = 0;
+    entry->card().error = {};
+    if (entry->state == CardState::kAbsent) table.release(*entry, AddressTable::kCardBit);
+  }
+  drained_.clear();
+}
+
+// Returns true when something is left to do with the lock.
+bool CardClass::take_in(AddressEntry& entry) noexcept {
+  if (entry.leaving) {
+    move(entry, entry.maybe ? CardState::kLeaving : CardState::kAbsent);
     entry.refused = false;
-    entry.card().attempts = 0;
-    entry.card().error = {};
-    if (!on_card) table.release(entry, AddressTable::kCardBit);
-    return;
-  }
-  entry.leaving = false;
-  if (entry.state == CardState::kLeaving) {
+  } else {
     move(entry, entry.sure ? CardState::kExact : CardState::kTrying);
-    entry.card().attempts = 0;
-    entry.card().error = {};
-    return;
   }
-  entry.held |= AddressTable::kCardBit;
-  if (hash.buckets() != 0)
-    entry.card().bucket = bucket_of(driver, table.address_class(), entry.address()) % hash.buckets();
-  move(entry, CardState::kTrying);
+  return entry.state == CardState::kAbsent || entry.card().attempts != 0;
 }
 
 uint32_t CardClass::parked() const noexcept {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <boost/container/static_vector.hpp>
 #include <cstdint>
 
 #include "core/address_table.h"
@@ -37,8 +38,12 @@ class CardClass {
   explicit CardClass(AddressTable& table) : table(table) {}
   void configure(SlotTable& slots, uint32_t hash_buckets);
 
-  // One entry that the card's cursor passed. Requires: addr_list_lock.
-  void drained(AddressEntry& entry);
+  // One entry that the card's cursor passed: what readers, and who wants it again, must know. At most kChunk, then
+  // `take_in`. Requires: addr_list_lock.
+  void drained(AddressEntry& entry) noexcept;
+  // What was drained goes to the list where it belongs: without the lock, because its neighbours there may be far from
+  // every cache. Takes the lock for what failed before, and for what never got to the card and is freed.
+  void take_in();
 
   // Moves an entry to a state, out of the parking lot if it was there.
   void move(AddressEntry& entry, CardState state);
@@ -81,10 +86,12 @@ class CardClass {
  private:
   static constexpr size_t kParkingLots = 7;
   CardList& home(AddressEntry& entry) noexcept;
+  bool take_in(AddressEntry& entry) noexcept;
   void leave(AddressEntry& entry) noexcept;
   void enter(AddressEntry& entry) noexcept;
   CardList* next_list() noexcept;
 
+  boost::container::static_vector<AddressEntry*, AddressTable::kChunk> drained_;
   std::array<CardList, kCardStates> lists_;    // kOver: those that may be promoted
   CardList refused_;                           // kOver, but the card does not take them
   std::array<CardList, kParkingLots> parked_;  // by retry delay, so each is in order of its due times

@@ -2,7 +2,8 @@
 // core: the rx-mode work of one device: brings the card to what is wanted.
 //
 // A run, top to bottom (rx_mode_run.cc):
-//   sample   addr_list_lock   target generation and scalars in one hold; the card's cursors drained up to the target
+//   sample   addr_list_lock   target generation, scalars and the first chunk behind the card's cursors, in one hold
+//   take in  -                what was drained goes where it belongs; what is left to drain follows, a chunk a hold
 //   place    -                who gets a slot, how wide each class must be
 //   plan     -                ordered commands: widen, add, set, del, add, evict, clear, narrow
 //   tell     lane + IL        change_rx_flags, if promiscuity or allmulti went on or off (rx_flags.cc)
@@ -133,8 +134,9 @@ class RxModeEngine final : public RxMode, private RxTarget {
   void program_anew(AddressClass address_class, const MacAddress& address);
   bool holds_back_narrowing() const noexcept;
   void check_epoch(bool in_call = false);
-  void sample_and_drain();
+  bool sample_and_drain();
   bool drain_more();
+  void take_in(bool drained);
   void place();
   void settle_evictions(CardClass& each);
   void place_own(int64_t& available);

@@ -20,7 +20,7 @@ void RxModeEngine::run() {
   check_epoch();
   now_ = Clock::now();
   wake_for_retry();
-  sample_and_drain();
+  take_in(sample_and_drain());
   place();
   commands_.clear();
   if (!whole_call() || call_due_ <= now_) plan();
@@ -69,38 +69,47 @@ void RxModeEngine::check_epoch(bool in_call) {
   committed_.generation = 0;
 }
 
-void RxModeEngine::sample_and_drain() {
-  bool drained = false;
-  {
-    SpinGuardBh guard(wanted.lock, wanted.level());
-    if (wanted.generation != target_.generation) committed_.coalesced += wanted.generation - target_.generation - 1;
-    target_.generation = wanted.generation;
-    target_.promisc = wanted.promiscuity.total() != 0;
-    target_.allmulti = wanted.allmulti.total() != 0;
-    if (wanted.vlan_filter) target_.vlans = wanted.vlans;
-    target_.vlan_filter = wanted.vlan_filter;
-    target_.own = wanted.own;
-    if (wanted.dirty) oldest_change_ = std::min(oldest_change_, wanted.dirty_since);
-    wanted.dirty = false;
-    drained = drain_more();
-    if (caps_.own_address_uses_slot) target_.own_entry = wanted.uc.find(wanted.own);
-  }
-  while (!drained && !mutated(Mutation::kR19)) {
-    SpinGuardBh guard(wanted.lock, wanted.level());
-    drained = drain_more();
-  }
-  if (mutated(Mutation::kR1)) {
-    SpinGuardBh guard(wanted.lock, wanted.level());
-    target_.promisc = wanted.promiscuity.total() != 0;
-  }
+// Returns true when nothing is left to drain.
+bool RxModeEngine::sample_and_drain() {
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  if (wanted.generation != target_.generation) committed_.coalesced += wanted.generation - target_.generation - 1;
+  target_.generation = wanted.generation;
+  target_.promisc = wanted.promiscuity.total() != 0;
+  target_.allmulti = wanted.allmulti.total() != 0;
+  if (wanted.vlan_filter) target_.vlans = wanted.vlans;
+  target_.vlan_filter = wanted.vlan_filter;
+  target_.own = wanted.own;
+  if (wanted.dirty) oldest_change_ = std::min(oldest_change_, wanted.dirty_since);
+  wanted.dirty = false;
+  const bool drained = drain_more();
+  if (caps_.own_address_uses_slot) target_.own_entry = wanted.uc.find(wanted.own);
+  return drained;
 }
 
-// One chunk. Requires: addr_list_lock.
+// One chunk of each list. Requires: addr_list_lock.
 bool RxModeEngine::drain_more() {
   const auto drain = [this](CardClass& each) {
     return each.table.drain_chunk(each.card, target_.generation, [&each](AddressEntry& entry) { each.drained(entry); });
   };
   return drain(uc_) && drain(mc_);
+}
+
+// What was drained, and the chunks behind it.
+void RxModeEngine::take_in(bool drained) {
+  uc_.take_in();
+  mc_.take_in();
+  while (!drained && !mutated(Mutation::kR19)) {
+    {
+      SpinGuardBh guard(wanted.lock, wanted.level());
+      drained = drain_more();
+    }
+    uc_.take_in();
+    mc_.take_in();
+  }
+  if (mutated(Mutation::kR1)) {
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    target_.promisc = wanted.promiscuity.total() != 0;
+  }
 }
 
 // Who gets a slot: the own address, then who was promised one, then who waits outside.
