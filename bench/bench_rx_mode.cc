@@ -224,9 +224,11 @@ struct QuietBed : Bed {
     } else {
       (void)dev->mc().add(*std::exchange(gone, nullptr));
     }
+    written.exchange(true);  // what the changer wrote is out: it is no part of the hold of another thread
   }
   Shuffler random;
   const MacAddress* gone = nullptr;
+  Atomic<bool> written{false};
 };
 
 // One address of N, picked at random, goes and comes back: the holds of both hand-offs are rows of their own.

@@ -32,8 +32,6 @@ template <class Become>
         if (entry == nullptr) return fail(std::errc::no_such_file_or_directory);
         const Refs refs = become(entry->refs);
         if (!refs) return fail(refs.error());
-        // The run that this owes needs the card's side, and should not wait for it with the lock held.
-        if ((entry->held & AddressTable::kCardBit) != 0) __builtin_prefetch(&entry->card(), 1);
         table.set_refs(*entry, *refs);
         return {};
       },
