@@ -88,6 +88,10 @@ class AddressTable final : public AddressList {
   template <class Visit>
   void for_each_follower(Visit&& visit) const;
 
+  // Does nothing stand behind the cursor?
+  bool passed_all(const Follower& follower) const noexcept {
+    return std::next(order_.iterator_to(follower)) == order_.end();
+  }
   // Moves the cursor over at most kChunk nodes not newer than `target`; calls visit(entry) for each entry passed.
   // Returns true when nothing up to `target` is left.
   template <class Visit>

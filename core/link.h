@@ -43,8 +43,8 @@ struct Link {
   boost::intrusive::list_member_hook<> lower_hook;  // in the upper's list of lowers
   boost::intrusive::list_member_hook<> upper_hook;  // in the lower's list of uppers
 
-  // Does the lower not know everything? Requires: the upper's addr_list_lock.
-  bool behind(const Wanted& from) const noexcept;
+  // Does the lower not know everything that the upper wanted at `generation`?
+  bool behind(uint64_t generation) const noexcept { return told != generation; }
   // Tells it at most a chunk of each list; returns how many entries, and VLAN ids. Requires: both addr_list_locks, room
   // in the pool.
   size_t tell(Wanted& from) noexcept;

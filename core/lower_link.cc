@@ -49,11 +49,8 @@ MacAddress own_of(const Link& link, const Wanted& from) noexcept {
 
 }  // namespace
 
-bool Link::behind(const Wanted& from) const noexcept {
-  return told != from.generation;
-}
-
 bool Link::tell_list(AddressTable& upper, Follower& follower, AddressTable& lower, size_t& entries) noexcept {
+  if (upper.passed_all(follower)) return true;
   return upper.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
     ++entries;
     tell_entry(upper, entry, follower.bit, lower, following && entry.referenced());
@@ -215,7 +212,7 @@ void set_following(Link& link, bool on) {
   for (bool behind = true; behind;) {
     (void)engine.serve_once();
     SpinGuardBh guard(from.lock, from.level());
-    behind = link.behind(from);
+    behind = link.behind(from.generation);
   }
 }
 

@@ -9,7 +9,7 @@ namespace usernic {
 bool Propagation::serve(Wanted& upper) {
   bool all = true;
   for (Link& link : upper.lowers) {
-    if (!link.behind(upper)) continue;
+    if (!link.behind(upper.generation)) continue;
     if (budget_ <= 0) return false;
     Wanted& lower = *link.to;
     LevelGuard guard(lower.lock, lower.stack_level);
@@ -19,7 +19,7 @@ bool Propagation::serve(Wanted& upper) {
     }
     const uint64_t before = lower.generation;
     budget_ -= 1 + static_cast<int>(link.tell(upper));
-    if (link.behind(upper)) all = false;
+    if (link.behind(upper.generation)) all = false;
     if (lower.generation == before) continue;
     RxModeEngine& engine = Device::of(lower.dev).engine;
     if (engine.claim_run()) owed_.emplace_back(lower.dev);
