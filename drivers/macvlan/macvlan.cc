@@ -35,6 +35,7 @@ Result<> Macvlan::init() {
     return fail(port.error());
   }
   port_ = *port;
+  dev_.lane().queue(changed_);  // the lower device may have changed since `probe` looked
   return {};
 }
 
@@ -57,8 +58,9 @@ void Macvlan::stop() {
   dev_.carrier_off();
   synchronize_rx(*lower_);  // whoever saw it running has delivered, or queued
   napi_.disable();
-  SkbBatch late;
+  SkbBatch late;  // queued during the last poll
   SpinGuardBh guard(backlog_lock_);
+  dropped_.drop(backlog_.size());
   late.splice(backlog_);
 }
 

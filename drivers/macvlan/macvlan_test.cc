@@ -165,18 +165,21 @@ TEST_F(MacvlanTest, WhatTheLowerDropsIsNotSent) {
   only.lane().unpark();
 }
 
+// Keeps who delivers until it is told.
+struct SlowPort final : DevicePort {
+  Atomic<bool> inside{false}, go_on{false};
+  void receive(SkbBatch&) noexcept override {
+    inside.store(true);
+    while (!go_on.load()) {
+    }
+  }
+  void tx_wake(TxQueue&) noexcept override {}
+  void carrier_changed(bool) noexcept override {}
+};
+
 // Whoever saw it running is still delivering: it is not closed before he is done.
 TEST_F(MacvlanTest, ClosingWaitsForWhoDelivers) {
-  struct SlowPort final : DevicePort {
-    Atomic<bool> inside{false}, go_on{false};
-    void receive(SkbBatch&) noexcept override {
-      inside.store(true);
-      while (!go_on.load()) {
-      }
-    }
-    void tx_wake(TxQueue&) noexcept override {}
-    void carrier_changed(bool) noexcept override {}
-  } slow;
+  SlowPort slow;
   NetDevice& only = make(MacvlanMode::kBridge);
   only.detach_port();
   ASSERT_TRUE(only.attach_port(slow));
@@ -195,6 +198,30 @@ TEST_F(MacvlanTest, ClosingWaitsForWhoDelivers) {
     slow.go_on.store(true);
   }
   EXPECT_EQ(closed.count(), 1u);
+}
+
+// What was switched to it during its last poll is nobody's any more, but not forgotten.
+TEST_F(MacvlanTest, WhatWaitsWhenItIsClosedIsDroppedAndCounted) {
+  NetDevice& first = make(MacvlanMode::kBridge);
+  NetDevice& second = make(MacvlanMode::kBridge);
+  SlowPort slow;
+  second.detach_port();
+  ASSERT_TRUE(second.attach_port(slow));
+  send(first, pool, {frame(mac(1), mac(0), 1)});
+  while (!slow.inside.load()) {
+  }
+  send(first, pool, {frame(mac(1), mac(0), 2), frame(mac(1), mac(0), 3)});
+  {
+    Event closed;
+    Thread closer("closer", [&] {
+      EXPECT_TRUE(second.close());
+      closed.set();
+    });
+    EXPECT_TRUE(closed.stays_away());
+    slow.go_on.store(true);
+  }
+  EXPECT_EQ(second.stats().rx_packets + second.stats().rx_dropped, 3u);
+  EXPECT_EQ(pool.available(), 64u);
 }
 
 TEST_F(MacvlanTest, AddressesAreTakenOnceAndCanChange) {
@@ -225,6 +252,14 @@ TEST_F(MacvlanTest, MtuAndCarrierFollowTheLower) {
   nic->carrier_on();
   first.lane().flush();
   EXPECT_TRUE(first.carrier_ok());
+}
+
+TEST_F(MacvlanTest, WhatChangedBeforeItWasRegisteredCounts) {
+  const NetdevPtr dev = *Macvlan::probe(net, {.name = "mv%d"}, *nic, MacvlanMode::kPassthru);
+  ASSERT_TRUE(nic->change_mtu(1400) && nic->set_mac_address(mac(9)) && dev->register_netdev());
+  dev->lane().flush();
+  EXPECT_EQ(dev->mtu(), 1400u);
+  EXPECT_EQ(dev->address(), mac(9));
 }
 
 TEST_F(MacvlanTest, ADeviceThatAlreadyHasAHandlerIsBusy) {

@@ -33,6 +33,7 @@ Result<> Vlan::init() {
   const Result<> passed = demux ? lower_->rx_mode().vlan_add(id_) : fail(demux.error());
   if (passed) {
     demux_ = *demux;
+    dev_.lane().queue(changed_);  // the lower device may have changed since `probe` looked
     return {};
   }
   if (demux) (*demux)->leave(*lower_, id_);

@@ -143,6 +143,13 @@ TEST_F(VlanTest, MtuIsAtMostThatOfTheLower) {
   EXPECT_EQ(outcome(vlan->change_mtu(1500)), "ok");
 }
 
+TEST_F(VlanTest, AnMtuThatShrankBeforeItWasRegisteredCounts) {
+  const NetdevPtr late = *Vlan::probe(net, {.name = "late"}, *nic, 6);
+  ASSERT_TRUE(nic->change_mtu(1400) && late->register_netdev());
+  late->lane().flush();
+  EXPECT_EQ(late->mtu(), 1400u);
+}
+
 TEST_F(VlanTest, WhatTheLowerHasNoRoomForIsDroppedAndCounted) {
   nic->tx_queue(0).stop();
   send(*vlan, pool, {frame(kPeer, kNicMac, 1), frame(kPeer, kNicMac, 2)});
