@@ -20,6 +20,7 @@ constexpr Scenario kScenarios[] = {
     {"kernel-stack", "drivers in kernel style that pass promiscuity down, opened and closed", play_kernel_stack},
     {"kernel-style", "a driver of the kernel's signature, against everything", play_kernel_style},
     {"legacy", "a driver that writes under the lock, against everything", play_legacy},
+    {"macvlan", "macvlans that come, go and change over a device that does the same, and their frames", play_macvlan},
     {"mirror", "the host mirror with events lost and pictures torn and late", play_mirror},
     {"napi", "NAPI disable against schedule and complete", play_napi},
     {"overflow", "few slots, the own address among them, a card that teaches limits", play_overflow},

@@ -32,6 +32,8 @@ void play_kernel_style(Chance chance);
 // kernel_stack.cc
 void play_kernel_stack(Chance chance);
 void play_kernel_sniffer(Chance chance);
+// macvlan.cc
+void play_macvlan(Chance chance);
 // uppers.cc
 void play_bond(Chance chance);
 void play_vlan(Chance chance);

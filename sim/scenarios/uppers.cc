@@ -5,71 +5,16 @@
 
 #include "drivers/bond/bond.h"
 #include "drivers/vlan/vlan.h"
-#include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"
-#include "sim/scheduler.h"
+#include "sim/scenarios/traffic.h"
 
 namespace usernic::sim {
-
-using std::chrono::microseconds;
-
 namespace {
 
-constexpr uint32_t kFrames = 32;
-
-// Until nobody has anything to do: virtual time passes when everybody waits.
-void let_everything_happen() {
-  (void)StopToken().wait_until(Clock::now() + std::chrono::seconds(1));
+void receive(Traffic& traffic, NetDevice& dev, Chance chance, int count, uint16_t vlan = 0) {
+  for (int i = 0; i < count; ++i) (void)traffic.receive_one(dev, {.vlan = vlan});
+  rest(chance);
 }
-
-void rest(Chance& chance) {
-  if (chance.one_in(3)) (void)StopToken().wait_until(Clock::now() + microseconds(chance.below(1500)));
-}
-
-// Sends and receives frames, and counts those that it hands in.
-struct Traffic {
-  SkbPool pool{kFrames, 128};
-  uint64_t received = 0;
-
-  Skb* frame(uint16_t vlan = 0) {
-    Skb* const skb = pool.alloc();
-    if (skb == nullptr) return nullptr;
-    uint8_t* const octets = skb->put(60);
-    std::fill_n(octets, 60, uint8_t{0});
-    if (vlan != 0) octets[12] = 0x81, octets[15] = static_cast<uint8_t>(vlan);
-    return skb;
-  }
-  uint64_t send(NetDevice& dev, Chance chance, int count) {
-    uint64_t sent = 0;
-    for (int i = 0; i < count; ++i) {
-      SkbBatch batch;
-      for (uint64_t n = chance.between(1, 3); n > 0; --n) {
-        if (Skb* const skb = frame()) batch.push_back(*skb), ++sent;
-      }
-      while (!batch.empty()) {
-        (void)dev.xmit(dev.tx_queue(0), batch);
-        if (!batch.empty()) (void)StopToken().wait_until(Clock::now() + microseconds(100));
-        if (!batch.empty() && !dev.running()) sent -= batch.size(), SkbPool::free(batch);
-      }
-      rest(chance);
-    }
-    return sent;
-  }
-  void receive(NetDevice& dev, Chance chance, int count, uint16_t vlan = 0) {
-    for (int i = 0; i < count; ++i) {
-      SkbBatch batch;
-      if (Skb* const skb = frame(vlan)) batch.push_back(*skb), ++received;
-      const BhScope bh;
-      dev.receive(batch);
-    }
-    rest(chance);
-  }
-  void check(const NetDevice& dev, uint64_t sent) const {
-    const LinkStats stats = dev.stats();
-    expect(sent == stats.tx_packets + stats.tx_dropped, "frames", "frames sent are not packets and drops");
-  }
-  ~Traffic() { expect(pool.available() == kFrames, "frames", "a frame is lost"); }
-};
 
 void change(NetDevice& dev, const std::vector<MacAddress>& addresses, Chance chance, int steps) {
   for (int i = 0; i < steps; ++i) {
@@ -156,7 +101,7 @@ void play_bond(Chance chance) {
   together({{"user", [&, c = chance.stream(1)] { change(*dev, slaves[0].addresses(), c, 10); }},
             {"ids", [&, c = chance.stream(6)] { change_ids(*dev, c, 6); }},
             {"sender", [&, c = chance.stream(2)] { sent = traffic.send(*dev, c, 4); }},
-            {"wire", [&, c = chance.stream(3), n = chance.below(2)] { traffic.receive(slaves[n].dev(), c, 4); }},
+            {"wire", [&, c = chance.stream(3), n = chance.below(2)] { receive(traffic, slaves[n].dev(), c, 4); }},
             {"disturbs-1", [&, c = chance.stream(4)] { disturb(c); }},
             {"disturbs-2", [&, c = chance.stream(5)] { disturb(c); }}});
   let_everything_happen();
@@ -194,7 +139,7 @@ void play_vlan(Chance chance) {
   together({{"user", [&, c = chance.stream(1)] { change(*vlans[0], lower.addresses(), c, 10); }},
             {"sender-1", [&, c = chance.stream(2)] { sent[0] = traffic.send(*vlans[0], c, 4); }},
             {"sender-2", [&, c = chance.stream(3)] { sent[1] = traffic.send(*vlans[1], c, 4); }},
-            {"wire", [&, c = chance.stream(4)] { traffic.receive(lower.dev(), c, 8, 1); }},
+            {"wire", [&, c = chance.stream(4)] { receive(traffic, lower.dev(), c, 8, 1); }},
             {"admin",
              [&, c = chance.stream(5)]() mutable {
                (void)(c.one_in(2) ? vlans[0]->close() : vlans[0]->open());

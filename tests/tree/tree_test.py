@@ -32,7 +32,7 @@ ARROWS = {
     "ctl": set(),
     "daemon": {"ctl", "host", "drivers", "core"},
     "cli": {"ctl"},
-    "sim": {"core", "drivers/bond", "drivers/simnic", "drivers/vlan", "host/mirror.h"},
+    "sim": {"core", "drivers/bond", "drivers/macvlan", "drivers/simnic", "drivers/vlan", "host/mirror.h"},
     "tests": {"core", "drivers"},
     "bench": {"core", "host/device_wishes.h", "host/kick.h"},
     "fuzz": {"core", "ctl", "daemon", "drivers", "host", "sim"},
