@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/rows.h"
 #include "host/device_wishes.h"
 #include "host/kick.h"
 #include "usernic/net.h"
@@ -283,8 +284,5 @@ int main(int argc, char** argv) {
   ::sched_setaffinity(0, sizeof one, &one);
   usernic::register_rows();
   benchmark::AddCustomContext("asked of A", usernic::kAskedOfA);
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return usernic::run_rows(argc, argv);
 }

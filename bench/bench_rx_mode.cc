@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/rows.h"
 #include "core/card_class.h"
 #include "core/device.h"
 #include "usernic/lower_link.h"
@@ -394,11 +395,7 @@ int main(int argc, char** argv) {
   const bool smoke = std::getenv("USERNIC_BENCH_SMOKE") != nullptr;
   std::string time = std::string("--benchmark_min_time=") + (smoke ? "0.001" : full ? "1" : "0.1");
   arguments.insert(arguments.begin() + 1, time.data());  // before the caller's, which win
-  argc = static_cast<int>(arguments.size());
-  argv = arguments.data();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
+  const int result = usernic::run_rows(static_cast<int>(arguments.size()), arguments.data());
   end.request_stop();
-  return 0;
+  return result;
 }
