@@ -16,7 +16,7 @@ using namespace usernic::kernel_names;
 struct Log {
   std::string text;
   int init_error = 0;
-  std::function<void()> in_destructor;
+  std::function<void()> in_uninit, in_destructor;
 };
 
 struct Nic {
@@ -26,7 +26,10 @@ struct Nic {
     log.text += "init ";
     return log.init_error == 0 ? Result<>() : fail(static_cast<std::errc>(-log.init_error));
   }
-  void uninit() { log.text += "uninit "; }
+  void uninit() {
+    log.text += "uninit ";
+    if (log.in_uninit) log.in_uninit();
+  }
   Result<> open() { return {}; }
   void stop() { log.text += "stop "; }
   NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
@@ -78,11 +81,13 @@ TEST_F(KernelFreed, TheDestructorIsCalledOnceWhenNobodyHoldsAReferenceAnyMore) {
     rtnl_lock();  // which is free
     rtnl_unlock();
   };
-  Event over;
+  Event left, over;
+  log.in_uninit = [&] { left.set(); };
   Thread unregisters("unregisters", [&] {
     unregister_netdev(dev);
     over.set();
   });
+  EXPECT_TRUE(left.wait());
   EXPECT_TRUE(over.stays_away());
   EXPECT_EQ(log.text, "stop uninit ");
   netdev_put(dev, &tracker);

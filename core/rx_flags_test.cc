@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "core/device.h"
 #include "core/rx_style_fixture.h"
 
 namespace usernic {
@@ -19,7 +20,7 @@ struct Heard {
   void say(NetDevice& dev, const std::string& what) {
     const BlockingByDesign a_test_may;
     text += (text.empty() ? "" : " ") + what;
-    lane_and_il = lane_and_il && dev.lane().is_current();
+    lane_and_il = lane_and_il && dev.lane().is_current() && Device::of(dev).instance_lock.held_by_me();
     if (on_heard) on_heard(what);
   }
 };
@@ -96,7 +97,9 @@ struct FlagsTest : StyleTest<Driver, Heard> {
   }
   void promisc(int by) { ASSERT_TRUE(this->mode.set_promiscuity(by)); }
   void allmulti(int by) { ASSERT_TRUE(this->mode.set_allmulti(by)); }
-  void TearDown() override { EXPECT_TRUE(this->card.lane_and_il); }
+  void TearDown() override {
+    EXPECT_TRUE(this->on_card([](Heard& heard) { return heard.lane_and_il; }));
+  }
 };
 
 template <class Driver>
@@ -139,8 +142,9 @@ TYPED_TEST(EveryStyle, WhatOpenSawIsNotToldAndStopSeesWhatWasTold) {
   this->promisc(1);
   ASSERT_TRUE(this->dev->open());
   this->settle();
-  EXPECT_TRUE(this->heard().starts_with("open(p)"));
-  EXPECT_EQ(this->card.text.find("change"), std::string::npos);
+  const std::string opened = this->heard();
+  EXPECT_TRUE(opened.starts_with("open(p)"));
+  EXPECT_EQ(opened.find("change"), std::string::npos);
   {
     const LaneGuard no_run(this->dev->lane());
     this->promisc(-1);
