@@ -64,9 +64,10 @@ void add_showing_verbs(Line& line) {
                "usernic rx-mode nic0 --wait=5");
   add_dev(rx_mode, line);
   add_json(rx_mode, line);
-  line.wait_option = rx_mode->add_flag(
-      "--wait", line.wait,
-      "first wait until every wanted address is covered, at most SECONDS (--wait=SECONDS, default 10)");
+  line.wait_option =
+      rx_mode->add_flag("--wait", line.wait,
+                        "first look at what the host wants now, and wait until all of it is covered, at most SECONDS "
+                        "(--wait=SECONDS, default 10)");
   CLI::App* stats = add_verb(line, Verb::kStats, "stats", "Show a NIC's counters", "usernic stats nic0 --json");
   add_dev(stats, line);
   add_json(stats, line);

@@ -27,6 +27,7 @@ class Nic {
   Nic& operator=(const Nic&) = delete;
 
   NetDevice& dev() const noexcept { return *dev_; }
+  HostPort& port() const noexcept { return *port_; }
   const NicConfig& config() const noexcept { return config_; }
 
   // None of these waits for a card.

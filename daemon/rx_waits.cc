@@ -32,11 +32,13 @@ Result<> wait_in_slices(Time deadline, const StopToken& stop, Wait&& wait) {
 }
 
 // Why a device is not settled; `missing` addresses are listed beside it.
-std::string reason(const NetDevice& dev, size_t missing, std::errc error) {
+std::string reason(const NetDevice& dev, const HostPort& port, size_t missing, std::errc error,
+                   std::string_view otherwise) {
+  if (port.status().interface_gone) return "its interface was deleted or moved to another namespace";
   if (error == std::errc::no_such_device) return "the device is gone";
   if (!dev.running()) return "the device is down";
   if (missing > 0) return fmt::format("{} {} not covered", missing, missing == 1 ? "address is" : "addresses are");
-  return "the card has not answered yet";
+  return std::string(otherwise);
 }
 
 double percentile_us(const std::vector<uint32_t>& sorted_ns, double part) {
@@ -47,15 +49,24 @@ double percentile_us(const std::vector<uint32_t>& sorted_ns, double part) {
 
 }  // namespace
 
-ctl::WaitReport wait_covered(NetDevice& dev, Time deadline, const StopToken& stop) {
+ctl::WaitReport wait_covered(NetDevice& dev, HostPort& port, Time as_of, Time deadline, const StopToken& stop) {
+  const auto not_covered = [&](std::errc error, std::string_view otherwise) {
+    ctl::WaitReport report{.missing = dev.rx_mode().status().uncovered};
+    report.reason = reason(dev, port, report.missing.size(), error, otherwise);
+    return report;
+  };
+  if (deadline > as_of) {
+    const auto known = wait_in_slices(deadline, stop, [&](Time slice) { return port.wait_known(as_of, slice); });
+    if (!known) return not_covered(known.error(), "what the kernel wants has not reached the device yet");
+  }
   for (;;) {
     const Result<> settled = wait_in_slices(deadline, stop, [&](Time slice) { return dev.rx_mode().settle(slice); });
     if (settled) return {.covered = true};
-    const bool may_come_up = settled.error() == std::errc::network_down && Clock::now() < deadline;
-    if (may_come_up && !stop.wait_until(std::min(deadline, Clock::now() + 10 * kLookAgain))) continue;
-    ctl::WaitReport report{.missing = dev.rx_mode().status().uncovered};
-    report.reason = reason(dev, report.missing.size(), settled.error());
-    return report;
+    const bool may_come_up = settled.error() == std::errc::network_down && !port.status().interface_gone;
+    if (!may_come_up || Clock::now() >= deadline ||
+        stop.wait_until(std::min(deadline, Clock::now() + 10 * kLookAgain))) {
+      return not_covered(settled.error(), "the card has not answered yet");
+    }
   }
 }
 

@@ -4,12 +4,15 @@
 #pragma once
 
 #include "ctl/messages.h"
+#include "host/host_port.h"
 #include "usernic/net_device.h"
 
 namespace usernic::daemon {
 
-// Until every wanted address is covered and nothing is owed to the card. A device that is down may come up meanwhile.
-ctl::WaitReport wait_covered(NetDevice& dev, Time deadline, const StopToken& stop);
+// Until every address that the kernel wanted at `as_of`, and all wanted since, is covered and nothing is owed to the
+// card. A device that is down may come up meanwhile. A deadline that is not after `as_of` leaves no time to look at the
+// kernel's lists: then what is known counts.
+ctl::WaitReport wait_covered(NetDevice& dev, HostPort& port, Time as_of, Time deadline, const StopToken& stop);
 
 // Until `address` is wanted and the card passes it; an address that nobody wants counts once the card is promiscuous.
 ctl::AddressReport wait_address(NetDevice& dev, const MacAddress& address, Time deadline, const StopToken& stop);

@@ -29,7 +29,7 @@ void Verbs::handle(const ctl::Request& request, ctl::Responder to) {
   if (!nic) return to.refuse(nic.error());
   if (request.verb == "rx-mode") return to.answer(ctl::to_json((*nic)->rx_mode()));
   if (request.verb == "stats") return to.answer(ctl::to_json((*nic)->stats()));
-  start_wait(request, (*nic)->dev(), to);
+  start_wait(request, **nic, to);
 }
 
 void Verbs::hello(ctl::Responder to) const {
@@ -51,11 +51,13 @@ void Verbs::namespaces(const ctl::Request& request, ctl::Responder to) const {
   to.answer(ctl::Json(ctl::Json::Array{"user", "net"}), *std::move(fds));
 }
 
-void Verbs::start_wait(const ctl::Request& request, NetDevice& dev, ctl::Responder to) {
-  const Time deadline = Clock::now() + std::chrono::milliseconds(request.timeout_ms);
+void Verbs::start_wait(const ctl::Request& request, Nic& nic, ctl::Responder to) {
+  const Time now = Clock::now();
+  const Time deadline = now + std::chrono::milliseconds(request.timeout_ms);
+  NetDevice& dev = nic.dev();
   if (request.verb == "wait") {
-    return waits_.start(to, [&dev, deadline](const ctl::Responder& to, const StopToken& stop) {
-      to.answer(ctl::to_json(wait_covered(dev, deadline, stop)));
+    return waits_.start(to, [&nic, now, deadline](const ctl::Responder& to, const StopToken& stop) {
+      to.answer(ctl::to_json(wait_covered(nic.dev(), nic.port(), now, deadline, stop)));
     });
   }
   if (request.verb == "burst") {

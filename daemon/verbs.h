@@ -23,7 +23,7 @@ class Verbs {
   void hello(ctl::Responder to) const;
   void link(ctl::Responder to) const;
   void namespaces(const ctl::Request& request, ctl::Responder to) const;
-  void start_wait(const ctl::Request& request, NetDevice& dev, ctl::Responder to);
+  void start_wait(const ctl::Request& request, Nic& nic, ctl::Responder to);
 
   Topology& topology_;
   Waits waits_;

@@ -11,6 +11,7 @@
 #include "host/event_socket.h"
 #include "host/follow.h"
 #include "host/frame_pump.h"
+#include "host/fresh_look.h"
 #include "host/kick.h"
 #include "host/mirror.h"
 #include "host/picture_reader.h"
@@ -43,6 +44,7 @@ class HostPort::Impl {
   Atomic<bool> interface_gone_{false};
   bool joins_are_announced() const noexcept { return sockets_.events.joins_are_announced(); }
   const FramePump& pump() const noexcept { return pump_; }
+  FreshLook& look() noexcept { return look_; }
 
  private:
   Result<> on_netdev_event(NetdevEvent event, NetDevice& dev);
@@ -61,6 +63,7 @@ class HostPort::Impl {
   NetDevice& dev_;
   Tap tap_;
   Kick changed_;
+  FreshLook look_;
   FramePump pump_;
   DeviceWishes wishes_;
   Sockets sockets_;
@@ -98,6 +101,7 @@ HostPort::Impl::Impl(NetDevice& dev, HostPortConfig config, Tap tap, Sockets soc
       handle_(dev),
       dev_(dev),
       tap_(std::move(tap)),
+      look_(changed_),
       pump_(dev, tap_, changed_),
       wishes_(dev, changed_, config_.log),
       sockets_(std::move(sockets)),
@@ -136,6 +140,7 @@ HostResult<> HostPort::Impl::start() {
 }
 
 HostPort::Impl::~Impl() {
+  look_.end();
   stopping_.store(true);
   changed_.kick();
   if (thread_.joinable()) thread_.join();
@@ -158,6 +163,7 @@ Result<> HostPort::Impl::on_netdev_event(NetdevEvent, NetDevice& dev) {
 void HostPort::Impl::mirror_loop() {
   bool more_events = false;
   while (!stopping_.load()) {
+    if (look_.wanted() > mirror_.known_as_of()) mirror_.on_event({HostEvent::Kind::kEventsLost, {}}, Clock::now());
     wait(more_events);
     changed_.clear();
     events_.clear();
@@ -167,6 +173,7 @@ void HostPort::Impl::mirror_loop() {
     events_count_.fetch_add(events_.size());
     if (Clock::now() >= mirror_.next_picture()) take_picture();
     carry_out(mirror_.take_wishes());
+    if (wishes_.answered()) look_.known(mirror_.known_as_of());
   }
 }
 
@@ -201,6 +208,7 @@ void HostPort::Impl::take_picture() {
 void HostPort::Impl::carry_out(const HostWishes& wishes) {
   change_lists(wishes);
   if (wishes.gone && !interface_gone_.exchange(true)) {
+    look_.end();
     config_.log(fmt::format("{}: the interface was deleted or moved to another namespace", tap_.name()));
   }
   if (wishes.known && (link_is_fresh_ || wishes.gone)) follow(wishes.link);
@@ -292,6 +300,10 @@ const std::string& HostPort::name() const noexcept {
 }
 int HostPort::ifindex() const noexcept {
   return impl_->ifindex_;
+}
+
+Result<> HostPort::wait_known(Time as_of, Time deadline) {
+  return impl_->look().wait(as_of, deadline);
 }
 
 HostPortStatus HostPort::status() const {

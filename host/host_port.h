@@ -11,7 +11,7 @@
 //
 // No kernel caller ever waits for the driver: the kernel changes its TAP and goes on. A change that the device refuses
 // is taken back on the TAP, with a sentence in the log. A join that the kernel announces is in the device's lists
-// within milliseconds, a silent one at the next audit (mirror.h has the rhythm).
+// within milliseconds, a silent one at the next audit (mirror.h has the rhythm), or when somebody asks (`wait_known`).
 //
 // Life: made on a registered device, destroyed before the device is freed; it survives the device's unregistering in
 // between. Destruction undoes everything: references, an open that the kernel asked for, the interface.
@@ -27,6 +27,8 @@
 #include "host/host_error.h"
 #include "host/netns.h"
 #include "usernic/device_ref.h"
+#include "usernic/env.h"
+#include "usernic/error.h"
 
 namespace usernic {
 
@@ -60,6 +62,12 @@ class HostPort {
   const std::string& name() const noexcept;
   int ifindex() const noexcept;
   HostPortStatus status() const;
+
+  // Sleeps until what the kernel wanted at `as_of` is in the device's lists and the device has answered to it: takes a
+  // look at the kernel's lists that began since then. No card is waited for, but for what the kernel wants of the
+  // device besides its filter. ETIMEDOUT; ENODEV: the interface is gone, or the port is closing, which waits for those
+  // who sleep here. Context: process.
+  Result<> wait_known(Time as_of, Time deadline);
 
  private:
   class Impl;

@@ -71,6 +71,19 @@ void Mirror::on_picture(const HostPicture& picture) {
   const bool unicast_empty = std::ranges::all_of(picture.addresses, &MacAddress::is_multicast);
   if (agree) judge_promiscuity(picture, unicast_empty);
   if (!agree) hint(picture.ended);
+  note_known(picture, agree);
+}
+
+void Mirror::note_known(const HostPicture& picture, bool agree) {
+  if (!agree) {
+    agreed_ = 0;
+    return;
+  }
+  agreed_begun_ = {picture.begun, agreed_begun_[0], agreed_begun_[1]};
+  agreed_ = std::min(agreed_ + 1, agreed_begun_.size());
+  const bool in_doubt = !settled_ || promiscuity_missed_ > 0;
+  const size_t enough = in_doubt ? 3 : picture.whole ? 1 : 2;
+  if (agreed_ >= enough) known_as_of_ = std::max(known_as_of_, agreed_begun_[enough - 1]);
 }
 
 // Everything that a picture shows was there, whether or not the picture counts as a whole.

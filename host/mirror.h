@@ -22,6 +22,7 @@
 // entries. Locks: none, one owner. Errors: none.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
@@ -95,6 +96,10 @@ class Mirror {
   HostWishes take_wishes();
   void refused(const MacAddress& address);
 
+  // The kernel's wishes as of this time are in the next take, or were in one before. It takes a picture begun since
+  // then: one that was read whole and leaves nothing in doubt, two in a row that have seams, or three in a row.
+  Time known_as_of() const noexcept { return known_as_of_; }
+
   // Wishes for nothing any more: the next take takes back all that was ever wished for.
   void let_go();
 
@@ -115,6 +120,7 @@ class Mirror {
   void see(const HostPicture& picture);
   void judge_absent(const HostPicture& picture);
   void judge_promiscuity(const HostPicture& picture, bool unicast_empty);
+  void note_known(const HostPicture& picture, bool agree);
   bool always_received(const MacAddress& address) const noexcept;
   void hint(Time now) noexcept { hinted_ = true, hint_time_ = now; }
   void note_link(const HostLink& link);
@@ -130,6 +136,10 @@ class Mirror {
   bool gone_ = false;
   bool promiscuous_ = false;
   uint8_t promiscuity_missed_ = 0;
+
+  std::array<Time, 3> agreed_begun_{};  // of the last pictures in a row whose LINK answers agree, the newest first
+  size_t agreed_ = 0;                   // how many of them there are
+  Time known_as_of_ = Time::min();
 
   uint64_t picture_number_ = 0;
   bool pictured_ = false;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random histories of a kernel that announces some changes and not others, loses events, and is looked at by pictures
-// that overlap with changes. Two things must always hold:
+// that overlap with changes. Three things must always hold:
 //
 //  1. Never deaf: what the kernel has had throughout since it was wished for is not taken away.
 //  2. Nothing is missed: when changes stop, a few pictures make the wishes equal to the kernel's.
+//  3. What the kernel has had throughout since a moment as of which all is known is wished for.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -57,8 +58,11 @@ struct Step {
 
 class Kernel {
  public:
-  void join(int n, bool announced) {
-    if (holders_[n]++ == 0) list_.push_back(n);
+  void join(int n, bool announced, Time now) {
+    if (holders_[n]++ == 0) {
+      list_.push_back(n);
+      had_since[address_of(n)] = now;
+    }
     if (announced) events.push_back({HostEvent::Kind::kAddressAdded, address_of(n)});
   }
   void leave(int n, bool announced) {
@@ -66,6 +70,7 @@ class Kernel {
     if (--holders_[n] == 0) {
       std::erase(list_, n);
       was_absent.insert(address_of(n));
+      had_since.erase(address_of(n));
     }
     if (announced) events.push_back({HostEvent::Kind::kAddressDeleted, address_of(n)});
   }
@@ -101,6 +106,7 @@ class Kernel {
 
   std::deque<HostEvent> events;
   std::set<MacAddress> was_absent;  // at some moment since they were wished for
+  std::map<MacAddress, Time> had_since;
 
  private:
   std::vector<int> list_;
@@ -118,13 +124,13 @@ class History {
     now_ += std::chrono::microseconds(100);
     switch (step.op) {
       case Op::kJoin:
-        kernel_.join(step.n, true);
+        kernel_.join(step.n, true, now_);
         break;
       case Op::kLeave:
         kernel_.leave(step.n, true);
         break;
       case Op::kSilentJoin:
-        kernel_.join(step.n, false);
+        kernel_.join(step.n, false, now_);
         break;
       case Op::kSilentLeave:
         kernel_.leave(step.n, false);
@@ -236,6 +242,9 @@ class History {
       }
     }
     promiscuous_ = wishes.promiscuous;
+    for (const auto& [address, since] : kernel_.had_since) {
+      if (!seams_ && address != kOwn && since <= mirror_.known_as_of()) RC_ASSERT(wished_.contains(address));
+    }
   }
 
   const bool seams_;

@@ -25,11 +25,12 @@ import slow_card_test
 import streams_test
 import traffic_test
 import verbs_test
+import wait_test
 import wishes_test
 
 SKIPPED = 77
 MODULES = (config_test, control_test, demo_test, exec_test, life_test, link_test, slow_card_test, streams_test,
-           traffic_test, verbs_test, wishes_test)
+           traffic_test, verbs_test, wait_test, wishes_test)
 
 
 class Result(unittest.TextTestResult):

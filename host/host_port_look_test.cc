@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting until what the kernel wanted at some moment is in the device's lists, also where the kernel said nothing.
+#include <gtest/gtest.h>
+
+#include "host/fresh_look.h"
+#include "host/host_port_fixture.h"
+
+namespace usernic {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class HostPortLook : public HostPortTest {
+ protected:
+  static MacAddress numbered(uint32_t n) { return MacAddress::from_u64(0x01'00'5e'40'00'00 + n); }
+
+  void SetUp() override {
+    HostPortTest::SetUp();
+    if (!IsSkipped() && !HasFatalFailure()) show();
+  }
+  Result<> wait_known(Duration time = seconds(10)) { return port_->wait_known(Clock::now(), Clock::now() + time); }
+  // The kernel changes the MTU, and the device takes two seconds to answer.
+  void let_the_device_be_slow_to_follow() {
+    nic_.mtu_time_ns.store(Duration(seconds(2)).count());
+    shell("ip link set nic0 mtu 1400");
+  }
+  // What `wait_known` without a deadline answers when `change` comes while it waits.
+  template <class Change>
+  std::errc error_of_wait_during(Change change) {
+    let_the_device_be_slow_to_follow();
+    HostPort& port = *port_;
+    Atomic<bool> asked{false};
+    Result<> result;
+    Thread waiting("waiting", [&] {
+      asked.store(true);
+      result = port.wait_known(Clock::now(), kForever);
+    });
+    const uint64_t pictures = port.status().pictures;
+    EXPECT_TRUE(eventually([&] { return asked.load() && port.status().pictures >= pictures + 2; }));
+    change();
+    waiting.join();
+    return result ? std::errc{} : result.error();
+  }
+};
+
+TEST_F(HostPortLook, EachSilentJoinIsInTheListsAfterTheWait) {
+  const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
+  const Time begun = Clock::now();
+  for (uint32_t i = 0; i < 200; ++i) {
+    silent(control.get(), SIOCADDMULTI, numbered(i));
+    ASSERT_TRUE(wait_known());
+    ASSERT_TRUE(dev_->mc().contains(numbered(i))) << i;
+  }
+  EXPECT_LT(Clock::now() - begun, 200 * Mirror::kAuditMin / 2) << "not at the pace of the audit";
+}
+
+TEST_F(HostPortLook, EachSilentLeaveIsGoneFromTheListsAfterTheWait) {
+  const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
+  for (uint32_t i = 0; i < 50; ++i) {
+    silent(control.get(), SIOCADDMULTI, numbered(i));
+    ASSERT_TRUE(wait_known());
+    silent(control.get(), SIOCDELMULTI, numbered(i));
+    ASSERT_TRUE(wait_known());
+    ASSERT_FALSE(dev_->mc().contains(numbered(i))) << i;
+  }
+}
+
+TEST_F(HostPortLook, SoAreThousandsWhosePicturesHaveSeams) {
+  constexpr uint32_t kCount = 4'000;
+  const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
+  for (uint32_t i = 0; i < kCount; ++i) silent(control.get(), SIOCADDMULTI, numbered(i));
+  ASSERT_TRUE(wait_known());
+  EXPECT_GE(dev_->mc().size(), kCount);
+}
+
+TEST_F(HostPortLook, AMacvlanThatHasJustComeUp) {
+  for (int i = 0; i < 20; ++i) {
+    shell("ip link add mv0 link nic0 type macvlan mode private && ip link set mv0 address 02:00:00:00:00:99 up");
+    ASSERT_TRUE(wait_known());
+    ASSERT_TRUE(dev_->uc().contains(mac("02:00:00:00:00:99"))) << i;
+    shell("ip link del mv0");
+    ASSERT_TRUE(wait_known());
+    ASSERT_FALSE(dev_->uc().contains(mac("02:00:00:00:00:99"))) << i;
+  }
+}
+
+TEST_F(HostPortLook, TheDeviceHasFollowedTheKernel) {
+  for (uint32_t i = 0; i < 10; ++i) {
+    shell("ip link set nic0 down");
+    ASSERT_TRUE(wait_known());
+    ASSERT_FALSE(dev_->running());
+    shell("ip link set nic0 up mtu " + std::to_string(1400 + i));
+    ASSERT_TRUE(wait_known());
+    ASSERT_TRUE(dev_->running());
+    ASSERT_EQ(dev_->mtu(), 1400 + i);
+  }
+}
+
+TEST_F(HostPortLook, NoStuckCardIsWaitedFor) {
+  nic_.call_time_ns.store(Duration(seconds(20)).count());
+  const uint32_t calls = nic_.filter_calls.load();
+  const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
+  silent(control.get(), SIOCADDMULTI, numbered(1));
+  ASSERT_TRUE(eventually([&] { return nic_.filter_calls.load() > calls; }));
+  const Time begun = Clock::now();
+  silent(control.get(), SIOCADDMULTI, numbered(2));
+  ASSERT_TRUE(wait_known());
+  EXPECT_TRUE(dev_->mc().contains(numbered(2)));
+  EXPECT_LT(Clock::now() - begun, seconds(5));
+}
+
+TEST_F(HostPortLook, ADeviceThatHasNotAnsweredIsWaitedForUntilTheDeadline) {
+  let_the_device_be_slow_to_follow();
+  EXPECT_EQ(wait_known(milliseconds(50)).error(), std::errc::timed_out);
+  const uint64_t pictures = port_->status().pictures;
+  EXPECT_EQ(wait_known(milliseconds(200)).error(), std::errc::timed_out);
+  EXPECT_LE(port_->status().pictures, pictures + 8) << "one look, not one after the other";
+}
+
+TEST_F(HostPortLook, WhoWaitsWhenTheInterfaceIsDeletedIsTold) {
+  EXPECT_EQ(error_of_wait_during([&] { shell("ip link del nic0"); }), std::errc::no_such_device);
+  EXPECT_EQ(wait_known().error(), std::errc::no_such_device) << "and later ones at once";
+}
+
+TEST_F(HostPortLook, WhoWaitsWhenThePortClosesIsTold) {
+  EXPECT_EQ(error_of_wait_during([&] { port_.reset(); }), std::errc::no_such_device);
+}
+
+TEST_F(HostPortLook, ManyWhoWaitShareLooks) {
+  constexpr int kThreads = 8, kWaits = 50;
+  const uint64_t pictures = port_->status().pictures;
+  const Time begun = Clock::now();
+  {
+    std::vector<std::unique_ptr<Thread>> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.push_back(std::make_unique<Thread>("waiting", [&] {
+        for (int n = 0; n < kWaits; ++n) EXPECT_TRUE(wait_known());
+      }));
+    }
+    for (auto& thread : threads) thread->join();
+  }
+  const auto looks = static_cast<uint64_t>((Clock::now() - begun) / Mirror::kHintMin);
+  EXPECT_LE(port_->status().pictures, pictures + looks + 2) << "at the pace of hints, whoever asks";
+}
+
+}  // namespace
+}  // namespace usernic
