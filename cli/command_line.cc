@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "cli/verbs.h"
+#include "ctl/did_you_mean.h"
 #include "ctl/print.h"
 
 namespace usernic::cli {
@@ -25,12 +26,19 @@ struct Line {
   CLI::Option* wait_option = nullptr;
 };
 
+// Not "", which would be taken for "not given": a shell makes it of a variable that is not set.
+CLI::Validator a_name() {
+  return CLI::Validator([](const std::string& value) { return value.empty() ? "needs a name, not \"\"" : ""; }, "");
+}
+
+void add_socket(CLI::App& app, Line& line, const char* what) {
+  app.add_option("--socket", line.command.socket, what)->type_name("PATH")->check(a_name());
+}
+
 CLI::App* add_verb(Line& line, Verb verb, const char* name, const char* what, const char* example) {
   CLI::App* sub = line.app.add_subcommand(name, what);
   sub->footer(fmt::format("Example:\n  {}\n", example));
-  sub->add_option("--socket", line.command.socket,
-                  "the control socket (else $USERNIC_SOCKET, else one in $XDG_RUNTIME_DIR)")
-      ->type_name("PATH");
+  add_socket(*sub, line, "the control socket (else $USERNIC_SOCKET, else one in $XDG_RUNTIME_DIR)");
   sub->parse_complete_callback([&line, verb] { line.command.verb = verb; });
   return sub;
 }
@@ -40,17 +48,18 @@ void add_json(CLI::App* sub, Line& line) {
 }
 
 void add_dev(CLI::App* sub, Line& line) {
-  sub->add_option("dev", line.command.dev, "the nic, as 'usernic link' names it")->required()->type_name("DEV");
+  sub->add_option("DEV", line.command.dev, "the nic, as 'usernic link' names it")->required()->type_name("");
 }
 
 void add_daemon_verbs(Line& line) {
   CLI::App* run = add_verb(line, Verb::kRun, "run", "Put NICs on the host, in the foreground, until Ctrl-C",
                            "usernic run lab.toml");
-  run->add_option("config", line.command.config, "what to run (else two NICs on one wire, in two hosts)")
-      ->type_name("CONFIG.toml");
+  run->add_option("CONFIG.toml", line.command.config, "what to run (else two NICs on one wire, in two hosts)")
+      ->type_name("")
+      ->check(a_name());
   run->add_option("--ready-fd", line.command.ready_fd, "write one octet to this descriptor when everything is up")
       ->type_name("FD")
-      ->check(CLI::Range(0, 1 << 20));
+      ->check(CLI::Range(0, 1 << 20).description(""));
   CLI::App* demo = line.app.add_subcommand("demo", "A guided tour of a few seconds");
   demo->footer("Example:\n  usernic demo\n");
   demo->parse_complete_callback([&line] { line.command.verb = Verb::kDemo; });
@@ -78,8 +87,9 @@ void add_showing_verbs(Line& line) {
 void add_exec(Line& line) {
   CLI::App* exec =
       add_verb(line, Verb::kExec, "exec", "Run a command in a host", "usernic exec a -- ping -c 3 10.9.0.2");
-  exec->add_option("host", line.command.host, "the host, as 'usernic link' names it")->required()->type_name("HOST");
-  exec->add_option("command", line.command.argv, "the command and its arguments")->type_name("-- COMMAND...");
+  exec->add_option("HOST", line.command.host, "the host, as 'usernic link' names it")->required()->type_name("");
+  exec->add_option("COMMAND", line.command.argv, "the command and its arguments, taken as they are after --")
+      ->type_name("");
 }
 
 // Its words are the simulator's, --help included.
@@ -129,6 +139,25 @@ Split split_words(int argc, const char* const* argv) {
   return {argc, argc};
 }
 
+// The word that stands where a verb should and is none; "" when there is a verb, or nothing at all.
+std::string_view mistaken_verb(const CLI::App& app, int argc, const char* const* argv) {
+  if (!app.get_subcommands().empty()) return "";
+  for (int i = 1; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "--socket") {
+      ++i;
+    } else if (argv[i][0] != '-') {
+      return argv[i];
+    }
+  }
+  return "";
+}
+
+std::string no_such_verb(const CLI::App& app, std::string_view word) {
+  std::vector<std::string_view> verbs;
+  for (const CLI::App* sub : app.get_subcommands({})) verbs.push_back(sub->get_name());
+  return fmt::format("there is no verb '{}'{}", ctl::shortened(word), ctl::suggestion(word, verbs));
+}
+
 int complain(std::string_view verb, std::string_view what) {
   ctl::print(stderr, fmt::format("usernic: {}; see 'usernic {}--help'\n", what, verb));
   return kUsage;
@@ -139,7 +168,7 @@ int complain(std::string_view verb, std::string_view what) {
 ParsedLine parse_command_line(int argc, const char* const* argv) {
   Line line;
   line.app.set_version_flag("--version", std::string("usernic ") + USERNIC_VERSION);
-  line.app.add_option("--socket", line.command.socket, "the control socket")->type_name("PATH");
+  add_socket(line.app, line, "the control socket");
   line.app.footer("Each verb has its own --help, with an example.\n");
   line.app.require_subcommand(0, 1);
   add_daemon_verbs(line);
@@ -156,6 +185,9 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
       (void)line.app.exit(error, help, help);
       ctl::print(stdout, help.str());
       return {std::nullopt, printed()};
+    }
+    if (const auto word = mistaken_verb(line.app, argc, argv); !word.empty()) {
+      return {std::nullopt, complain("", no_such_verb(line.app, word))};
     }
     for (const CLI::App* sub : line.app.get_subcommands()) verb = sub->get_name() + " ";
     return {std::nullopt, complain(verb, error.what())};

@@ -106,6 +106,40 @@ TEST_F(CommandLineTest, MistakesAreOneSentenceAndExitTwo) {
   }
 }
 
+TEST_F(CommandLineTest, AnEmptyNameIsNotOneThatIsNotGiven) {
+  EXPECT_EQ(parse({"run", ""}).exit_code, kUsage);
+  EXPECT_EQ(err_, "usernic: CONFIG.toml: needs a name, not \"\"; see 'usernic run --help'\n");
+  for (const std::vector<const char*>& words :
+       std::vector<std::vector<const char*>>{{"run", "--socket", ""},
+                                             {"link", "--socket="},
+                                             {"--socket", "", "link"},
+                                             {"exec", "--socket", "", "a", "b"}}) {
+    EXPECT_EQ(parse(words).exit_code, kUsage) << words[0];
+    EXPECT_TRUE(err_.starts_with("usernic: --socket: ")) << err_;
+    EXPECT_EQ(std::count(err_.begin(), err_.end(), '\n'), 1) << err_;
+  }
+}
+
+TEST_F(CommandLineTest, WhatIsNoVerbIsSaidWithTheVerbThatWasMeant) {
+  for (const auto& [word, meant] : {std::pair{"lin", "link"}, {"rxmode", "rx-mode"}, {"ecex", "exec"}}) {
+    EXPECT_EQ(parse({"--socket", "/s", word, "nic0"}).exit_code, kUsage);
+    EXPECT_EQ(err_, std::string("usernic: there is no verb '") + word + "'; did you mean '" + meant +
+                        "'?; see 'usernic --help'\n");
+  }
+  EXPECT_FALSE(parse({"fly"}).command);
+  EXPECT_TRUE(err_.starts_with("usernic: there is no verb 'fly'; there are run, demo, link")) << err_;
+}
+
+TEST_F(CommandLineTest, HelpNamesEachArgumentOnce) {
+  (void)parse({"run", "--help"});
+  EXPECT_NE(out_.find("Usage: usernic run [OPTIONS] [CONFIG.toml]\n"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("  --ready-fd FD  "), std::string::npos) << out_;
+  (void)parse({"stats", "--help"});
+  EXPECT_NE(out_.find("Usage: usernic stats [OPTIONS] DEV\n"), std::string::npos) << out_;
+  (void)parse({"exec", "--help"});
+  EXPECT_NE(out_.find("Usage: usernic exec [OPTIONS] HOST [COMMAND...]\n"), std::string::npos) << out_;
+}
+
 TEST_F(CommandLineTest, NothingIsAUsageErrorThatShowsTheVerbs) {
   EXPECT_EQ(parse({}).exit_code, kUsage);
   EXPECT_NE(err_.find("rx-mode"), std::string::npos);

@@ -34,7 +34,7 @@ bool wait_readable(int fd, Time deadline) {
 }  // namespace
 
 Outcome<Client> Client::connect(const std::string& path) {
-  Outcome<Fd> fd = connect_to(path);
+  Outcome<Fd> fd = connect_to(path, kAnswerTime);
   if (!fd) return refuse(fd.error());
   return Client(*std::move(fd));
 }

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <cerrno>
@@ -55,6 +56,7 @@ Outcome<> take_folder(const std::string& folder) {
   }
   struct stat status;
   if (::lstat(folder.c_str(), &status) != 0) {
+    if (errno == ENOENT) return {};  // another daemon has just left it: take_lock sees that too
     return refuse(fmt::format("cannot look at the folder {} of the control socket: {}", folder, why(errno)));
   }
   if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0) {
@@ -66,24 +68,50 @@ Outcome<> take_folder(const std::string& folder) {
   return {};
 }
 
-// The lock file, locked; it is the one that the name stands for, not one that an ending daemon has just removed.
-Outcome<Fd> take_lock(const std::string& socket_path) {
-  const std::string name = socket_path + ".lock";
+std::string lock_name(const SocketPath& path) {
+  return path.path + ".lock";
+}
+
+std::string cannot_lock(const SocketPath& path, int error) {
+  const size_t slash = path.path.rfind('/');
+  if (error == ENOENT && slash != std::string::npos) {
+    return fmt::format("there is no folder {} for the control socket; make it, or choose another place with --socket",
+                       path.path.substr(0, slash));
+  }
+  return fmt::format("cannot make the lock file {} beside the control socket: {}", lock_name(path), why(error));
+}
+
+// "" when the name stands for this file, nullopt when for none or another: an ending daemon has just removed it.
+std::optional<std::string> look_at_lock(const std::string& name, const Fd& lock) {
+  struct stat held, named;
+  if (::fstat(lock.get(), &held) != 0) return fmt::format("cannot look at {}: {}", name, why(errno));
+  if (!S_ISREG(held.st_mode) || held.st_size != 0) {
+    return fmt::format("{} is there already and is not a lock file; choose another path with --socket", name);
+  }
+  const bool same = ::stat(name.c_str(), &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+  return same ? std::optional<std::string>("") : std::nullopt;
+}
+
+// The lock file, locked, in its folder. Both may be taken away by an ending daemon as long as nobody holds the lock.
+Outcome<Fd> take_lock(const SocketPath& path) {
+  const std::string name = lock_name(path);
   for (int i = 0; i < kLockTriesMax; ++i) {
-    Fd lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!lock) return refuse(fmt::format("cannot open {}: {}", name, why(errno)));
+    if (!path.own_folder.empty()) {
+      if (auto folder = take_folder(path.own_folder); !folder) return refuse(folder.error());
+    }
+    Fd lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+    if (!lock && errno == ENOENT && !path.own_folder.empty()) continue;
+    if (!lock) return refuse(cannot_lock(path, errno));
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return refuse(fmt::format("cannot lock {}: {}", name, why(errno)));
       return refuse(
           fmt::format("another 'usernic run' is using the socket {}; stop it, or choose another socket with "
                       "--socket",
-                      socket_path));
+                      path.path));
     }
-    struct stat held, named;
-    if (::fstat(lock.get(), &held) == 0 && ::stat(name.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
-        held.st_dev == named.st_dev) {
-      return lock;
-    }
+    const auto wrong = look_at_lock(name, lock);
+    if (wrong && wrong->empty()) return lock;
+    if (wrong) return refuse(*wrong);
   }
   return refuse(fmt::format("the lock file {} does not stay in its place", name));
 }
@@ -91,6 +119,11 @@ Outcome<Fd> take_lock(const std::string& socket_path) {
 void remove_file(const std::string& path) {
   if (::unlink(path.c_str()) == 0 || errno == ENOENT) return;
   print(stderr, fmt::format("usernic: cannot remove {}: {}\n", path, why(errno)));
+}
+
+// A folder of usernic's own goes with the last file in it: another daemon's keeps it.
+void leave_folder(const std::string& own_folder) {
+  if (!own_folder.empty()) ::rmdir(own_folder.c_str());
 }
 
 // Removes what a killed daemon left. Requires: the lock is held.
@@ -136,37 +169,47 @@ Outcome<SocketPath> socket_path(const std::string& chosen) {
 Outcome<ListeningSocket> ListeningSocket::open(const SocketPath& path) {
   const auto address = address_of(path.path);
   if (!address) return refuse(address.error());
-  if (!path.own_folder.empty()) {
-    if (auto folder = take_folder(path.own_folder); !folder) return refuse(folder.error());
+  auto lock = take_lock(path);
+  if (!lock) {
+    leave_folder(path.own_folder);
+    return refuse(lock.error());
   }
-  auto lock = take_lock(path.path);
-  if (!lock) return refuse(lock.error());
+  ListeningSocket socket(path, *std::move(lock));  // undoes what is done so far, wherever this ends
   if (auto cleared = clear_stale(path.path, *address); !cleared) return refuse(cleared.error());
 
+  const auto cannot_listen = [&] {
+    return refuse(fmt::format("cannot listen on the socket {}: {}", path.path, why(errno)));
+  };
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   // bind() gives the file the mode of the socket: 0600 before the name exists, whatever the umask.
   if (!fd || ::fchmod(fd.get(), 0600) != 0 ||
-      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
-      ::listen(fd.get(), kBacklog) != 0) {
-    const int error = errno;
-    remove_file(path.path + ".lock");  // while it is still locked: see take_lock
-    return refuse(fmt::format("cannot listen on the socket {}: {}", path.path, why(error)));
+      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
+    return cannot_listen();
   }
-  return ListeningSocket(path.path, *std::move(lock), std::move(fd));
+  socket.fd_ = std::move(fd);
+  if (::listen(socket.fd(), kBacklog) != 0) return cannot_listen();
+  return socket;
 }
 
 ListeningSocket::~ListeningSocket() {
   if (!lock_) return;  // moved from
-  fd_.reset();
-  remove_file(path_);
-  remove_file(path_ + ".lock");  // while it is still locked: see take_lock
+  if (fd_) {
+    fd_.reset();
+    remove_file(path_.path);
+  }
+  remove_file(lock_name(path_));  // while it is still locked: see take_lock
+  leave_folder(path_.own_folder);
 }
 
-Outcome<Fd> connect_to(const std::string& path) {
+Outcome<Fd> connect_to(const std::string& path, Duration limit) {
   const auto address = address_of(path);
   if (!address) return refuse(address.error());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return refuse(fmt::format("cannot make a socket: {}", why(errno)));
+  // Where the backlog is full, connect() waits for room, as long as a send may wait.
+  const auto us = std::chrono::ceil<std::chrono::microseconds>(limit).count();
+  const timeval send_limit{.tv_sec = us / 1'000'000, .tv_usec = us % 1'000'000};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof send_limit);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
     if (errno == ENOENT || errno == ECONNREFUSED) {
       return refuse(
@@ -174,6 +217,7 @@ Outcome<Fd> connect_to(const std::string& path) {
                       "socket with --socket",
                       path));
     }
+    if (errno == EAGAIN) return refuse(fmt::format("who listens on the socket {} did not answer in time", path));
     return refuse(fmt::format("cannot connect to the socket {}: {}", path, why(errno)));
   }
   const long uid = peer_uid(fd.get());

@@ -5,15 +5,17 @@
 //   is root's own); else /run/usernic/control for root, /run/user/UID/usernic/control where that folder exists, else
 //   /tmp/usernic-UID/control.
 //
-// A folder of usernic's own is made with mode 0700, and used only if it is ours and closed to others. The socket has
-// mode 0600 from its first moment. Beside it lies PATH.lock, flocked while a daemon lives: so a second daemon is told,
-// and a socket file that a killed one left behind is replaced without a race.
+// A folder of usernic's own is made with mode 0700, used only if it is ours and closed to others, and removed by the
+// daemon that leaves it empty. The socket has mode 0600 from its first moment. Beside it lies PATH.lock, flocked while
+// a daemon lives: so a second daemon is told, and a socket file that a killed one left behind is replaced without a
+// race.
 #pragma once
 
 #include <string>
 
 #include "ctl/fd.h"
 #include "ctl/outcome.h"
+#include "usernic/env.h"
 
 namespace usernic::ctl {
 
@@ -25,7 +27,8 @@ struct SocketPath {
 // `chosen`: the value of --socket, "" when not given. Reads the environment and the caller's uid.
 Outcome<SocketPath> socket_path(const std::string& chosen);
 
-// A listening socket at its path. Destruction takes the socket and the lock file away again.
+// A listening socket at its path. Destruction takes the socket, the lock file and an own folder away again; so does an
+// `open` that fails.
 class ListeningSocket {
  public:
   static Outcome<ListeningSocket> open(const SocketPath& path);
@@ -34,18 +37,18 @@ class ListeningSocket {
   ListeningSocket& operator=(ListeningSocket&&) = delete;
 
   int fd() const noexcept { return fd_.get(); }
-  const std::string& path() const noexcept { return path_; }
+  const std::string& path() const noexcept { return path_.path; }
 
  private:
-  ListeningSocket(std::string path, Fd lock, Fd fd)
-      : path_(std::move(path)), lock_(std::move(lock)), fd_(std::move(fd)) {}
-  std::string path_;
+  ListeningSocket(SocketPath path, Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  SocketPath path_;
   Fd lock_;
-  Fd fd_;
+  Fd fd_;  // set: the socket file is ours
 };
 
-// A connected socket to the daemon at `path`, which must belong to the caller or to root.
-Outcome<Fd> connect_to(const std::string& path);
+// A connected socket to the daemon at `path`, which must belong to the caller or to root. `limit`: how long to wait
+// for room in the backlog, and later in each send.
+Outcome<Fd> connect_to(const std::string& path, Duration limit);
 
 // The uid at the other end; -1 when it cannot be known.
 long peer_uid(int fd);

@@ -7,14 +7,34 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "ctl/test_folder.h"
 
 namespace usernic::ctl {
 namespace {
+
+constexpr Duration kLimit = std::chrono::milliseconds(50);
+
+sockaddr_un address_at(const std::string& path) {
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  return address;
+}
+
+// The names in a folder and below, as from it.
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    names.push_back(entry.path().lexically_relative(folder).string());
+  }
+  std::ranges::sort(names);
+  return names;
+}
 
 mode_t mode_of(const std::string& path) {
   struct stat status {};
@@ -78,7 +98,84 @@ TEST_F(SocketPathTest, SocketIsPrivateWhateverTheUmask) {
     EXPECT_EQ(mode_of(folder_.path() + "/usernic/control"), 0600u);
   }
   ::umask(before);
-  EXPECT_TRUE(std::filesystem::is_empty(folder_.path() + "/usernic"));
+}
+
+using Names = std::vector<std::string>;
+
+TEST_F(SocketPathTest, WhatWasMadeIsTakenAwayAgainAnOwnFolderToo) {
+  {
+    const auto socket = ListeningSocket::open(*socket_path(""));
+    ASSERT_TRUE(socket) << socket.error();
+    EXPECT_EQ(names_in(folder_.path()), (Names{"usernic", "usernic/control", "usernic/control.lock"}));
+  }
+  EXPECT_EQ(names_in(folder_.path()), Names{});
+}
+
+TEST_F(SocketPathTest, FolderWithSomethingElseInItStays) {
+  std::optional<ListeningSocket> first = *ListeningSocket::open(*socket_path(""));
+  const std::string folder = folder_.path() + "/usernic";
+  EXPECT_FALSE(ListeningSocket::open(*socket_path("")));  // refused, it must not take the first one's
+  const auto second = ListeningSocket::open({folder + "/second", folder});
+  ASSERT_TRUE(second) << second.error();
+  first.reset();
+  EXPECT_EQ(names_in(folder_.path()), (Names{"usernic", "usernic/second", "usernic/second.lock"}));
+}
+
+TEST_F(SocketPathTest, WhoIsRefusedLeavesNothing) {
+  const std::string path = folder_.path() + "/s";
+  ASSERT_EQ(::mkdir(path.c_str(), 0700), 0);
+  EXPECT_FALSE(ListeningSocket::open({path, ""}));
+  EXPECT_EQ(names_in(folder_.path()), Names{"s"});
+  ASSERT_EQ(::rmdir(path.c_str()), 0);
+  ASSERT_EQ(::symlink("/nowhere", path.c_str()), 0);
+  EXPECT_FALSE(ListeningSocket::open({path, ""}));
+  EXPECT_EQ(names_in(folder_.path()), Names{"s"});
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  EXPECT_FALSE(ListeningSocket::open({path + "/no/lock", path}));
+  EXPECT_EQ(names_in(folder_.path()), Names{});
+}
+
+TEST_F(SocketPathTest, SomebodyElsesLockFileIsNotTouched) {
+  const std::string path = folder_.path() + "/s";
+  std::ofstream(path + ".lock") << "precious";
+  const auto socket = ListeningSocket::open({path, ""});
+  ASSERT_FALSE(socket);
+  EXPECT_EQ(socket.error(), path + ".lock is there already and is not a lock file; choose another path with --socket");
+  EXPECT_EQ(std::filesystem::file_size(path + ".lock"), 8u);
+}
+
+TEST_F(SocketPathTest, MissingFolderIsNamed) {
+  const std::string folder = folder_.path() + "/no";
+  EXPECT_EQ(ListeningSocket::open({folder + "/s", ""}).error(),
+            "there is no folder " + folder + " for the control socket; make it, or choose another place with --socket");
+}
+
+// Many begin and end at once: whoever gets the socket has a folder, however often another takes it away.
+TEST_F(SocketPathTest, FolderThatAnotherTakesAwayIsMadeAgain) {
+  const auto rounds = [&](const std::string& name) {
+    for (int i = 0; i < 200; ++i) {
+      const auto socket = ListeningSocket::open({folder_.path() + "/usernic/" + name, folder_.path() + "/usernic"});
+      EXPECT_TRUE(socket) << socket.error();
+    }
+  };
+  Thread other("other", [&] { rounds("b"); });
+  rounds("a");
+  other.join();
+  EXPECT_EQ(names_in(folder_.path()), Names{});
+}
+
+TEST_F(SocketPathTest, WhoNeverAcceptsIsGivenUp) {
+  const std::string path = folder_.path() + "/s";
+  const sockaddr_un address = address_at(path);
+  const Fd deaf(::socket(AF_UNIX, SOCK_STREAM, 0));
+  ASSERT_EQ(::bind(deaf.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(deaf.get(), 0), 0);
+  std::vector<Fd> waiting;
+  for (bool room = true; room;) {
+    waiting.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    room = ::connect(waiting.back().get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  EXPECT_EQ(connect_to(path, kLimit).error(), "who listens on the socket " + path + " did not answer in time");
 }
 
 TEST_F(SocketPathTest, SecondDaemonIsTold) {
@@ -89,22 +186,21 @@ TEST_F(SocketPathTest, SecondDaemonIsTold) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error(), "another 'usernic run' is using the socket " + path.path +
                                 "; stop it, or choose another socket with --socket");
-  EXPECT_TRUE(connect_to(path.path));
+  EXPECT_TRUE(connect_to(path.path, kLimit));
 }
 
 TEST_F(SocketPathTest, StaleSocketIsReplaced) {
   const std::string path = folder_.path() + "/s";
-  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const sockaddr_un address = address_at(path);
   {
     const Fd dead(::socket(AF_UNIX, SOCK_STREAM, 0));
     ASSERT_EQ(::bind(dead.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   }
   std::ofstream(path + ".lock");  // a killed daemon leaves this too, unlocked
-  EXPECT_FALSE(connect_to(path));
+  EXPECT_FALSE(connect_to(path, kLimit));
   const auto socket = ListeningSocket::open({path, ""});
   ASSERT_TRUE(socket) << socket.error();
-  EXPECT_TRUE(connect_to(path));
+  EXPECT_TRUE(connect_to(path, kLimit));
 }
 
 TEST_F(SocketPathTest, SomebodyElsesFileIsNotTouched) {
@@ -118,8 +214,7 @@ TEST_F(SocketPathTest, SomebodyElsesFileIsNotTouched) {
 
 TEST_F(SocketPathTest, LiveSocketWithoutLockIsNotTouched) {
   const std::string path = folder_.path() + "/s";
-  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const sockaddr_un address = address_at(path);
   const Fd other(::socket(AF_UNIX, SOCK_STREAM, 0));
   ASSERT_EQ(::bind(other.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(other.get(), 1), 0);
@@ -149,13 +244,13 @@ TEST_F(SocketPathTest, LongPathIsASentence) {
   EXPECT_EQ(ListeningSocket::open({path, ""}).error(),
             "the socket path '" + path +
                 "' has 125 characters; a Unix socket takes 1 to 107: choose a shorter one with --socket");
-  EXPECT_FALSE(connect_to(path));
+  EXPECT_FALSE(connect_to(path, kLimit));
 }
 
 TEST_F(SocketPathTest, NobodyThereIsASentence) {
   const std::string path = folder_.path() + "/s";
-  EXPECT_EQ(connect_to(path).error(), "no usernic is running on the socket " + path +
-                                          "; start one with 'usernic run', or name its socket with --socket");
+  EXPECT_EQ(connect_to(path, kLimit).error(), "no usernic is running on the socket " + path +
+                                                  "; start one with 'usernic run', or name its socket with --socket");
 }
 
 }  // namespace

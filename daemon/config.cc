@@ -12,6 +12,7 @@
 #include <fstream>
 #include <set>
 
+#include "ctl/did_you_mean.h"
 #include "daemon/config_keys.h"
 #include "daemon/config_names.h"
 #include "daemon/config_rules.h"
@@ -74,8 +75,8 @@ class Section {
       : table_(table), name_(std::move(name)), error_(error) {
     for (const auto& [key, node] : table) {
       if (std::ranges::find(keys, key.str()) != keys.end()) continue;
-      error_.note(line_of(node),
-                  fmt::format("unknown key '{}' in {}{}", shortened(key.str()), name_, suggestion(key.str(), keys)));
+      error_.note(line_of(node), fmt::format("unknown key '{}' in {}{}", ctl::shortened(key.str()), name_,
+                                             ctl::suggestion(key.str(), keys)));
     }
   }
 
@@ -137,7 +138,7 @@ class Section {
   void bad_item(const toml::node& item, std::string_view key, std::string_view right) {
     const auto* text = item.as_string();
     const auto* number = item.as_integer();
-    const std::string it = text != nullptr     ? fmt::format("\"{}\"", shortened(text->get()))
+    const std::string it = text != nullptr     ? fmt::format("\"{}\"", ctl::shortened(text->get()))
                            : number != nullptr ? fmt::format("{}", number->get())
                                                : std::string(kind_of(item));
     error_.note(line_of(item), fmt::format("'{}' in {} must be {}; {} is not", key, name_, right, it));
@@ -163,6 +164,7 @@ HostConfig read_host(const toml::table& table, FirstError& error) {
   section.text("netns", host.netns, "blue");
   check_name(section, "name", host_name_error(host.name));
   check_name(section, "netns", netns_name_error(host.netns));
+  host.netns_line = section.line_at("netns");
   return host;
 }
 
@@ -194,7 +196,8 @@ void read_driver(Section& section, NicConfig& nic, FirstError& error) {
   if (known != kDrivers.end()) {
     nic.driver = static_cast<DriverKind>(known - kDrivers.begin());
   } else if (section.has("driver") && section.node("driver")->is_string()) {
-    section.bad("driver", fmt::format("names no driver: '{}'{}", shortened(driver), suggestion(driver, kDrivers)));
+    section.bad("driver",
+                fmt::format("names no driver: '{}'{}", ctl::shortened(driver), ctl::suggestion(driver, kDrivers)));
   }
   const toml::node* simnic = section.node("simnic");
   if (simnic == nullptr) return;
@@ -246,13 +249,13 @@ NicConfig read_nic(const toml::table& table, FirstError& error) {
   if (section.has("address") && section.node("address")->is_string()) {
     nic.address = MacAddress::parse(address).value_or(MacAddress{});
     if (!nic.address.is_valid_own()) {
-      section.bad("address",
-                  fmt::format("must be a unicast address like \"02:00:00:00:00:01\", not \"{}\"", shortened(address)));
+      section.bad("address", fmt::format("must be a unicast address like \"02:00:00:00:00:01\", not \"{}\"",
+                                         ctl::shortened(address)));
     }
   }
   section.number("mtu", nic.mtu, kMtuMin, kMtuMax);
   std::set<std::string> octets;
-  section.list("addresses", "a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", each once",
+  section.list("addresses", "a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", not ::1, each once",
                [&](const toml::node& item) { return take_address(item, nic.addresses, octets); });
   if (section.has("vlans")) nic.vlans.emplace();
   section.list("vlans", "a list of numbers from 1 to 4094, each once",
@@ -272,6 +275,17 @@ void each(const toml::table& file, std::string_view name, FirstError& error, Tak
   for (const toml::node& item : *array) take(*item.as_table());
 }
 
+// What the library finds wrong, but for the one mistake that it cannot know for what it is.
+std::string what_is_no_toml(std::string_view description) {
+  for (const std::string_view name : kFileKeys) {
+    if (description.ends_with(fmt::format("existing table '{}' as array-of-tables", name))) {
+      return fmt::format("[[{0}]], in double brackets, comes first; what belongs to it follows{1}", name,
+                         name == "nic" ? ", like [nic.simnic]" : "");
+    }
+  }
+  return ctl::printable(description);
+}
+
 }  // namespace
 
 std::string_view driver_name(DriverKind kind) {
@@ -286,7 +300,7 @@ std::expected<Config, std::string> parse_config(std::string_view text, const std
   }
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
-    error.note(static_cast<int>(parsed.error().source().begin.line), printable(parsed.error().description()));
+    error.note(static_cast<int>(parsed.error().source().begin.line), what_is_no_toml(parsed.error().description()));
     return std::unexpected(error.sentence(file));
   }
   const toml::table& table = parsed.table();

@@ -30,7 +30,7 @@ inline constexpr uint32_t kIp6MtuMin = 1280;  // RFC 8200, 5
 struct HostConfig {
   std::string name;
   std::string netns;  // "": usernic makes one
-  int line = 0;
+  int line = 0, netns_line = 0;
 };
 
 enum class DriverKind : uint8_t { kDummy, kSimnic };

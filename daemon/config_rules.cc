@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <map>
 
+#include "ctl/did_you_mean.h"
 #include "daemon/config.h"
-#include "daemon/config_names.h"
 
 namespace usernic::daemon {
 namespace {
@@ -18,7 +18,7 @@ void check_unique_hosts(const Config& config, FirstError& error) {
     const auto [first, is_new] = lines.emplace(host.name, host.line);
     if (is_new || host.name.empty()) continue;
     error.note(host.line, fmt::format("a second host is called '{}', like the one in line {}; names must be unique",
-                                      shortened(host.name), first->second));
+                                      ctl::shortened(host.name), first->second));
   }
 }
 
@@ -29,14 +29,14 @@ void check_unique_nics(const Config& config, FirstError& error) {
     const auto [first, is_new] = lines.emplace(nic.name, nic.line);
     if (!is_new && !nic.name.empty()) {
       error.note(nic.line, fmt::format("a second nic is called '{}', like the one in line {}; names must be unique",
-                                       shortened(nic.name), first->second));
+                                       ctl::shortened(nic.name), first->second));
     }
     if (nic.address.is_zero()) continue;
     const auto [other, is_free] = addresses.emplace(nic.address, &nic);
     if (is_free) continue;
     error.note(nic.address_line,
                fmt::format("the nic '{}' has the address {} of the nic '{}' in line {}; addresses must differ",
-                           shortened(nic.name), nic.address.to_string(), shortened(other->second->name),
+                           ctl::shortened(nic.name), nic.address.to_string(), ctl::shortened(other->second->name),
                            other->second->address_line));
   }
 }
@@ -46,9 +46,9 @@ void check_hosts_exist(const Config& config, FirstError& error) {
   for (const HostConfig& host : config.hosts) names.push_back(host.name);
   for (const NicConfig& nic : config.nics) {
     if (nic.host.empty() || std::ranges::find(names, nic.host) != names.end()) continue;
-    const std::string others = names.empty() ? "; add [[host]] with that name" : suggestion(nic.host, names);
+    const std::string others = names.empty() ? "; add [[host]] with that name" : ctl::suggestion(nic.host, names);
     error.note(nic.host_line, fmt::format("the nic '{}' is on the host '{}', which the file does not have{}",
-                                          shortened(nic.name), shortened(nic.host), others));
+                                          ctl::shortened(nic.name), ctl::shortened(nic.host), others));
   }
 }
 
@@ -59,7 +59,7 @@ void check_ip6_mtu(const Config& config, FirstError& error) {
     error.note(nic.mtu_line,
                fmt::format("the nic '{}' has the IPv6 address {}, but its mtu is {}; IPv6 needs an mtu of "
                            "at least {}",
-                           shortened(nic.name), *ip6, nic.mtu, kIp6MtuMin));
+                           ctl::shortened(nic.name), *ip6, nic.mtu, kIp6MtuMin));
   }
 }
 
@@ -69,7 +69,7 @@ void check_vlans(const Config& config, FirstError& error) {
     error.note(nic.vlans_line,
                fmt::format("the nic '{}' has 'vlans', but its card has no VLAN filter; give it vlan_slots "
                            "in [nic.simnic], or leave 'vlans' out",
-                           shortened(nic.name)));
+                           ctl::shortened(nic.name)));
   }
 }
 

@@ -167,24 +167,27 @@ const Bad kBad[] = {
      "lab.toml:3: 'netns' in [[host]] must be a name that 'ip netns list' shows"},
     {"addresses is a text", nic_with("addresses = \"10.9.0.1/24\""),
      "lab.toml:4: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
-     "each once, not a text"},
+     "not ::1, each once, not a text"},
     {"address without prefix", nic_with("addresses = [\"10.9.0.1\"]"),
      "lab.toml:4: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
-     "each once; "
+     "not ::1, each once; "
      "\"10.9.0.1\" is not"},
     {"prefix too long", nic_with("addresses = [\"10.9.0.1/24\",\n\"10.9.0.1/33\"]"),
      "lab.toml:5: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
-     "each once; "
+     "not ::1, each once; "
      "\"10.9.0.1/33\" is not"},
     {"address twice", nic_with("addresses = [\"10.9.0.1/24\",\n\"10.9.0.1/16\"]"),
      "lab.toml:5: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
-     "each once; \"10.9.0.1/16\" is not"},
+     "not ::1, each once; \"10.9.0.1/16\" is not"},
     {"unspecified address", nic_with("addresses = [\"0.0.0.0/0\"]"),
      "lab.toml:4: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
-     "each once; \"0.0.0.0/0\" is not"},
+     "not ::1, each once; \"0.0.0.0/0\" is not"},
     {"IPv6 group among the addresses", nic_with("addresses = [\"ff02::1/64\"]"),
      "lab.toml:4: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
-     "each once; \"ff02::1/64\" is not"},
+     "not ::1, each once; \"ff02::1/64\" is not"},
+    {"loopback of IPv6", nic_with("addresses = [\"fd09::1/64\", \"::1/128\"]"),
+     "lab.toml:4: 'addresses' in [[nic]] must be a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", "
+     "not ::1, each once; \"::1/128\" is not"},
     {"mtu too small for IPv6", nic_with("addresses = [\"10.9.0.1/24\", \"fd09::1/64\"]\nmtu = 1279"),
      "lab.toml:5: the nic 'n' has the IPv6 address fd09::1/64, but its mtu is 1279; IPv6 needs an mtu of at least "
      "1280"},
@@ -197,6 +200,11 @@ const Bad kBad[] = {
     {"vlans without slots", nic_with("vlans = [5]"),
      "lab.toml:4: the nic 'n' has 'vlans', but its card has no VLAN filter; give it vlan_slots in [nic.simnic], or "
      "leave 'vlans' out"},
+    {"a card before its nic", "[nic.simnic]\nwire = \"w\"\n[[nic]]\nname = \"n\"\n",
+     "lab.toml:3: [[nic]], in double brackets, comes first; what belongs to it follows, like [nic.simnic]"},
+    {"one host in single brackets, one in double ones", "[host]\nname = \"a\"\n[[host]]\nname = \"b\"\n",
+     "lab.toml:3: [[host]], in double brackets, comes first; what belongs to it follows"},
+    {"two letters swapped", nic_with("mut = 1500"), "lab.toml:4: unknown key 'mut' in [[nic]]; did you mean 'mtu'?"},
     {"single brackets", "[nic]\nname = \"n\"\n", "lab.toml:1: write [[nic]], in double brackets, for each nic"},
     {"host is a number", "host = 3\n", "lab.toml:1: write [[host]], in double brackets, for each host"},
 };
@@ -243,12 +251,30 @@ TEST(ConfigFile, ThatCannotBeReadIsASentence) {
 }
 
 TEST(IpAddress, IsOfAStationAndHasAPrefix) {
-  for (const char* good : {"0.0.0.1/0", "10.9.0.1/24", "::1/0", "fd09::1/128", "::ffff:1.2.3.4/96", "223.0.0.1/8"}) {
+  for (const char* good : {"0.0.0.1/0", "10.9.0.1/24", "::2/0", "fd09::1/128", "::ffff:1.2.3.4/96", "223.0.0.1/8"}) {
     EXPECT_NE(station_octets(good), "") << good;
   }
-  for (const char* bad : {"", "/", "10.9.0.1", "10.9.0.1/", "10.9.0.1/-1", "10.9.0.1/33", "10.9.0/24", "fd09::1/129",
-                          "fd09::1/ 64", "10.9.0.1/24x", "10.9.0.1/024444", "a/24", "10.9.0.1 /24", "0.0.0.0/0", "::/0",
-                          "224.0.0.1/24", "239.1.2.3/8", "255.255.255.255/32", "ff15::1/64"}) {
+  for (const char* bad : {"",
+                          "/",
+                          "10.9.0.1",
+                          "10.9.0.1/",
+                          "10.9.0.1/-1",
+                          "10.9.0.1/33",
+                          "10.9.0/24",
+                          "fd09::1/129",
+                          "fd09::1/ 64",
+                          "10.9.0.1/24x",
+                          "10.9.0.1/024444",
+                          "a/24",
+                          "10.9.0.1 /24",
+                          "0.0.0.0/0",
+                          "::/0",
+                          "::1/128",
+                          "::1/0",
+                          "224.0.0.1/24",
+                          "239.1.2.3/8",
+                          "255.255.255.255/32",
+                          "ff15::1/64"}) {
     EXPECT_EQ(station_octets(bad), "") << bad;
   }
 }
@@ -277,16 +303,6 @@ TEST(LongKey, IsFoundWhereverItStandsAndNothingElseIs) {
   const auto config = parse_config("\n" + dotted(200'000) + " = 1", "f");
   ASSERT_FALSE(config);
   EXPECT_EQ(config.error(), "f:2: a key has at most 16 parts");
-}
-
-TEST(Shortened, ShowsNoControlCharacters) {
-  EXPECT_EQ(shortened(std::string_view("a\0\x1b[31m\n\x7f\xc2\x9b\xc2\xa0", 13)), "a??[31m???\xc2\xa0");
-}
-
-TEST(Shortened, CutsBetweenCharacters) {
-  EXPECT_EQ(shortened("short"), "short");
-  EXPECT_EQ(shortened(std::string(64, 'x')), std::string(64, 'x'));
-  EXPECT_EQ(shortened(std::string(63, 'x') + "\xc3\xa4" + "y"), std::string(63, 'x') + "...");
 }
 
 }  // namespace

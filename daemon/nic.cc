@@ -39,21 +39,23 @@ ctl::RxModeReport::Stats report_of(const RxModeStatus::Stats& stats) {
 
 }  // namespace
 
-ctl::Outcome<std::unique_ptr<Nic>> Nic::create(Net& net, simnic::Wires& wires, const NicConfig& config,
-                                               const NetNamespace& netns, std::string host) {
-  const auto why = [&](std::string_view what) { return ctl::refuse(fmt::format("nic '{}': {}", config.name, what)); };
+HostResult<std::unique_ptr<Nic>> Nic::create(Net& net, simnic::Wires& wires, const NicConfig& config,
+                                             const NetNamespace& netns, std::string host) {
+  const auto why = [&](std::errc error, std::string_view what) {
+    return host_fail(error, fmt::format("nic '{}': {}", config.name, what));
+  };
   Result<NetdevPtr> dev = make_device(net, wires, config);
-  if (!dev) return why(fmt::format("cannot make the device: {}", errno_name(dev.error())));
+  if (!dev) return why(dev.error(), fmt::format("cannot make the device: {}", errno_name(dev.error())));
   std::unique_ptr<Nic> nic(new Nic(config, std::move(host), *std::move(dev)));
   if (const auto registered = nic->dev_->register_netdev(); !registered) {
-    return why(fmt::format("cannot register the device: {}", errno_name(registered.error())));
+    return why(registered.error(), fmt::format("cannot register the device: {}", errno_name(registered.error())));
   }
   if (const auto set = nic->set_vlans(); !set) {
-    return why(fmt::format("cannot set the VLAN filter: {}", errno_name(set.error())));
+    return why(set.error(), fmt::format("cannot set the VLAN filter: {}", errno_name(set.error())));
   }
   const auto log = [](const std::string& sentence) { log_warning(sentence); };
   auto port = HostPort::create(*nic->dev_, netns, {.name = config.name, .ip_addresses = config.addresses, .log = log});
-  if (!port) return why(port.error().sentence);
+  if (!port) return why(port.error().error, port.error().sentence);
   nic->port_ = *std::move(port);
   return nic;
 }

@@ -19,9 +19,10 @@ namespace usernic::daemon {
 
 class Nic {
  public:
-  // Shown in `netns`, which the reports call `host`. Context: process, no locks.
-  static ctl::Outcome<std::unique_ptr<Nic>> create(Net& net, simnic::Wires& wires, const NicConfig& config,
-                                                   const NetNamespace& netns, std::string host);
+  // Shown in `netns`, which the reports call `host`. EBUSY: the interface's name is in use there. Context: process, no
+  // locks.
+  static HostResult<std::unique_ptr<Nic>> create(Net& net, simnic::Wires& wires, const NicConfig& config,
+                                                 const NetNamespace& netns, std::string host);
   ~Nic();
   Nic(const Nic&) = delete;
   Nic& operator=(const Nic&) = delete;

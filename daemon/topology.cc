@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "daemon/config_names.h"
+#include "ctl/did_you_mean.h"
 #include "usernic/notifier.h"
 
 namespace usernic::daemon {
@@ -17,7 +17,25 @@ namespace {
 // "there is no nic 'x'; did you mean ..." with the names that there are.
 std::string no_such(std::string_view what, std::string_view name, const std::vector<std::string>& names) {
   const std::vector<std::string_view> known(names.begin(), names.end());
-  return fmt::format("there is no {} '{}'{}", what, shortened(name), suggestion(name, known));
+  return fmt::format("there is no {} '{}'{}", what, ctl::shortened(name), ctl::suggestion(name, known));
+}
+
+// What asked for it, for an error that the file cannot be blamed for.
+std::string at(const Config& config, int line) {
+  return fmt::format("{}:{}: ", config.file, line);
+}
+
+// Somebody else's namespace, which we may enter.
+HostResult<NetNamespace> open_to_us(const std::string& name) {
+  HostResult<NetNamespace> netns = NetNamespace::open(name);
+  if (!netns) return netns;
+  if (const HostResult<> entered = netns->run([] {}); !entered) {
+    const std::errc error = entered.error().error;
+    return host_fail(error, fmt::format("cannot enter the network namespace \"{}\": {}{}", name,
+                                        std::strerror(static_cast<int>(error)),
+                                        error == std::errc::operation_not_permitted ? "; that needs root" : ""));
+  }
+  return netns;
 }
 
 }  // namespace
@@ -25,32 +43,37 @@ std::string no_such(std::string_view what, std::string_view name, const std::vec
 ctl::Outcome<std::unique_ptr<Topology>> Topology::create(const Config& config, bool own_namespaces) {
   std::unique_ptr<Topology> topology(new Topology);
   for (const HostConfig& host : config.hosts) {
-    if (auto added = topology->add_host(host); !added) return ctl::refuse(added.error());
+    if (auto added = topology->add_host(host); !added) {
+      return ctl::refuse((host.netns.empty() ? "" : at(config, host.netns_line)) + added.error().sentence);
+    }
   }
   for (const NicConfig& nic : config.nics) {
-    if (auto added = topology->add_nic(nic, own_namespaces); !added) return ctl::refuse(added.error());
+    if (auto added = topology->add_nic(nic, own_namespaces); !added) {
+      const bool in_use = added.error().error == std::errc::device_or_resource_busy;
+      return ctl::refuse((in_use ? at(config, nic.line) : "") + added.error().sentence);
+    }
   }
   return topology;
 }
 
-ctl::Outcome<> Topology::add_host(const HostConfig& config) {
-  auto netns = config.netns.empty() ? NetNamespace::create() : NetNamespace::open(config.netns);
-  if (!netns) return ctl::refuse(fmt::format("host '{}': {}", config.name, netns.error().sentence));
+HostResult<> Topology::add_host(const HostConfig& config) {
+  auto netns = config.netns.empty() ? NetNamespace::create() : open_to_us(config.netns);
+  if (!netns) return host_fail(netns.error().error, fmt::format("host '{}': {}", config.name, netns.error().sentence));
   hosts_.push_back(std::make_unique<Host>(config.name, *std::move(netns)));
   return {};
 }
 
-ctl::Outcome<> Topology::add_nic(const NicConfig& config, bool own_namespaces) {
+HostResult<> Topology::add_nic(const NicConfig& config, bool own_namespaces) {
   const std::string host_name = !config.host.empty() ? config.host : own_namespaces ? config.name : "";
   if (find_host(host_name) == nullptr && !host_name.empty()) {
     if (auto added = add_host({.name = host_name}); !added) return added;
   } else if (find_host(host_name) == nullptr) {
     auto here = NetNamespace::current();
-    if (!here) return ctl::refuse(here.error().sentence);
+    if (!here) return std::unexpected(here.error());
     hosts_.push_back(std::make_unique<Host>("", *std::move(here)));
   }
   auto nic = Nic::create(net_, wires_, config, find_host(host_name)->netns, host_name);
-  if (!nic) return ctl::refuse(nic.error());
+  if (!nic) return std::unexpected(nic.error());
   nics_.push_back(*std::move(nic));
   return {};
 }

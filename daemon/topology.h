@@ -40,8 +40,8 @@ class Topology {
     NetNamespace netns;
   };
   Topology() = default;
-  ctl::Outcome<> add_host(const HostConfig& config);
-  ctl::Outcome<> add_nic(const NicConfig& config, bool own_namespaces);
+  HostResult<> add_host(const HostConfig& config);
+  HostResult<> add_nic(const NicConfig& config, bool own_namespaces);
   Host* find_host(std::string_view name);
 
   std::vector<std::unique_ptr<Host>> hosts_;

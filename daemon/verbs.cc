@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "daemon/config_names.h"
+#include "ctl/did_you_mean.h"
 #include "daemon/rx_waits.h"
 
 namespace usernic::daemon {
@@ -19,7 +19,8 @@ constexpr auto kVerbs = std::to_array<std::string_view>(
 
 void Verbs::handle(const ctl::Request& request, ctl::Responder to) {
   if (std::ranges::find(kVerbs, request.verb) == kVerbs.end()) {
-    return to.refuse(fmt::format("there is no verb '{}'{}", shortened(request.verb), suggestion(request.verb, kVerbs)));
+    return to.refuse(
+        fmt::format("there is no verb '{}'{}", ctl::shortened(request.verb), ctl::suggestion(request.verb, kVerbs)));
   }
   if (request.verb == "hello") return hello(to);
   if (request.verb == "link") return link(to);

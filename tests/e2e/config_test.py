@@ -48,6 +48,8 @@ BAD = [
     ("a MAC that is no MAC", GOOD, "02:00:00:00:00:01", "zz:00:00:00:00:01", 8, ["zz:00:00:00:00:01"]),
     ("a multicast MAC", GOOD, "02:00:00:00:00:01", "01:00:5e:00:00:01", 8, ["unicast", "01:00:5e:00:00:01"]),
     ("an IP address without a prefix", GOOD, "10.9.0.1/24", "10.9.0.1", 10, ["10.9.0.1/24"]),
+    ("an IP address of the loopback", GOOD, "10.9.0.1/24", "::1/128", 10, ["not ::1", '"::1/128"']),
+    ("a card before its nic", GOOD, "[[nic]]", "[nic.simnic]\n[[nic]]", 5, ["[[nic]]", "comes first"]),
     ("an IP address of 300", GOOD, "10.9.0.1/24", "10.9.0.300/24", 10, ["10.9.0.300/24"]),
     ("no driver", GOOD, 'driver = "simnic"\n', "", None, ["'driver'", "simnic"]),
     ("an unknown driver", GOOD, '"simnic"', '"simnik"', 7, ["'simnik'", "simnic"]),

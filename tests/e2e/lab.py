@@ -184,11 +184,11 @@ class Lab:
 
     # --- Its life ---
 
-    def start(self, seconds=SECONDS):
+    def start(self, seconds=SECONDS, **options):
         """Returns when it says that it is ready."""
         ready, told = os.pipe()
         with open(ready, "rb") as ready:
-            self.spawn("--ready-fd", told, pass_fds=[told])
+            self.spawn("--ready-fd", told, pass_fds=[told], **options)
             os.close(told)
             octet = ready.read(1) if select.select([ready], [], [], seconds)[0] else b""
         if octet == b"":
@@ -197,7 +197,8 @@ class Lab:
 
     def spawn(self, *arguments, **options):
         config = [self.config] if self.config else []
-        argv = [*self.prefix, PROGRAM, "run", *config, "--socket", self.socket, *arguments]
+        chosen = ["--socket", self.socket] if self.socket else []
+        argv = [*self.prefix, PROGRAM, "run", *config, *chosen, *arguments]
         with open(self.folder / "stdout", "w") as out, open(self.folder / "stderr", "w") as err:
             self.process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=err, **options)

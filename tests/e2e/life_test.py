@@ -53,6 +53,27 @@ class EndTest(LabTest):
         self.assertEqual(again.stop()[0], 0)
         self.assertFalse(again.socket.exists())
 
+    def test_the_folder_that_it_made_for_its_socket_goes_too(self):
+        runtime = self.folder()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(number.name):
+                lab = self.new_lab(pair(), folder=self.folder())
+                lab.socket = None
+                lab.start(env=os.environ | {"XDG_RUNTIME_DIR": str(runtime)})
+                self.assertEqual(sorted(f.name for f in (runtime / "usernic").iterdir()), ["control", "control.lock"])
+                self.assertEqual(lab.stop(number)[0], 0)
+                self.assertEqual(list(runtime.iterdir()), [])
+
+    def test_a_full_disk_leaves_nothing_behind(self):
+        place, runtime = self.place(), self.folder()
+        place.must("mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=3", "tmpfs", runtime)
+        lab = self.new_lab(pair(), place=place)
+        lab.socket = None
+        lab.spawn(env=os.environ | {"XDG_RUNTIME_DIR": str(runtime)})  # a folder, a lock file, and no room for a socket
+        self.assertEqual(lab.process.wait(SECONDS), 1)
+        self.assert_sentence(lab.stderr(), str(runtime / "usernic"), "No space left")
+        self.assertEqual(place.must("ls", "-A", runtime), "")
+
     def test_a_command_in_a_host_outlives_it_with_the_host(self):
         lab = self.lab(pair())
         a = lab.inside("a")
@@ -101,16 +122,23 @@ class BeginTest(LabTest):
         first.until_link(lambda row: row["mtu"] == 1400)
         self.assertEqual(second.link()["mtu"], 1500)
 
-    def test_what_is_no_socket_is_not_removed(self):
+    def test_what_is_no_socket_is_not_removed_and_nothing_is_left_beside_it(self):
         lab = self.new_lab(pair())
-        lab.socket.write_text("precious")
-        self.refused(lab, str(lab.socket), "not a socket")
-        self.assertEqual(lab.socket.read_text(), "precious")
+        for make, remove in ((lambda: lab.socket.write_text("precious"), lab.socket.unlink),
+                             (lab.socket.mkdir, lab.socket.rmdir),
+                             (lambda: lab.socket.symlink_to("/nowhere"), lab.socket.unlink)):
+            make()
+            before = os.lstat(lab.socket)
+            self.refused(lab, str(lab.socket), "not a socket")
+            after = os.lstat(lab.socket)
+            self.assertEqual((after.st_ino, after.st_size), (before.st_ino, before.st_size))
+            self.assertEqual(sorted(f.name for f in lab.folder.iterdir()), ["control", "lab.toml", "stderr", "stdout"])
+            remove()
 
     def test_a_socket_where_none_can_be(self):
         lab = self.new_lab(pair())
         lab.socket = lab.folder / "no" / "folder" / "control"
-        self.refused(lab, str(lab.socket), "No such file")
+        self.refused(lab, f"there is no folder {lab.socket.parent}", str(lab.socket.parent))
         lab.socket = lab.folder / ("x" * 200)
         self.refused(lab, "107")
 
@@ -134,7 +162,7 @@ class BeginTest(LabTest):
         place = self.place()
         place.must("ip", "link", "add", "nic0", "type", "veth", "peer", "name", "nic9")
         lab = self.new_lab(config_of(HERE), place=place)
-        self.refused(lab, "nic0", "in use")
+        self.refused(lab, f"{lab.config}:2: ", "nic0", "in use")
         self.assertFalse(lab.socket.exists())
         self.assertIn("nic0", place.must("ip", "-br", "link"), "the one that was there stays")
 
@@ -143,7 +171,7 @@ class BeginTest(LabTest):
         place.must("ip", "link", "add", "nic1", "type", "veth", "peer", "name", "nic9")
         before = place.must("ip", "-br", "link")
         lab = self.new_lab(config_of([*HERE, {"name": "nic1", "driver": "dummy"}]), place=place)
-        self.refused(lab, "nic1", "in use")
+        self.refused(lab, f"{lab.config}:8: ", "nic1", "in use")
         self.assertEqual(place.must("ip", "-br", "link"), before)
 
     def test_a_host_can_be_an_existing_network_namespace(self):
@@ -163,7 +191,16 @@ class BeginTest(LabTest):
         place = self.place()
         nic = {"name": "nic0", "host": "a", "driver": "dummy"}
         lab = self.new_lab(config_of([nic], hosts=[{"name": "a", "netns": "green"}]), place=place)
-        self.refused(lab, "'a'", "green", "ip netns add green")
+        self.refused(lab, f"{lab.config}:3: ", "'a'", "green", "ip netns add green")
+        self.assertFalse(lab.socket.exists())
+
+    def test_a_network_namespace_that_only_root_may_enter(self):
+        place = self.place()
+        place.must("ip", "netns", "add", "blue")
+        nic = {"name": "nic0", "host": "a", "driver": "dummy"}
+        lab = self.new_lab(config_of([nic], hosts=[{"name": "a", "netns": "blue"}]), place=place)
+        lab.prefix += ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--"]
+        self.refused(lab, f"{lab.config}:3: ", "'a'", '"blue"', "Operation not permitted", "needs root")
         self.assertFalse(lab.socket.exists())
 
     def test_no_tun_device_is_said_with_what_to_do(self):

@@ -76,7 +76,7 @@ class StreamsTest(LabTest):
     def test_a_full_disk_for_the_socket(self):
         place = self.place()
         lab = self.new_lab(pair(), place=place)
-        for inodes, refused in ((1, "cannot open"), (2, "cannot listen")):
+        for inodes, refused in ((1, "cannot make the lock file"), (2, "cannot listen")):
             with self.subTest(refused):
                 place.must("mount", "-t", "tmpfs", "-o", f"nr_inodes={inodes}", "none", "/run")
                 done = lab.usernic("run", lab.config, "--socket", "/run/control")
