@@ -50,12 +50,25 @@ std::string flag_line(std::string_view name, uint64_t references, bool on) {
                      on ? "on" : "off");
 }
 
+std::string vlan_line(const RxModeReport& report) {
+  if (report.wanted.vlans.empty() && report.programmed.vlans.empty()) return "";
+  const std::string_view without = report.mode.reason.contains("filter open") ? "filter open" : "none";
+  const auto list = [](const std::vector<uint64_t>& ids, std::string_view none) {
+    return ids.empty() ? std::string(none) : fmt::format("{}", fmt::join(ids, " "));
+  };
+  return fmt::format("  vlans      wanted {}, card: {}\n", list(report.wanted.vlans, "none"),
+                     list(report.programmed.vlans, without));
+}
+
 std::string show_rx_mode_stats(const RxModeReport::Stats& stats) {
+  // No change is in effect within less than a microsecond.
+  const std::string lag = stats.lag_us.max == 0 ? "none yet"
+                                                : fmt::format("median {}, p99 {}, max {}", show_time(stats.lag_us.p50),
+                                                              show_time(stats.lag_us.p99), show_time(stats.lag_us.max));
   return fmt::format(
       "{} changes, {} runs, {} driver calls, {} coalesced, {} retries, {} failures\n"
-      "from a change to its being in effect: median {}, p99 {}, max {}\n",
-      stats.changes, stats.runs, stats.driver_calls, stats.coalesced, stats.retries, stats.failures,
-      show_time(stats.lag_us.p50), show_time(stats.lag_us.p99), show_time(stats.lag_us.max));
+      "from a change to its being in effect: {}\n",
+      stats.changes, stats.runs, stats.driver_calls, stats.coalesced, stats.retries, stats.failures, lag);
 }
 
 }  // namespace
@@ -96,10 +109,7 @@ std::string show_rx_mode(const RxModeReport& report) {
   if (!report.mode.reason.empty()) text += fmt::format("  because    {}\n", report.mode.reason);
   text += flag_line("promisc", report.wanted.promiscuity, report.programmed.promisc);
   text += flag_line("allmulti", report.wanted.allmulti, report.programmed.allmulti);
-  if (!report.wanted.vlans.empty() || !report.programmed.vlans.empty()) {
-    text += fmt::format("  vlans      wanted {}, card {}\n", fmt::join(report.wanted.vlans, " "),
-                        fmt::join(report.programmed.vlans, " "));
-  }
+  text += vlan_line(report);
   Table table({{"ADDRESS"}, {"CLASS"}, {"WANTED"}, {"CARD"}});
   add_addresses(table, report, report.wanted.unicast, report.programmed.unicast);
   add_addresses(table, report, report.wanted.multicast, report.programmed.multicast);

@@ -89,10 +89,26 @@ TEST(Show, RxModeOfADeviceWithNothingWanted) {
             "n  02:00:00:00:00:01  down  generation 0, in effect\n"
             "  unicast    none\n"
             "  multicast  none\n"
-            "  vlans      wanted 10 20, card \n"
+            "  vlans      wanted 10 20, card: none\n"
             "\n"
             "0 changes, 0 runs, 0 driver calls, 0 coalesced, 0 retries, 0 failures\n"
-            "from a change to its being in effect: median 0 us, p99 0 us, max 0 us\n");
+            "from a change to its being in effect: none yet\n");
+}
+
+TEST(Show, RxModeTellsWhatTheCardDoesAboutVlans) {
+  ctl::RxModeReport r = report();
+  r.wanted.vlans = {1, 2, 3};
+  r.programmed.vlans = {1, 2, 3};
+  std::string text = show_rx_mode(r);
+  EXPECT_NE(text.find("  vlans      wanted 1 2 3, card: 1 2 3\n"), std::string::npos) << text;
+  r.programmed.vlans = {};
+  r.mode.reason = "17 multicast addresses, 16 slots; 3 VLANs, 2 slots: filter open";
+  text = show_rx_mode(r);
+  EXPECT_NE(text.find("  vlans      wanted 1 2 3, card: filter open\n"), std::string::npos) << text;
+  r.wanted.vlans = {};
+  r.programmed.vlans = {1};
+  text = show_rx_mode(r);
+  EXPECT_NE(text.find("  vlans      wanted none, card: 1\n"), std::string::npos) << text;
 }
 
 TEST(Show, Stats) {
@@ -103,7 +119,7 @@ TEST(Show, Stats) {
             "tx        100   6400        2       0\n"
             "\n"
             "rx mode: 0 changes, 0 runs, 0 driver calls, 0 coalesced, 0 retries, 0 failures\n"
-            "from a change to its being in effect: median 0 us, p99 0 us, max 0 us\n");
+            "from a change to its being in effect: none yet\n");
 }
 
 TEST(Show, Events) {

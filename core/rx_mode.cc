@@ -275,6 +275,23 @@ struct Reasons {
 
 }  // namespace
 
+// Why the VLAN filter is open although it is asked for.
+std::string RxModeEngine::vlan_reason() const {
+  const size_t ids = committed_.vlans_wanted;
+  const auto room = [&]() -> std::string {
+    switch (committed_.vlans_unfit) {
+      case VlansUnfit::kTooMany:
+        return fmt::format("{} slot{}", caps_.vlan_slots, caps_.vlan_slots == 1 ? "" : "s");
+      case VlansUnfit::kRefused:
+        return "the card refused one";
+      default:
+        return "no slots";
+    }
+  };
+  return fmt::format("{} VLAN{}, {}: filter {}", ids, ids == 1 ? "" : "s", room(),
+                     vlan_unfiltered_.sure ? "open" : "still closed");
+}
+
 std::string RxModeEngine::reason() const {
   if (!committed_.up) return "the device is down";
   if (!valid()) return "the card forgot its filter";
@@ -295,6 +312,7 @@ std::string RxModeEngine::reason() const {
                                                               : " (leaves at 3/4)"));
     if (level == FilterLevel::kDegraded) reasons.add(fmt::format("nothing wider than {} exact entries", what));
   }
+  if (committed_.vlans_unfit != VlansUnfit::kNo) reasons.add(vlan_reason());
   if (committed_.image_full) reasons.add("the card has no room for every address");
   if (committed_.narrow_deferred) reasons.add("narrowing is deferred until every address is programmed");
   if (reasons.text.empty()) return "everything fits";

@@ -272,6 +272,7 @@ void RxModeEngine::publish() {
   };
   if (image_owes(uc_) || image_owes(mc_)) again_ = true;
   const bool done = in_effect();
+  const size_t vlans = target_.filtered_vlans();
   if (mutated(Mutation::kWakeFirst)) published_.wake();
   {
     SpinGuardBh guard(wanted.lock, wanted.level());
@@ -284,6 +285,8 @@ void RxModeEngine::publish() {
     }
     committed_.narrow_deferred = narrow_deferred();
     committed_.image_full = stays_promisc_ || stays_allmulti_;
+    committed_.vlans_unfit = vlans_unfit();
+    committed_.vlans_wanted = vlans;
     committed_.in_effect = done;
     committed_.uncovered = uncovered();
     committed_.parked = uc_.parked() + mc_.parked();

@@ -95,6 +95,8 @@ class RxModeEngine final : public RxMode, private RxTarget {
     uint32_t attempts = 0;
     Time due{};
   };
+  // Why a VLAN filter that is asked for is to be open all the same.
+  enum class VlansUnfit : uint8_t { kNo, kNoSlots, kTooMany, kRefused };
   // What a run works towards, sampled in one lock hold (R1).
   struct Target {
     uint64_t generation = 0;  // written under addr_list_lock
@@ -104,6 +106,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
     VlanSet vlans;
     MacAddress own;
     AddressEntry* own_entry = nullptr;  // only where the own address uses a slot
+    size_t filtered_vlans() const noexcept { return vlan_filter ? vlans.count() : 0; }
   };
 
   // rx_mode_run.cc
@@ -145,6 +148,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   bool evict_one(CardClass& from);
   bool has_cover(const CardClass& each) const noexcept;
   void decide_levels();
+  VlansUnfit vlans_unfit() const noexcept;
   void plan();
   void plan_widen();
   void plan_addresses();
@@ -180,6 +184,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   bool covers_entry(AddressClass address_class, bool sure, uint32_t bucket) const noexcept;
   FilterMode mode_of(AddressClass address_class) const noexcept;
   std::string reason() const;
+  std::string vlan_reason() const;
   const AddressTable& wanted_table(const MacAddress& address) const noexcept;
 
   // RxTarget
@@ -249,6 +254,8 @@ class RxModeEngine final : public RxMode, private RxTarget {
     uint32_t uncovered = 0;   // wanted addresses that failed or found no way in
     uint32_t parked = 0;      // failed addresses that wait for their time
     VlanSet vlans;            // sure
+    VlansUnfit vlans_unfit = VlansUnfit::kNo;
+    size_t vlans_wanted = 0;
     uint64_t runs = 0, driver_calls = 0, retries = 0, failures = 0;
     uint64_t coalesced = 0;  // changes that another one's run took along
     LagHistogram lag;

@@ -219,10 +219,16 @@ void RxModeEngine::decide_levels() {
   promisc_.target = target_.promisc || by_level || stays_promisc_ || (target_.allmulti && !allmulti_ok);
   allmulti_.target = (target_.allmulti || mc_.level == FilterLevel::kAllmulti || stays_allmulti_) && allmulti_ok;
   if (!promisc_ok) promisc_.target = false;
-  const size_t vlans = target_.vlan_filter ? target_.vlans.count() : 0;
-  if (vlans < vlans_refused_) vlans_refused_ = SIZE_MAX;  // fewer than the card refused: ask again
-  vlan_unfiltered_.target =
-      !target_.vlan_filter || vlans > caps_.vlan_slots || vlans >= vlans_refused_ || caps_.vlan_slots == 0;
+  if (target_.filtered_vlans() < vlans_refused_) vlans_refused_ = SIZE_MAX;  // fewer than the card refused: ask again
+  vlan_unfiltered_.target = !target_.vlan_filter || vlans_unfit() != VlansUnfit::kNo;
+}
+
+RxModeEngine::VlansUnfit RxModeEngine::vlans_unfit() const noexcept {
+  if (!target_.vlan_filter) return VlansUnfit::kNo;
+  if (caps_.vlan_slots == 0) return VlansUnfit::kNoSlots;
+  const size_t ids = target_.filtered_vlans();
+  if (ids > caps_.vlan_slots) return VlansUnfit::kTooMany;
+  return ids >= vlans_refused_ ? VlansUnfit::kRefused : VlansUnfit::kNo;
 }
 
 void RxModeEngine::command(RxCommandKind kind, RxObject object, AddressEntry* entry, bool destructive) {

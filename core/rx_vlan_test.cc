@@ -85,5 +85,58 @@ TEST_F(RxVlanTest, VlanFilterFollowsItsIdsAndOpensWhenTheyAreTooMany) {
   EXPECT_EQ(mode->vlan_add(4095), Result<>(fail(std::errc::invalid_argument)));
 }
 
+TEST_F(RxVlanTest, TheReasonNamesVlansThatDoNotFit) {
+  card.caps.vlan_slots = 2;
+  start();
+  ASSERT_TRUE(mode->set_vlan_filter(true));
+  for (uint16_t id = 1; id <= 2; ++id) ASSERT_TRUE(mode->vlan_add(id));
+  settle();
+  EXPECT_EQ(mode->status().reason, "everything fits");
+  ASSERT_TRUE(mode->vlan_add(3));
+  settle();
+  EXPECT_EQ(mode->status().reason, "3 VLANs, 2 slots: filter open");
+  for (uint64_t i = 0; i < 5; ++i) ASSERT_TRUE(dev->mc().add(mc(i)));
+  settle();
+  EXPECT_EQ(mode->status().reason, "5 multicast addresses, 4 slots; 3 VLANs, 2 slots: filter open") << "all of them";
+  ASSERT_TRUE(mode->vlan_del(3));
+  settle();
+  EXPECT_EQ(mode->status().reason, "5 multicast addresses, 4 slots");
+  ASSERT_TRUE(mode->vlan_add(3));
+  ASSERT_TRUE(mode->set_vlan_filter(false));
+  settle();
+  EXPECT_EQ(mode->status().reason, "5 multicast addresses, 4 slots") << "nobody asks for the filter";
+}
+
+TEST_F(RxVlanTest, TheReasonNamesACardWithoutVlanSlots) {
+  card.caps.vlan_slots = 0;
+  start();
+  ASSERT_TRUE(mode->set_vlan_filter(true));
+  ASSERT_TRUE(mode->vlan_add(7));
+  settle();
+  EXPECT_EQ(mode->status().reason, "1 VLAN, no slots: filter open");
+}
+
+TEST_F(RxVlanTest, TheReasonNamesAVlanThatTheCardRefused) {
+  card.caps.vlan_slots = 4;
+  card.decide = [&](const RxCommand& command, bool&) -> Result<> {
+    return command.kind == RxCommandKind::kAdd && command.vlan == 7 ? fail(std::errc::no_space_on_device) : Result<>();
+  };
+  start();
+  ASSERT_TRUE(mode->set_vlan_filter(true));
+  ASSERT_TRUE(mode->vlan_add(6));
+  ASSERT_TRUE(mode->vlan_add(7));
+  settle();
+  EXPECT_EQ(mode->status().reason, "2 VLANs, the card refused one: filter open");
+  {
+    MutexGuard guard(card.mutex);
+    card.decide = nullptr;
+  }
+  ASSERT_TRUE(mode->set_vlan_filter(false));
+  settle();
+  ASSERT_TRUE(mode->set_vlan_filter(true));
+  settle();
+  EXPECT_EQ(mode->status().reason, "everything fits") << "asked again";
+}
+
 }  // namespace
 }  // namespace usernic

@@ -71,7 +71,7 @@ struct RxModeReport {
   };
   std::vector<Failed> failed;
   struct Lag {
-    uint64_t p50 = 0, p99 = 0, max = 0;
+    uint64_t p50 = 0, p99 = 0, max = 0;  // 0, 0, 0: no change is in effect yet
   };
   struct Stats {
     uint64_t changes = 0, runs = 0, driver_calls = 0, coalesced = 0, retries = 0, failures = 0;

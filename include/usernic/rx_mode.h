@@ -57,8 +57,8 @@ struct RxModeStatus {
   std::vector<MacAddress> uncovered;  // wanted, and not covered now; sorted
 
   struct Stats {
-    uint64_t changes, runs, driver_calls, coalesced, retries, failures;
-    Duration lag_p50, lag_p99, lag_max;  // from a change to its being in effect
+    uint64_t changes, runs, driver_calls, coalesced, retries, failures;  // runs and calls: those that have returned
+    Duration lag_p50, lag_p99, lag_max;                                  // from a change to its being in effect
   } stats{};
 };
 

@@ -261,6 +261,16 @@ class OverflowTest(LabTest):
         a.del_multicast(addresses=addresses, dev="nic0")
         lab.until_rx_mode(lambda r: not r["programmed"]["allmulti"] and is_settled(r))
 
+    def test_too_many_vlans_open_the_filter_and_the_reason_says_so(self):
+        lab = self.lab(pair({"vlan_slots": 2}, vlans=[1, 2, 3]))
+        report = lab.json("rx-mode", "nic0", "--wait=5")
+        self.assertEqual((report["wanted"]["vlans"], report["programmed"]["vlans"]), ([1, 2, 3], []))
+        self.assertEqual(report["mode"]["reason"], "3 VLANs, 2 slots: filter open")
+        self.assertIn("  vlans      wanted 1 2 3, card: filter open\n", lab.must("rx-mode", "nic0"))
+        lab = self.lab(pair({"vlan_slots": 2}, vlans=[1, 2]))
+        self.assertEqual(lab.json("rx-mode", "nic0", "--wait=5")["mode"]["reason"], "everything fits")
+        self.assertIn("  vlans      wanted 1 2, card: 1 2\n", lab.must("rx-mode", "nic0"))
+
     def test_no_wanted_frame_is_lost_while_the_filter_changes(self):
         lab = self.lab(pair({"multicast_slots": 8, "multicast_hash_bits": 16}))
         a, b, mine = lab.inside("a"), lab.inside("b"), group_addresses(2)
