@@ -3,11 +3,13 @@
 
 import json
 import os
+import pathlib
 import signal
 import unittest
 
-from lab import SECONDS, LabTest, config_of, is_held, pair
+from lab import PROGRAM, SECONDS, LabTest, config_of, is_held, pair, run
 
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 HERE = [{"name": "nic0", "driver": "simnic", "addresses": ["10.9.0.1/24"], "simnic": {"wire": "w0"}}]
 
 
@@ -239,6 +241,18 @@ class BeginTest(LabTest):
             self.assertEqual(ready.read(), b"\n")  # to the end
         self.assertEqual(len(lab.json("link")), 2)
         self.assertIn("ready", (lab.folder / "stdout").read_text())
+
+    def test_what_the_readme_says_to_try_works_as_printed(self):
+        printed = README.read_text().split("Then try it yourself")[1].split("```sh\n")[1].split("```")[0]
+        folder = self.folder()
+        (folder / "build/release").mkdir(parents=True)
+        (folder / "build/release/usernic").symlink_to(PROGRAM)
+        done = run(["bash", "-e"], input=printed + "kill $!\nwait $!\n", stdin=None, cwd=folder, seconds=60,
+                   env=os.environ | {"XDG_RUNTIME_DIR": str(folder), "USERNIC_SOCKET": ""})
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        self.assertIn(" 3 received", done.stdout)
+        self.assertRegex(done.stdout, r"33:33:00:00:12:34 +multicast +yes +yes\n")
+        self.assertEqual([file.name for file in folder.iterdir()], ["build"], "nothing is left behind")
 
     def test_it_gives_up_every_capability_that_it_does_not_need(self):
         lab = self.lab(pair())
