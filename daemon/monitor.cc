@@ -6,8 +6,14 @@
 namespace usernic::daemon {
 namespace {
 
-ctl::Event link_event(const ctl::LinkRow& row) {
-  return {.what = "link", .link = row};
+constexpr std::string_view kGone = "link-gone";
+
+bool link_changed(const ctl::Event& before, const ctl::Event& now) {
+  if (before.what == kGone || now.what != before.what) return now.what != before.what;
+  ctl::LinkRow row = *now.link;
+  row.rx_packets = before.link->rx_packets, row.tx_packets = before.link->tx_packets;
+  row.rx_dropped = before.link->rx_dropped, row.tx_dropped = before.link->tx_dropped;
+  return row != *before.link;
 }
 
 }  // namespace
@@ -18,21 +24,19 @@ void Monitor::follow(const ctl::Responder& to) {
   to.follow([this, number] { followers_.erase(number); });
   for (const auto& nic : topology_.nics()) {
     const Seen now = look_at(*nic);
-    to.event(link_event(now.link));
+    to.event(now.link);
     to.event(now.rx_mode);
-    if (followers_.empty()) seen_[now.link.name] = now;
+    if (followers_.empty()) seen_[nic->config().name] = now;
   }
   followers_.emplace(number, to);
   if (!std::exchange(looking_, true)) loop_.at(Clock::now() + kPeriod, [this] { look(); });
 }
 
 Monitor::Seen Monitor::look_at(const Nic& nic) const {
-  Seen seen{.link = nic.link(), .rx_mode = {}};
-  // Frames that come and go are no change of a link.
-  seen.link.rx_packets = seen.link.tx_packets = seen.link.rx_dropped = seen.link.tx_dropped = 0;
+  const bool gone = nic.port().status().interface_gone;
   ctl::RxModeReport report = nic.rx_mode();
-  seen.rx_mode = {.what = "rx-mode", .dev = report.dev, .generation = report.generation, .mode = report.mode};
-  return seen;
+  return {.link = {.what = gone ? std::string(kGone) : "link", .link = nic.link()},
+          .rx_mode = {.what = "rx-mode", .dev = report.dev, .generation = report.generation, .mode = report.mode}};
 }
 
 void Monitor::look() {
@@ -42,9 +46,10 @@ void Monitor::look() {
   }
   for (const auto& nic : topology_.nics()) {
     const Seen now = look_at(*nic);
-    Seen& before = seen_[now.link.name];
+    Seen& before = seen_[nic->config().name];
+    const bool changed = link_changed(before.link, now.link);
     for (const auto& [_, follower] : followers_) {
-      if (now.link != before.link) follower.event(link_event(now.link));
+      if (changed) follower.event(now.link);
       if (now.rx_mode != before.rx_mode) follower.event(now.rx_mode);
     }
     before = now;

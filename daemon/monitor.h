@@ -2,8 +2,9 @@
 // daemon: what `usernic monitor` follows: links and rx modes as they change.
 //
 // While somebody follows, the nics are looked at every kPeriod and what differs from the last look is told; between
-// looks the newest state wins. A new follower first hears the present state of every nic. Without followers nothing
-// is looked at.
+// looks the newest state wins. Frames that come and go are no change of a link, but what is told of a link has its
+// counters of that moment. The end of an interface is told once, and then nothing more of its link. A new follower
+// first hears the present state of every nic. Without followers nothing is looked at.
 #pragma once
 
 #include <map>
@@ -29,7 +30,7 @@ class Monitor {
 
  private:
   struct Seen {
-    ctl::LinkRow link;
+    ctl::Event link;
     ctl::Event rx_mode;
   };
   Seen look_at(const Nic& nic) const;

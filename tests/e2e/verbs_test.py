@@ -154,6 +154,43 @@ class VerbsTest(LabTest):
         lab.exec("b", "ip", "link", "set", "nic1", "down")
         until(lambda event: event["event"] == "link" and event["link"]["name"] == "nic1" and not event["link"]["up"])
 
+    def test_monitor_tells_the_counters_of_the_moment(self):
+        lab = self.lab(pair())
+        lab.exec("a", "ping", "-c", "3", "-i", "0.05", "10.9.0.2")
+        before = lab.link()
+        self.assertGreaterEqual(before["tx_packets"], 3)
+        _, line = self.follow(lab, "--json")
+        event = json.loads(line())
+        lab.exec("a", "ip", "link", "set", "nic0", "mtu", "1400")
+        while event["event"] != "link" or event["link"]["mtu"] != 1400:
+            if event.get("link", {}).get("name") == "nic0":
+                for counter in ("rx_packets", "tx_packets"):
+                    self.assertGreaterEqual(event["link"][counter], before[counter])
+            event = json.loads(line())
+        for counter in ("rx_packets", "tx_packets"):
+            self.assertGreaterEqual(event["link"][counter], before[counter])
+            self.assertLessEqual(event["link"][counter], lab.link()[counter])
+
+    def test_monitor_tells_the_end_of_an_interface_once(self):
+        lab = self.lab(pair())
+        lab.must("rx-mode", "nic0", "--wait=5")
+        _, line = self.follow(lab, "--json")
+        for _ in range(4):
+            line()
+        lab.exec("a", "ip", "link", "del", "nic0")
+        lab.until_link(lambda row: not row["up"])
+        lab.exec("b", "ip", "link", "set", "nic1", "mtu", "1400")
+        told = []
+        while not told or told[-1]["name"] != "nic1" or told[-1]["mtu"] != 1400:
+            event = json.loads(line())
+            if event["event"].startswith("link"):
+                told.append(event["link"] | {"event": event["event"]})
+        of_nic0 = [row["event"] for row in told if row["name"] == "nic0"]
+        self.assertEqual((of_nic0.count("link-gone"), of_nic0[-1]), (1, "link-gone"))
+        self.assert_shape(told[0], LINK | {"event": str})
+        _, line = self.follow(lab)
+        self.assertTrue(line().startswith("link-gone  nic0"), "and who comes later hears it too")
+
     def test_monitor_shows_lines_and_ends_with_the_daemon(self):
         lab = self.lab(pair())
         process, line = self.follow(lab)
