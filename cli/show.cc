@@ -25,10 +25,17 @@ std::string without_entry(const RxModeReport& report, const MacAddress& address)
   return "no";
 }
 
+// "1 try", "2 tries".
+std::string counted(uint64_t number, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", number, number == 1 ? one : many);
+}
+
 std::string failure(const RxModeReport& report, const MacAddress& address) {
   const auto failed = std::ranges::find(report.failed, address, &RxModeReport::Failed::address);
   if (failed == report.failed.end()) return "";
-  return fmt::format(", {} after {} {}{}", failed->error, failed->attempts, failed->attempts == 1 ? "try" : "tries",
+  // The core does not ask a card for what it knows to have no room.
+  if (failed->attempts == 0) return fmt::format(", {}, not tried", failed->error);
+  return fmt::format(", {} after {}{}", failed->error, counted(failed->attempts, "try", "tries"),
                      failed->next_retry_ms == 0 ? "" : ", again in " + show_time(failed->next_retry_ms * 1000));
 }
 
@@ -46,8 +53,7 @@ void add_addresses(Table& table, const RxModeReport& report, const std::vector<M
 
 std::string flag_line(std::string_view name, uint64_t references, bool on) {
   if (references == 0 && !on) return "";
-  return fmt::format("  {:<9}  wanted {} {}, card {}\n", name, references, references == 1 ? "time" : "times",
-                     on ? "on" : "off");
+  return fmt::format("  {:<9}  wanted {}, card {}\n", name, counted(references, "time", "times"), on ? "on" : "off");
 }
 
 std::string vlan_line(const RxModeReport& report) {
@@ -66,9 +72,11 @@ std::string show_rx_mode_stats(const RxModeReport::Stats& stats) {
                                                 : fmt::format("median {}, p99 {}, max {}", show_time(stats.lag_us.p50),
                                                               show_time(stats.lag_us.p99), show_time(stats.lag_us.max));
   return fmt::format(
-      "{} changes, {} runs, {} driver calls, {} coalesced, {} retries, {} failures\n"
+      "{}, {}, {}, {} coalesced, {}, {}\n"
       "from a change to its being in effect: {}\n",
-      stats.changes, stats.runs, stats.driver_calls, stats.coalesced, stats.retries, stats.failures, lag);
+      counted(stats.changes, "change", "changes"), counted(stats.runs, "run", "runs"),
+      counted(stats.driver_calls, "driver call", "driver calls"), stats.coalesced,
+      counted(stats.retries, "retry", "retries"), counted(stats.failures, "failure", "failures"), lag);
 }
 
 }  // namespace

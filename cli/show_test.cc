@@ -63,8 +63,26 @@ TEST(Show, RxMode) {
             "01:00:5e:00:00:01  multicast  yes     yes\n"
             "33:33:00:00:00:01  multicast  yes     no, EIO after 3 tries, again in 4.00 s\n"
             "\n"
-            "30 changes, 4 runs, 5 driver calls, 26 coalesced, 1 retries, 2 failures\n"
+            "30 changes, 4 runs, 5 driver calls, 26 coalesced, 1 retry, 2 failures\n"
             "from a change to its being in effect: median 850 us, p99 12.3 ms, max 1.20 s\n");
+}
+
+TEST(Show, OneIsNotMany) {
+  ctl::RxModeReport r = report();
+  r.wanted.allmulti = 1;
+  r.stats = {.changes = 1, .runs = 1, .driver_calls = 1, .coalesced = 1, .retries = 1, .failures = 1, .lag_us = {}};
+  r.failed.push_back({kGroup6, "EIO", 1, 0});
+  const std::string text = show_rx_mode(r);
+  EXPECT_NE(text.find("\n1 change, 1 run, 1 driver call, 1 coalesced, 1 retry, 1 failure\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("  allmulti   wanted 1 time, card off\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("no, EIO after 1 try\n"), std::string::npos) << text;
+}
+
+TEST(Show, WhatWasNotTriedHasNoTries) {
+  ctl::RxModeReport r = report();
+  r.failed.push_back({kGroup6, "ENOSPC", 0, 0});
+  EXPECT_NE(show_rx_mode(r).find("no, ENOSPC, not tried\n"), std::string::npos) << show_rx_mode(r);
 }
 
 TEST(Show, RxModeTellsWhatCoversAnAddressWithoutAnEntry) {

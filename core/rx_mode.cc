@@ -296,9 +296,11 @@ std::string RxModeEngine::reason() const {
   if (!committed_.up) return "the device is down";
   if (!valid()) return "the card forgot its filter";
   Reasons reasons;
-  if (const uint32_t n = wanted.promiscuity.total(); n != 0)
-    reasons.add(fmt::format("promiscuity asked for {} time(s)", n));
-  if (const uint32_t n = wanted.allmulti.total(); n != 0) reasons.add(fmt::format("allmulti asked for {} time(s)", n));
+  const auto asked_for = [&](const char* what, uint32_t times) {
+    if (times != 0) reasons.add(fmt::format("{} asked for {} {}", what, times, times == 1 ? "time" : "times"));
+  };
+  asked_for("promiscuity", wanted.promiscuity.total());
+  asked_for("allmulti", wanted.allmulti.total());
   for (size_t i = 0; i < 2; ++i) {
     const FilterLevel level = committed_.level[i];
     if (level == FilterLevel::kExact) continue;

@@ -38,9 +38,11 @@ TEST_F(RxModeTest, PromiscuityIsCountedAndFollowed) {
   ASSERT_TRUE(mode->set_promiscuity(1));
   settle();
   EXPECT_TRUE(on_card([](TestCard& c) { return c.promisc; }));
+  EXPECT_EQ(mode->status().reason, "promiscuity asked for 2 times");
   ASSERT_TRUE(mode->set_promiscuity(-1));
   settle();
   EXPECT_TRUE(on_card([](TestCard& c) { return c.promisc; }));
+  EXPECT_EQ(mode->status().reason, "promiscuity asked for 1 time");
   ASSERT_TRUE(mode->set_promiscuity(-1));
   settle();
   EXPECT_FALSE(on_card([](TestCard& c) { return c.promisc; }));

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // usernic-sim: the program behind `usernic sim`. Exit codes: 0 nothing found, 1 something found, 2 not understood.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <string>
+#include <vector>
 
 #include "core/say.h"
 #include "sim/mutation_table.h"
@@ -30,6 +33,7 @@ constexpr const char* kHelp = R"(usernic sim: the core under a simulated card, t
   --mutation RULE    with this rule switched off
   --mutation-table   how many seeds it takes to notice each of the rules that is switched off
   --list             the scenarios and the rules
+  -h, --help         this
 
 Example:
   usernic sim --seed 7 --scenario reset --trace
@@ -48,47 +52,70 @@ bool to_number(std::string_view text, uint64_t& number) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-// An option with a value. Returns false when it cannot be understood.
-bool take_value(Line& line, std::string_view option, std::string_view value) {
-  if (option == "--seed") return to_number(value, line.first) && (line.last = line.first, true);
-  if (option == "--count") return line.first = 1, to_number(value, line.last) && line.last != 0;
-  if (option == "--seeds") {
-    const size_t dots = value.find("..");
-    if (dots == value.npos) return false;
-    return to_number(value.substr(0, dots), line.first) && to_number(value.substr(dots + 2), line.last) &&
-           line.first <= line.last;
+std::string no_such(std::string_view what, std::string_view name, const std::vector<std::string_view>& there_are) {
+  return fmt::format("there is no {} '{}'; there are {}", what, name, fmt::join(there_are, ", "));
+}
+
+std::string take_scenario(Line& line, std::string_view name) {
+  line.scenario = find_scenario(name);
+  if (line.scenario != nullptr) return "";
+  std::vector<std::string_view> names;
+  for (const Scenario& each : all_scenarios()) names.push_back(each.name);
+  return no_such("scenario", name, names);
+}
+
+std::string take_mutation(Line& line, std::string_view name) {
+  const auto mutation = mutation_named(name);
+  if (mutation) return line.mutation = *mutation, std::string();
+  std::vector<std::string_view> names;
+  for (const Mutation each : all_mutations()) names.push_back(mutation_name(each));
+  return no_such("rule", name, names);
+}
+
+bool take_range(Line& line, std::string_view text) {
+  const size_t dots = text.find("..");
+  return dots != text.npos && to_number(text.substr(0, dots), line.first) &&
+         to_number(text.substr(dots + 2), line.last) && line.first <= line.last;
+}
+
+// An option with a value. Returns what is wrong with it, "" for nothing.
+std::string take_value(Line& line, std::string_view option, std::string_view value) {
+  const auto takes = [&](bool good, std::string_view right) {
+    return good ? "" : fmt::format("{} takes {}, not '{}'", option, right, value);
+  };
+  if (option == "--seed") return takes(to_number(value, line.first) && (line.last = line.first, true), "a number");
+  if (option == "--count") {
+    return takes((line.first = 1, to_number(value, line.last)) && line.last != 0, "a number from 1");
   }
-  if (option == "--scenario") return (line.scenario = find_scenario(value)) != nullptr;
+  if (option == "--seeds") return takes(take_range(line, value), "A..B, A not above B");
+  if (option == "--scenario") return take_scenario(line, value);
+  if (option == "--mutation") return take_mutation(line, value);
   if (option == "--strategy") {
     line.strategy = value == "pct" ? Strategy::kPct : Strategy::kRandom;
-    return value == "pct" || value == "random";
+    return takes(value == "pct" || value == "random", "random or pct");
   }
-  if (option == "--mutation") {
-    const auto mutation = mutation_named(value);
-    line.mutation = mutation.value_or(Mutation::kNone);
-    return mutation.has_value();
-  }
-  return false;
+  return fmt::format("'{}' is not understood", option);
+}
+
+bool* flag_of(Line& line, std::string_view option) {
+  if (option == "--trace") return &line.trace;
+  if (option == "--mutation-table") return &line.table;
+  if (option == "--list") return &line.list;
+  return option == "--help" || option == "-h" ? &line.help : nullptr;
 }
 
 std::optional<Line> parse(int argc, char** argv) {
   Line line;
   for (int i = 1; i < argc; ++i) {
-    const std::string_view option = argv[i];
-    bool* const flag = option == "--trace"            ? &line.trace
-                       : option == "--mutation-table" ? &line.table
-                       : option == "--list"           ? &line.list
-                       : option == "--help"           ? &line.help
-                                                      : nullptr;
-    if (flag != nullptr) {
+    if (bool* const flag = flag_of(line, argv[i]); flag != nullptr) {
       *flag = true;
-    } else if (i + 1 == argc || !take_value(line, option, argv[i + 1])) {
-      const std::string value = i + 1 < argc ? fmt::format(" {}", argv[i + 1]) : "";
-      say(stderr, "usernic sim: '{}{}' is not understood; see 'usernic sim --help'\n", option, value);
-      return std::nullopt;
-    } else {
-      ++i;
+      continue;
     }
+    const char* const option = argv[i];
+    const std::string wrong = take_value(line, option, ++i < argc ? argv[i] : "");
+    if (wrong.empty()) continue;
+    say(stderr, "usernic sim: {}; see 'usernic sim --help'\n", wrong);
+    return std::nullopt;
   }
   return line;
 }
@@ -128,7 +155,7 @@ int run(const Line& line) {
   if (line.trace) trace = [](const std::string& text) { say(stdout, "{}\n", text); };
   const double begun = wall_seconds();
   uint64_t histories = 0, steps = 0, switches = 0;
-  for (uint64_t seed = line.first; seed <= line.last; ++seed) {
+  for (uint64_t seed = line.first;; ++seed) {
     for (const Scenario& scenario : scenarios) {
       const RunResult result = play(scenario, seed, line.mutation, trace, line.strategy);
       if (result.finding) {
@@ -143,11 +170,12 @@ int run(const Line& line) {
       steps += result.steps;
       switches += result.switches;
     }
+    if (seed == line.last) break;  // behind the last of all numbers comes the first
   }
   const double took = wall_seconds() - begun;
-  const double seeds = static_cast<double>(line.last - line.first + 1);
+  const uint64_t seeds = line.last - line.first + 1;
   say(stderr, "{} histories of {} seeds in {:.1f} s: {:.0f} seeds, {:.0f} switches, {:.0f} steps a second\n", histories,
-      line.last - line.first + 1, took, seeds / took, static_cast<double>(switches) / took,
+      seeds, took, static_cast<double>(seeds) / took, static_cast<double>(switches) / took,
       static_cast<double>(steps) / took);
   return 0;
 }

@@ -67,7 +67,8 @@ RunResult play(const Scenario& scenario, uint64_t seed, Mutation mutation, Trace
 }
 
 std::optional<Found> search(uint64_t first, uint64_t count, std::span<const Scenario> scenarios, Mutation mutation) {
-  for (uint64_t seed = first; seed < first + count; ++seed) {
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t seed = first + i;
     for (const Scenario& scenario : scenarios) {
       RunResult result = play(scenario, seed, mutation);
       if (result.finding) return Found{seed, &scenario, std::move(*result.finding)};

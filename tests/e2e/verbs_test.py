@@ -246,6 +246,28 @@ class VerbsTest(LabTest):
             self.assertRegex(done.stdout, rf"(?m)^ +{verb} ")
         self.assertRegex(run([PROGRAM, "--version"]).stdout, r"^usernic \d+\.\d+\.\d+\n$")
 
+    def test_sim_ends_with_its_last_seed(self):
+        last = 2**64 - 1
+        for option, seeds in ((["--seed", str(last)], 1), (["--seeds", f"{last - 1}..{last}"], 2)):
+            done = run([PROGRAM, "sim", *option, "--scenario", "references"])
+            self.assertEqual((done.returncode, done.stdout), (0, ""))
+            self.assertTrue(done.stderr.startswith(f"{seeds} histories of {seeds} seeds "), done.stderr)
+
+    def test_sim_says_what_it_does_not_understand(self):
+        self.assertEqual(run([PROGRAM, "sim", "-h"]).stdout, run([PROGRAM, "sim", "--help"]).stdout)
+        for arguments, words in ((["--scenario", "nope"], ["scenario 'nope'", "burst, commands, follow"]),
+                                 (["--mutation", "R99"], ["rule 'R99'", "R1, R2, R3"]),
+                                 (["--strategy", "best"], ["--strategy", "random or pct", "'best'"]),
+                                 (["--seed", "-1"], ["--seed", "a number", "'-1'"]), (["--seed"], ["--seed", "a number"]),
+                                 (["--seeds", "9..1"], ["--seeds", "A..B", "'9..1'"]),
+                                 (["--count", "0"], ["--count", "from 1"]), (["--frob"], ["'--frob'"])):
+            with self.subTest(arguments):
+                done = run([PROGRAM, "sim", *arguments])
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertEqual(done.stderr.count("\n"), 1)
+                for word in [*words, "see 'usernic sim --help'"]:
+                    self.assertIn(word, done.stderr)
+
     def test_what_is_not_understood_is_2(self):
         for arguments in (["frob"], ["link", "extra"], ["link", "--frob"], ["rx-mode"], ["rx-mode", "nic0", "nic1"],
                           ["rx-mode", "nic0", "--wait=soon"], ["rx-mode", "nic0", "--wait=-1"],
