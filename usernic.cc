@@ -2,6 +2,7 @@
 // usernic: the program. `run` is the daemon; every other verb talks to one.
 #include <exception>
 #include <new>
+#include <string>
 
 #include "cli/command_line.h"
 #include "cli/demo.h"
@@ -14,12 +15,13 @@
 namespace usernic {
 namespace {
 
-int carry_out(const cli::Command& command) {
+// `program`: as it was called.
+int carry_out(const cli::Command& command, const std::string& program) {
   switch (command.verb) {
     case cli::Verb::kRun:
       return daemon::run({.config = command.config, .socket = command.socket, .ready_fd = command.ready_fd});
     case cli::Verb::kDemo:
-      return cli::demo(command.json);
+      return cli::demo(command.json, program);
     case cli::Verb::kLink:
       return cli::link(command);
     case cli::Verb::kRxMode:
@@ -45,7 +47,7 @@ int main(int argc, char** argv) {
   cli::take_standard_streams();
   try {
     const cli::ParsedLine line = cli::parse_command_line(argc, argv);
-    return line.command ? carry_out(*line.command) : line.exit_code;
+    return line.command ? carry_out(*line.command, argc > 0 ? argv[0] : "usernic") : line.exit_code;
   } catch (const std::bad_alloc&) {
     return cli::failed("the machine has no memory left");
   } catch (const std::exception& refused) {

@@ -30,14 +30,23 @@ constexpr TitledStep kSteps[] = {
     {"A filter too small, and not one wanted frame lost", overflow_the_filter},
 };
 
-constexpr const char* kNext = R"(
-Try next (as an ordinary user, or as root):
-  usernic run                              the same two hosts, for as long as you like
-  usernic exec a -- ping 10.9.0.2          any command in a host: ip, tcpdump, a shell
-  usernic rx-mode nic0                     what host a wants received, and what its card accepts
-  usernic monitor                          the same as it changes
-  usernic run lab.toml                     hosts, cards and wires of your own
-)";
+struct Hint {
+  const char* words;
+  const char* what;
+};
+
+constexpr Hint kNext[] = {
+    {"run", "the same two hosts, for as long as you like"},
+    {"exec a -- ping 10.9.0.2", "any command in a host: ip, tcpdump, a shell"},
+    {"rx-mode nic0", "what host a wants received, and what its card accepts"},
+    {"monitor", "the same as it changes"},
+    {"run lab.toml", "hosts, cards and wires of your own"},
+};
+
+void show_next(Narrator& say, const std::string& program) {
+  say.line("\nTry next (as an ordinary user, or as root):");
+  for (const Hint& hint : kNext) say.line(fmt::format("  {} {:<25}  {}", program, hint.words, hint.what));
+}
 
 int tour(Narrator& say, DemoReport& report) {
   auto lab = DemoLab::start();
@@ -52,14 +61,14 @@ int tour(Narrator& say, DemoReport& report) {
 
 }  // namespace
 
-int demo(bool json) {
+int demo(bool json, const std::string& program) {
   const bool bold = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
   Narrator say(!json, bold);
   DemoReport report;
   say.line("usernic: a NIC whose driver runs in user space, on this machine's own kernel");
   const int exit_code = tour(say, report);
   if (exit_code != kDone) return exit_code;
-  say.line(kNext);
+  show_next(say, program);
   if (json) ctl::print(stdout, ctl::to_text(to_json(report)) + "\n");
   return printed();
 }

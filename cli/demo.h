@@ -9,10 +9,13 @@
 // would: with the kernel's tools and with sockets.
 #pragma once
 
+#include <string>
+
 namespace usernic::cli {
 
-// `json`: one object on stdout and nothing else. Returns the exit code: 1 when something did not go as it should.
-int demo(bool json);
+// `json`: one object on stdout and nothing else. `program`: how the reader can call usernic. Returns the exit code: 1
+// when something did not go as it should.
+int demo(bool json, const std::string& program);
 
 }  // namespace usernic::cli
 // Explained best by: tests/e2e

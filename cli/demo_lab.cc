@@ -33,21 +33,26 @@ int wait_for(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// What an interrupt has to clean up. Written before the handler is installed and after it is taken away.
-struct {
-  volatile pid_t child = -1;
-  char folder[64] = {};
-} interrupted;
+// Whom an interrupt has to end. Written before the handler is installed.
+volatile pid_t interrupted_child = -1;
 
 void on_interrupt(int number) {
-  ::kill(interrupted.child, SIGTERM);
-  ::waitpid(interrupted.child, nullptr, 0);
-  ::rmdir(interrupted.folder);
+  ::kill(interrupted_child, SIGTERM);
+  ::waitpid(interrupted_child, nullptr, 0);
   ::_exit(128 + number);
 }
 
+// SIGPIPE: who reads the tour may have seen enough.
 void handle_interrupts(void (*handler)(int)) {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, handler);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(number, handler);
+}
+
+// What ends the keeper: a signal, or its child's end.
+sigset_t keepers_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) ::sigaddset(&signals, number);
+  return signals;
 }
 
 [[noreturn]] void become_tool(const HostNamespaces& namespaces, std::vector<std::string>& argv, int output) {
@@ -96,26 +101,49 @@ Outcome<> DemoLab::start_child() {
   if (::pipe2(ends, O_CLOEXEC) != 0) return refuse("cannot make a pipe: " + why());
   const ctl::Fd read_end(ends[0]);
   ctl::Fd write_end(ends[1]);
-  const std::string ready_fd = std::to_string(write_end.get());
-  const pid_t parent = ::getpid();
+  const pid_t demo = ::getpid();
   child_ = ::fork();
   if (child_ < 0) return refuse("cannot start a process: " + why());
-  if (child_ == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (::getppid() != parent) ::_exit(1);
-    const ctl::Fd nowhere(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    ::dup2(nowhere.get(), STDIN_FILENO);
-    ::dup2(nowhere.get(), STDOUT_FILENO);
-    ::fcntl(write_end.get(), F_SETFD, 0);
-    ::setpgid(0, 0);  // Ctrl-C is for the demo, which then ends its child
-    ::execl("/proc/self/exe", "usernic", "run", "--socket", socket_.c_str(), "--ready-fd", ready_fd.c_str(), nullptr);
-    ::_exit(125);
-  }
-  interrupted.child = child_;
-  folder_.copy(interrupted.folder, sizeof interrupted.folder - 1);
+  if (child_ == 0) keep(demo, std::move(write_end));
+  interrupted_child = child_;
   handle_interrupts(on_interrupt);
   write_end.reset();
   return read_to_end(read_end.get()).empty() ? refuse("") : Outcome<>{};
+}
+
+void DemoLab::keep(pid_t demo, ctl::Fd ready) {
+  const sigset_t signals = keepers_signals();
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGCHLD, SIG_DFL);
+  ::setpgid(0, 0);  // Ctrl-C is for the demo, which then ends its child
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  const pid_t keeper = ::getpid();
+  const pid_t usernic = ::getppid() == demo ? ::fork() : -1;
+  if (usernic == 0) become_usernic(keeper, ready);
+  ready.reset();
+  int status = 1;
+  if (usernic > 0) {
+    int number;
+    ::sigwait(&signals, &number);
+    ::kill(usernic, SIGTERM);
+    status = wait_for(usernic);
+  }
+  ::rmdir(folder_.c_str());
+  ::_exit(status);
+}
+
+void DemoLab::become_usernic(pid_t keeper, const ctl::Fd& ready) {
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != keeper) ::_exit(1);
+  const sigset_t signals = keepers_signals();
+  ::sigprocmask(SIG_UNBLOCK, &signals, nullptr);
+  const ctl::Fd nowhere(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  ::dup2(nowhere.get(), STDIN_FILENO);
+  ::dup2(nowhere.get(), STDOUT_FILENO);
+  ::fcntl(ready.get(), F_SETFD, 0);
+  const std::string ready_fd = std::to_string(ready.get());
+  ::execl("/proc/self/exe", "usernic", "run", "--socket", socket_.c_str(), "--ready-fd", ready_fd.c_str(), nullptr);
+  ::_exit(125);
 }
 
 DemoLab::~DemoLab() {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli: a usernic of the demo's own: `usernic run` as a child, with a socket nobody else knows, and ways into its hosts.
 //
-// Whatever happens to the demo, nothing is left: the child ends with it (the kernel sends it a signal), its hosts end
-// with the child, and the folder of the socket is removed at the end and when the demo is interrupted.
+// Whatever happens to the demo, nothing is left, not even by SIGKILL: between the two stands a keeper, to whom the
+// kernel sends a signal when the demo ends; it ends usernic, whose hosts end with it, and removes the folder of the
+// socket.
 #pragma once
 
 #include <map>
@@ -47,11 +48,13 @@ class DemoLab {
  private:
   DemoLab() = default;
   ctl::Outcome<> start_child();
+  [[noreturn]] void keep(pid_t demo, ctl::Fd ready);
+  [[noreturn]] void become_usernic(pid_t keeper, const ctl::Fd& ready);
   ctl::Outcome<const HostNamespaces*> host(const std::string& name);
 
   std::string folder_;
   std::string socket_;
-  pid_t child_ = -1;
+  pid_t child_ = -1;  // the keeper
   std::unique_ptr<ctl::Client> client_;
   std::map<std::string, HostNamespaces> hosts_;
 };

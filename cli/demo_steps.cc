@@ -71,8 +71,9 @@ ctl::Outcome<> change_in_a_burst(DemoLab& lab, Narrator& say, DemoReport& report
     return ctl::refuse(fmt::format("after {} the changes were still not in effect", show_time(burst->settled_us)));
   }
   report.burst = {burst->changes, burst->driver_calls, burst->change_p99_us};
-  say.line(fmt::format("{} changes of nic0's multicast list in a row, all in effect after {}:",
-                       with_commas(burst->changes), show_time(burst->settled_us)));
+  say.line(fmt::format(
+      "{} changes of nic0's multicast list, each of another address, then all taken back; in effect after {}:",
+      with_commas(burst->changes), show_time(burst->settled_us)));
   say.line(fmt::format("  the driver was called    {} times", burst->driver_calls));
   say.line(fmt::format("  each change took         {:.2f} us (median), {:.2f} us (p99): nobody waits for the card",
                        burst->change_p50_us, burst->change_p99_us));

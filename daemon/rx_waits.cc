@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 
 constexpr Duration kLookAgain = milliseconds(1);     // for what nobody announces
 constexpr Duration kStopWithin = milliseconds(100);  // the core's waits know no stop token
-constexpr uint64_t kBurstAddresses = 64;
+constexpr uint64_t kBurstAddresses = 10'000;
 // Locally administered groups that no protocol uses.
 constexpr uint64_t kBurstFirstAddress = 0x0300'6275'0000;
 
@@ -100,7 +100,7 @@ ctl::BurstReport burst(NetDevice& dev, uint64_t changes, Time deadline, const St
   const uint64_t driver_calls_before = dev.rx_mode().status().stats.driver_calls;
   std::vector<uint32_t> costs_ns;
   costs_ns.reserve(changes);
-  bool held[kBurstAddresses] = {};
+  std::vector<bool> held(kBurstAddresses);
   const Time start = Clock::now();
   Time before = start;
   for (uint64_t i = 0; i < changes && !stop.stop_requested(); ++i) {

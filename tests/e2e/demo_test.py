@@ -50,20 +50,46 @@ class DemoTest(LabTest):
         self.assertGreater(report["overflow"]["frames_sent"], 100)
         self.assertEqual(report["overflow"]["frames_lost"], 0)
 
-    def test_interrupted_it_ends_at_once_and_leaves_nothing(self):
+    def ends(self, end, lines):
+        """Begun, ended by `end(process)` after so many lines; its exit code. Nobody and nothing of it may be left."""
         folder = self.folder()
         environment = os.environ | {"TMPDIR": str(folder), "XDG_RUNTIME_DIR": str(folder)}
         process = subprocess.Popen([lab.PROGRAM, "demo"], env=environment, stdout=subprocess.PIPE, text=True, bufsize=1,
                                    stderr=subprocess.PIPE, start_new_session=True)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        process.stdout.readline()
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
-        process.communicate(timeout=10)
-        self.assertNotEqual(process.returncode, 0)
+        for _ in range(lines):
+            process.stdout.readline()
+        if lines > 1:
+            self.assertNotEqual(list(folder.rglob("control")), [], "its usernic is there, or this shows nothing")
+        end(process)
+        code = process.wait(timeout=10)
         self.eventually(lambda: not any(is_of_session(pid, process.pid) for pid in os.listdir("/proc")),
                         "nobody of its session is left")
-        self.assertEqual([str(path) for path in folder.rglob("*") if not path.is_dir()], [])
+        self.assertEqual(list(folder.iterdir()), [])
+        self.assertEqual(process.stderr.read(), "")
+        process.stderr.close()
+        process.stdout.close()
+        return code
+
+    def test_interrupted_it_ends_at_once_and_leaves_nothing(self):
+        for lines in (1, 4):
+            code = self.ends(lambda process: os.killpg(process.pid, signal.SIGINT), lines)  # as Ctrl-C does
+            self.assertNotEqual(code, 0)
+
+    def test_killed_outright_it_leaves_nothing(self):
+        self.assertEqual(self.ends(lambda process: process.kill(), 4), -signal.SIGKILL)
+
+    def test_who_reads_no_further_ends_it(self):
+        """As `usernic demo | head -4` does."""
+        self.assertEqual(self.ends(lambda process: process.stdout.close(), 4), 128 + signal.SIGPIPE)
+
+    def test_it_ends_with_what_can_be_typed_next(self):
+        done = lab.run([os.path.relpath(lab.PROGRAM, "/"), "demo"], seconds=60, cwd="/")
+        hints = done.stdout.partition("Try next")[2].splitlines()[1:]
+        self.assertEqual(len(hints), 5, done.stdout)
+        for hint in hints:
+            self.assertTrue(hint.startswith(f"  {os.path.relpath(lab.PROGRAM, '/')} "), hint)
 
     def test_it_is_plain_where_nobody_looks_at_colours(self):
         done = lab.run([lab.PROGRAM, "demo"], seconds=60)
