@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "cli/verbs.h"
 #include "ctl/connection.h"
 #include "ctl/print.h"
 
@@ -84,10 +86,8 @@ std::string read_to_end(int fd) {
 Outcome<std::unique_ptr<DemoLab>> DemoLab::start() {
   std::unique_ptr<DemoLab> lab(new DemoLab);
   const char* temporary = std::getenv("TMPDIR");
-  lab->folder_ = "/tmp/usernic-demo-XXXXXX";
-  if (temporary != nullptr && std::strlen(temporary) < 30)
-    lab->folder_ = std::string(temporary) + "/usernic-demo-XXXXXX";
-  if (::mkdtemp(lab->folder_.data()) == nullptr) return refuse("cannot make a temporary folder: " + why());
+  const bool short_enough = temporary != nullptr && std::strlen(temporary) < 30;
+  lab->folder_ = fmt::format("{}/usernic-demo-{:x}", short_enough ? temporary : "/tmp", random_u64());
   lab->socket_ = lab->folder_ + "/control";
   if (auto started = lab->start_child(); !started) return refuse(started.error());
   auto client = lab->connect();
@@ -118,17 +118,22 @@ void DemoLab::keep(pid_t demo, ctl::Fd ready) {
   ::setpgid(0, 0);  // Ctrl-C is for the demo, which then ends its child
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   const pid_t keeper = ::getpid();
-  const pid_t usernic = ::getppid() == demo ? ::fork() : -1;
+  if (::getppid() != demo) ::_exit(1);
+  if (::mkdir(folder_.c_str(), 0700) != 0) ::_exit(failed("cannot make a temporary folder: " + why()));
+  const pid_t usernic = ::fork();
   if (usernic == 0) become_usernic(keeper, ready);
   ready.reset();
-  int status = 1;
+  int status = kFailed;
   if (usernic > 0) {
     int number;
     ::sigwait(&signals, &number);
     ::kill(usernic, SIGTERM);
     status = wait_for(usernic);
+  } else {
+    failed("cannot start a process: " + why());
   }
-  ::rmdir(folder_.c_str());
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
   ::_exit(status);
 }
 
@@ -153,8 +158,6 @@ DemoLab::~DemoLab() {
     wait_for(child_);
     handle_interrupts(SIG_DFL);
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
 }
 
 Outcome<const HostNamespaces*> DemoLab::host(const std::string& name) {

@@ -2,8 +2,8 @@
 // cli: a usernic of the demo's own: `usernic run` as a child, with a socket nobody else knows, and ways into its hosts.
 //
 // Whatever happens to the demo, nothing is left, not even by SIGKILL: between the two stands a keeper, to whom the
-// kernel sends a signal when the demo ends; it ends usernic, whose hosts end with it, and removes the folder of the
-// socket.
+// kernel sends a signal when the demo ends. It has made the folder of the socket, ends usernic, whose hosts end with
+// it, and removes the folder.
 #pragma once
 
 #include <map>

@@ -12,10 +12,16 @@ from lab import LabTest
 
 
 def is_of_session(pid, session):
+    """A zombie is not: whose parent is gone waits for process 1 to look after it."""
     try:
-        return pid.isdigit() and os.getsid(int(pid)) == session
-    except ProcessLookupError:
+        return pid.isdigit() and os.getsid(int(pid)) == session and ") Z " not in open_text(f"/proc/{pid}/stat")
+    except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def open_text(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 class DemoTest(LabTest):
