@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import unittest
 
 from lab import PROGRAM, SECONDS, LabTest, config_of, is_held, pair, run
@@ -243,12 +244,19 @@ class BeginTest(LabTest):
         self.assertIn("ready", (lab.folder / "stdout").read_text())
 
     def test_what_the_readme_says_to_try_works_as_printed(self):
-        printed = README.read_text().split("Then try it yourself")[1].split("```sh\n")[1].split("```")[0]
+        blocks = README.read_text().split("Then try it yourself")[1].split("```sh\n")[1:3]
+        one_terminal, another = (block.split("```")[0] for block in blocks)
         folder = self.folder()
         (folder / "build/release").mkdir(parents=True)
         (folder / "build/release/usernic").symlink_to(PROGRAM)
-        done = run(["bash", "-e"], input=printed + "kill $!\nwait $!\n", stdin=None, cwd=folder, seconds=60,
-                   env=os.environ | {"XDG_RUNTIME_DIR": str(folder), "USERNIC_SOCKET": ""})
+        env = os.environ | {"XDG_RUNTIME_DIR": str(folder), "USERNIC_SOCKET": ""}
+        with subprocess.Popen(["bash", "-c", "exec " + one_terminal], cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True) as usernic:
+            self.addCleanup(usernic.kill)
+            self.assertTrue(any("ready" in line for line in iter(usernic.stdout.readline, "")))
+            done = run(["bash", "-e"], input=another, stdin=None, cwd=folder, seconds=60, env=env)
+            usernic.send_signal(signal.SIGINT)
+            self.assertEqual(usernic.wait(SECONDS), 0)
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
         self.assertIn(" 3 received", done.stdout)
         self.assertRegex(done.stdout, r"33:33:00:00:12:34 +multicast +yes +yes\n")
