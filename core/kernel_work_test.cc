@@ -184,19 +184,66 @@ TEST_F(KernelWork, EnableAndQueue) {
   EXPECT_EQ(log, "a");
 }
 
+TEST_F(KernelWork, ACpuIsAHint) {
+  keep_busy();
+  const int cpus[] = {0, 1'000'000, WORK_CPU_UNBOUND};
+  for (const int cpu : cpus) EXPECT_EQ(queue_work_on(cpu, queue, &b.work), cpu == 0) << "pending after the first";
+  EXPECT_TRUE(cancel_work(&b.work));
+  EXPECT_TRUE(queue_work_node(NUMA_NO_NODE, queue, &b.work));
+  EXPECT_FALSE(mod_delayed_work_on(3, queue, &b.later, kHour));
+  EXPECT_FALSE(queue_delayed_work_on(3, queue, &b.later, 0)) << "it keeps its time";
+  EXPECT_TRUE(mod_delayed_work_on(3, queue, &b.later, 0));
+  go_on.set();
+  flush_workqueue(queue);
+  EXPECT_EQ(log, "abb");
+  EXPECT_TRUE(queue_delayed_work_on(5, queue, &b.later, kHour));
+  EXPECT_TRUE(cancel_delayed_work(&b.later));
+  EXPECT_TRUE(schedule_work_on(7, &b.work));
+  (void)flush_work(&b.work);
+  EXPECT_TRUE(schedule_delayed_work_on(7, &b.later, kHour));
+  flush_workqueue(system_wq);
+  EXPECT_EQ(log, "abbb") << "its time is not now";
+  EXPECT_TRUE(flush_delayed_work(&b.later));
+  EXPECT_EQ(log, "abbbb");
+}
+
+TEST_F(KernelWork, ItemsOnTheStackAndDeferrableOnes) {
+  job c;
+  c.log = &log;
+  c.name = "c";
+  INIT_WORK_ONSTACK(&c.work, run_job);
+  INIT_DELAYED_WORK_ONSTACK(&c.later, run_later_job);
+  EXPECT_TRUE(queue_work(queue, &c.work));
+  EXPECT_TRUE(queue_delayed_work(queue, &c.later, 0));
+  flush_workqueue(queue);
+  EXPECT_EQ(log, "cc");
+  destroy_work_on_stack(&c.work);
+  destroy_delayed_work_on_stack(&c.later);
+  INIT_DEFERRABLE_WORK(&a.later, run_later_job);
+  EXPECT_TRUE(queue_delayed_work(queue, &a.later, kHour));
+  EXPECT_TRUE(flush_delayed_work(&a.later));
+  EXPECT_EQ(log, "cca");
+}
+
 Atomic<int> declared_runs{0};
 void count_run(struct work_struct*) {
   declared_runs.fetch_add(1);
 }
 static DECLARE_WORK(declared_work, count_run);
 static DECLARE_DELAYED_WORK(declared_later, count_run);
+static DECLARE_DEFERRABLE_WORK(declared_deferrable, count_run);
 
 TEST_F(KernelWork, DeclaredItemsAndTheSystemsQueues) {
   declared_runs = 0;
   EXPECT_TRUE(queue_work(system_wq, &declared_work));
   EXPECT_TRUE(queue_delayed_work(system_unbound_wq, &declared_later, 0));
+  EXPECT_TRUE(queue_delayed_work(system_power_efficient_wq, &declared_deferrable, 0));
   flush_workqueue(system_wq);
-  EXPECT_EQ(declared_runs.load(), 2);
+  EXPECT_EQ(declared_runs.load(), 3);
+  struct workqueue_struct* own = create_freezable_workqueue("own");
+  EXPECT_TRUE(queue_work(own, &declared_work));
+  destroy_workqueue(own);
+  EXPECT_EQ(declared_runs.load(), 4);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "usernic/kernel_names/address_lists.h"
+#include "usernic/kernel_names/delayed_work.h"
 #include "usernic/kernel_names/device.h"
 #include "usernic/kernel_names/ether.h"
 #include "usernic/kernel_names/napi.h"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// usernic: kernel names: work items and delayed ones. Queues of one's own: workqueue.h.
+// usernic: kernel names: work items. Delayed ones: delayed_work.h; queues of one's own: workqueue.h.
 //
 // Return values are the kernel's. A function may free its own item with the struct around it, by `delete`: nobody may
-// wait for it then. What a function may do, and when, is checked: docs/lockdep.md.
+// wait for it then. What a function may do, and when, is checked: docs/lockdep.md. A CPU or a node is a hint that
+// changes nothing.
 #pragma once
 
 #include <optional>
@@ -29,24 +30,16 @@ struct work_struct {
     Running::get() = nullptr;  // `this` may be gone
   }
 };
-struct delayed_work {
-  work_struct work;
-};
-inline delayed_work* to_delayed_work(work_struct* work) {
-  return container_of_member(work, &delayed_work::work);
-}
 inline void INIT_WORK(work_struct* work, work_func_t func, Place where = Place::current()) {
   work->func = func;
   work->work.emplace([work] { work->run(); }, nullptr, where);
 }
-inline void INIT_DELAYED_WORK(delayed_work* dwork, work_func_t func, Place where = Place::current()) {
-  INIT_WORK(&dwork->work, func, where);
+inline void INIT_WORK_ONSTACK(work_struct* work, work_func_t func, Place where = Place::current()) {
+  INIT_WORK(work, func, where);
 }
+inline void destroy_work_on_stack(work_struct*) {}  // the end of one that is queued is a report, wherever it is
 inline bool work_pending(const work_struct* work) {
   return work->work->pending();
-}
-inline bool delayed_work_pending(const delayed_work* dwork) {
-  return work_pending(&dwork->work);
 }
 inline constexpr unsigned WORK_BUSY_PENDING = 1, WORK_BUSY_RUNNING = 2;
 inline unsigned work_busy(work_struct* work) {
@@ -57,34 +50,27 @@ inline work_struct* current_work() {
   return work_struct::Running::get();
 }
 
-inline Time time_after(unsigned long delay) {
-  return delay == 0 ? kAtOnce : Clock::now() + duration_of(delay);
-}
 // False: it was pending already, even if for later, or is disabled.
 inline bool queue_work(workqueue_struct* queue, work_struct* work) {
   return queue->queue_unless_pending(*work->work);
 }
-inline bool queue_delayed_work(workqueue_struct* queue, delayed_work* dwork, unsigned long delay) {
-  return queue->queue_unless_pending(*dwork->work.work, time_after(delay));
-}
-// True: it was pending, and has a new time.
-inline bool mod_delayed_work(workqueue_struct* queue, delayed_work* dwork, unsigned long delay) {
-  return queue->move_to(*dwork->work.work, time_after(delay));
-}
 inline bool schedule_work(work_struct* work) {
   return queue_work(&init_net().system_workqueue(), work);
 }
-inline bool schedule_delayed_work(delayed_work* dwork, unsigned long delay) {
-  return queue_delayed_work(&init_net().system_workqueue(), dwork, delay);
+inline constexpr int WORK_CPU_UNBOUND = 64, NUMA_NO_NODE = -1;
+inline bool queue_work_on(int /*cpu*/, workqueue_struct* queue, work_struct* work) {
+  return queue_work(queue, work);
+}
+inline bool queue_work_node(int /*node*/, workqueue_struct* queue, work_struct* work) {
+  return queue_work(queue, work);
+}
+inline bool schedule_work_on(int /*cpu*/, work_struct* work) {
+  return schedule_work(work);
 }
 
 // True: it had not run.
 inline bool flush_work(work_struct* work, Place where = Place::current()) {
   return (*work)->flush(where);
-}
-inline bool flush_delayed_work(delayed_work* dwork, Place where = Place::current()) {
-  const bool waited = dwork->work->hurry();
-  return dwork->work->flush(where) || waited;  // it may have run by now
 }
 // True: it was pending.
 inline bool cancel_work(work_struct* work) {
@@ -93,33 +79,18 @@ inline bool cancel_work(work_struct* work) {
 inline bool cancel_work_sync(work_struct* work, Place where = Place::current()) {
   return (*work)->cancel_sync(where);
 }
-inline bool cancel_delayed_work(delayed_work* dwork) {
-  return dwork->work->cancel();
-}
-inline bool cancel_delayed_work_sync(delayed_work* dwork, Place where = Place::current()) {
-  return dwork->work->cancel_sync(where);
-}
-// Counted.
+// Counted. True: it was pending.
 inline bool disable_work(work_struct* work) {
   return (*work)->disable();
 }
 inline bool disable_work_sync(work_struct* work, Place where = Place::current()) {
   return (*work)->disable_sync(where);
 }
-inline bool disable_delayed_work(delayed_work* dwork) {
-  return dwork->work->disable();
-}
-inline bool disable_delayed_work_sync(delayed_work* dwork, Place where = Place::current()) {
-  return dwork->work->disable_sync(where);
-}
+// True: it can be queued again.
 inline bool enable_work(work_struct* work, Place where = Place::current()) {
   return (*work)->enable(where);
 }
-inline bool enable_delayed_work(delayed_work* dwork, Place where = Place::current()) {
-  return dwork->work->enable(where);
-}
-
-// True: it can be queued again, and was.
+// The same, and it is queued then.
 inline bool enable_and_queue_work(workqueue_struct* queue, work_struct* work) {
   if (!enable_work(work)) return false;
   (void)queue_work(queue, work);
@@ -130,10 +101,5 @@ inline bool enable_and_queue_work(workqueue_struct* queue, work_struct* work) {
 #define DECLARE_WORK(name, func)             \
   ::usernic::kernel_names::work_struct name; \
   [[maybe_unused]] static const bool name##_is_made = (::usernic::kernel_names::INIT_WORK(&name, func), true)
-#define DECLARE_DELAYED_WORK(name, func)      \
-  ::usernic::kernel_names::delayed_work name; \
-  [[maybe_unused]] static const bool name##_is_made = (::usernic::kernel_names::INIT_DELAYED_WORK(&name, func), true)
 
 }  // namespace usernic::kernel_names
-
-#include "usernic/kernel_names/workqueue.h"

@@ -17,7 +17,7 @@ struct system_queue {
   operator workqueue_struct*() const { return &init_net().system_workqueue(); }
 };
 inline constexpr system_queue system_wq, system_percpu_wq, system_long_wq, system_highpri_wq, system_unbound_wq,
-    system_dfl_wq, system_freezable_wq;
+    system_dfl_wq, system_freezable_wq, system_power_efficient_wq, system_freezable_power_efficient_wq;
 
 inline constexpr unsigned WQ_UNBOUND = 2, WQ_FREEZABLE = 4, WQ_MEM_RECLAIM = 8, WQ_HIGHPRI = 16, WQ_CPU_INTENSIVE = 32,
                           WQ_SYSFS = 64, WQ_POWER_EFFICIENT = 128, WQ_PERCPU = 256;
@@ -44,6 +44,9 @@ inline workqueue_struct* make_workqueue(int max_active, const char* format, va_l
 }
 inline workqueue_struct* create_workqueue(const char* name) {
   return alloc_workqueue("%s", WQ_MEM_RECLAIM, 1, name);
+}
+inline workqueue_struct* create_freezable_workqueue(const char* name) {
+  return alloc_workqueue("%s", WQ_FREEZABLE | WQ_UNBOUND | WQ_MEM_RECLAIM, 1, name);
 }
 inline workqueue_struct* create_singlethread_workqueue(const char* name) {
   return alloc_ordered_workqueue("%s", WQ_MEM_RECLAIM, name);
