@@ -17,6 +17,7 @@
 #include "usernic/kernel_names/ether.h"
 #include "usernic/kernel_names/napi.h"
 #include "usernic/kernel_names/netdev_ops.h"
+#include "usernic/kernel_names/notifier.h"
 #include "usernic/kernel_names/queues.h"
 #include "usernic/kernel_names/references.h"
 #include "usernic/kernel_names/rtnl.h"

@@ -68,11 +68,14 @@ inline void rtnl_unlock(Place where = Place::current()) USERNIC_NO_THREAD_SAFETY
   carry_out_todo(where);
 }
 
-// Reports what must not be done under rtnl; true when it is held. With checks off, rtnl that the core took by itself
-// (for a notifier, say) is not known.
+// Does this thread hold rtnl, or carry out what it put off? With checks off, rtnl that the core took by itself (for a
+// notifier, say) is not known.
+inline bool in_rtnl(Net& net) {
+  return rtnl_section::mine().net == &net || (kChecksOn && net.rtnl().held_by_me());
+}
+// Reports what must not be done under rtnl; true when it is held.
 inline bool waits_under_rtnl(net_device* dev, const char* what, Place where) {
-  Net& net = dev->net();
-  if (rtnl_section::mine().net != &net && !(kChecksOn && net.rtnl().held_by_me())) return false;
+  if (!in_rtnl(dev->net())) return false;
   const std::string text = std::string(what) +
                            " is called under rtnl: it waits for the device's lane first, and that is done while "
                            "holding nothing; call it without rtnl, or queue it on a work item";

@@ -9,6 +9,7 @@
 #include "usernic/env.h"
 #include "usernic/error.h"
 #include "usernic/hw_addr_list.h"
+#include "usernic/kernel_names/notifier_chain.h"
 #include "usernic/kernel_names/struct_names.h"
 #include "usernic/kernel_names/todo_list.h"
 #include "usernic/mac_address.h"
@@ -42,15 +43,16 @@ inline Duration duration_of(unsigned long jiffies) {
   return std::chrono::milliseconds(jiffies);
 }
 
-// The Net that names without a device or queue mean, while one of these lives.
+// The Net that names without a device or queue mean, while one of these lives. Made and destroyed without rtnl.
 class init_net_is {
  public:
-  explicit init_net_is(Net& net) : net_(net), before_(current().exchange(this)) {}
+  explicit init_net_is(Net& net) : net_(net), before_(current().exchange(this)), chain_(net) {}
   ~init_net_is() { current().store(before_); }
   init_net_is(const init_net_is&) = delete;
   init_net_is& operator=(const init_net_is&) = delete;
 
   static todo_list& todo(Place where = Place::current()) { return here(where).todo_; }
+  static notifier_chain& chain(Place where = Place::current()) { return here(where).chain_; }
 
  private:
   friend Net& init_net(Place);
@@ -67,6 +69,7 @@ class init_net_is {
   Net& net_;
   init_net_is* const before_;
   todo_list todo_;
+  notifier_chain chain_;
 };
 inline Net& init_net(Place where = Place::current()) {
   return init_net_is::here(where).net_;
