@@ -412,6 +412,25 @@ Result<> RxMode::set_allmulti(int change) {
   return wanted.apply([&] { return wanted.count(wanted.allmulti, &ModeRefs::users, change); });
 }
 
+Result<> RxMode::switch_flags(RxFlags on) {
+  Wanted& wanted = engine_of(*this).wanted;
+  const auto turn = [&wanted](ModeRefs& mode, bool to) {
+    return wanted.apply([&]() -> Result<> {
+      if ((mode.by_switch != 0) == to) return {};
+      return wanted.count(mode, &ModeRefs::by_switch, to ? 1 : -1);
+    });
+  };
+  const Result<> promisc = turn(wanted.promiscuity, on.promisc);
+  const Result<> allmulti = turn(wanted.allmulti, on.allmulti);
+  return promisc ? allmulti : promisc;
+}
+
+RxFlags RxMode::switched() const {
+  const Wanted& wanted = engine_of(*this).wanted;
+  SpinGuardBh guard(wanted.lock, wanted.level());
+  return {.promisc = wanted.promiscuity.by_switch != 0, .allmulti = wanted.allmulti.by_switch != 0};
+}
+
 Result<> RxMode::set_vlan_filter(bool on) {
   Wanted& wanted = engine_of(*this).wanted;
   return wanted.apply([&]() -> Result<> {

@@ -18,12 +18,13 @@
 
 namespace usernic {
 
-// References on promiscuity or allmulti. A user cannot take back what is an upper device's.
+// References on promiscuity or allmulti. A user cannot take back what is an upper device's, or the switch's.
 struct ModeRefs {
   uint32_t users = 0;
   uint32_t uppers = 0;     // one a link
+  uint32_t by_switch = 0;  // one or none: RxMode::switch_flags
   Atomic<bool> on{false};  // is there one? Without the lock, too
-  uint32_t total() const noexcept { return users + uppers; }
+  uint32_t total() const noexcept { return users + uppers + by_switch; }
 };
 
 class Wanted {

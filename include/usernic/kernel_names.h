@@ -15,6 +15,7 @@
 #include "usernic/kernel_names/delayed_work.h"
 #include "usernic/kernel_names/device.h"
 #include "usernic/kernel_names/ether.h"
+#include "usernic/kernel_names/flags.h"
 #include "usernic/kernel_names/napi.h"
 #include "usernic/kernel_names/netdev_ops.h"
 #include "usernic/kernel_names/notifier.h"

@@ -22,6 +22,7 @@
 #include "usernic/context.h"
 #include "usernic/hw_addr_list.h"
 #include "usernic/rx_filter.h"
+#include "usernic/rx_flags.h"
 #include "usernic/rx_lists.h"
 
 namespace usernic {
@@ -77,6 +78,10 @@ class RxMode {
   // may be deferred while an address is not yet covered otherwise. [kernel: dev_set_promiscuity, dev_set_allmulti]
   Result<> set_promiscuity(int change);
   Result<> set_allmulti(int change);
+  // One reference more of each that is on, and is there once however often it is said. `switched`: those that are.
+  // EOVERFLOW: the one of the two stays as it is. Context: as above; addr_list_lock not held. [kernel: dev->gflags]
+  Result<> switch_flags(RxFlags on);
+  RxFlags switched() const;
 
   // The VLAN filter is open (every VLAN passes) until it is switched on. Ids are counted references, and go down to the
   // devices below (VlanIds). EINVAL: id above 4094. EOVERFLOW: more than 4095. ENOENT.

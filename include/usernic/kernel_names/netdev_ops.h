@@ -14,8 +14,8 @@
 #include <memory>
 
 #include "usernic/kernel_names/device.h"
+#include "usernic/kernel_names/flags.h"
 #include "usernic/kernel_names/queues.h"
-#include "usernic/kernel_names/rx_mode.h"
 
 namespace usernic::kernel_names {
 

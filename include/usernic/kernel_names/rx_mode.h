@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// usernic: kernel names: promiscuity, flags, running and retrying the rx mode, addr_list_lock.
+// usernic: kernel names: promiscuity, running and retrying the rx mode, addr_list_lock. Flags: flags.h.
 #pragma once
 
 #include "usernic/kernel_names/types.h"
-#include "usernic/rx_flags.h"
 #include "usernic/rx_mode.h"
 #include "usernic/work.h"
 
 namespace usernic::kernel_names {
-
-inline constexpr unsigned IFF_UP = 0x1, IFF_BROADCAST = 0x2, IFF_RUNNING = 0x40, IFF_PROMISC = 0x100,
-                          IFF_ALLMULTI = 0x200, IFF_MULTICAST = 0x1000;
 
 // Counted: `inc` more, or fewer. -EOVERFLOW; -EINVAL below zero: nothing changed then.
 template <class Set>
@@ -30,16 +26,12 @@ inline int dev_set_promiscuity(net_device* dev, int inc) {
 inline int dev_set_allmulti(net_device* dev, int inc) {
   return count_by_ones(inc, [dev](int one) { return dev->rx_mode().set_allmulti(one); });
 }
-constexpr unsigned mask_of(RxFlags flags) {
-  return (flags.promisc ? IFF_PROMISC : 0) | (flags.allmulti ? IFF_ALLMULTI : 0);
+// Whether the instance lock is held matters here to neither; nobody is notified.
+inline int netif_set_promiscuity(net_device* dev, int inc) {
+  return dev_set_promiscuity(dev, inc);
 }
-// dev->flags, in any context. Promisc and allmulti are in a driver's rx-mode call what the call is to bring about, and
-// in its ndo_open, ndo_change_rx_flags and ndo_stop what it was told: RxMode::promisc. IFF_UP is netif_running.
-inline unsigned netif_get_flags(const net_device* dev) {
-  unsigned flags = IFF_BROADCAST | IFF_MULTICAST;
-  if (dev->running()) flags |= IFF_UP;
-  if (dev->running() && dev->carrier_ok()) flags |= IFF_RUNNING;
-  return flags | mask_of({.promisc = dev->rx_mode().promisc(), .allmulti = dev->rx_mode().allmulti()});
+inline int netif_set_allmulti(net_device* dev, int inc, bool /*notify*/) {
+  return dev_set_allmulti(dev, inc);
 }
 
 // The lists stand still in between, BHs disabled.
@@ -50,6 +42,10 @@ inline void netif_addr_unlock_bh(net_device* dev) {
   dev->rx_mode().unlock_lists();
 }
 inline void netif_addr_lock(net_device* dev, Place where = Place::current()) {
+  dev->rx_mode().lock_lists(where);
+}
+// Every one of these is at the nesting level of its device.
+inline void netif_addr_lock_nested(net_device* dev, Place where = Place::current()) {
   dev->rx_mode().lock_lists(where);
 }
 inline void netif_addr_unlock(net_device* dev) {
