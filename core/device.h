@@ -50,6 +50,8 @@ struct Device final : NetDevice {
   Workqueue lane_queue;
   RxModeEngine engine;
   std::deque<TxQueue> tx_queues;
+  static constexpr LockClass kTxFreezeClass{"tx_freeze_lock"};
+  SpinLock tx_freeze_lock{kTxFreezeClass};  // held while they are frozen; before an xmit lock
   Atomic<uint32_t> handles{1};
   Atomic<DevicePort*> port{nullptr};
   Atomic<uint32_t> port_users{0};

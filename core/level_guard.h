@@ -11,19 +11,25 @@
 
 namespace usernic {
 
-// SpinGuardBh, at the level that the lock has when it is held.
+// Takes it at the level that it has when it is held.
+inline void lock_at(SpinLock& lock, const Atomic<int>& level, Place where) noexcept
+    USERNIC_NONBLOCKING USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  int at = level.load(std::memory_order_relaxed);
+  lock.lock(at, where);
+  while (at != level.load(std::memory_order_relaxed)) [[unlikely]] {
+      lock.unlock();
+      at = level.load(std::memory_order_relaxed);
+      lock.lock(at, where);
+    }
+}
+
+// SpinGuardBh, by lock_at.
 class USERNIC_SCOPED_CAPABILITY LevelGuard {
  public:
   LevelGuard(SpinLock& lock, const Atomic<int>& level, Place where = Place::current()) noexcept
       USERNIC_NONBLOCKING USERNIC_ACQUIRE(lock) USERNIC_NO_THREAD_SAFETY_ANALYSIS : bh_(where),
                                                                                     lock_(lock) {
-    int at = level.load(std::memory_order_relaxed);
-    lock_.lock(at, where);
-    while (at != level.load(std::memory_order_relaxed)) [[unlikely]] {
-        lock_.unlock();
-        at = level.load(std::memory_order_relaxed);
-        lock_.lock(at, where);
-      }
+    lock_at(lock, level, where);
   }
   ~LevelGuard() USERNIC_NONBLOCKING USERNIC_RELEASE() { lock_.unlock(); }
   LevelGuard(const LevelGuard&) = delete;

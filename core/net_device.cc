@@ -169,6 +169,8 @@ uint32_t NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
     SkbPool::free(frames);
     return 0;
   }
+  if (queue.frozen()) [[unlikely]]
+    return 0;
   const AtomicCallback start_xmit("start_xmit");
   uint32_t packets = 0;
   uint64_t bytes = 0;
@@ -197,6 +199,46 @@ TxQueue::TxQueue(NetDevice& dev, uint16_t index) noexcept : dev_(dev), index_(in
 void TxQueue::wake() noexcept {
   stopped_.store(false);
   if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
+}
+
+void TxQueue::lock_xmit(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
+  lock_at(xmit_lock_, level_, where);
+}
+bool TxQueue::try_lock_xmit(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
+  if (xmit_lock_.try_lock(where)) return true;
+  if (kChecksOn) internal::leave_context();
+  return false;
+}
+void TxQueue::unlock_xmit() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  xmit_lock_.unlock();
+  if (kChecksOn) internal::leave_context();
+}
+
+// Locks of one class do not nest at one level, so not all xmit locks are held: each queue is marked under its own.
+void NetDevice::freeze_tx(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  Device& dev = Device::of(*this);
+  if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
+  dev.tx_freeze_lock.lock(dev.engine.wanted.level(), where);
+  for (TxQueue& queue : dev.tx_queues) {
+    LevelGuard guard(queue.xmit_lock(), queue.level_, where);
+    queue.frozen_ = true;
+  }
+}
+
+void NetDevice::thaw_tx() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  Device& dev = Device::of(*this);
+  for (TxQueue& queue : dev.tx_queues) {
+    LevelGuard guard(queue.xmit_lock(), queue.level_);
+    queue.frozen_ = false;
+  }
+  dev.tx_freeze_lock.unlock();
+  if (kChecksOn) internal::leave_context();
+  for (TxQueue& queue : dev.tx_queues) {
+    if (queue.stopped()) continue;
+    if (InPort port(dev); port) port->tx_wake(queue);
+  }
 }
 
 }  // namespace usernic

@@ -23,6 +23,7 @@
 #include "usernic/kernel_names/references.h"
 #include "usernic/kernel_names/rtnl.h"
 #include "usernic/kernel_names/rx_mode.h"
+#include "usernic/kernel_names/tx_lock.h"
 #include "usernic/kernel_names/unregister.h"
 #include "usernic/kernel_names/work.h"
 #include "usernic/kernel_names/workqueue.h"

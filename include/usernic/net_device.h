@@ -110,6 +110,12 @@ struct NetDevice {
   // driver took and did not drop. Context: process or BH.
   uint32_t xmit(TxQueue& queue, SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
 
+  // In between nobody is in start_xmit, of whatever queue, and xmit sends nothing; the port is told when it can again,
+  // but for queues that are stopped. One at a time; BHs are disabled. Not from start_xmit. Context: process or BH.
+  // [kernel: netif_tx_lock_bh, netif_tx_unlock_bh]
+  void freeze_tx(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  void thaw_tx() noexcept USERNIC_NONBLOCKING;
+
   // Frames that a software device received from below [kernel: netif_rx]: counted, and to whoever sits on it. A device
   // that is down drops them. Context: process or BH.
   void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;

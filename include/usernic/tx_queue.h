@@ -50,6 +50,13 @@ struct TxQueue {
   }
 
   SpinLock& xmit_lock() noexcept { return xmit_lock_; }
+  // That lock at its nesting level, BHs disabled: nobody is in start_xmit. Context: process or BH. [kernel:
+  // __netif_tx_lock_bh]
+  void lock_xmit(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  bool try_lock_xmit(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  void unlock_xmit() noexcept USERNIC_NONBLOCKING;
+  // Within NetDevice::freeze_tx? Requires: the xmit lock.
+  bool frozen() const noexcept USERNIC_NONBLOCKING { return frozen_; }
   QueueCounters counters;
 
  private:
@@ -59,6 +66,7 @@ struct TxQueue {
   const uint16_t index_;
   SpinLock xmit_lock_;
   Atomic<int> level_{0};        // nesting level of the xmit lock: how many devices are above
+  bool frozen_ = false;         // under the xmit lock
   Atomic<bool> stopped_{true};  // opened by the driver's open, closed again by the core at close
 };
 

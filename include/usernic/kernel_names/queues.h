@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// usernic: kernel names: transmit queues, and what a frame is sent with.
+// usernic: kernel names: transmit queues, and what a frame is sent with. Their locks: tx_lock.h.
 #pragma once
 
 #include <utility>
@@ -62,13 +62,6 @@ inline void netif_tx_start_all_queues(net_device* dev) {
 }
 inline void netif_tx_wake_all_queues(net_device* dev) {
   for (u16 i = 0; i < dev->tx_queue_count(); ++i) dev->tx_queue(i).wake();
-}
-// Stops all, and returns when nobody is in start_xmit any more. Not from start_xmit.
-inline void netif_tx_disable(net_device* dev) {
-  for (u16 i = 0; i < dev->tx_queue_count(); ++i) {
-    SpinGuardBh guard(dev->tx_queue(i).xmit_lock());
-    dev->tx_queue(i).stop();
-  }
 }
 
 // In ndo_start_xmit: what it was called with besides the frame.
