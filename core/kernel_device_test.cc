@@ -45,13 +45,20 @@ netdev_tx_t nic_xmit(struct sk_buff* skb, struct net_device* dev) {
   return NETDEV_TX_OK;
 }
 
+int nic_change_carrier(struct net_device* dev, bool new_carrier) {
+  if (new_carrier == netif_carrier_ok(dev)) return -EBUSY;
+  new_carrier ? netif_carrier_on(dev) : netif_carrier_off(dev);
+  return 0;
+}
+
 constexpr struct net_device_ops nic_ops = {.ndo_init = nic_init,
                                            .ndo_uninit = nic_uninit,
                                            .ndo_open = nic_open,
                                            .ndo_stop = nic_stop,
                                            .ndo_start_xmit = nic_xmit,
                                            .ndo_set_mac_address = eth_mac_addr,
-                                           .ndo_validate_addr = eth_validate_addr};
+                                           .ndo_validate_addr = eth_validate_addr,
+                                           .ndo_change_carrier = nic_change_carrier};
 
 struct KernelDevice : testing::Test {
   Net net;
@@ -157,6 +164,19 @@ TEST_F(KernelDevice, WithoutRtnlTheNamesThatWantItReport) {
   free_netdev(dev);
 }
 
+TEST_F(KernelDevice, TheCarrierIsChangedByTheTablesOp) {
+  struct net_device* dev = make();
+  EXPECT_EQ(dev_change_carrier(dev, false), -ENODEV);
+  ASSERT_EQ(register_netdev(dev), 0);
+  EXPECT_EQ(dev_change_carrier(dev, false), 0);
+  EXPECT_FALSE(netif_carrier_ok(dev));
+  EXPECT_EQ(dev_change_carrier(dev, false), -EBUSY) << "the op's own answer";
+  EXPECT_EQ(dev_change_carrier(dev, true), 0);
+  EXPECT_TRUE(netif_carrier_ok(dev));
+  unregister_netdev(dev);
+  free_netdev(dev);
+}
+
 TEST_F(KernelDevice, WhatWaitsForTheLaneIsRefusedUnderRtnlInAPreciseSentence) {
   struct net_device* dev = make();
   ASSERT_EQ(register_netdev(dev), 0);
@@ -169,12 +189,13 @@ TEST_F(KernelDevice, WhatWaitsForTheLaneIsRefusedUnderRtnlInAPreciseSentence) {
   dev_close(dev);
   EXPECT_EQ(dev_set_mtu(dev, 1400), -EDEADLK);
   EXPECT_EQ(dev_set_mac_address(dev, &to), -EDEADLK);
+  EXPECT_EQ(dev_change_carrier(dev, false), -EDEADLK);
   netif_device_detach(dev);
   netif_device_attach(dev);
   EXPECT_EQ(register_netdev(dev), -EDEADLK);
   unregister_netdev(dev);
   rtnl_unlock();
-  ASSERT_EQ(reports.all.size(), 8u) << reports.rules();
+  ASSERT_EQ(reports.all.size(), 9u) << reports.rules();
   for (const ContractReport& each : reports.all) EXPECT_EQ(each.rule, "wait-under-rtnl");
   EXPECT_TRUE(reports.all[0].text.starts_with("dev_open is called under rtnl: it waits for the device's lane"));
   EXPECT_TRUE(std::string(reports.all[0].here.file_name()).ends_with("kernel_device_test.cc"));

@@ -206,6 +206,7 @@ TEST_F(KernelNames, FlagsAndMtu) {
   EXPECT_EQ(dev_set_allmulti(dev, -1), -EINVAL);
   EXPECT_EQ(dev_set_mtu(dev, -1), -EINVAL);
   EXPECT_EQ(dev_set_mtu(dev, 1400), 0);
+  EXPECT_EQ(dev_change_carrier(dev, false), -EOPNOTSUPP) << "the table has no such op";
 }
 
 // ---- address lists --------------------------------------------------------------------------------------------------

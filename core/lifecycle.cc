@@ -273,6 +273,14 @@ Result<> NetDevice::set_mac_address(const MacAddress& address, Place where) {
   return {};
 }
 
+Result<> NetDevice::change_carrier(bool on, Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  if (dev.ops.change_carrier == nullptr) return fail(std::errc::operation_not_supported);
+  return dev.ops.change_carrier(dev.driver_, on);
+}
+
 Result<> NetDevice::detach(Place where) {
   Device& dev = Device::of(*this);
   LaneGuard lane(dev.lane_queue, where);

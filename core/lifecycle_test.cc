@@ -54,6 +54,7 @@ TEST_F(LifecycleTest, BeforeRegistrationNoOperationReachesTheDriver) {
   EXPECT_EQ(outcome(dev->close()), "ENODEV");
   EXPECT_EQ(outcome(dev->change_mtu(1400)), "ENODEV");
   EXPECT_EQ(outcome(dev->set_mac_address(kOtherMac)), "ENODEV");
+  EXPECT_EQ(outcome(dev->change_carrier(false)), "ENODEV");
   EXPECT_EQ(outcome(dev->detach()), "ENODEV");
   EXPECT_EQ(outcome(dev->attach()), "ENODEV");
   EXPECT_EQ(script.log, "");
@@ -225,14 +226,15 @@ TEST_F(LifecycleTest, OpenStopAndTheirLikeRunUnderRtnlInProcessContext) {
     ++calls;
   };
   const auto check_in = [&]() -> Result<> { return check(), Result<>(); };
-  script.init = script.open = script.change_mtu = script.set_mac = check_in;
+  script.init = script.open = script.change_mtu = script.set_mac = script.change_carrier = check_in;
   script.stop = script.uninit = check;
   const NetdevPtr dev = registered();
   EXPECT_EQ(outcome(dev->open()), "ok");
   EXPECT_EQ(outcome(dev->change_mtu(1400)), "ok");
   EXPECT_EQ(outcome(dev->set_mac_address(kOtherMac)), "ok");
+  EXPECT_EQ(outcome(dev->change_carrier(false)), "ok");
   dev->unregister_netdev();
-  EXPECT_EQ(calls, 6);
+  EXPECT_EQ(calls, 7);
 }
 
 TEST_F(LifecycleTest, AnOperationUnderRtnlIsReported) {
@@ -251,14 +253,14 @@ TEST_F(LifecycleTest, AnItemOfTheLaneMayOperateItsDevice) {
   const NetdevPtr dev = registered();
   std::string outcomes;
   Work wish([&] {
-    for (const Result<>& result : {dev->open(), dev->change_mtu(1400), dev->set_mac_address(kOtherMac), dev->detach(),
-                                   dev->attach(), dev->close()}) {
+    for (const Result<>& result : {dev->open(), dev->change_mtu(1400), dev->set_mac_address(kOtherMac),
+                                   dev->change_carrier(false), dev->detach(), dev->attach(), dev->close()}) {
       outcomes += outcome(result) + " ";
     }
   });
   dev->lane().queue(wish);
   wish.flush();
-  EXPECT_EQ(outcomes, "ok ok ok ok ok ok ");
+  EXPECT_EQ(outcomes, "ok ok ok ok ok ok ok ");
 }
 
 TEST_F(LifecycleTest, UnregisterClosesADeviceThatIsOpen) {

@@ -20,7 +20,7 @@ inline constexpr MacAddress kNeighbour = MacAddress::from_u64(0x0200'0000'0099);
 // What the driver of a test does and saw.
 struct Script {
   std::string log;  // "init open stop uninit destroy"; under rtnl
-  std::function<Result<>()> init, open, change_mtu, set_mac;
+  std::function<Result<>()> init, open, change_mtu, set_mac, change_carrier;
   std::function<void()> stop, uninit, destroy;
   std::function<void(LinkStats&)> get_stats;
   NetDevice* dev = nullptr;
@@ -54,6 +54,11 @@ class ScriptDriver {
   }
   Result<> change_mtu(uint32_t) { return script_.step("mtu", script_.change_mtu); }
   Result<> set_mac_address(const MacAddress&) { return script_.step("mac", script_.set_mac); }
+  Result<> change_carrier(bool on) {
+    const Result<> done = script_.step(on ? "carrier-on" : "carrier-off", script_.change_carrier);
+    if (done) on ? dev_.carrier_on() : dev_.carrier_off();
+    return done;
+  }
   RxFilterCaps rx_filter_caps() const { return {.unicast_slots = 4, .multicast_slots = 4}; }
   void set_rx_mode_async(RxPlan& plan) {
     while (RxCommand* command = plan.next()) plan.answer(*command, {});

@@ -151,12 +151,32 @@ TEST_F(NetDeviceTest, TheAddressChangesForDeviceAndFilter) {
   EXPECT_EQ(dev->address(), kOtherMac);
 }
 
-TEST_F(NetDeviceTest, WithoutTheOpAnyMtuIsFineAndNoAddress) {
+TEST_F(NetDeviceTest, WithoutTheOpAnyMtuIsFineAndNoAddressAndNoCarrierIsChanged) {
   const NetdevPtr dev = *net.alloc_netdev<PlainDriver>({.name = "p0", .address = kMac});
   ASSERT_TRUE(dev->register_netdev());
   EXPECT_EQ(outcome(dev->change_mtu(1400)), "ok");
   EXPECT_EQ(dev->mtu(), 1400u);
   EXPECT_EQ(outcome(dev->set_mac_address(kOtherMac)), "EOPNOTSUPP");
+  EXPECT_EQ(outcome(dev->change_carrier(false)), "EOPNOTSUPP");
+  EXPECT_TRUE(dev->carrier_ok());
+}
+
+TEST_F(NetDeviceTest, AWishAboutTheCarrierIsTheDriversToCarryOut) {
+  const NetdevPtr dev = registered();
+  script.log.clear();
+  EXPECT_EQ(outcome(dev->change_carrier(false)), "ok");
+  EXPECT_FALSE(dev->carrier_ok());
+  EXPECT_EQ(outcome(dev->change_carrier(false)), "ok");
+  EXPECT_EQ(outcome(dev->change_carrier(true)), "ok");
+  EXPECT_TRUE(dev->carrier_ok());
+  EXPECT_EQ(script.log, "carrier-off carrier-off carrier-on") << "each: only the driver knows what it holds down";
+  script.change_carrier = [] { return refuse(std::errc::io_error); };
+  EXPECT_EQ(outcome(dev->change_carrier(false)), "EIO");
+  EXPECT_TRUE(dev->carrier_ok());
+  ASSERT_TRUE(dev->detach());
+  script.log.clear();
+  EXPECT_EQ(outcome(dev->change_carrier(false)), "ENODEV");
+  EXPECT_EQ(script.log, "");
 }
 
 // --- Statistics ---

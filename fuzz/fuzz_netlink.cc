@@ -107,7 +107,8 @@ class Follower {
     must(!wishes.known || !wished_.contains(wishes.link.address), "the own address is wished for");
     must(!wishes.gone || wished_.empty(), "something is wished for of a link that is gone");
     must(mirror_.address_count() <= mentioned_.size(), "the mirror has more addresses than it heard of");
-    gone_ = wishes.gone, promiscuous_ = wishes.promiscuous;
+    gone_ = wishes.gone, promiscuous_ = wishes.promiscuous, carrier_ = wishes.link.carrier;
+    must(wishes.link.up || !carrier_ || gone_, "a carrier is believed of an interface that is down");
   }
 
   // Nothing changes any more: the wishes are what the last picture shows.
@@ -129,6 +130,7 @@ class Follower {
       if (!address.is_zero() && !address.is_broadcast() && address != last_.after.address) wanted.insert(address);
     }
     must(wished_ == wanted, "what is wished for is not what the kernel has");
+    must(carrier_ == last_.after.carrier, "the carrier is not the kernel's");
     must(promiscuous_ == (last_.after.promiscuity > (unicast ? 1 : 0)), "promiscuity is not the kernel's");
     must(mirror_.next_picture() > now_, "a calm link is looked at without a pause");
   }
@@ -148,6 +150,7 @@ class Follower {
   HostPicture last_;
   std::set<MacAddress> mentioned_, wished_;
   bool gone_ = false, promiscuous_ = false;
+  std::optional<bool> carrier_;
 };
 
 }  // namespace

@@ -31,13 +31,17 @@ void DeviceWishes::wish_mtu(uint32_t mtu) {
 void DeviceWishes::wish_address(const MacAddress& address) {
   wish([&](Wishes& wishes) { wishes.address = address; });
 }
+void DeviceWishes::wish_carrier(bool on) {
+  wish([&](Wishes& wishes) { wishes.carrier = on; });
+}
 
 bool DeviceWishes::answered() const {
   MutexGuard guard(lock_);
   return done_ == wished_;
 }
 
-// The address and the MTU are best changed before the device opens, and after it closes.
+// The address and the MTU are best changed before the device opens, and after it closes; the word on the carrier is
+// about a device that is open.
 void DeviceWishes::carry_out() {
   Wishes wishes;
   uint64_t generation;
@@ -52,6 +56,7 @@ void DeviceWishes::carry_out() {
   }
   if (wishes.mtu) check(dev_.change_mtu(*wishes.mtu), fmt::format("MTU {}", *wishes.mtu));
   if (wishes.up == true) set_up(true);
+  if (wishes.carrier) check(dev_.change_carrier(*wishes.carrier), *wishes.carrier ? "carrier on" : "carrier off");
   {
     MutexGuard guard(lock_);
     done_ = generation;

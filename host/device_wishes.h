@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// host: what the kernel wants changed on the device that may take the driver long: open, close, MTU, own address.
+// host: what the kernel wants changed on the device that may take the driver long: open, close, MTU, own address,
+// carrier.
 //
 // The mirror thread sets a wish and goes on; an item of an ordered queue carries out the newest of all, and never two
 // at once. The queue is the port's own, not the device's lane: each operation parks that lane, which asks a filter
@@ -36,6 +37,7 @@ class DeviceWishes {
   void wish_up(bool up);
   void wish_mtu(uint32_t mtu);
   void wish_address(const MacAddress& address);
+  void wish_carrier(bool on);
 
   // Has the device answered to the newest of each?
   bool answered() const;
@@ -49,6 +51,7 @@ class DeviceWishes {
     std::optional<bool> up;
     std::optional<uint32_t> mtu;
     std::optional<MacAddress> address;
+    std::optional<bool> carrier;
   };
 
   template <class Change>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// host: one value that exists on both sides of the host port - up, MTU, own address - and follows in both directions.
+// host: one value that exists on both sides of the host port - up, MTU, own address, carrier - and follows in both
+// directions.
 //
 // Whoever changes it last wins, and the other side is told once. A side that refuses is not asked again: the one that
 // asked is put back. So nothing runs in circles, whatever either side answers:
@@ -36,6 +37,9 @@ class Followed {
     device_ = device;
     return device == kernel ? FollowStep::kNothing : FollowStep::kTellKernel;
   }
+
+  // The kernel's value is not known: nobody looked since it was told, or it means nothing now.
+  FollowStep look(const T& device) { return look(kernel_, device); }
 
   // The device has answered to the newest it was told, and now has `device`.
   FollowStep device_answered(const T& device) {

@@ -69,6 +69,103 @@ TEST(Followed, BothChangedToTheSameIsNothing) {
   EXPECT_EQ(mtu.look(1400, 1400), kNothing);
 }
 
+// --- Carrier: a value that is known only at times, and that the device changes by itself ---
+
+TEST(FollowedCarrier, WhatIsNotKnownIsNoWish) {
+  Followed<bool> carrier(true);
+  EXPECT_EQ(carrier.look(false), kTellKernel) << "the device lost its link";
+  carrier.kernel_has(false);
+  EXPECT_EQ(carrier.look(false), kNothing) << "the picture is older than that: it still shows a carrier";
+  EXPECT_EQ(carrier.look(true), kTellKernel) << "the device's own change needs no picture";
+  carrier.kernel_has(true);
+  EXPECT_EQ(carrier.look(true, true), kNothing);
+}
+
+TEST(FollowedCarrier, ALinkThatIsNotThereCannotBeTurnedOn) {
+  Followed<bool> carrier(true);
+  EXPECT_EQ(carrier.look(true, false), kTellKernel);
+  carrier.kernel_has(false);
+  EXPECT_EQ(carrier.look(true, false), kTellDevice) << "somebody turned it on at the kernel's side";
+  EXPECT_EQ(carrier.look(false), kNothing) << "not answered";
+  EXPECT_EQ(carrier.device_answered(false), kTellKernel);
+  carrier.kernel_has(false);
+  EXPECT_EQ(carrier.look(false, false), kNothing);
+}
+
+TEST(FollowedCarrier, ADeviceThatLosesItWhileAskedIsNotAskedAgain) {
+  Followed<bool> carrier(true);
+  EXPECT_EQ(carrier.look(false, true), kTellDevice);
+  EXPECT_EQ(carrier.look(false, false), kNothing);
+  EXPECT_EQ(carrier.device_answered(false), kNothing);
+  EXPECT_EQ(carrier.look(false, true), kTellKernel) << "its link came back later";
+}
+
+// A wire, a switch that may hold the link down, pictures of the kernel's carrier that are looked at late or are not
+// there: what the device is told somebody did at the kernel's side, and in the end both have what wire and switch say.
+RC_GTEST_PROP(FollowedCarrierProperty, NoWishIsFalseAndBothSidesAgreeInTheEnd,
+              (std::vector<uint8_t> moves, bool has_switch)) {
+  bool kernel = true, wire = true, held = false;
+  bool asked = false, asked_in_picture = false;  // somebody changed the kernel's since our own last change of it
+  std::optional<bool> picture, wish;
+  Followed<bool> followed(true);
+  const auto device = [&] { return wire && !held; };
+  int told = 0;
+  const auto follow = [&] {
+    FollowStep step = picture ? followed.look(*picture, device()) : followed.look(device());
+    if (step == kNothing && !wish) step = followed.device_answered(device());
+    if (step == kTellDevice) {
+      RC_ASSERT(asked_in_picture);
+      wish = *picture;
+    }
+    if (picture) asked_in_picture = false;
+    if (step == kTellKernel) {
+      kernel = device();
+      followed.kernel_has(kernel);
+      picture.reset();
+      asked = asked_in_picture = false;  // the newest wins
+    }
+    if (step != kNothing) ++told;
+  };
+  const auto look = [&] {
+    picture = kernel;
+    asked_in_picture |= std::exchange(asked, false);
+  };
+  const auto carry_out = [&] {
+    if (wish && has_switch) held = !*wish;
+    wish.reset();
+  };
+  for (const uint8_t move : moves) {
+    switch (move % 8) {
+      case 0:
+      case 1:
+        if (kernel != (move % 8 == 1)) asked = true;
+        kernel = move % 8 == 1;
+        break;
+      case 2:
+        wire = !wire;
+        break;
+      case 3:
+        look();
+        break;
+      case 4:
+        carry_out();
+        break;
+      default:
+        follow();
+    }
+  }
+  told = 0;
+  for (int i = 0; i < 4; ++i) {
+    look();
+    follow();
+    carry_out();
+    follow();
+  }
+  RC_ASSERT(kernel == device());
+  RC_ASSERT(told <= 3);
+  RC_ASSERT(has_switch || !held);
+}
+
 // Two sides that answer as they like settle within a few looks once people keep their hands off.
 RC_GTEST_PROP(FollowedProperty, SettlesWhateverTheSidesAnswer,
               (std::vector<std::pair<bool, uint8_t>> changes, bool device_refuses, bool kernel_refuses)) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <type_traits>
 
 #include "host/device_wishes.h"
 #include "host/event_socket.h"
@@ -55,9 +56,9 @@ class HostPort::Impl {
   void change_lists(const HostWishes& wishes);
   void follow(const HostLink& link);
   template <class T, class TellDevice, class TellKernel>
-  void follow_one(Followed<T>& followed, bool answered, const T& kernel, const T& device, TellDevice tell_device,
-                  TellKernel tell_kernel);
-  void follow_carrier();
+  void follow_one(Followed<T>& followed, bool answered, const std::optional<std::type_identity_t<T>>& kernel,
+                  const T& device, TellDevice tell_device, TellKernel tell_kernel);
+  void follow_carrier(std::optional<bool> kernel);
 
   const DeviceHandle handle_;  // the memory, whatever becomes of the device
   NetDevice& dev_;
@@ -75,8 +76,8 @@ class HostPort::Impl {
   Followed<bool> up_;
   Followed<uint32_t> mtu_;
   Followed<MacAddress> address_;
-  bool link_is_fresh_ = false;  // the mirror's LINK is younger than what we told the kernel last
-  bool carrier_shown_ = true;   // a TAP starts with carrier
+  Followed<bool> carrier_{true};  // a TAP starts with it
+  bool link_is_fresh_ = false;    // the mirror's LINK is younger than what we told the kernel last
   bool promiscuous_ = false;
   bool allmulti_ = false;
 
@@ -115,7 +116,7 @@ HostResult<> HostPort::Impl::start() {
     Rtnetlink& tap = sockets_.rtnetlink;
     if (auto done = tap.set_address(ifindex_, dev_.address()); !done) return done;
     if (auto done = tap.set_mtu(ifindex_, dev_.mtu()); !done) return done;
-    follow_carrier();
+    follow_carrier(std::nullopt);
     if (config_.up || dev_.running()) {
       if (auto done = tap.set_up(ifindex_, true); !done) return done;
     }
@@ -212,7 +213,7 @@ void HostPort::Impl::carry_out(const HostWishes& wishes) {
     config_.log(fmt::format("{}: the interface was deleted or moved to another namespace", tap_.name()));
   }
   if (wishes.known && (link_is_fresh_ || wishes.gone)) follow(wishes.link);
-  if (!wishes.gone) follow_carrier();
+  if (!wishes.gone) follow_carrier(link_is_fresh_ ? wishes.link.carrier : std::nullopt);
 }
 
 // Lists never wait for a card, so this happens at once. Context: any but hard irq.
@@ -235,11 +236,12 @@ void HostPort::Impl::change_lists(const HostWishes& wishes) {
 }
 
 template <class T, class TellDevice, class TellKernel>
-void HostPort::Impl::follow_one(Followed<T>& followed, bool answered, const T& kernel, const T& device,
+void HostPort::Impl::follow_one(Followed<T>& followed, bool answered,
+                                const std::optional<std::type_identity_t<T>>& kernel, const T& device,
                                 TellDevice tell_device, TellKernel tell_kernel) {
-  FollowStep step = followed.look(kernel, device);
+  FollowStep step = kernel ? followed.look(*kernel, device) : followed.look(device);
   if (step == FollowStep::kNothing && answered) step = followed.device_answered(device);
-  if (step == FollowStep::kTellDevice) tell_device(kernel);
+  if (step == FollowStep::kTellDevice) tell_device(*kernel);
   if (step != FollowStep::kTellKernel) return;
   if (const HostResult<> told = tell_kernel(device); told) {
     followed.kernel_has(device);
@@ -266,9 +268,16 @@ void HostPort::Impl::follow(const HostLink& link) {
       [&](const MacAddress& address) { return tap.set_address(ifindex_, address); });
 }
 
-void HostPort::Impl::follow_carrier() {
+// Other than the rest, the device's carrier reaches the kernel also while no picture is fresh.
+void HostPort::Impl::follow_carrier(std::optional<bool> kernel) {
+  const bool answered = wishes_.answered();  // as in follow
   const bool carrier = dev_.carrier_ok() && dev_.present() && dev_.reg_state() == RegState::kRegistered;
-  if (carrier != carrier_shown_ && tap_.set_carrier(carrier)) carrier_shown_ = carrier;
+  follow_one(
+      carrier_, answered, kernel, carrier, [&](bool on) { wishes_.wish_carrier(on); },
+      [&](bool on) -> HostResult<> {
+        if (const Result<> set = tap_.set_carrier(on); !set) return host_fail(set.error(), "cannot set its carrier");
+        return {};
+      });
 }
 
 HostPort::HostPort(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}

@@ -3,11 +3,11 @@
 //
 // The interface is a TAP in some network namespace. Frames go both ways (frame_pump.h). What the kernel's stack wants
 // received (mirror.h) becomes references in the device's lists, and up/down, MTU and own address follow in both
-// directions (follow.h); carrier follows from the device to the kernel.
+// directions (follow.h).
 //
 //   mirror thread: events, pictures --> address lists, promiscuity, allmulti      (any context: never waits for a card)
-//                                   --> wishes --queue--> open, close, MTU, address, parking the lane    (newest wins)
-//                                   <-- answers, the device's own changes --> the TAP, by rtnetlink
+//                   --> wishes --queue--> open, close, MTU, address, carrier, parking the lane    (newest wins)
+//                   <-- answers, the device's own changes --> the TAP, by rtnetlink, its carrier by ioctl
 //
 // No kernel caller ever waits for the driver: the kernel changes its TAP and goes on. A change that the device refuses
 // is taken back on the TAP, with a sentence in the log. A join that the kernel announces is in the device's lists

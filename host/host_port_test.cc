@@ -188,6 +188,61 @@ TEST_F(HostPortTest, CarrierFollowsTheDevice) {
   EXPECT_TRUE(eventually(has_carrier));
 }
 
+TEST_F(HostPortTest, TheKernelsWordOnTheCarrierReachesTheDevice) {
+  show();
+  shell("ip link set nic0 carrier off");
+  EXPECT_TRUE(eventually([&] { return !dev_->carrier_ok(); }));
+  EXPECT_EQ(link().carrier, false);
+  shell("ip link set nic0 carrier on");
+  EXPECT_TRUE(eventually([&] { return dev_->carrier_ok(); }));
+  EXPECT_EQ(link().carrier, true);
+  EXPECT_EQ(nic_.carrier_changes.load(), 2u);
+}
+
+TEST_F(HostPortTest, ACarrierThatTheDeviceRefusesToChangeIsPutBack) {
+  nic_.carrier_answer = fail(std::errc::operation_not_supported);
+  show();
+  shell("ip link set nic0 carrier off");
+  EXPECT_TRUE(eventually([&] { return logged("nic0: the device refused \"carrier off\": EOPNOTSUPP"); }));
+  EXPECT_TRUE(eventually([&] { return link().carrier == true; }));
+  EXPECT_TRUE(dev_->carrier_ok());
+  const uint64_t pictures = port_->status().pictures;
+  EXPECT_TRUE(eventually([&] { return port_->status().pictures >= pictures + 2; }));
+  EXPECT_EQ(nic_.carrier_changes.load(), 1u) << "asked once";
+  EXPECT_EQ(link().carrier, true);
+}
+
+TEST_F(HostPortTest, ACarrierThatTheWireHasNotIsTakenBackAtTheKernel) {
+  show();
+  nic_.wire_up.store(false);
+  dev_->carrier_off();
+  ASSERT_TRUE(eventually([&] { return link().carrier == false; }));
+  shell("ip link set nic0 carrier on");
+  EXPECT_TRUE(eventually([&] { return nic_.carrier_changes.load() == 1 && link().carrier == false; }));
+  EXPECT_FALSE(dev_->carrier_ok());
+  nic_.wire_up.store(true);
+  dev_->carrier_on();
+  EXPECT_TRUE(eventually([&] { return link().carrier == true; }));
+  EXPECT_EQ(nic_.carrier_changes.load(), 1u);
+}
+
+TEST_F(HostPortTest, TheDevicesOwnChangesOfTheCarrierAreNobodysWish) {
+  show();
+  for (int i = 0; i < 50; ++i) {
+    const bool on = i % 2 != 0;
+    on ? dev_->carrier_on() : dev_->carrier_off();
+    if (i % 5 == 0) shell(i % 2 == 0 ? "ip link set nic0 mtu 1400" : "ip link set nic0 down; ip link set nic0 up");
+    const bool shown = i % 7 != 0 || eventually([&] { return link().carrier == on; });
+    EXPECT_TRUE(shown) << i;
+  }
+  EXPECT_TRUE(eventually([&] { return link().carrier == true && dev_->mtu() == 1400 && dev_->running(); }));
+  const uint64_t pictures = port_->status().pictures;
+  EXPECT_TRUE(eventually([&] { return port_->status().pictures >= pictures + 2; }));
+  EXPECT_EQ(nic_.carrier_changes.load(), 0u);
+  EXPECT_TRUE(dev_->carrier_ok());
+  EXPECT_EQ(link().carrier, true);
+}
+
 TEST_F(HostPortTest, NoKernelCallerWaitsForTheDriver) {
   show();
   nic_.call_time_ns.store(Duration(std::chrono::seconds(5)).count());

@@ -25,6 +25,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -40,6 +41,7 @@ struct HostLink {
   uint32_t allmulti = 0;
   uint32_t mtu = 0;
   MacAddress address;
+  std::optional<bool> carrier = std::nullopt;  // means something only while it is up
   bool operator==(const HostLink&) const = default;
 };
 
@@ -65,7 +67,7 @@ struct HostWishes {
   bool allmulti = false;
   bool known = false;  // there was a picture; before, nothing else here says anything
   bool gone = false;   // the TAP was deleted, or moved away
-  HostLink link;       // the newest: up, MTU, own address
+  HostLink link;       // the newest: up, MTU, own address, carrier
 
   bool addresses_changed() const noexcept {
     return !(add_unicast.empty() && del_unicast.empty() && add_multicast.empty() && del_multicast.empty());

@@ -49,7 +49,7 @@ class MirrorTest : public testing::Test {
 
   Time now_{std::chrono::hours(1)};
   Duration cost_ = microseconds(80);
-  HostLink link_{.up = true, .mtu = 1500, .address = kOwn};
+  HostLink link_{.up = true, .mtu = 1500, .address = kOwn, .carrier = true};
   Addresses lists_;
   Mirror mirror_;
 };
@@ -239,6 +239,20 @@ TEST_F(MirrorTest, ATornPictureBetweenTwoAbsencesDoesNotCount) {
   EXPECT_EQ(take().del_multicast, Addresses{mc(1)});
 }
 
+TEST_F(MirrorTest, TheCarrierIsThatOfTheLaterLinkAnswerAndOneThatMovesTearsThePicture) {
+  lists_ = {mc(1)};
+  picture();
+  take();
+  for (const bool carrier : {false, true, false, true}) {
+    lists_ = {};
+    HostPicture torn = begin_picture();
+    torn.after.carrier = link_.carrier = carrier;
+    end_picture(torn);
+    EXPECT_EQ(take().link.carrier, carrier);
+    EXPECT_EQ(mirror_.address_count(), 1u) << "such a picture takes nothing away";
+  }
+}
+
 TEST_F(MirrorTest, PromiscuityIsWantedWhenTheCountSaysSo) {
   link_.promiscuity = 1;
   picture();
@@ -333,6 +347,7 @@ TEST_F(MirrorTest, LinkChangesReachTheWishesWithThePictureThatTheEventAsksFor) {
   advance(milliseconds(10));
   link_.mtu = 1400;
   link_.up = false;
+  link_.carrier = std::nullopt;
   event(HostEvent::Kind::kLinkChanged);
   EXPECT_LE(mirror_.next_picture(), now_);
   picture();

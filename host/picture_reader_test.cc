@@ -54,7 +54,8 @@ TEST_F(PictureReaderTest, ShowsTheLinkAndWhatTheKernelAddsByItself) {
   shell("ip link set tap0 address 02:00:00:00:00:05 mtu 1400");
   const HostPicture taken = picture();
   EXPECT_EQ(taken.before, taken.after);
-  EXPECT_EQ(taken.after, (HostLink{.up = true, .mtu = 1400, .address = *MacAddress::parse("02:00:00:00:00:05")}));
+  EXPECT_EQ(taken.after,
+            (HostLink{.up = true, .mtu = 1400, .address = *MacAddress::parse("02:00:00:00:00:05"), .carrier = true}));
   EXPECT_TRUE(taken.whole);
   EXPECT_TRUE(shows("01:00:5e:00:00:01")) << "224.0.0.1";
   EXPECT_LT(taken.begun, taken.ended);

@@ -75,6 +75,7 @@ std::optional<HostLink> parse_link(const nlmsghdr& message, int ifindex) {
   nla_policy policy[IFLA_MAX + 1] = {};
   policy[IFLA_ADDRESS] = {.type = NLA_UNSPEC, .minlen = 6, .maxlen = 6};
   policy[IFLA_MTU] = policy[IFLA_PROMISCUITY] = policy[IFLA_ALLMULTI] = {.type = NLA_U32, .minlen = 4, .maxlen = 4};
+  policy[IFLA_CARRIER] = {.type = NLA_U8, .minlen = 1, .maxlen = 1};
   nlattr* attributes[IFLA_MAX + 1];
   auto* mutable_message = const_cast<nlmsghdr*>(&message);  // libnl only reads it
   if (nlmsg_parse(mutable_message, sizeof *header, attributes, IFLA_MAX, policy) < 0) return std::nullopt;
@@ -89,6 +90,7 @@ std::optional<HostLink> parse_link(const nlmsghdr& message, int ifindex) {
   if (attributes[IFLA_ALLMULTI] == nullptr && (header->ifi_flags & IFF_ALLMULTI) != 0) link.allmulti = 1;
   link.mtu = number(IFLA_MTU);
   link.address = MacAddress::from_bytes(nla_data(attributes[IFLA_ADDRESS]));
+  if (link.up && attributes[IFLA_CARRIER] != nullptr) link.carrier = nla_get_u8(attributes[IFLA_CARRIER]) != 0;
   return link;
 }
 

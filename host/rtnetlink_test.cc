@@ -18,7 +18,8 @@ TEST_F(RtnetlinkTest, ALinkIsReadAsTheKernelShowsIt) {
                              .promiscuity = 1,
                              .allmulti = 1,
                              .mtu = 1400,
-                             .address = *MacAddress::parse("02:00:00:00:00:05")}));
+                             .address = *MacAddress::parse("02:00:00:00:00:05"),
+                             .carrier = true}));
 }
 
 TEST_F(RtnetlinkTest, ALinkIsChanged) {
@@ -28,9 +29,20 @@ TEST_F(RtnetlinkTest, ALinkIsChanged) {
   ASSERT_TRUE(rtnetlink_->set_address(ifindex_, address)) << "also while it is up";
   auto link = rtnetlink_->link(ifindex_);
   ASSERT_TRUE(link);
-  EXPECT_EQ(*link, (HostLink{.up = true, .mtu = 1300, .address = address}));
+  EXPECT_EQ(*link, (HostLink{.up = true, .mtu = 1300, .address = address, .carrier = true}));
   ASSERT_TRUE(rtnetlink_->set_up(ifindex_, false));
   EXPECT_FALSE(rtnetlink_->link(ifindex_)->up);
+}
+
+TEST_F(RtnetlinkTest, TheCarrierIsReadOnlyWhileTheInterfaceIsUp) {
+  shell("ip link set tap0 carrier off");
+  EXPECT_EQ(rtnetlink_->link(ifindex_)->carrier, std::nullopt);
+  shell("ip link set tap0 up");
+  EXPECT_EQ(rtnetlink_->link(ifindex_)->carrier, false);
+  shell("ip link set tap0 carrier on");
+  EXPECT_EQ(rtnetlink_->link(ifindex_)->carrier, true);
+  shell("ip link set tap0 down");
+  EXPECT_EQ(rtnetlink_->link(ifindex_)->carrier, std::nullopt);
 }
 
 TEST_F(RtnetlinkTest, WhatTheKernelRefusesIsSaidInASentence) {

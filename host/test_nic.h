@@ -20,11 +20,13 @@ struct TestNic {
   // Set before the device is used.
   Result<> open_answer{};
   Result<> mtu_answer{};
+  Result<> carrier_answer{};
   Atomic<int64_t> mtu_time_ns{0};   // what a change of the MTU takes
   Atomic<int64_t> call_time_ns{0};  // of one filter call or one open; ends early when asked to stop
   Atomic<bool> tx_full{false};      // the ring has no room
+  Atomic<bool> wire_up{true};       // what change_carrier(true) comes to
 
-  Atomic<uint32_t> filter_calls{0}, opens{0}, stops{0};
+  Atomic<uint32_t> filter_calls{0}, opens{0}, stops{0}, carrier_changes{0};
   Mutex lock{kClass};
   std::set<MacAddress> filter USERNIC_GUARDED_BY(lock);
   bool promisc USERNIC_GUARDED_BY(lock) = false;
@@ -126,6 +128,13 @@ class TestNicDriver {
     return nic_.mtu_answer;
   }
   Result<> set_mac_address(const MacAddress&) { return {}; }
+  Result<> change_carrier(bool on) {
+    nic_.carrier_changes.fetch_add(1);
+    if (!nic_.carrier_answer) return nic_.carrier_answer;
+    const bool carrier = on && nic_.wire_up.load();
+    carrier ? dev_.carrier_on() : dev_.carrier_off();
+    return {};
+  }
 
   // The wire brings a frame.
   void inject(TestNic::Frame frame) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// dummy: the smallest whole driver. Its link is up while it is open, and it drops what it is given.
+// dummy: the smallest whole driver. Its link is up from open on, until somebody turns it off; it drops what it is
+// given.
 //
 // Read this one first. A driver is an ordinary class whose members are the netdevice ops; what is absent is not
 // supported: no filter here, no statistics of the hardware (the core counts what was sent). The core calls open, then
@@ -23,6 +24,7 @@ class Dummy {
   void stop();
   NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING;
   Result<> set_mac_address(const MacAddress&) { return {}; }  // any will do
+  Result<> change_carrier(bool on);
 
  private:
   NetDevice& dev_;

@@ -37,5 +37,17 @@ TEST(Dummy, TakesAnyOwnAddressAndHasNoCarrierWhenClosed) {
   EXPECT_FALSE((*dev)->carrier_ok());
 }
 
+TEST(Dummy, ItsLinkIsTurnedOffAndOnWhileItIsOpen) {
+  Net net;
+  Result<NetdevPtr> dev = Dummy::probe(net, {});
+  ASSERT_TRUE(dev && (*dev)->register_netdev() && (*dev)->open());
+  ASSERT_TRUE((*dev)->change_carrier(false));
+  EXPECT_FALSE((*dev)->carrier_ok());
+  ASSERT_TRUE((*dev)->change_carrier(true));
+  EXPECT_TRUE((*dev)->carrier_ok());
+  ASSERT_TRUE((*dev)->close() && (*dev)->change_carrier(true));
+  EXPECT_FALSE((*dev)->carrier_ok()) << "a closed device has none";
+}
+
 }  // namespace
 }  // namespace usernic

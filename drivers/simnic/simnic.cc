@@ -154,9 +154,13 @@ void Simnic::go() {
   const uint64_t seen = simnic::arm_value(rx_->next(), tx_->clean());
   const bool starved = rx_->starved();
   napi_.enable();
-  card_->write(Reg::kControl, simnic::kControlRx | simnic::kControlTx);
+  card_->write(Reg::kControl, control());
   card_->write(Reg::kInterruptArm, seen);
   if (starved) napi_.schedule();  // no frame will come to do it
+}
+
+uint64_t Simnic::control() const noexcept {
+  return held_down_.load() ? simnic::kControlTx : simnic::kControlRx | simnic::kControlTx;
 }
 
 void Simnic::stop() {
@@ -241,6 +245,13 @@ Result<> Simnic::set_mac_address(const MacAddress& address) {
   return {};
 }
 
+Result<> Simnic::change_carrier(bool on) {
+  held_down_.store(!on);
+  if (rx_ != nullptr) card_->write(Reg::kControl, control());
+  link_changed();
+  return {};
+}
+
 // --- Events ---
 
 void Simnic::on_event(uint64_t cause) noexcept {
@@ -257,7 +268,7 @@ void Simnic::link_changed() noexcept {
   SpinGuardIrq guard(link_lock_);  // the card's interrupt comes here too
   const uint64_t status = card_->read(Reg::kStatus);
   const bool link = status != simnic::kGone && (status & simnic::kStatusLink) != 0;
-  if (up_ && link) {
+  if (up_ && link && !held_down_.load()) {
     dev_.carrier_on();
   } else {
     dev_.carrier_off();

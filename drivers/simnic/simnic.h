@@ -4,6 +4,8 @@
 //   start_xmit -> TX ring -> doorbell                     card -> data interrupt -> NAPI schedule
 //   poll: reclaim TX, receive RX into a batch, refill, complete_done, re-arm with what was seen
 //   set_rx_mode_async: one mailbox transaction a plan, one message a command
+//   change_carrier: a switch at this end of the cable: off, nothing comes in, and there is no carrier whatever the wire
+//                   says; it stays as it is when the device is closed and opened
 //   event interrupt: link -> carrier; reset -> work: acknowledge, put the own address back, tell the core;
 //                    card gone -> work: detach
 //
@@ -49,6 +51,7 @@ class Simnic {
   uint32_t rx_hash(AddressClass address_class, const MacAddress& address) const;
   Result<> change_mtu(uint32_t mtu);
   Result<> set_mac_address(const MacAddress& address);
+  Result<> change_carrier(bool on);
   void get_stats(LinkStats& stats) const noexcept USERNIC_NONBLOCKING;
 
   // The NAPI poll [include/usernic/napi.h].
@@ -65,6 +68,7 @@ class Simnic {
   SkbPool* pool_for(uint32_t mtu);
   Result<> allocate_rings();
   void program_receiver() noexcept;
+  uint64_t control() const noexcept;
   void go();
 
   // Constant.
@@ -85,6 +89,7 @@ class Simnic {
 
   SpinLock link_lock_{kLinkClass};
   bool up_ USERNIC_GUARDED_BY(link_lock_) = false;
+  Atomic<bool> held_down_{false};  // by change_carrier; written under IL, and then the link is looked at
 
   // Changed by open, stop and change_mtu, while nobody polls and nobody sends.
   std::vector<std::unique_ptr<SkbPool>> pools_;  // the last one serves

@@ -217,6 +217,42 @@ TEST_F(SimnicTest, CarrierFollowsTheLink) {
   EXPECT_TRUE(a.dev->carrier_ok());
 }
 
+TEST_F(SimnicTest, ACarrierThatIsTurnedOffStaysOffWhateverTheWireSays) {
+  Nic a(net, wire, kOwnA);
+  ASSERT_TRUE(a.dev->open());
+  ASSERT_TRUE(a.dev->change_carrier(false));
+  EXPECT_FALSE(a.dev->carrier_ok());
+  a.card->set_link(false);
+  a.card->set_link(true);
+  EXPECT_FALSE(a.dev->carrier_ok());
+  ASSERT_TRUE(a.dev->close() && a.dev->open());
+  EXPECT_FALSE(a.dev->carrier_ok()) << "closing and opening is no permission";
+  a.card->set_link(false);
+  ASSERT_TRUE(a.dev->change_carrier(true));
+  EXPECT_FALSE(a.dev->carrier_ok()) << "the wire has none";
+  a.card->set_link(true);
+  EXPECT_TRUE(a.dev->carrier_ok());
+  ASSERT_TRUE(a.dev->close() && a.dev->change_carrier(false) && a.dev->change_carrier(true));
+  EXPECT_FALSE(a.dev->carrier_ok()) << "a closed device has none";
+}
+
+TEST_F(SimnicTest, NothingPassesALinkThatIsHeldDown) {
+  Nic a(net, wire, kOwnA), b(net, wire, kOwnB);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  ASSERT_TRUE(b.dev->change_carrier(false));
+  EXPECT_EQ(send(a, pool, kOwnB, 5), 5u);
+  EXPECT_EQ(b.card->counters().rx_off.load(), 5u);
+  ASSERT_TRUE(b.dev->change_mtu(9000));  // larger buffers: the receiver starts anew
+  EXPECT_EQ(send(a, pool, kOwnB, 5), 5u);
+  EXPECT_EQ(b.card->counters().rx_off.load(), 10u);
+  send(b, pool, kOwnA, 5);
+  EXPECT_EQ(b.dev->stats().tx_dropped, 5u);
+  ASSERT_TRUE(b.dev->change_carrier(true));
+  EXPECT_EQ(send(a, pool, kOwnB, 5), 5u);
+  EXPECT_TRUE(b.port.wait_received(5));
+  EXPECT_EQ(b.card->counters().rx_off.load(), 10u);
+}
+
 TEST_F(SimnicTest, UnplugWhileSendingDetachesTheDevice) {
   Nic a(net, wire, kOwnA), b(net, wire, kOwnB);
   ASSERT_TRUE(a.dev->open() && b.dev->open());

@@ -16,12 +16,14 @@
 //   void change_rx_flags(RxFlags)                             lane, IL              process      nothing to pass on
 //   Result<> change_mtu(uint32_t)                              lane, rtnl, IL        process      any MTU in limits
 //   Result<> set_mac_address(MacAddress)                       lane, rtnl, IL        process      EOPNOTSUPP
+//   Result<> change_carrier(bool on)                           lane, rtnl, IL        process      EOPNOTSUPP
 //   void get_stats(LinkStats&) const                           none                  atomic       nothing to add
 //   Result<> init() / void uninit()                            rtnl                  process      nothing to do
 //
 // Atomic ones are `noexcept USERNIC_NONBLOCKING`. A class whose rx-mode ops need rtnl says
 // `static constexpr bool requires_rtnl = true`. `open` finds an empty filter: own address and broadcast only, or
-// leaves one; after `stop` the hardware neither receives nor transmits. Rules: [netdevices: ndo_*].
+// leaves one; after `stop` the hardware neither receives nor transmits. `change_carrier` off holds the link down, on
+// leaves it to the wire again; carrier_on/off say what came of it. Rules: [netdevices: ndo_*].
 #pragma once
 
 #include "usernic/annotations.h"
@@ -54,6 +56,7 @@ struct NetDeviceOps {
   void (*change_rx_flags)(void*, RxFlags changed) = nullptr;
   Result<> (*change_mtu)(void*, uint32_t mtu) = nullptr;
   Result<> (*set_mac_address)(void*, const MacAddress&) = nullptr;
+  Result<> (*change_carrier)(void*, bool on) = nullptr;
   void (*get_stats)(const void*, LinkStats&) noexcept USERNIC_NONBLOCKING = nullptr;
   void (*destroy)(void*) = nullptr;
   bool requires_rtnl = false;
@@ -99,6 +102,9 @@ constexpr NetDeviceOps ops_of() {
   }
   if constexpr (requires(D & d, MacAddress a) { d.set_mac_address(a); }) {
     ops.set_mac_address = [](void* d, const MacAddress& a) { return static_cast<D*>(d)->set_mac_address(a); };
+  }
+  if constexpr (requires(D & d) { d.change_carrier(true); }) {
+    ops.change_carrier = [](void* d, bool on) { return static_cast<D*>(d)->change_carrier(on); };
   }
   if constexpr (requires(const D& d, LinkStats& s) { d.get_stats(s); }) {
     ops.get_stats = [](const void* d, LinkStats& s) noexcept USERNIC_NONBLOCKING {

@@ -82,6 +82,8 @@ struct NetDevice {
   Result<> change_mtu(uint32_t mtu, Place where = Place::current());
   // EADDRNOTAVAIL: not a unicast address. EOPNOTSUPP: the driver cannot.
   Result<> set_mac_address(const MacAddress& address, Place where = Place::current());
+  // Holds the link down, or no longer; carrier_ok says what came of it. EOPNOTSUPP: the driver cannot.
+  Result<> change_carrier(bool on, Place where = Place::current());
 
   // The driver's word on its link [kernel: netif_carrier_on/off]. Context: any.
   void carrier_on() noexcept USERNIC_NONBLOCKING;

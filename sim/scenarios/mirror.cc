@@ -34,6 +34,7 @@ struct Kernel {
   std::deque<HostEvent> events;
   std::set<uint64_t> was_absent;  // at some moment since it was wished for
   uint32_t promisc_users = 0;
+  bool carrier = true;
   bool for_unicast = false;
 
   void join(uint64_t n, bool announced) {
@@ -50,7 +51,7 @@ struct Kernel {
   }
   HostLink link() {
     for_unicast = std::ranges::any_of(order, [](uint64_t n) { return n % 2 == 0; });
-    return {.up = true, .promiscuity = promisc_users + for_unicast, .mtu = 1500, .address = kOwn};
+    return {.up = true, .promiscuity = promisc_users + for_unicast, .mtu = 1500, .address = kOwn, .carrier = carrier};
   }
   std::vector<MacAddress> dump() const {
     std::vector<MacAddress> all;
@@ -77,6 +78,7 @@ class Follower {
   std::string difference() const {
     std::set<MacAddress> wanted;
     for (const MacAddress& address : kernel_.dump()) wanted.insert(address);
+    if (carrier_ != kernel_.carrier) return "the carrier of the wishes is not the kernel's";
     if (wished_ == wanted && promiscuous_ == (kernel_.promisc_users != 0)) return "";
     return fmt::format("the kernel has {} addresses, wished for are {}", wanted.size(), wished_.size());
   }
@@ -136,6 +138,7 @@ class Follower {
       }
     }
     promiscuous_ = wishes.promiscuous;
+    carrier_ = wishes.link.carrier;
   }
 
   Kernel& kernel_;
@@ -144,6 +147,7 @@ class Follower {
   Mirror mirror_;
   std::set<MacAddress> wished_;
   bool promiscuous_ = false;
+  std::optional<bool> carrier_;
 };
 
 }  // namespace
@@ -159,6 +163,7 @@ void play_mirror(Chance chance) {
       point("kernel");
       if (c.one_in(8)) {
         kernel.promisc_users = static_cast<uint32_t>(c.below(2));
+        kernel.carrier = c.one_in(2);
         kernel.events.push_back({HostEvent::Kind::kLinkChanged, {}});
       } else {
         c.one_in(2) ? kernel.join(n, announced) : kernel.leave(n, announced);

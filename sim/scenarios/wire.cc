@@ -100,6 +100,12 @@ void disturb(Station& station, Chance chance) {
   }
 }
 
+// The switch at its end of the cable, while somebody else moves the cable; in the end it is on.
+void hold_down(Station& station, Chance chance) {
+  for (uint64_t i = chance.below(4); i > 0; --i) (void)station.dev->change_carrier(chance.one_in(2));
+  (void)station.dev->change_carrier(true);
+}
+
 // Every frame that a card took from memory or heard is in one counter.
 void check_frames(const Station& from, const Station& to) {
   const simnic::CardCounters &sent = from.card->counters(), &heard = to.card->counters();
@@ -124,14 +130,19 @@ void play_wire(Chance chance) {
              [&, c = chance.stream(1)] {
                if (!calm) disturb(a, c);
              }},
-            {"disturbs-b", [&, c = chance.stream(2)] {
+            {"disturbs-b",
+             [&, c = chance.stream(2)] {
                if (!calm) disturb(b, c);
+             }},
+            {"holds-down-a", [&, c = chance.stream(3)] {
+               if (!calm) hold_down(a, c);
              }}});
   for (Station* each : {&a, &b}) {
     each->card->clear_faults();
     expect(each->dev->open().has_value(), "open", "a station does not come up again");
     net.system_workqueue().flush();  // the core hears of a reset in an item of its own
     expect(each->dev->rx_mode().settle(kForever).has_value(), "settle", "settle gives up");
+    expect(each->dev->carrier_ok(), "carrier", "the wire is plugged in, nobody holds the link down, and it is down");
     for (const MacAddress& group : each->dev->mc().snapshot()) {
       expect(each->card->accepts(group), "nothing-missed", "a group is wanted and not accepted");
     }

@@ -47,6 +47,26 @@ class LinkTest(LabTest):
             self.assertEqual(self.kernel_link(lab)["address"], address)
         self.assertIn("2 received", lab.exec("a", "ping", "-c", "2", "-i", "0.05", "-w", "5", "10.9.0.2"))
 
+    def test_carrier_follows_ip_link(self):
+        lab = self.lab(pair())
+        ping = ("exec", "a", "--", "ping", "-c", "2", "-i", "0.05", "-w", "2", "10.9.0.2")
+        lab.must(*ping)
+        for _ in range(2):
+            lab.exec("a", "ip", "link", "set", "nic0", "carrier", "off")
+            lab.until_link(lambda row: not row["carrier"])
+            self.assertIn("NO-CARRIER", self.kernel_link(lab)["flags"])
+            self.assertEqual(lab.usernic(*ping).returncode, 1, "nobody answers")
+            lab.exec("a", "ip", "link", "set", "nic0", "down")
+            lab.until_link(lambda row: not row["up"])
+            lab.exec("a", "ip", "link", "set", "nic0", "up")
+            lab.until_link(lambda row: row["up"])
+            self.assertFalse(lab.link()["carrier"], "as on other NICs, down and up change nothing about it")
+            lab.exec("a", "ip", "link", "set", "nic0", "carrier", "on")
+            lab.until_link(lambda row: row["carrier"])
+            self.eventually(lambda: "LOWER_UP" in self.kernel_link(lab)["flags"], "the interface has carrier again")
+            self.assertTrue(lab.link("nic1")["carrier"], "the other end of the wire has its own")
+            self.assertIn("2 received", lab.exec("a", "ping", "-c", "2", "-i", "0.05", "-w", "5", "10.9.0.2"))
+
     def test_down_and_up_follow_ip_link_and_what_was_wanted_comes_back(self):
         lab = self.lab(pair())
         lab.inside("a").join(group="239.1.2.3", dev="nic0")
@@ -89,3 +109,6 @@ class LinkTest(LabTest):
         pinged = lab.usernic("exec", "a", "--", "ping", "-c", "2", "-i", "0.05", "-W", "0.1", "10.9.0.2")
         self.assertEqual(pinged.returncode, 1, "nobody answers")
         lab.until_link(lambda row: row["tx_packets"] > 0, dev="dummy0")
+        for word, carrier in (("off", False), ("on", True)):
+            lab.exec("a", "ip", "link", "set", "dummy0", "carrier", word)
+            lab.until_link(lambda row, carrier=carrier: row["carrier"] == carrier, dev="dummy0")

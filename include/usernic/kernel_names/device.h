@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // usernic: kernel names: the life of a device, carrier, MTU. Its end: unregister.h. Under rtnl: rtnl.h.
 //
-// Other than in the kernel, dev_open, dev_close, dev_set_mtu, dev_set_mac_address and netif_device_detach/attach take
-// what locks they need themselves: rtnl must not be held, which is a report and -EDEADLK. dev_addr_* do want it held.
+// Other than in the kernel, dev_open, dev_close, dev_set_mtu, dev_set_mac_address, dev_change_carrier and
+// netif_device_detach/attach take what locks they need themselves: rtnl must not be held, which is a report and
+// -EDEADLK. dev_addr_* do want it held.
 #pragma once
 
 #include <sys/socket.h>
@@ -56,6 +57,10 @@ inline int dev_set_mtu(net_device* dev, int mtu, Place where = Place::current())
 inline int dev_set_mac_address(net_device* dev, const MacAddress& address, Place where = Place::current()) {
   return waits_under_rtnl(dev, "dev_set_mac_address", where) ? -EDEADLK
                                                              : error_of(dev->set_mac_address(address, where));
+}
+inline int dev_change_carrier(net_device* dev, bool new_carrier, Place where = Place::current()) {
+  return waits_under_rtnl(dev, "dev_change_carrier", where) ? -EDEADLK
+                                                            : error_of(dev->change_carrier(new_carrier, where));
 }
 // `Sockaddr` is a sockaddr or a sockaddr_storage. -EINVAL: not of Ethernet.
 template <class Sockaddr>

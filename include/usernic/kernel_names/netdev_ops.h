@@ -31,6 +31,7 @@ struct net_device_ops {
   int (*ndo_set_mac_address)(net_device*, void* sockaddr) = nullptr;
   int (*ndo_validate_addr)(net_device*) = nullptr;  // before ndo_open
   int (*ndo_change_mtu)(net_device*, int mtu) = nullptr;
+  int (*ndo_change_carrier)(net_device*, bool new_carrier) = nullptr;
   void (*ndo_get_stats64)(net_device*, rtnl_link_stats64*) = nullptr;
 };
 
@@ -87,6 +88,9 @@ class table_driver : public private_data {
   }
   Result<> change_mtu(uint32_t mtu) requires(kOps->ndo_change_mtu != nullptr) {
     return result_of(kOps->ndo_change_mtu(dev_, static_cast<int>(mtu)));
+  }
+  Result<> change_carrier(bool on) requires(kOps->ndo_change_carrier != nullptr) {
+    return result_of(kOps->ndo_change_carrier(dev_, on));
   }
   void get_stats(LinkStats& stats) const noexcept USERNIC_NONBLOCKING requires(kOps->ndo_get_stats64 != nullptr) {
     kOps->ndo_get_stats64(dev_, &stats);
