@@ -42,7 +42,7 @@ class CardClass {
   // `take_in`. Requires: addr_list_lock.
   void drained(AddressEntry& entry) noexcept;
   // What was drained goes to the list where it belongs: without the lock, because its neighbours there may be far from
-  // every cache. Takes the lock for what failed before, and for what never got to the card and is freed.
+  // every cache. Takes the lock for what failed before, and for what is not on the card.
   void take_in();
 
   // Moves an entry to a state, out of the parking lot if it was there.

@@ -198,6 +198,25 @@ TEST_F(KernelFreed, ADestructorThatFreesTheDeviceIsNoDoubleFree) {
   EXPECT_EQ(log.text, "stop uninit freed ");
 }
 
+TEST_F(KernelFreed, ADestructorMayFreeWhatANotifierForbids) {
+  const Notifier veto(net, [](NetdevEvent event, NetDevice&) -> Result<> {
+    return event == NetdevEvent::kRegister ? fail(std::errc::operation_not_permitted) : Result<>();
+  });
+  struct net_device* const dev = make(false);
+  netdev_set_priv_destructor(dev, [](struct net_device* of) { free_netdev(of); });
+  EXPECT_EQ(register_netdev(dev), -EPERM);
+  EXPECT_EQ(log.text, "init uninit freed ");
+}
+
+TEST_F(KernelFreed, WhoFreesADeviceASecondTimeHearsOfIt) {
+  Reports reports;
+  struct net_device* const dev = registered(false);
+  unregister_netdev(dev);
+  free_netdev(dev);
+  free_netdev(dev);
+  EXPECT_EQ(reports.rules(), "free-twice");
+}
+
 TEST_F(KernelFreed, WhatFailsToRegisterIsTheCallersToFree) {
   struct net_device* first = registered(false);
   Reports reports;

@@ -90,8 +90,8 @@ void destroy_priv(Device& dev) {
 bool is_free(Device& dev) {
   if (dev.reg_state_.load() != RegState::kUnregistering) return true;
   if (!dev.refs.await_none()) return false;
-  destroy_priv(dev);
   dev.reg_state_.store(RegState::kUnregistered);
+  destroy_priv(dev);  // which may free it
   return true;
 }
 

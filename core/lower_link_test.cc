@@ -347,5 +347,32 @@ TEST_F(LowerLinkTest, LongListsComeAndGoWithTheLink) {
   EXPECT_EQ(low->mc().size(), 0u);
 }
 
+// Follows from its init on, before it is registered.
+struct EarlyUpper {
+  EarlyUpper(NetDevice& dev, NetDevice& lower) : lower(lower), changed([] {}, &dev), link(dev, dev.lane(), changed) {}
+  ~EarlyUpper() { changed.cancel_sync(); }
+  Result<> init() {
+    if (const Result<> linked = link.link(lower); !linked) return linked;
+    link.follow();
+    return {};
+  }
+  Result<> open() { return {}; }
+  void stop() {}
+  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
+    SkbPool::free(skb);
+    return NetdevTx::kOk;
+  }
+  NetDevice& lower;
+  Work changed;
+  LowerLink link;
+};
+
+TEST_F(LowerLinkTest, AnUpperThatFollowsFromItsInitOnHasItsOwnAddressBelow) {
+  const NetdevPtr low = nic();
+  const NetdevPtr up = *net.alloc_netdev<EarlyUpper>({.name = "early", .address = unicast(9)}, *low);
+  ASSERT_TRUE(up->register_netdev());
+  EXPECT_TRUE(low->uc().contains(unicast(9)));
+}
+
 }  // namespace
 }  // namespace usernic

@@ -86,6 +86,7 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
       address_(config.address.to_u64()),
       name_(config.name),
       napis_lock(kNapisClass) {
+  engine.wanted.own = config.address;  // before anybody looks; OwnAddresses says when it changes
   for (uint16_t i = 0; i < config.tx_queues; ++i) tx_queues.emplace_back(*this, i);
 }
 

@@ -315,5 +315,37 @@ TEST_F(FlagsOfPlan, ItWaitsForAnAddressThatFailedAsNarrowingDoes) {
   EXPECT_EQ(settled(), "call call call change[p]()");
 }
 
+// One slot, then the hash.
+struct HashDriver : Told {
+  using Told::Told;
+  RxFilterCaps rx_filter_caps() const { return {.multicast_slots = 1, .multicast_hash_buckets = 64}; }
+  uint32_t rx_hash(AddressClass, const MacAddress& address) const { return static_cast<uint32_t>(address.to_u64()); }
+  void set_rx_mode_async(RxPlan& plan) {
+    while (RxCommand* const command = plan.next()) {
+      const bool set = command->kind == RxCommandKind::kSetBucket;
+      const bool fails = set && heard_.adds_fail > 0;
+      if (fails) --heard_.adds_fail;
+      if (set) heard_.say(dev_, fails ? "no-bucket" : "bucket");
+      if (command->kind == RxCommandKind::kNarrow) heard_.say(dev_, "narrow");
+      plan.answer(*command, fails ? fail(std::errc::io_error) : Result<>());
+    }
+  }
+};
+using FlagsOfHash = FlagsTest<HashDriver>;
+
+TEST_F(FlagsOfHash, ItWaitsForABucketToo) {
+  start();
+  ASSERT_TRUE(dev->mc().add(mc(1)));  // takes the slot
+  promisc(1);
+  (void)settled();
+  {
+    const LaneGuard no_run(dev->lane());
+    card.adds_fail = 2;
+    ASSERT_TRUE(dev->mc().add(mc(2)));
+    promisc(-1);
+  }
+  EXPECT_EQ(settled(), "no-bucket no-bucket bucket narrow change[p]()");
+}
+
 }  // namespace
 }  // namespace usernic

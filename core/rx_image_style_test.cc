@@ -391,5 +391,26 @@ TEST_F(ImageStyleTest, WhatAStoppedCallPreparedMayBeOnTheCard) {
   EXPECT_EQ(mode.status().stats.failures, 0u) << "stopped is no failure";
 }
 
+TEST_F(ImageStyleTest, WhatWasReadyBeforeCloseIsNotWrittenAfterOpen) {
+  start();
+  card.on_write = [] { return fail(std::errc::io_error); };
+  ASSERT_TRUE(dev->uc().add(uc(1)) && dev->uc().add(uc(3)));
+  dev->lane().flush();
+  ASSERT_TRUE(dev->close());
+  ASSERT_TRUE(dev->uc().del(uc(3)) && dev->uc().add(uc(2)));
+  // The first prepare has no room, and whom it had none for leaves while the card is written.
+  card.on_prepare = [this, full = true]() mutable {
+    return std::exchange(full, false) ? fail(std::errc::no_space_on_device) : Result<>();
+  };
+  card.on_write = [this, first = true]() mutable {
+    if (std::exchange(first, false)) (void)dev->uc().del(uc(2));
+    return Result<>();
+  };
+  ASSERT_TRUE(dev->open());
+  settle();
+  retries_pass();
+  EXPECT_FALSE(on_card([](ImageCard& image) { return image.exact.contains(uc(3)); })) << "nobody wants it";
+}
+
 }  // namespace
 }  // namespace usernic

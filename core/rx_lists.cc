@@ -29,9 +29,13 @@ uint32_t RxLists::count(AddressClass address_class) const noexcept {
 const AddressEntry* RxLists::next(AddressClass address_class, const AddressEntry* after) const noexcept {
   const AddressTable& table = *tables_[static_cast<size_t>(address_class)];
   while ((after = table.next_entry(after)) != nullptr) {
-    const bool drained = after->state != CardState::kAbsent && after->state != CardState::kLeaving;
     const bool users = after->references() != 0;
-    if (as_drained_ ? drained && (users || after->address() != own_) : users) return after;
+    if (!as_drained_) {  // any reader: an entry's state is the run's own
+      if (users) return after;
+      continue;
+    }
+    const bool drained = after->state != CardState::kAbsent && after->state != CardState::kLeaving;
+    if (drained && (users || after->address() != own_)) return after;
   }
   return nullptr;
 }

@@ -73,7 +73,6 @@ void RxModeEngine::configure(const RxFilterCaps& driver_caps) {
   SpinGuardBh guard(wanted.lock, wanted.level());
   uc_.configure(tables_[0], caps_.unicast_hash_buckets);
   mc_.configure(caps.shared_slots ? tables_[0] : tables_[1], caps_.multicast_hash_buckets);
-  wanted.own = dev_.address();
   if (caps_.own_address_uses_slot) wanted.uc.set_own(wanted.own, true);
 }
 

@@ -62,6 +62,7 @@ void RxModeEngine::check_epoch(bool in_call) {
   refused_with_ = 0;
   stays_promisc_ = stays_allmulti_ = false;
   SpinGuardBh guard(wanted.lock, wanted.level());
+  if (image_ != nullptr) image_->ready = false;  // what it shows is of before; the call that is asked for prepares anew
   uc_.hash.configure(caps_.unicast_hash_buckets);
   mc_.hash.configure(caps_.multicast_hash_buckets);
   committed_.vlans.reset();
@@ -86,7 +87,7 @@ bool RxModeEngine::sample_and_drain() {
   return drained;
 }
 
-// One chunk of each list. Requires: addr_list_lock.
+// At most a chunk of each list. Requires: addr_list_lock.
 bool RxModeEngine::drain_more() {
   const auto drain = [this](CardClass& each) {
     return each.table.drain_chunk(each.card, target_.generation, [&each](AddressEntry& entry) { each.drained(entry); });

@@ -82,11 +82,13 @@ bool RxModeEngine::owes_call() noexcept {
   return image_->ready;
 }
 
-// One image can order nothing: while the plan adds or widens, what it would narrow stays on, and goes with the next.
+// One image can order nothing, nor can who is told of flags: while the plan adds, sets or widens, what it would narrow
+// stays on, and goes with the next.
 bool RxModeEngine::holds_back_narrowing() const noexcept {
   if (mutated(Mutation::kNarrowAtOnce)) return false;
   const auto widens = [](const RxCommand& command) {
-    return command.kind == RxCommandKind::kAdd || command.kind == RxCommandKind::kWiden;
+    return command.kind == RxCommandKind::kAdd || command.kind == RxCommandKind::kSetBucket ||
+           command.kind == RxCommandKind::kWiden;
   };
   return std::any_of(commands_.begin(), commands_.end(), widens);
 }

@@ -57,10 +57,11 @@ inline void carry_out_todo(Place where) {
   for (auto left = todo.started(mine.run); !left.empty(); left = todo.started(mine.run)) {
     NetDevice* const dev = left[NetDevice::wait_any_unregistered(left, where)];
     const bool frees_itself = dev->needs_free() && dev->reg_state() == RegState::kUnregistered;
-    if (!todo.remove(dev) && !frees_itself) continue;
+    if (!todo.start_free(dev, frees_itself)) continue;
     DeviceHandle freed(*dev);
     FreeNetdev()(dev);
     todo.keep(std::move(freed));
+    todo.remove(dev);
   }
 }
 inline void rtnl_unlock(Place where = Place::current()) USERNIC_NO_THREAD_SAFETY_ANALYSIS {

@@ -68,15 +68,20 @@ class todo_list {
     }
     return left;
   }
-  // Requires: it is here. True: it is to be freed.
-  bool remove(const NetDevice* dev) {
+  // Requires: it is here. True: it is to be freed, and stays until `remove`, so that who frees it as well hears of it.
+  // False: it is here no more.
+  bool start_free(const NetDevice* dev, bool frees_itself) {
     const SpinGuard guard(lock_);
     const auto found = find(dev);
-    const bool free = found->free;
+    if (found->free || frees_itself) return true;
     entries_.erase(found);
-    return free;
+    return false;
   }
-  // Of those that it freed the last few are kept, empty, so that who frees one once more hears of it.
+  void remove(const NetDevice* dev) {
+    const SpinGuard guard(lock_);
+    entries_.erase(find(dev));
+  }
+  // Of those that were freed the last few are kept, empty, so that who frees one once more hears of it.
   void keep(DeviceHandle freed) {
     const SpinGuard guard(lock_);
     std::swap(freed_[last_freed_++ % freed_.size()], freed);

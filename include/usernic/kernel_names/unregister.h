@@ -95,7 +95,9 @@ inline void free_netdev(net_device* dev, Place where = Place::current()) {
   if (dev->reg_state() == RegState::kRegistered) {
     report_contract("free-registered", "a registered device is freed", where);
   }
+  DeviceHandle last(*dev);
   FreeNetdev()(dev);
+  init_net_is::todo(where).keep(std::move(last));
 }
 
 }  // namespace usernic::kernel_names
