@@ -334,6 +334,9 @@ void RxModeEngine::plan_buckets(CardClass& each) {
 
 // Ids that go first make room for those that come. None goes while the filter is to open and is not open yet.
 void RxModeEngine::plan_vlans() {
+  // Neither more ids nor an open filter fit: what is not asked for is not in the driver's lists either.
+  const bool stuck = vlan_unfiltered_.target && vlan_unfiltered_.refused;
+  shown_vlans_ = stuck ? target_.vlans & vlans_maybe_ : target_.vlans;
   if (!target_.vlan_filter && !vlans_in_use_) return;
   vlans_in_use_ = true;
   const bool open = stays_on(vlan_unfiltered_);

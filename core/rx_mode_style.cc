@@ -103,7 +103,7 @@ RxLists RxModeEngine::lists_of_call(bool narrow) const noexcept {
   RxLists lists;
   lists.tables_[0] = &uc_.table;
   lists.tables_[1] = &mc_.table;
-  lists.vlans_ = &target_.vlans;
+  lists.vlans_ = &shown_vlans_;
   lists.own_ = target_.own;
   lists.as_drained_ = true;
   lists.promisc_ = is_on(promisc_, RxObject::kPromisc);
