@@ -214,7 +214,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   std::vector<RxCommand> commands_;
   std::vector<std::pair<RxObject, uint32_t>> clear_later_;  // buckets to clear once everything else worked
   VlanSet vlans_maybe_;
-  VlanSet shown_vlans_;  // in the lists of the driver's call
+  VlanSet shown_vlans_;              // in the lists of the driver's call
   size_t vlans_refused_ = SIZE_MAX;  // so many ids, or more, and the card has no room
   bool vlans_in_use_ = false;        // filtering, or some id may be on the card
   uint32_t vlan_attempts_ = 0;
