@@ -73,8 +73,7 @@ int rx_mode(const Command& command) {
     if (!waited) return failed(waited.error());
     // What is missing goes to stderr, so that --json stays one object.
     if (!waited->covered) {
-      exit_code = failed(fmt::format("{} after {}: {}{}", command.dev, show_time(*command.wait_ms * 1000),
-                                     waited->reason, show_missing(*waited)));
+      exit_code = failed(fmt::format("{}: {}{}", command.dev, waited->reason, show_missing(*waited)));
     }
   }
   const int shown = show_report<ctl::RxModeReport>(command, {.verb = "rx-mode", .dev = command.dev}, show_rx_mode);

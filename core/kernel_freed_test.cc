@@ -208,6 +208,16 @@ TEST_F(KernelFreed, ADestructorMayFreeWhatANotifierForbids) {
   EXPECT_EQ(log.text, "init uninit freed ");
 }
 
+TEST_F(KernelFreed, ADestructorMayFreeADeviceWhoseNameIsTaken) {
+  const NetdevPtr first(registered(false));
+  struct net_device* const dev = make(false);
+  DeviceHandle was(*dev);
+  netdev_set_priv_destructor(dev, [](struct net_device* of) { free_netdev(of); });
+  EXPECT_EQ(register_netdev(dev), -EEXIST);
+  EXPECT_EQ(was->reg_state(), RegState::kReleased);
+  EXPECT_EQ(log.text, "init uninit freed ");
+}
+
 TEST_F(KernelFreed, WhoFreesADeviceASecondTimeHearsOfIt) {
   Reports reports;
   struct net_device* const dev = registered(false);

@@ -141,12 +141,12 @@ Result<> register_locked(Device& dev) {
     if (result) return result;
     unlink_all(dev);
     if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
-    if (dev.reg_state_.load() == RegState::kUninitialized) destroy_priv(dev);  // nobody ever saw it
   } else {
     dev.priv_destructor_ = nullptr;
   }
   dev.needs_free_ = false;
-  dev.reg_state_.store(RegState::kUnregistering);
+  const bool seen = dev.reg_state_.exchange(RegState::kUnregistering) != RegState::kUninitialized;
+  if (!seen) destroy_priv(dev);  // its name is taken
   return result;
 }
 

@@ -235,8 +235,8 @@ void NetDevice::thaw_tx() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
   }
   dev.tx_freeze_lock.unlock();
   if (kChecksOn) internal::leave_context();
+  // Stopped ones too: who stopped one meanwhile may start it again without a word, and a sleeper looks for himself.
   for (TxQueue& queue : dev.tx_queues) {
-    if (queue.stopped()) continue;
     if (InPort port(dev); port) port->tx_wake(queue);
   }
 }

@@ -49,6 +49,14 @@ Outcome<sockaddr_un> address_of(const std::string& path) {
   return address;
 }
 
+bool is_ours_alone(const struct stat& status) {
+  return S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() && (status.st_mode & 077) == 0;
+}
+bool is_ours_alone(const std::string& folder) {
+  struct stat status;
+  return ::lstat(folder.c_str(), &status) == 0 && is_ours_alone(status);
+}
+
 // Makes the folder, or finds it as it would have made it.
 Outcome<> take_folder(const std::string& folder) {
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -59,13 +67,11 @@ Outcome<> take_folder(const std::string& folder) {
     if (errno == ENOENT) return {};  // another daemon has just left it: take_lock sees that too
     return refuse(fmt::format("cannot look at the folder {} of the control socket: {}", folder, why(errno)));
   }
-  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0) {
-    return refuse(
-        fmt::format("{} is not a folder that belongs to you alone (mode 0700); remove it, or choose another "
-                    "place with --socket",
-                    folder));
-  }
-  return {};
+  if (is_ours_alone(status)) return {};
+  return refuse(
+      fmt::format("{} is not a folder that belongs to you alone (mode 0700); remove it, or choose another "
+                  "place with --socket",
+                  folder));
 }
 
 std::string lock_name(const SocketPath& path) {
@@ -110,8 +116,10 @@ Outcome<Fd> take_lock(const SocketPath& path) {
                       path.path));
     }
     const auto wrong = look_at_lock(name, lock);
-    if (wrong && wrong->empty()) return lock;
-    if (wrong) return refuse(*wrong);
+    if (wrong && !wrong->empty()) return refuse(*wrong);
+    // An ending daemon may have taken the folder away since we looked, and a stranger made another of its name. With a
+    // file in it, it stays.
+    if (wrong && (path.own_folder.empty() || is_ours_alone(path.own_folder))) return lock;
   }
   return refuse(fmt::format("the lock file {} does not stay in its place", name));
 }
@@ -123,7 +131,7 @@ void remove_file(const std::string& path) {
 
 // A folder of usernic's own goes with the last file in it: another daemon's keeps it.
 void leave_folder(const std::string& own_folder) {
-  if (!own_folder.empty()) ::rmdir(own_folder.c_str());
+  if (!own_folder.empty() && is_ours_alone(own_folder)) ::rmdir(own_folder.c_str());
 }
 
 // Removes what a killed daemon left. Requires: the lock is held.

@@ -22,11 +22,11 @@ void Monitor::follow(const ctl::Responder& to) {
   const uint64_t number = next_follower_++;
   to.answer(ctl::Json(ctl::Json::Object{}));
   to.follow([this, number] { followers_.erase(number); });
+  tell_changes();  // the others; what is told to this one is no news at the next look
   for (const auto& nic : topology_.nics()) {
-    const Seen now = look_at(*nic);
+    const Seen& now = seen_[nic->config().name];
     to.event(now.link);
     to.event(now.rx_mode);
-    if (followers_.empty()) seen_[nic->config().name] = now;
   }
   followers_.emplace(number, to);
   if (!std::exchange(looking_, true)) loop_.at(Clock::now() + kPeriod, [this] { look(); });
@@ -44,6 +44,11 @@ void Monitor::look() {
     looking_ = false;
     return;
   }
+  tell_changes();
+  loop_.at(Clock::now() + kPeriod, [this] { look(); });
+}
+
+void Monitor::tell_changes() {
   for (const auto& nic : topology_.nics()) {
     const Seen now = look_at(*nic);
     Seen& before = seen_[nic->config().name];
@@ -54,7 +59,6 @@ void Monitor::look() {
     }
     before = now;
   }
-  loop_.at(Clock::now() + kPeriod, [this] { look(); });
 }
 
 }  // namespace usernic::daemon

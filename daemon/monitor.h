@@ -35,6 +35,7 @@ class Monitor {
   };
   Seen look_at(const Nic& nic) const;
   void look();
+  void tell_changes();
 
   const Topology& topology_;
   ctl::EventLoop& loop_;

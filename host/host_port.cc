@@ -212,8 +212,9 @@ void HostPort::Impl::carry_out(const HostWishes& wishes) {
     look_.end();
     config_.log(fmt::format("{}: the interface was deleted or moved to another namespace", tap_.name()));
   }
-  if (wishes.known && (link_is_fresh_ || wishes.gone)) follow(wishes.link);
-  if (!wishes.gone) follow_carrier(link_is_fresh_ ? wishes.link.carrier : std::nullopt);
+  const bool fresh = link_is_fresh_;  // before `follow` tells the kernel something
+  if (wishes.known && (fresh || wishes.gone)) follow(wishes.link);
+  if (!wishes.gone) follow_carrier(fresh ? wishes.link.carrier : std::nullopt);
 }
 
 // Lists never wait for a card, so this happens at once. Context: any but hard irq.

@@ -131,8 +131,9 @@ void Mirror::judge_promiscuity(const HostPicture& picture, bool unicast_empty) {
     promiscuity_missed_ = 0;
   } else if (promiscuous_) {
     // The TAP's unicast list may have come and gone between the LINK answers: look once more.
-    promiscuous_ = ++promiscuity_missed_ < 2;
-    if (promiscuous_) hint(picture.ended);
+    if (++promiscuity_missed_ < 2) return hint(picture.ended);
+    promiscuous_ = false;
+    promiscuity_missed_ = 0;
   }
 }
 

@@ -431,6 +431,17 @@ TEST_F(MirrorTest, WhileALeaveIsInDoubtLessIsKnown) {
   EXPECT_GT(mirror_.known_as_of(), left);
 }
 
+TEST_F(MirrorTest, PromiscuityThatEndedLeavesNothingInDoubt) {
+  link_.promiscuity = 1;
+  picture();
+  link_.promiscuity = 0;
+  picture();
+  picture();
+  const Time moment = now_;
+  picture();
+  EXPECT_GT(mirror_.known_as_of(), moment);
+}
+
 TEST_F(MirrorTest, ChurnDoesNotKeepWhatIsThereFromBeingKnown) {
   picture();
   for (uint64_t i = 1; i <= 6; ++i) {  // one leaves between any two pictures

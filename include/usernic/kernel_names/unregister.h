@@ -95,9 +95,10 @@ inline void free_netdev(net_device* dev, Place where = Place::current()) {
   if (dev->reg_state() == RegState::kRegistered) {
     report_contract("free-registered", "a registered device is freed", where);
   }
+  const bool of_init_net = &dev->net() == &init_net(where);
   DeviceHandle last(*dev);
   FreeNetdev()(dev);
-  init_net_is::todo(where).keep(std::move(last));
+  if (of_init_net) init_net_is::todo(where).keep(std::move(last));
 }
 
 }  // namespace usernic::kernel_names
