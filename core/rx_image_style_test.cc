@@ -399,7 +399,7 @@ TEST_F(ImageStyleTest, WhatWasReadyBeforeCloseIsNotWrittenAfterOpen) {
   ASSERT_TRUE(dev->close());
   ASSERT_TRUE(dev->uc().del(uc(3)) && dev->uc().add(uc(2)));
   // The first prepare has no room, and whom it had none for leaves while the card is written.
-  card.on_prepare = [this, full = true]() mutable {
+  card.on_prepare = [full = true]() mutable {
     return std::exchange(full, false) ? fail(std::errc::no_space_on_device) : Result<>();
   };
   card.on_write = [this, first = true]() mutable {
