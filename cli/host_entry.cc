@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "ctl/client.h"
@@ -19,6 +20,18 @@ bool is_our_user_namespace(const ctl::Fd& fd) {
   struct stat ours, theirs;
   return ::stat("/proc/self/ns/user", &ours) == 0 && ::fstat(fd.get(), &theirs) == 0 && ours.st_ino == theirs.st_ino &&
          ours.st_dev == theirs.st_dev;
+}
+
+// Whoever enters a host is root there, and `bridge` and its like are where an ordinary user's PATH does not look.
+void look_in_sbin() {
+  const char* const path = std::getenv("PATH");
+  std::string folders = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
+  for (const char* const folder : {"/usr/local/sbin", "/usr/sbin", "/sbin"}) {
+    if ((":" + folders + ":").find(std::string(":") + folder + ":") == std::string::npos) {
+      folders += std::string(":") + folder;
+    }
+  }
+  ::setenv("PATH", folders.c_str(), 1);
 }
 
 }  // namespace
@@ -47,6 +60,7 @@ ctl::Outcome<> enter(const HostNamespaces& namespaces) {
   if (::setns(namespaces.net.get(), CLONE_NEWNET) != 0) {
     return ctl::refuse(fmt::format("cannot enter the host's network namespace: {}", std::strerror(errno)));
   }
+  look_in_sbin();
   return {};
 }
 

@@ -18,7 +18,8 @@ struct HostNamespaces {
 
 ctl::Outcome<HostNamespaces> ask_for_host(const std::string& socket, const std::string& host);
 
-// Requires: the process has one thread, unless it is in the host's user namespace already.
+// PATH ends with the sbin folders then. Requires: the process has one thread, unless it is in the host's user namespace
+// already.
 ctl::Outcome<> enter(const HostNamespaces& namespaces);
 
 }  // namespace usernic::cli

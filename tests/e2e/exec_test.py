@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`usernic exec HOST -- COMMAND...` becomes the command inside the host."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -31,6 +32,13 @@ class ExecTest(LabTest):
         self.assertEqual(sleeping.stdout.readline(), "started\n")
         sleeping.send_signal(signal.SIGTERM)
         self.assertEqual(sleeping.wait(SECONDS), -signal.SIGTERM, "a signal reaches the command")
+
+    def test_it_finds_an_administrators_tools_with_an_ordinary_users_path(self):
+        lab = self.lab()
+        for path, found in (("/usr/bin:/bin", "/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+                            ("/sbin:/bin:/usr/sbin", "/sbin:/bin:/usr/sbin:/usr/local/sbin")):
+            echo = self.popen(lab, "a", "sh", "-c", "echo $PATH", env=os.environ | {"PATH": path})
+            self.assertEqual(echo.communicate(timeout=SECONDS)[0], found + "\n")
 
     def test_it_reads_writes_and_takes_arguments_like_the_command(self):
         lab = self.lab()
