@@ -6,17 +6,11 @@
 #include <set>
 
 #include "core/address_table.h"
+#include "core/test_addresses.h"
 #include "core/test_card.h"
 
 namespace usernic {
 namespace {
-
-constexpr MacAddress unicast(uint64_t n) {
-  return MacAddress::from_u64(0x0200'0000'0000 | n);
-}
-constexpr MacAddress multicast(uint64_t n) {
-  return MacAddress::from_u64(0x0300'0000'0000 | n);
-}
 
 struct AddressListTest : testing::Test {
   Net net;
@@ -45,74 +39,74 @@ TEST(AddressIndexTest, AddressesThatDifferInOneBytesUpperBitsSpread) {
 }
 
 TEST_F(AddressListTest, ReferencesAreCounted) {
-  EXPECT_TRUE(list.add(unicast(1)));
-  EXPECT_TRUE(list.add(unicast(1)));
-  EXPECT_EQ(list.references(unicast(1)), 2u);
+  EXPECT_TRUE(list.add(uc(1)));
+  EXPECT_TRUE(list.add(uc(1)));
+  EXPECT_EQ(list.references(uc(1)), 2u);
   EXPECT_EQ(list.size(), 1u);
-  EXPECT_TRUE(list.del(unicast(1)));
-  EXPECT_TRUE(list.contains(unicast(1)));
-  EXPECT_TRUE(list.del(unicast(1)));
-  EXPECT_FALSE(list.contains(unicast(1)));
-  EXPECT_EQ(list.del(unicast(1)), Result<>(fail(std::errc::no_such_file_or_directory)));
+  EXPECT_TRUE(list.del(uc(1)));
+  EXPECT_TRUE(list.contains(uc(1)));
+  EXPECT_TRUE(list.del(uc(1)));
+  EXPECT_FALSE(list.contains(uc(1)));
+  EXPECT_EQ(list.del(uc(1)), Result<>(fail(std::errc::no_such_file_or_directory)));
 }
 
 TEST_F(AddressListTest, TheOtherClassIsRefused) {
-  EXPECT_EQ(list.add(multicast(1)), Result<>(fail(std::errc::invalid_argument)));
-  EXPECT_EQ(dev->mc().add(unicast(1)), Result<>(fail(std::errc::invalid_argument)));
+  EXPECT_EQ(list.add(mc(1)), Result<>(fail(std::errc::invalid_argument)));
+  EXPECT_EQ(dev->mc().add(uc(1)), Result<>(fail(std::errc::invalid_argument)));
   EXPECT_EQ(list.add(MacAddress{}), Result<>(fail(std::errc::invalid_argument)));
 }
 
 TEST_F(AddressListTest, ExclusiveIsRefusedOnlyWhileAUserHoldsTheAddress) {
-  EXPECT_TRUE(list.add(unicast(1)));
-  EXPECT_EQ(list.add_excl(unicast(1)), Result<>(fail(std::errc::file_exists)));
-  EXPECT_TRUE(list.del(unicast(1)));
-  EXPECT_TRUE(list.add_excl(unicast(1)));
-  EXPECT_EQ(list.add_excl(unicast(1)), Result<>(fail(std::errc::file_exists)));
-  EXPECT_TRUE(list.del(unicast(1)));
-  EXPECT_FALSE(list.contains(unicast(1)));
+  EXPECT_TRUE(list.add(uc(1)));
+  EXPECT_EQ(list.add_excl(uc(1)), Result<>(fail(std::errc::file_exists)));
+  EXPECT_TRUE(list.del(uc(1)));
+  EXPECT_TRUE(list.add_excl(uc(1)));
+  EXPECT_EQ(list.add_excl(uc(1)), Result<>(fail(std::errc::file_exists)));
+  EXPECT_TRUE(list.del(uc(1)));
+  EXPECT_FALSE(list.contains(uc(1)));
 }
 
 TEST_F(AddressListTest, TheGlobalReferenceCountsOnce) {
-  AddressList& mc = dev->mc();
-  EXPECT_TRUE(mc.add_global(multicast(1)));
-  EXPECT_TRUE(mc.add_global(multicast(1)));
-  EXPECT_EQ(mc.references(multicast(1)), 1u);
-  EXPECT_TRUE(mc.add(multicast(1)));
-  EXPECT_TRUE(mc.del(multicast(1)));
-  EXPECT_TRUE(mc.del_global(multicast(1)));
-  EXPECT_EQ(mc.del_global(multicast(1)), Result<>(fail(std::errc::no_such_file_or_directory)));
+  AddressList& groups = dev->mc();
+  EXPECT_TRUE(groups.add_global(mc(1)));
+  EXPECT_TRUE(groups.add_global(mc(1)));
+  EXPECT_EQ(groups.references(mc(1)), 1u);
+  EXPECT_TRUE(groups.add(mc(1)));
+  EXPECT_TRUE(groups.del(mc(1)));
+  EXPECT_TRUE(groups.del_global(mc(1)));
+  EXPECT_EQ(groups.del_global(mc(1)), Result<>(fail(std::errc::no_such_file_or_directory)));
 }
 
 TEST_F(AddressListTest, FlushDropsUsersReferencesAndKeepsSynced) {
-  ASSERT_TRUE(dev->mc().add(multicast(1)));
+  ASSERT_TRUE(dev->mc().add(mc(1)));
   ASSERT_TRUE(sync(lower->mc(), dev->mc()));
-  ASSERT_TRUE(lower->mc().add(multicast(1)));
-  ASSERT_TRUE(lower->mc().add(multicast(2)));
+  ASSERT_TRUE(lower->mc().add(mc(1)));
+  ASSERT_TRUE(lower->mc().add(mc(2)));
   EXPECT_TRUE(lower->mc().flush());
-  EXPECT_EQ(lower->mc().snapshot(), std::vector{multicast(1)});
+  EXPECT_EQ(lower->mc().snapshot(), std::vector{mc(1)});
   unsync(lower->mc(), dev->mc());
 }
 
 TEST_F(AddressListTest, AGoneDeviceAnswersNoDevice) {
   DeviceHandle handle(*dev);
   dev->unregister_netdev();
-  EXPECT_EQ(handle->uc().add(unicast(1)), Result<>(fail(std::errc::no_such_device)));
+  EXPECT_EQ(handle->uc().add(uc(1)), Result<>(fail(std::errc::no_such_device)));
   dev.reset();
-  EXPECT_EQ(handle->uc().add(unicast(1)), Result<>(fail(std::errc::no_such_device)));
-  EXPECT_FALSE(handle->uc().contains(unicast(1)));
+  EXPECT_EQ(handle->uc().add(uc(1)), Result<>(fail(std::errc::no_such_device)));
+  EXPECT_FALSE(handle->uc().contains(uc(1)));
 }
 
 TEST_F(AddressListTest, SyncBringsOnlyWhatChangedAndUnsyncTakesItBack) {
-  for (uint64_t n = 0; n < 200; ++n) ASSERT_TRUE(dev->mc().add(multicast(n + 1)));
+  for (uint64_t n = 0; n < 200; ++n) ASSERT_TRUE(dev->mc().add(mc(n + 1)));
   ASSERT_TRUE(sync(lower->mc(), dev->mc()));
   EXPECT_EQ(lower->mc().size(), 200u);
-  ASSERT_TRUE(dev->mc().del(multicast(7)));
-  ASSERT_TRUE(dev->mc().add(multicast(500)));
+  ASSERT_TRUE(dev->mc().del(mc(7)));
+  ASSERT_TRUE(dev->mc().add(mc(500)));
   ASSERT_TRUE(sync(lower->mc(), dev->mc()));
   EXPECT_EQ(lower->mc().snapshot(), dev->mc().snapshot());
-  ASSERT_TRUE(lower->mc().add(multicast(8)));
+  ASSERT_TRUE(lower->mc().add(mc(8)));
   unsync(lower->mc(), dev->mc());
-  EXPECT_EQ(lower->mc().snapshot(), std::vector{multicast(8)});
+  EXPECT_EQ(lower->mc().snapshot(), std::vector{mc(8)});
   unsync(lower->mc(), dev->mc());  // nothing left to take back
 }
 
@@ -125,10 +119,10 @@ TEST_F(AddressListTest, AStackGrownFromTheTopIsNestedRight) {
   TestCard third_card;
   const NetdevPtr third = *net.alloc_netdev<TestDriver>({.name = "low1"}, third_card);
   ASSERT_TRUE(third->register_netdev());
-  ASSERT_TRUE(dev->mc().add(multicast(1)));
+  ASSERT_TRUE(dev->mc().add(mc(1)));
   ASSERT_TRUE(sync(lower->mc(), dev->mc()));
   ASSERT_TRUE(sync(third->mc(), lower->mc()));
-  ASSERT_TRUE(dev->mc().add(multicast(2)));
+  ASSERT_TRUE(dev->mc().add(mc(2)));
   ASSERT_TRUE(sync(lower->mc(), dev->mc()));  // a wrong level would be a report
   ASSERT_TRUE(sync(third->mc(), lower->mc()));
   EXPECT_EQ(third->mc().snapshot(), dev->mc().snapshot());
@@ -139,12 +133,12 @@ TEST_F(AddressListTest, AStackGrownFromTheTopIsNestedRight) {
 TEST_F(AddressListTest, ALowerDeviceMayFollowBeforeTheUpperIsRegistered) {
   TestCard early_card;
   NetdevPtr early = *net.alloc_netdev<TestDriver>({.name = "early"}, early_card);
-  ASSERT_TRUE(early->uc().add(unicast(1)));
+  ASSERT_TRUE(early->uc().add(uc(1)));
   ASSERT_TRUE(sync(lower->uc(), early->uc()));
   ASSERT_TRUE(early->register_netdev());
   ASSERT_TRUE(early->open());
   ASSERT_TRUE(early->rx_mode().settle(Clock::now() + std::chrono::seconds(10)));
-  ASSERT_TRUE(early->uc().del(unicast(1)));
+  ASSERT_TRUE(early->uc().del(uc(1)));
   ASSERT_TRUE(early->rx_mode().settle(Clock::now() + std::chrono::seconds(10)));
   ASSERT_TRUE(sync(lower->uc(), early->uc()));
   EXPECT_EQ(lower->uc().size(), 0u) << "it hears of the end although the card heard first";
@@ -163,7 +157,7 @@ RC_GTEST_FIXTURE_PROP(AddressListTest, BehavesLikeANaiveModel, ()) {
       rc::gen::pair(rc::gen::inRange(0, 8), rc::gen::inRange(1, 12)));
   const auto noent = Result<>(fail(std::errc::no_such_file_or_directory));
   for (const auto& [op, n] : steps) {
-    const MacAddress a = unicast(n);
+    const MacAddress a = uc(n);
     switch (op) {
       case 0:
       case 1:
@@ -198,13 +192,13 @@ RC_GTEST_FIXTURE_PROP(AddressListTest, BehavesLikeANaiveModel, ()) {
         RC_ASSERT(sync(lower->uc(), list) == Result<>());
         synced.clear();
         for (uint64_t i = 1; i < 12; ++i) {
-          if (model.has(unicast(i))) synced.insert(unicast(i));
+          if (model.has(uc(i))) synced.insert(uc(i));
         }
         break;
     }
     std::vector<MacAddress> expected;
     for (uint64_t i = 1; i < 12; ++i) {
-      if (model.has(unicast(i))) expected.push_back(unicast(i));
+      if (model.has(uc(i))) expected.push_back(uc(i));
     }
     RC_ASSERT(list.snapshot() == expected);
     RC_ASSERT(list.size() == expected.size());
@@ -213,12 +207,12 @@ RC_GTEST_FIXTURE_PROP(AddressListTest, BehavesLikeANaiveModel, ()) {
 }
 
 TEST_F(AddressListTest, AddressesThatComeAndGoTakeNoMemoryWithAStalledFollower) {
-  ASSERT_TRUE(dev->mc().add(multicast(1)));
+  ASSERT_TRUE(dev->mc().add(mc(1)));
   ASSERT_TRUE(sync(lower->mc(), dev->mc()));  // and never again
   AddressTable& table = AddressTable::of(dev->mc());
   for (uint64_t n = 2; n < 100'000; ++n) {
-    ASSERT_TRUE(dev->mc().add(multicast(n)));
-    ASSERT_TRUE(dev->mc().del(multicast(n)));
+    ASSERT_TRUE(dev->mc().add(mc(n)));
+    ASSERT_TRUE(dev->mc().del(mc(n)));
   }
   EXPECT_EQ(table.entries(), 1u);
   unsync(lower->mc(), dev->mc());

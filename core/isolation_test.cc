@@ -9,16 +9,13 @@
 #include <memory>
 
 #include "core/device.h"
+#include "core/test_addresses.h"
 #include "core/test_card.h"
 #include "core/test_upper.h"
 #include "core/test_watch.h"
 
 namespace usernic {
 namespace {
-
-MacAddress multicast(uint64_t n) {
-  return MacAddress::from_u64(0x0300'0000'0000 | n);
-}
 
 // A card whose bus hangs in the first call after `hang`.
 struct Bus {
@@ -64,7 +61,7 @@ struct Nic {
   }
   void hang(Bus::Hang how) {
     bus.hang.store(how);
-    ASSERT_EQ(outcome(dev->mc().add(multicast(1))), "ok");
+    ASSERT_EQ(outcome(dev->mc().add(mc(1))), "ok");
     ASSERT_TRUE(bus.entered.wait());
   }
 };
@@ -128,8 +125,8 @@ void let_all_wait(NetDevice& dev, const std::vector<Thread>& threads) {
 void live(Net& net, const std::string& name) {
   Nic nic(net, name);
   nic.up();
-  EXPECT_EQ(outcome(nic.dev->mc().add(multicast(7))), "ok");
-  EXPECT_EQ(outcome(nic.dev->rx_mode().wait(nic.dev->rx_mode().ticket(multicast(7)), soon())), "ok");
+  EXPECT_EQ(outcome(nic.dev->mc().add(mc(7))), "ok");
+  EXPECT_EQ(outcome(nic.dev->rx_mode().wait(nic.dev->rx_mode().ticket(mc(7)), soon())), "ok");
   EXPECT_EQ(outcome(nic.dev->change_mtu(1300)), "ok");
   EXPECT_EQ(nic.dev->stats().rx_errors, 1u);
   EXPECT_TRUE(nic.dev->rx_mode().status().up);
@@ -147,8 +144,8 @@ TEST(Isolation, OthersLiveWhileOneIsStuckAndBeingClosedAndUnregistered) {
   for (int i = 0; i < 5; ++i) live(net, "b%d");
   EXPECT_EQ(net.devices().size(), 1u);
   EXPECT_EQ(stuck.dev->stats().rx_errors, 1u);
-  EXPECT_FALSE(stuck.dev->rx_mode().covered(multicast(1)));
-  EXPECT_EQ(outcome(stuck.dev->mc().add(multicast(2))), "ok");
+  EXPECT_FALSE(stuck.dev->rx_mode().covered(mc(1)));
+  EXPECT_EQ(outcome(stuck.dev->mc().add(mc(2))), "ok");
   EXPECT_EQ(stuck.bus.left.count(), 0u) << "all of this happened while the call hung";
   stuck.bus.freed.set();
   requests.clear();
@@ -190,10 +187,10 @@ TEST(Isolation, OneOfTwoHundredIsStuck) {
   nics[0]->hang(Bus::Hang::kUntilFreed);
   std::vector<Thread> requests = ask_everything(*nics[0]);
   let_all_wait(*nics[0]->dev, requests);
-  for (const auto& nic : nics) EXPECT_EQ(outcome(nic->dev->mc().add(multicast(5))), "ok");
+  for (const auto& nic : nics) EXPECT_EQ(outcome(nic->dev->mc().add(mc(5))), "ok");
   for (size_t i = 1; i < kNics; ++i) {
     RxMode& mode = nics[i]->dev->rx_mode();
-    EXPECT_EQ(outcome(mode.wait(mode.ticket(multicast(5)), soon())), "ok") << i;
+    EXPECT_EQ(outcome(mode.wait(mode.ticket(mc(5)), soon())), "ok") << i;
     EXPECT_EQ(outcome(nics[i]->dev->change_mtu(1400)), "ok") << i;
   }
   for (const DeviceHandle& dev : net.devices()) {
@@ -217,8 +214,8 @@ TEST(Isolation, AStuckCardMakesNoMemoryGrow) {
   ASSERT_EQ(outcome(upper->register_netdev()), "ok");
   ASSERT_EQ(outcome(upper->open()), "ok");
   ASSERT_EQ(outcome(static_cast<TestUpper*>(upper->driver())->add(*stuck.dev)), "ok");
-  ASSERT_EQ(outcome(stuck.dev->mc().add(multicast(500))), "ok");
-  ASSERT_EQ(outcome(upper->mc().add(multicast(501))), "ok");
+  ASSERT_EQ(outcome(stuck.dev->mc().add(mc(500))), "ok");
+  ASSERT_EQ(outcome(upper->mc().add(mc(501))), "ok");
   ASSERT_EQ(outcome(stuck.dev->rx_mode().settle(soon())), "ok");
   stuck.hang(Bus::Hang::kUntilFreed);
   const auto bytes = [&] {
@@ -229,13 +226,13 @@ TEST(Isolation, AStuckCardMakesNoMemoryGrow) {
   const size_t before = bytes();
   for (uint64_t i = 0; i < 1'000'000; ++i) {
     NetDevice& dev = i % 8 == 0 ? *upper : *stuck.dev;
-    ASSERT_TRUE(dev.mc().add(multicast(1'000 + i)));
-    ASSERT_TRUE(dev.mc().del(multicast(1'000 + i)));
+    ASSERT_TRUE(dev.mc().add(mc(1'000 + i)));
+    ASSERT_TRUE(dev.mc().del(mc(1'000 + i)));
     if (i % 64 != 0) continue;
-    ASSERT_TRUE(stuck.dev->mc().del(multicast(500)));
-    ASSERT_TRUE(stuck.dev->mc().add(multicast(500)));
-    ASSERT_TRUE(upper->mc().del(multicast(501)));
-    ASSERT_TRUE(upper->mc().add(multicast(501)));
+    ASSERT_TRUE(stuck.dev->mc().del(mc(500)));
+    ASSERT_TRUE(stuck.dev->mc().add(mc(500)));
+    ASSERT_TRUE(upper->mc().del(mc(501)));
+    ASSERT_TRUE(upper->mc().add(mc(501)));
   }
   EXPECT_EQ(bytes(), before);
   EXPECT_EQ(stuck.bus.left.count(), 0u);

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "core/test_addresses.h"
 #include "core/test_watch.h"
 #include "usernic/kernel_names.h"
 
@@ -120,13 +121,6 @@ struct KernelStack : testing::Test {
   }
   void settle(struct net_device* dev) { ASSERT_EQ(outcome(dev->rx_mode().settle(soon())), "ok"); }
 };
-
-MacAddress uc(uint64_t n) {
-  return MacAddress::from_u64(0x0200'0000'0000 | n);
-}
-MacAddress mc(uint64_t n) {
-  return MacAddress::from_u64(0x0300'0000'0000 | n);
-}
 
 TEST_F(KernelStack, WhatTheUpperWantsTheLowerHasWhenTheCallIsOver) {
   ASSERT_EQ(dev_uc_add(upper, uc(1)), 0);

@@ -8,23 +8,17 @@
 #include <string>
 #include <vector>
 
+#include "core/test_addresses.h"
 #include "core/test_card.h"
 #include "core/test_upper.h"
 
 namespace usernic {
 
-constexpr MacAddress unicast(uint64_t n) {
-  return MacAddress::from_u64(0x0200'0000'0000 | n);
-}
-constexpr MacAddress multicast(uint64_t n) {
-  return MacAddress::from_u64(0x0300'0000'0000 | n);
-}
-
 struct LowerLinkTest : testing::Test {
   Net net;
   std::deque<TestCard> cards;
 
-  NetdevPtr nic(MacAddress address = unicast(0x1000)) {
+  NetdevPtr nic(MacAddress address = uc(0x1000)) {
     cards.emplace_back();
     NetdevPtr dev = *net.alloc_netdev<TestDriver>({.name = "nic%d", .address = address}, cards.back());
     EXPECT_EQ(outcome(dev->register_netdev()), "ok");
@@ -32,7 +26,7 @@ struct LowerLinkTest : testing::Test {
     return dev;
   }
   // An upper with the address of the NICs, so that lists hold only what the test puts there.
-  NetdevPtr upper(MacAddress address = unicast(0x1000), VlanIds vlan_ids = VlanIds::kPassed) {
+  NetdevPtr upper(MacAddress address = uc(0x1000), VlanIds vlan_ids = VlanIds::kPassed) {
     NetdevPtr dev = *net.alloc_netdev<TestUpper>({.name = "up%d", .address = address}, vlan_ids);
     EXPECT_EQ(outcome(dev->register_netdev()), "ok");
     EXPECT_EQ(outcome(dev->open()), "ok");

@@ -10,18 +10,18 @@ namespace {
 TEST_F(LowerLinkTest, WhatTheUpperWantsGoesDownWhileItIsUp) {
   const NetdevPtr low = nic(), up = upper();
   ASSERT_EQ(link(up, low), "ok");
-  ASSERT_TRUE(up->mc().add(multicast(1)) && up->uc().add(unicast(1)));
-  EXPECT_TRUE(low->mc().contains(multicast(1)) && low->uc().contains(unicast(1)));
-  ASSERT_TRUE(low->mc().add(multicast(1)));  // the lower's own user
+  ASSERT_TRUE(up->mc().add(mc(1)) && up->uc().add(uc(1)));
+  EXPECT_TRUE(low->mc().contains(mc(1)) && low->uc().contains(uc(1)));
+  ASSERT_TRUE(low->mc().add(mc(1)));  // the lower's own user
   ASSERT_TRUE(up->close());
-  EXPECT_EQ(low->mc().references(multicast(1)), 1u);
+  EXPECT_EQ(low->mc().references(mc(1)), 1u);
   EXPECT_EQ(low->uc().size(), 0u);
-  ASSERT_TRUE(up->uc().add(unicast(2)));
+  ASSERT_TRUE(up->uc().add(uc(2)));
   EXPECT_EQ(low->uc().size(), 0u);
   ASSERT_TRUE(up->open());
-  EXPECT_EQ(low->uc().snapshot(), (std::vector{unicast(1), unicast(2)}));
+  EXPECT_EQ(low->uc().snapshot(), (std::vector{uc(1), uc(2)}));
   ASSERT_TRUE(low->rx_mode().settle(soon()));
-  EXPECT_TRUE(low->rx_mode().covered(unicast(2)));
+  EXPECT_TRUE(low->rx_mode().covered(uc(2)));
 }
 
 TEST_F(LowerLinkTest, EightDevicesAreTheHighestStack) {
@@ -32,10 +32,10 @@ TEST_F(LowerLinkTest, EightDevicesAreTheHighestStack) {
   const NetdevPtr third = upper();
   EXPECT_EQ(link(ups[0], third), "ok") << "a second one as low as the first";
   EXPECT_EQ(link(third, nic()), "EMLINK");
-  ASSERT_TRUE(ups.back()->mc().add(multicast(1)) && ups.back()->rx_mode().set_promiscuity(1));
-  EXPECT_TRUE(low->mc().contains(multicast(1)) && third->mc().contains(multicast(1)));
+  ASSERT_TRUE(ups.back()->mc().add(mc(1)) && ups.back()->rx_mode().set_promiscuity(1));
+  EXPECT_TRUE(low->mc().contains(mc(1)) && third->mc().contains(mc(1)));
   EXPECT_EQ(low->rx_mode().status().promiscuity, 1u);
-  ASSERT_TRUE(ups.back()->mc().del(multicast(1)) && ups.back()->rx_mode().set_promiscuity(-1));
+  ASSERT_TRUE(ups.back()->mc().del(mc(1)) && ups.back()->rx_mode().set_promiscuity(-1));
   EXPECT_EQ(low->mc().size(), 0u);
   EXPECT_EQ(low->rx_mode().status().promiscuity, 0u);
   of(ups[3]).remove(*ups[2]);
@@ -53,8 +53,8 @@ TEST_F(LowerLinkTest, LoopsAreRefused) {
   ASSERT_EQ(link(ups[3], side), "ok");
   EXPECT_EQ(link(side, ups[0]), "ok") << "two ways down are no loop";
   EXPECT_EQ(link(ups[0], side), "ELOOP");
-  ASSERT_TRUE(ups[3]->mc().add(multicast(1)));
-  EXPECT_EQ(ups[0]->mc().references(multicast(1)), 2u);
+  ASSERT_TRUE(ups[3]->mc().add(mc(1)));
+  EXPECT_EQ(ups[0]->mc().references(mc(1)), 2u);
   MutexGuard rtnl(net.rtnl());
   EXPECT_EQ(uppers_of(*ups[0]).size(), 2u);
   EXPECT_EQ(lowers_of(*ups[3]).size(), 2u);
@@ -78,13 +78,13 @@ TEST_F(LowerLinkTest, LevelsAreRightWhenStacksAreJoinedInAnyOrder) {
   ASSERT_EQ(link(first[0], low), "ok");
   ASSERT_EQ(link(second[0], first[2]), "ok");
   ASSERT_EQ(link(second[2], low), "ok");
-  ASSERT_TRUE(second[2]->mc().add(multicast(1)));
-  EXPECT_EQ(low->mc().references(multicast(1)), 2u);
+  ASSERT_TRUE(second[2]->mc().add(mc(1)));
+  EXPECT_EQ(low->mc().references(mc(1)), 2u);
   of(second[0]).remove(*first[2]);
   ASSERT_EQ(link(first[0], second[2]), "ok");  // the other way round
-  ASSERT_TRUE(first[2]->mc().add(multicast(2)));
-  EXPECT_EQ(second[0]->mc().snapshot(), (std::vector{multicast(1), multicast(2)}));
-  EXPECT_EQ(low->mc().snapshot(), (std::vector{multicast(1), multicast(2)}));
+  ASSERT_TRUE(first[2]->mc().add(mc(2)));
+  EXPECT_EQ(second[0]->mc().snapshot(), (std::vector{mc(1), mc(2)}));
+  EXPECT_EQ(low->mc().snapshot(), (std::vector{mc(1), mc(2)}));
 }
 
 TEST_F(LowerLinkTest, PromiscuityAndAllmultiAreOneReferenceALink) {
@@ -112,18 +112,18 @@ TEST_F(LowerLinkTest, PromiscuityAndAllmultiAreOneReferenceALink) {
 }
 
 TEST_F(LowerLinkTest, AnOwnAddressThatIsNotTheLowersIsWantedOfIt) {
-  const NetdevPtr low = nic(unicast(1)), up = upper(unicast(2));
+  const NetdevPtr low = nic(uc(1)), up = upper(uc(2));
   ASSERT_EQ(link(up, low), "ok");
-  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(2)});
-  ASSERT_TRUE(up->set_mac_address(unicast(3)));
-  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(3)});
-  ASSERT_TRUE(low->set_mac_address(unicast(3)));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{uc(2)});
+  ASSERT_TRUE(up->set_mac_address(uc(3)));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{uc(3)});
+  ASSERT_TRUE(low->set_mac_address(uc(3)));
   EXPECT_EQ(low->uc().size(), 0u);
-  ASSERT_TRUE(low->set_mac_address(unicast(1)));
-  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(3)});
-  ASSERT_TRUE(up->set_mac_address(unicast(1)));
+  ASSERT_TRUE(low->set_mac_address(uc(1)));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{uc(3)});
+  ASSERT_TRUE(up->set_mac_address(uc(1)));
   EXPECT_EQ(low->uc().size(), 0u);
-  ASSERT_TRUE(up->set_mac_address(unicast(4)) && up->close());
+  ASSERT_TRUE(up->set_mac_address(uc(4)) && up->close());
   EXPECT_EQ(low->uc().size(), 0u);
 }
 
@@ -140,30 +140,30 @@ TEST_F(LowerLinkTest, AUserCannotTakeBackWhatIsAnUppers) {
 
 // An upper whose own address takes a slot has it in its list as an entry of its own.
 TEST_F(LowerLinkTest, AnOwnAddressThatIsListedTooStaysWantedWhenItIsTheOwnOneNoMore) {
-  const NetdevPtr low = nic(unicast(1));
-  const NetdevPtr up = *net.alloc_netdev<SlotUpper>({.name = "slot%d", .address = unicast(2)});
+  const NetdevPtr low = nic(uc(1));
+  const NetdevPtr up = *net.alloc_netdev<SlotUpper>({.name = "slot%d", .address = uc(2)});
   ASSERT_TRUE(up->register_netdev() && up->open());
   ASSERT_EQ(link(up, low), "ok");
-  ASSERT_TRUE(up->uc().add(unicast(2)) && up->set_mac_address(unicast(3)));
-  EXPECT_EQ(low->uc().snapshot(), (std::vector{unicast(2), unicast(3)}));
-  ASSERT_TRUE(up->set_mac_address(unicast(2)) && up->uc().del(unicast(2)));
-  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(2)});
-  ASSERT_TRUE(up->set_mac_address(unicast(3)));
-  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(3)});
+  ASSERT_TRUE(up->uc().add(uc(2)) && up->set_mac_address(uc(3)));
+  EXPECT_EQ(low->uc().snapshot(), (std::vector{uc(2), uc(3)}));
+  ASSERT_TRUE(up->set_mac_address(uc(2)) && up->uc().del(uc(2)));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{uc(2)});
+  ASSERT_TRUE(up->set_mac_address(uc(3)));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{uc(3)});
 }
 
 TEST_F(LowerLinkTest, SyncBringsAListedOwnAddressToo) {
-  const NetdevPtr low = nic(unicast(1));
-  const NetdevPtr up = *net.alloc_netdev<SlotUpper>({.name = "slot%d", .address = unicast(2)});
+  const NetdevPtr low = nic(uc(1));
+  const NetdevPtr up = *net.alloc_netdev<SlotUpper>({.name = "slot%d", .address = uc(2)});
   ASSERT_TRUE(up->register_netdev() && up->open());
-  ASSERT_TRUE(sync(low->uc(), up->uc()) && up->uc().add(unicast(2)));
+  ASSERT_TRUE(sync(low->uc(), up->uc()) && up->uc().add(uc(2)));
   EXPECT_EQ(low->uc().size(), 0u);
-  ASSERT_TRUE(up->set_mac_address(unicast(3)) && sync(low->uc(), up->uc()));
-  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(2)});
-  ASSERT_TRUE(up->uc().add(unicast(3)) && sync(low->uc(), up->uc()));
-  EXPECT_EQ(low->uc().snapshot(), (std::vector{unicast(2), unicast(3)}));
-  ASSERT_TRUE(up->uc().del(unicast(3)) && sync(low->uc(), up->uc()));
-  EXPECT_EQ(low->uc().snapshot(), std::vector{unicast(2)});
+  ASSERT_TRUE(up->set_mac_address(uc(3)) && sync(low->uc(), up->uc()));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{uc(2)});
+  ASSERT_TRUE(up->uc().add(uc(3)) && sync(low->uc(), up->uc()));
+  EXPECT_EQ(low->uc().snapshot(), (std::vector{uc(2), uc(3)}));
+  ASSERT_TRUE(up->uc().del(uc(3)) && sync(low->uc(), up->uc()));
+  EXPECT_EQ(low->uc().snapshot(), std::vector{uc(2)});
   unsync(low->uc(), up->uc());
   EXPECT_EQ(low->uc().size(), 0u);
 }
@@ -171,7 +171,7 @@ TEST_F(LowerLinkTest, SyncBringsAListedOwnAddressToo) {
 TEST_F(LowerLinkTest, WhatSyncBringsGoesFurtherDownByLinks) {
   const NetdevPtr low = nic(), mid = upper(), top = upper();
   ASSERT_EQ(link(mid, low), "ok");
-  for (uint64_t n = 1; n <= 500; ++n) ASSERT_TRUE(top->mc().add(multicast(n)));
+  for (uint64_t n = 1; n <= 500; ++n) ASSERT_TRUE(top->mc().add(mc(n)));
   ASSERT_TRUE(sync(mid->mc(), top->mc()));
   EXPECT_EQ(mid->mc().size(), 500u);
   mid->lane().flush();
@@ -228,11 +228,11 @@ TEST_F(LowerLinkTest, ManyLowersOfWhichSomeFailAreDownOrGo) {
   }
   ASSERT_TRUE(lows[6]->close());
   for (uint64_t n = 1; n <= 300; ++n) {
-    ASSERT_TRUE(up->mc().add(multicast(n)));
+    ASSERT_TRUE(up->mc().add(mc(n)));
     if (n == 100) lows[7]->unregister_netdev();
     if (n == 200) of(up).remove(*lows[8]);
     if (n % 3 != 0) continue;
-    ASSERT_TRUE(up->mc().del(multicast(n)));
+    ASSERT_TRUE(up->mc().del(mc(n)));
   }
   ASSERT_TRUE(up->rx_mode().set_promiscuity(1));
   up->lane().flush();
@@ -244,7 +244,7 @@ TEST_F(LowerLinkTest, ManyLowersOfWhichSomeFailAreDownOrGo) {
     if (i == 5 || i == 6) continue;
     EXPECT_EQ(outcome(lows[i]->rx_mode().settle(soon())), "ok") << i;
   }
-  EXPECT_FALSE(lows[5]->rx_mode().covered(multicast(1)));
+  EXPECT_FALSE(lows[5]->rx_mode().covered(mc(1)));
   ASSERT_TRUE(up->close() && up->rx_mode().set_promiscuity(-1));
   for (size_t i = 0; i < kLowers; ++i) {
     if (i == 7) continue;
@@ -257,13 +257,13 @@ TEST_F(LowerLinkTest, ALowerThatGoesIsUnlinkedAndTheUpperHears) {
   const NetdevPtr up = upper();
   NetdevPtr low = nic(), other = nic();
   ASSERT_TRUE(link(up, low) == "ok" && link(up, other) == "ok");
-  ASSERT_TRUE(up->mc().add(multicast(1)));
+  ASSERT_TRUE(up->mc().add(mc(1)));
   up->lane().flush();
   const uint32_t before = of(up).changes.count();
   low.reset();
   ASSERT_TRUE(of(up).changes.wait(before + 1));
   EXPECT_EQ(of(up).lowers(), 1u);
-  ASSERT_TRUE(up->mc().add(multicast(2)));
+  ASSERT_TRUE(up->mc().add(mc(2)));
   EXPECT_EQ(other->mc().size(), 2u);
 }
 
@@ -294,9 +294,9 @@ TEST_F(LowerLinkTest, ALinkMayBeFreedAsSoonAsItIsUnused) {
 
 TEST_F(LowerLinkTest, AnUpperThatGoesTakesEverythingBack) {
   const NetdevPtr low = nic();
-  NetdevPtr up = upper(unicast(7));
+  NetdevPtr up = upper(uc(7));
   ASSERT_EQ(link(up, low), "ok");
-  ASSERT_TRUE(up->mc().add(multicast(1)) && up->uc().add(unicast(1)) && up->rx_mode().set_allmulti(1));
+  ASSERT_TRUE(up->mc().add(mc(1)) && up->uc().add(uc(1)) && up->rx_mode().set_allmulti(1));
   EXPECT_EQ(low->uc().size(), 2u);
   up.reset();
   EXPECT_EQ(low->uc().size() + low->mc().size(), 0u);
@@ -317,7 +317,7 @@ TEST_F(LowerLinkTest, TheUpperHearsOfCarrierMtuAddressAndLife) {
   EXPECT_TRUE(hears([&] { low->carrier_off(); }));
   EXPECT_TRUE(hears([&] { low->carrier_on(); }));
   EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->change_mtu(1400)); }));
-  EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->set_mac_address(unicast(9))); }));
+  EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->set_mac_address(uc(9))); }));
   EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->close()); }));
   EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->open()); }));
   EXPECT_TRUE(hears([&] { ASSERT_TRUE(low->detach()); }));
@@ -329,20 +329,20 @@ TEST_F(LowerLinkTest, EachOfManyChangesIsDownWhenItsCallerReturns) {
   const std::vector<NetdevPtr> ups = stack(3);
   ASSERT_EQ(link(ups[0], low), "ok");
   for (uint64_t n = 1; n <= 3'000; ++n) {
-    ASSERT_TRUE(ups[2]->mc().add(multicast(n)));
-    ASSERT_TRUE(low->mc().contains(multicast(n))) << n;  // also when a pool on the way was empty
+    ASSERT_TRUE(ups[2]->mc().add(mc(n)));
+    ASSERT_TRUE(low->mc().contains(mc(n))) << n;  // also when a pool on the way was empty
   }
 }
 
 TEST_F(LowerLinkTest, LongListsComeAndGoWithTheLink) {
   constexpr uint64_t kMany = 5'000;
   const NetdevPtr low = nic(), up = upper();
-  for (uint64_t n = 1; n <= kMany; ++n) ASSERT_TRUE(up->mc().add(multicast(n)));
+  for (uint64_t n = 1; n <= kMany; ++n) ASSERT_TRUE(up->mc().add(mc(n)));
   ASSERT_EQ(link(up, low), "ok");
   EXPECT_EQ(low->mc().size(), kMany);
   of(up).follow(*low, false);
   EXPECT_EQ(low->mc().size(), 0u);
-  for (uint64_t n = 1; n <= kMany; ++n) ASSERT_TRUE(up->mc().del(multicast(n)));
+  for (uint64_t n = 1; n <= kMany; ++n) ASSERT_TRUE(up->mc().del(mc(n)));
   of(up).follow(*low, true);
   EXPECT_EQ(low->mc().size(), 0u);
 }
@@ -369,9 +369,9 @@ struct EarlyUpper {
 
 TEST_F(LowerLinkTest, AnUpperThatFollowsFromItsInitOnHasItsOwnAddressBelow) {
   const NetdevPtr low = nic();
-  const NetdevPtr up = *net.alloc_netdev<EarlyUpper>({.name = "early", .address = unicast(9)}, *low);
+  const NetdevPtr up = *net.alloc_netdev<EarlyUpper>({.name = "early", .address = uc(9)}, *low);
   ASSERT_TRUE(up->register_netdev());
-  EXPECT_TRUE(low->uc().contains(unicast(9)));
+  EXPECT_TRUE(low->uc().contains(uc(9)));
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ TEST_F(LowerLinkVlanTest, IdsGoDownTheWholeStackWhileItFollows) {
 TEST_F(LowerLinkVlanTest, ACardThatFiltersLetsThemPassAndOneThatDoesNotIsNotMadeTo) {
   cards.emplace_back().caps.vlan_slots = 4;
   TestCard& card = cards.back();
-  const NetdevPtr low = *net.alloc_netdev<TestDriver>({.name = "vlans", .address = unicast(0x1000)}, card);
+  const NetdevPtr low = *net.alloc_netdev<TestDriver>({.name = "vlans", .address = uc(0x1000)}, card);
   ASSERT_TRUE(low->register_netdev() && low->open());
   const NetdevPtr up = upper();
   ASSERT_EQ(link(up, low), "ok");
@@ -93,7 +93,7 @@ TEST_F(LowerLinkVlanTest, AUsersReferencesAreCountedUpTo4095) {
 }
 
 TEST_F(LowerLinkVlanTest, IdsOfInnerTagsStayWhereTheyAre) {
-  const NetdevPtr low = nic(), inner = upper(unicast(0x1000), VlanIds::kInner), top = upper();
+  const NetdevPtr low = nic(), inner = upper(uc(0x1000), VlanIds::kInner), top = upper();
   ASSERT_TRUE(link(inner, low) == "ok" && link(top, inner) == "ok");
   ASSERT_TRUE(add(top, {7}) && add(inner, {8}) && add(low, {5}));
   EXPECT_EQ(ids(inner), (Ids{7, 8}));
@@ -106,12 +106,12 @@ TEST_F(LowerLinkVlanTest, EveryIdComesAndGoesWithTheLinkInMoreThanOneHold) {
   const NetdevPtr low = nic(), middle = upper(), up = upper();
   const Ids all = range(0, 4094);
   ASSERT_TRUE(add(up, all) && add(low, {0, 64, 4094}));
-  ASSERT_TRUE(up->mc().add(multicast(1)) && up->rx_mode().set_promiscuity(1));
+  ASSERT_TRUE(up->mc().add(mc(1)) && up->rx_mode().set_promiscuity(1));
   ASSERT_TRUE(link(middle, low) == "ok" && link(up, middle) == "ok");
   EXPECT_EQ(ids(middle), all);
   middle->lane().flush();  // what is left after a hold
   EXPECT_EQ(ids(low), all);
-  EXPECT_TRUE(low->mc().contains(multicast(1)));
+  EXPECT_TRUE(low->mc().contains(mc(1)));
   EXPECT_EQ(low->rx_mode().status().promiscuity, 1u);
   of(up).follow(*middle, false);
   EXPECT_EQ(ids(middle), Ids{});

@@ -6,16 +6,13 @@
 #include <cstring>
 #include <vector>
 
+#include "core/test_addresses.h"
 #include "core/test_card.h"
 #include "core/test_watch.h"
 #include "usernic/notifier.h"
 
 namespace usernic {
 namespace {
-
-constexpr MacAddress uc(uint64_t n) {
-  return MacAddress::from_u64(0x0200'0000'0000 | n);
-}
 
 struct OwnAddressesTest : testing::Test {
   Net net;

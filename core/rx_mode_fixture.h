@@ -6,18 +6,12 @@
 
 #include <chrono>
 
+#include "core/test_addresses.h"
 #include "core/test_card.h"
 #include "core/test_watch.h"
 #include "usernic/rx_mode.h"
 
 namespace usernic {
-
-inline constexpr MacAddress uc(uint64_t n) {
-  return MacAddress::from_u64(0x0200'0000'0000 | n);
-}
-inline constexpr MacAddress mc(uint64_t n) {
-  return MacAddress::from_u64(0x0300'0000'0000 | n);
-}
 
 struct RxModeTest : testing::Test {
   Net net;

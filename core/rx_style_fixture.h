@@ -6,18 +6,12 @@
 
 #include <set>
 
+#include "core/test_addresses.h"
 #include "core/test_watch.h"
 #include "usernic/net.h"
 #include "usernic/rx_style.h"
 
 namespace usernic {
-
-inline constexpr MacAddress uc(uint64_t n) {
-  return MacAddress::from_u64(0x0200'0000'0000 | n);
-}
-inline constexpr MacAddress mc(uint64_t n) {
-  return MacAddress::from_u64(0x0300'0000'0000 | n);
-}
 
 // What every driver here has.
 struct Plain {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 
+#include "core/test_addresses.h"
 #include "core/test_card.h"
 #include "core/test_watch.h"
 #include "usernic/napi.h"
@@ -94,13 +95,6 @@ struct Station {
   }
 };
 
-MacAddress unicast(uint64_t n) {
-  return MacAddress::from_u64(0x0200'0000'0000 | n);
-}
-MacAddress multicast(uint64_t n) {
-  return MacAddress::from_u64(0x0300'0000'0000 | n);
-}
-
 void change_lists(Station& station, uint64_t seed) {
   Chance chance(seed);
   int promiscuity = 0, allmulti = 0;
@@ -110,29 +104,29 @@ void change_lists(Station& station, uint64_t seed) {
   };
   RxMode& mode = station.dev->rx_mode();
   for (int i = 0; i < kOperations; ++i) {
-    const MacAddress uc = unicast(1 + chance.below(8)), mc = multicast(1 + chance.below(24));
+    const MacAddress unicast = uc(1 + chance.below(8)), multicast = mc(1 + chance.below(24));
     switch (chance.below(10)) {
       case 0:
-        (void)station.dev->uc().add(uc);
+        (void)station.dev->uc().add(unicast);
         break;
       case 1:
-        (void)station.dev->uc().del(uc);
+        (void)station.dev->uc().del(unicast);
         break;
       case 2:
-        (void)station.dev->uc().add_excl(uc);
+        (void)station.dev->uc().add_excl(unicast);
         break;
       case 3:
       case 4:
-        (void)station.dev->mc().add(mc);
+        (void)station.dev->mc().add(multicast);
         break;
       case 5:
-        (void)station.dev->mc().del(mc);
+        (void)station.dev->mc().del(multicast);
         break;
       case 6:
-        (void)station.dev->mc().add_global(mc);
+        (void)station.dev->mc().add_global(multicast);
         break;
       case 7:
-        (void)station.dev->mc().del_global(mc);
+        (void)station.dev->mc().del_global(multicast);
         break;
       case 8:
         toggle(promiscuity, [&](int change) { return mode.set_promiscuity(change).has_value(); });
@@ -162,7 +156,7 @@ void operate(Station& station, uint64_t seed) {
         (void)station.dev->change_mtu(1000 + static_cast<uint32_t>(chance.below(500)));
         break;
       case 4:
-        (void)station.dev->set_mac_address(unicast(0x1000 + chance.below(100)));
+        (void)station.dev->set_mac_address(uc(0x1000 + chance.below(100)));
         break;
       case 5:
         (void)station.dev->detach();
@@ -183,7 +177,7 @@ void read(const DeviceHandle& dev, uint64_t seed) {
     (void)dev->stats();
     (void)dev->name();
     (void)dev->mc().snapshot();
-    const MacAddress address = multicast(1 + chance.below(24));
+    const MacAddress address = mc(1 + chance.below(24));
     (void)dev->rx_mode().covered(address);
     (void)dev->rx_mode().wait(dev->rx_mode().ticket(address), Clock::now() + milliseconds(chance.below(3)));
   }
@@ -220,7 +214,7 @@ void come_and_go(Net& net, uint64_t seed) {
     NetdevPtr dev = *net.alloc_netdev<StressDriver>({.name = "guest%d", .rx_retry = milliseconds(1)}, card, pool);
     if (!dev->register_netdev()) continue;  // a notifier said no
     if (chance.one_in(2)) (void)dev->open();
-    (void)dev->mc().add(multicast(i + 1));
+    (void)dev->mc().add(mc(i + 1));
     if (chance.one_in(2)) dev->unregister_netdev();
   }
 }
@@ -231,8 +225,8 @@ void visit_guests(Net& net, uint64_t seed) {
     const DeviceHandle guest = net.find("guest0");
     if (!guest) continue;
     (void)guest->stats();
-    (void)guest->uc().add(unicast(1 + chance.below(50)));
-    (void)guest->rx_mode().covered(unicast(1));
+    (void)guest->uc().add(uc(1 + chance.below(50)));
+    (void)guest->rx_mode().covered(uc(1));
     if (chance.one_in(4)) (void)guest->open();
     if (chance.one_in(8)) (void)guest->change_mtu(1400);
     if (chance.one_in(8)) (void)guest->rx_mode().settle(Clock::now());

@@ -1,58 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/mirror.h"
 
-#include <gtest/gtest.h>
-
-#include <chrono>
+#include "host/mirror_fixture.h"
 
 namespace usernic {
 namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
-
-constexpr MacAddress kOwn = MacAddress::from_u64(0x02'00'00'00'00'01);
-constexpr MacAddress uc(uint64_t n) {
-  return MacAddress::from_u64(0x02'00'00'01'00'00 + n);
-}
-constexpr MacAddress mc(uint64_t n) {
-  return MacAddress::from_u64(0x01'00'5e'00'00'00 + n);
-}
-using Addresses = std::vector<MacAddress>;
-
-// A kernel that the test plays by hand: it owns the time, the lists and the link.
-class MirrorTest : public testing::Test {
- protected:
-  void advance(Duration by) { now_ += by; }
-  void event(HostEvent::Kind kind, MacAddress address = {}) { mirror_.on_event({kind, address}, now_); }
-  void added(MacAddress address) { event(HostEvent::Kind::kAddressAdded, address); }
-  void deleted(MacAddress address) { event(HostEvent::Kind::kAddressDeleted, address); }
-
-  HostPicture begin_picture() {
-    advance(microseconds(1));
-    return {.begun = now_, .before = link_, .after = link_, .addresses = lists_};
-  }
-  void end_picture(HostPicture picture) {
-    advance(cost_);
-    picture.ended = now_;
-    mirror_.on_picture(picture);
-  }
-  void picture() { end_picture(begin_picture()); }
-  void picture_with_seams() {
-    HostPicture picture = begin_picture();
-    picture.whole = false;
-    end_picture(picture);
-  }
-  HostWishes take() { return mirror_.take_wishes(); }
-  // Time from the end of the last picture to the next.
-  Duration until_next() const { return mirror_.next_picture() - now_; }
-
-  Time now_{std::chrono::hours(1)};
-  Duration cost_ = microseconds(80);
-  HostLink link_{.up = true, .mtu = 1500, .address = kOwn, .carrier = true};
-  Addresses lists_;
-  Mirror mirror_;
-};
 
 TEST_F(MirrorTest, ThePictureIsDueAtOnceInTheBeginning) {
   EXPECT_LE(mirror_.next_picture(), now_);
@@ -397,70 +352,6 @@ TEST_F(MirrorTest, PicturesThatEventsAskForKeepTheirDistance) {
   picture();
   event(HostEvent::Kind::kLinkChanged);
   EXPECT_EQ(until_next(), milliseconds(16));
-}
-
-TEST_F(MirrorTest, AllIsKnownAsOfTheBeginningOfOneWholePicture) {
-  lists_ = {mc(1)};
-  EXPECT_EQ(mirror_.known_as_of(), Time::min());
-  const HostPicture first = begin_picture();
-  end_picture(first);
-  EXPECT_EQ(mirror_.known_as_of(), first.begun);
-  const HostPicture second = begin_picture();
-  end_picture(second);
-  EXPECT_EQ(mirror_.known_as_of(), second.begun);
-}
-
-TEST_F(MirrorTest, WithSeamsItTakesTwoPicturesInARow) {
-  const HostPicture first = begin_picture();
-  end_picture(first);
-  const Time before_both = now_;
-  picture_with_seams();
-  EXPECT_LE(mirror_.known_as_of(), before_both) << "a join since then may be at the seam";
-  picture_with_seams();
-  EXPECT_GT(mirror_.known_as_of(), before_both);
-}
-
-TEST_F(MirrorTest, WhileALeaveIsInDoubtLessIsKnown) {
-  lists_ = {mc(1)};
-  picture();
-  const Time left = now_;
-  lists_ = {};
-  picture();
-  EXPECT_LE(mirror_.known_as_of(), left);
-  picture();
-  EXPECT_GT(mirror_.known_as_of(), left);
-}
-
-TEST_F(MirrorTest, PromiscuityThatEndedLeavesNothingInDoubt) {
-  link_.promiscuity = 1;
-  picture();
-  link_.promiscuity = 0;
-  picture();
-  picture();
-  const Time moment = now_;
-  picture();
-  EXPECT_GT(mirror_.known_as_of(), moment);
-}
-
-TEST_F(MirrorTest, ChurnDoesNotKeepWhatIsThereFromBeingKnown) {
-  picture();
-  for (uint64_t i = 1; i <= 6; ++i) {  // one leaves between any two pictures
-    lists_ = {mc(i)};
-    const Time moment = now_;
-    for (uint64_t n = 0; n < 3; ++n) lists_ = {mc(i), mc(100 * i + n)}, picture();
-    EXPECT_GT(mirror_.known_as_of(), moment) << i;
-  }
-}
-
-TEST_F(MirrorTest, APictureWhoseLinkAnswersDisagreeMakesNothingKnown) {
-  picture();
-  const Time moment = now_;
-  HostPicture torn = begin_picture();
-  torn.after.promiscuity = 1;
-  end_picture(torn);
-  EXPECT_LE(mirror_.known_as_of(), moment);
-  picture();
-  EXPECT_GT(mirror_.known_as_of(), moment);
 }
 
 TEST_F(MirrorTest, AFailedPictureIsTakenAgainAndTakesNothingAway) {

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// As of when everything that the kernel wanted is known, however silently it was asked for.
+#include "host/mirror_fixture.h"
+
+namespace usernic {
+namespace {
+
+TEST_F(MirrorTest, AllIsKnownAsOfTheBeginningOfOneWholePicture) {
+  lists_ = {mc(1)};
+  EXPECT_EQ(mirror_.known_as_of(), Time::min());
+  const HostPicture first = begin_picture();
+  end_picture(first);
+  EXPECT_EQ(mirror_.known_as_of(), first.begun);
+  const HostPicture second = begin_picture();
+  end_picture(second);
+  EXPECT_EQ(mirror_.known_as_of(), second.begun);
+}
+
+TEST_F(MirrorTest, WithSeamsItTakesTwoPicturesInARow) {
+  const HostPicture first = begin_picture();
+  end_picture(first);
+  const Time before_both = now_;
+  picture_with_seams();
+  EXPECT_LE(mirror_.known_as_of(), before_both) << "a join since then may be at the seam";
+  picture_with_seams();
+  EXPECT_GT(mirror_.known_as_of(), before_both);
+}
+
+TEST_F(MirrorTest, WhileALeaveIsInDoubtLessIsKnown) {
+  lists_ = {mc(1)};
+  picture();
+  const Time left = now_;
+  lists_ = {};
+  picture();
+  EXPECT_LE(mirror_.known_as_of(), left);
+  picture();
+  EXPECT_GT(mirror_.known_as_of(), left);
+}
+
+TEST_F(MirrorTest, PromiscuityThatEndedLeavesNothingInDoubt) {
+  link_.promiscuity = 1;
+  picture();
+  link_.promiscuity = 0;
+  picture();
+  picture();
+  const Time moment = now_;
+  picture();
+  EXPECT_GT(mirror_.known_as_of(), moment);
+}
+
+TEST_F(MirrorTest, ChurnDoesNotKeepWhatIsThereFromBeingKnown) {
+  picture();
+  for (uint64_t i = 1; i <= 6; ++i) {  // one leaves between any two pictures
+    lists_ = {mc(i)};
+    const Time moment = now_;
+    for (uint64_t n = 0; n < 3; ++n) lists_ = {mc(i), mc(100 * i + n)}, picture();
+    EXPECT_GT(mirror_.known_as_of(), moment) << i;
+  }
+}
+
+TEST_F(MirrorTest, APictureWhoseLinkAnswersDisagreeMakesNothingKnown) {
+  picture();
+  const Time moment = now_;
+  HostPicture torn = begin_picture();
+  torn.after.promiscuity = 1;
+  end_picture(torn);
+  EXPECT_LE(mirror_.known_as_of(), moment);
+  picture();
+  EXPECT_GT(mirror_.known_as_of(), moment);
+}
+
+}  // namespace
+}  // namespace usernic
