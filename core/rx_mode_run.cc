@@ -97,15 +97,12 @@ bool RxModeEngine::drain_more() {
 
 // What was drained, and the chunks behind it.
 void RxModeEngine::take_in(bool drained) {
-  uc_.take_in();
-  mc_.take_in();
-  while (!drained && !mutated(Mutation::kR19)) {
-    {
-      SpinGuardBh guard(wanted.lock, wanted.level());
-      drained = drain_more();
-    }
+  while (true) {
     uc_.take_in();
     mc_.take_in();
+    if (drained || mutated(Mutation::kR19)) break;
+    SpinGuardBh guard(wanted.lock, wanted.level());
+    drained = drain_more();
   }
   if (mutated(Mutation::kR1)) {
     SpinGuardBh guard(wanted.lock, wanted.level());
