@@ -53,7 +53,11 @@ void add_dev(CLI::App* sub, Line& line) {
 
 void add_daemon_verbs(Line& line) {
   CLI::App* run = add_verb(line, Verb::kRun, "run", "Put NICs on the host, in the foreground, until Ctrl-C",
-                           "usernic run lab.toml");
+                           "usernic run examples/configs/two-hosts.toml");
+  run->footer(run->get_footer() +
+              "\nThe config is TOML: [[host]], [[nic]], [nic.simnic]. docs/config.md lists every key with its unit, "
+              "default and\n"
+              "limits; examples/configs has files that are ready to run.\n");
   run->add_option("CONFIG.toml", line.command.config, "what to run (else two NICs on one wire, in two hosts)")
       ->type_name("")
       ->check(a_name());

@@ -134,6 +134,7 @@ TEST_F(CommandLineTest, HelpNamesEachArgumentOnce) {
   (void)parse({"run", "--help"});
   EXPECT_NE(out_.find("Usage: usernic run [OPTIONS] [CONFIG.toml]\n"), std::string::npos) << out_;
   EXPECT_NE(out_.find("  --ready-fd FD  "), std::string::npos) << out_;
+  EXPECT_NE(out_.find("docs/config.md"), std::string::npos) << out_;
   (void)parse({"stats", "--help"});
   EXPECT_NE(out_.find("Usage: usernic stats [OPTIONS] DEV\n"), std::string::npos) << out_;
   (void)parse({"exec", "--help"});

@@ -49,11 +49,16 @@ std::string shortened(std::string_view text) {
   return printable(text.substr(0, end)) + (end < text.size() ? "..." : "");
 }
 
-std::string suggestion(std::string_view word, std::span<const std::string_view> known) {
-  if (known.empty() || word.size() > kEchoedMax) return "";
+std::optional<std::string_view> meant(std::string_view word, std::span<const std::string_view> known) {
+  if (known.empty() || word.size() > kEchoedMax) return std::nullopt;
   const auto nearest = std::ranges::min_element(known, {}, [&](std::string_view k) { return distance(word, k); });
   const size_t far = std::min(kTypoDistanceMax, nearest->size() / 2);  // of a short name everything is near
-  if (distance(word, *nearest) <= far) return fmt::format("; did you mean '{}'?", *nearest);
+  return distance(word, *nearest) <= far ? std::optional(*nearest) : std::nullopt;
+}
+
+std::string suggestion(std::string_view word, std::span<const std::string_view> known) {
+  if (known.empty() || word.size() > kEchoedMax) return "";
+  if (const auto it = meant(word, known)) return fmt::format("; did you mean '{}'?", *it);
   return fmt::format("; there {} {}", known.size() == 1 ? "is" : "are", fmt::join(known, ", "));
 }
 

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <set>
+#include <utility>
 
 #include "ctl/did_you_mean.h"
 #include "daemon/config_keys.h"
@@ -75,6 +76,7 @@ class Section {
       : table_(table), name_(std::move(name)), error_(error) {
     for (const auto& [key, node] : table) {
       if (std::ranges::find(keys, key.str()) != keys.end()) continue;
+      if (const auto meant = ctl::meant(key.str(), keys)) misspelt_.insert(*meant);
       error_.note(line_of(node), fmt::format("unknown key '{}' in {}{}", ctl::shortened(key.str()), name_,
                                              ctl::suggestion(key.str(), keys)));
     }
@@ -130,8 +132,10 @@ class Section {
   void bad(std::string_view key, std::string_view what) {
     error_.note(line_at(key), fmt::format("'{}' in {} {}", key, name_, what));
   }
+  // Whoever misspelt it hears of that.
   void missing(std::string_view key, std::string_view example) {
-    if (!has(key)) error_.note(line(), fmt::format("{} has no '{}'; write {} = \"{}\"", name_, key, key, example));
+    if (has(key) || misspelt_.contains(key)) return;
+    error_.note(line(), fmt::format("{} has no '{}'; write {} = \"{}\"", name_, key, key, example));
   }
 
  private:
@@ -149,6 +153,7 @@ class Section {
 
   const toml::table& table_;
   const std::string name_;
+  std::set<std::string_view> misspelt_;  // keys that were meant by unknown ones
   FirstError& error_;
 };
 
@@ -287,6 +292,20 @@ std::string what_is_no_toml(std::string_view description) {
 }
 
 }  // namespace
+
+std::span<const std::string_view> config_keys(ConfigSection section) {
+  switch (section) {
+    case ConfigSection::kFile:
+      return kFileKeys;
+    case ConfigSection::kHost:
+      return kHostKeys;
+    case ConfigSection::kNic:
+      return kNicKeys;
+    case ConfigSection::kSimnic:
+      return kSimnicKeys;
+  }
+  std::unreachable();
+}
 
 std::string_view driver_name(DriverKind kind) {
   return kDrivers[static_cast<size_t>(kind)];

@@ -4,16 +4,13 @@
 // Whoever holds a Config may rely on it: names are unique and allowed, every host that a nic names is there, the
 // driver exists, its section is one that a card can be built from, addresses are addresses. What is wrong is one
 // sentence with the file and the line and what would be right; of several things the first in the file.
-//
-//   [[host]]  name = "a"     netns = "NAME" (an existing `ip netns`; without it usernic makes a namespace)
-//   [[nic]]   name = "nic0"  driver = "simnic"  host = "a"  address = "02:..."  mtu = 1500
-//             addresses = ["10.9.0.1/24", "fd09::1/64"]  vlans = [10, 20]
-//   [nic.simnic]             the fields of SimnicConfig
+// docs/config.md lists every key, with its unit, default and limits.
 #pragma once
 
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +50,10 @@ struct Config {
   std::vector<HostConfig> hosts;
   std::vector<NicConfig> nics;
 };
+
+// The keys that each may have. `kFile` stands for the file itself.
+enum class ConfigSection : uint8_t { kFile, kHost, kNic, kSimnic };
+std::span<const std::string_view> config_keys(ConfigSection section);
 
 // The error is a sentence that starts with "FILE:LINE: ".
 std::expected<Config, std::string> read_config(const std::string& path);

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// docs/config.md says what the parser does, and what examples/configs has can be run.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+
+#include "daemon/config.h"
+
+namespace usernic::daemon {
+namespace {
+
+const std::filesystem::path kSource = USERNIC_SOURCE_DIR;
+
+struct Row {
+  std::string key, what, unit, standard, limits;
+};
+
+// The rows of each "## `SECTION`" of the page.
+std::map<std::string, std::vector<Row>> documented() {
+  std::ifstream page(kSource / "docs/config.md");
+  EXPECT_TRUE(page) << "docs/config.md cannot be read";
+  std::map<std::string, std::vector<Row>> sections;
+  std::string section;
+  static const std::regex kHeading("^## `(.*)`$");
+  static const std::regex kRow(R"(^\| `(\w+)` \| ([^|]*) \| ([^|]*)\| ([^|]*) \| ([^|]*) \|$)");
+  std::smatch found;
+  for (std::string line; std::getline(page, line);) {
+    if (std::regex_match(line, found, kHeading)) section = found[1];
+    if (std::regex_match(line, found, kRow)) {
+      sections[section].push_back({found[1], found[2], found[3], found[4], found[5]});
+    }
+  }
+  return sections;
+}
+
+constexpr std::string_view kNicHead = "[[nic]]\nname = \"n\"\ndriver = \"simnic\"\n";
+
+std::expected<Config, std::string> nic_with(const std::string& section, const std::string& key,
+                                            const std::string& value) {
+  const std::string head = std::string(kNicHead) + (section == "[nic.simnic]" ? section + "\n" : "");
+  return parse_config(fmt::format("{}{} = {}\n", head, key, value), "f");
+}
+
+TEST(ConfigPage, ListsTheKeysOfEachSectionAndNoOther) {
+  const auto sections = documented();
+  for (const auto& [section, name] : {std::pair{ConfigSection::kHost, "[[host]]"},
+                                      {ConfigSection::kNic, "[[nic]]"},
+                                      {ConfigSection::kSimnic, "[nic.simnic]"}}) {
+    ASSERT_TRUE(sections.contains(name)) << name;
+    std::vector<std::string> rows;
+    for (const Row& row : sections.at(name)) rows.push_back(row.key);
+    const auto known = config_keys(section);
+    std::vector<std::string> keys(known.begin(), known.end());
+    std::ranges::sort(rows);
+    std::ranges::sort(keys);
+    EXPECT_EQ(rows, keys) << name;
+  }
+  EXPECT_EQ(sections.size() + 1, config_keys(ConfigSection::kFile).size() + 2) << "a section a table, and the card's";
+}
+
+TEST(ConfigPage, HasTheLimitsThatTheParserHas) {
+  static const std::regex kFromTo("^([0-9]+) to ([0-9]+)(, a power of two|;.*)?$");
+  int numbers = 0;
+  for (const auto& [section, rows] : documented()) {
+    for (const Row& row : rows) {
+      std::smatch found;
+      if (!std::regex_match(row.limits, found, kFromTo)) continue;
+      const int64_t min = std::stoll(found[1]), max = std::stoll(found[2]);
+      for (const int64_t good : {min, max}) {
+        EXPECT_TRUE(nic_with(section, row.key, std::to_string(good))) << row.key << " = " << good;
+      }
+      for (const int64_t bad : {min - 1, max + 1}) {
+        EXPECT_FALSE(nic_with(section, row.key, std::to_string(bad))) << row.key << " = " << bad;
+      }
+      if (found[3] == ", a power of two") {
+        EXPECT_FALSE(nic_with(section, row.key, "3")) << row.key;
+      }
+      ++numbers;
+    }
+  }
+  EXPECT_GE(numbers, 9);
+}
+
+TEST(ConfigPage, HasTheDefaultsThatTheParserHas) {
+  static const std::regex kValue("^(?:`(.*)`|([0-9]+))$");
+  const auto plain = parse_config(kNicHead, "f");
+  ASSERT_TRUE(plain);
+  int defaults = 0;
+  for (const auto& [section, rows] : documented()) {
+    for (const Row& row : rows) {
+      std::smatch found;
+      if (!std::regex_match(row.standard, found, kValue)) continue;
+      const auto config = nic_with(section, row.key, found[1].matched ? found[1] : found[2]);
+      ASSERT_TRUE(config) << config.error();
+      EXPECT_EQ(config->nics[0].simnic, plain->nics[0].simnic) << row.key;
+      EXPECT_EQ(config->nics[0].mtu, plain->nics[0].mtu) << row.key;
+      ++defaults;
+    }
+  }
+  EXPECT_EQ(defaults, 1 + static_cast<int>(config_keys(ConfigSection::kSimnic).size()))
+      << "the mtu's, and each of a card's";
+}
+
+TEST(ConfigPage, ShowsAConfigThatCanBeRun) {
+  std::ifstream page(kSource / "docs/config.md");
+  const std::string text(std::istreambuf_iterator<char>(page), {});
+  const size_t begin = text.find("```toml\n") + 8;
+  const auto config = parse_config(std::string_view(text).substr(begin, text.find("```", begin) - begin), "f");
+  EXPECT_TRUE(config) << config.error();
+}
+
+TEST(ConfigExamples, CanBeRun) {
+  int examples = 0;
+  for (const auto& file : std::filesystem::directory_iterator(kSource / "examples/configs")) {
+    const auto config = read_config(file.path());
+    EXPECT_TRUE(config) << config.error();
+    EXPECT_EQ(file.path().extension(), ".toml");
+    ++examples;
+  }
+  EXPECT_GE(examples, 4);
+}
+
+}  // namespace
+}  // namespace usernic::daemon
