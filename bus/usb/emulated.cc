@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bus/usb/emulated.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace usernic::usb {
+namespace {
+
+constexpr uint8_t kTypeMask = 0x60;  // of a request: 0 is standard
+constexpr uint8_t kVendor = 0x40;
+constexpr uint8_t kRecipientMask = 0x1f, kToDevice = 0, kToInterface = 1, kToEndpoint = 2;
+constexpr uint8_t kGetStatus = 0, kClearFeature = 1, kSetFeature = 3, kGetDescriptor = 6, kGetConfiguration = 8,
+                  kSetConfiguration = 9, kGetInterface = 10, kSetInterface = 11;
+constexpr uint8_t kDeviceDescriptor = 1, kConfigurationDescriptor = 2, kStringDescriptor = 3;
+constexpr uint16_t kEndpointHalt = 0;
+
+// An endpoint's bit in a set of them.
+uint32_t bit(uint8_t endpoint) noexcept {
+  return 1u << ((endpoint & 0x0f) + ((endpoint & kIn) != 0 ? 16 : 0));
+}
+
+uint32_t copy(std::span<const uint8_t> from, std::span<uint8_t> to) noexcept {
+  const size_t size = std::min(from.size(), to.size());
+  std::copy_n(from.begin(), size, to.begin());
+  return static_cast<uint32_t>(size);
+}
+
+}  // namespace
+
+class EmulatedDevice final : public Device {
+ public:
+  explicit EmulatedDevice(EmulatedPort& port) : port_(port), thread_("usb-emulated", [this] { run(); }) {
+    set_speed(Speed::kHigh);
+  }
+  ~EmulatedDevice() override {
+    closing_.store(true);
+    kick();
+    thread_.join();
+    leave();
+  }
+
+  Result<> begin(const Wait& wait) { return read_descriptors(wait); }
+  void kick() noexcept USERNIC_NONBLOCKING override {
+    kicks_.fetch_add(1);
+    wake_all(kicks_);
+  }
+
+ private:
+  void run();
+  Time serve();
+  void serve_one(Transfer& transfer, Time& due);
+  bool counted(bool control);
+  Result<uint32_t> control(const Setup& setup, std::span<uint8_t> data);
+  Result<uint32_t> standard(const Setup& setup, std::span<uint8_t> data);
+  Result<uint32_t> feature(const Setup& setup, bool on);
+  Result<uint32_t> descriptor(const Setup& setup, std::span<uint8_t> data) const;
+  std::optional<Result<uint32_t>> in(Transfer& transfer);
+  uint16_t packet_max(uint8_t endpoint) const;
+  bool stalls(uint8_t endpoint) const;
+  void leave() noexcept;
+
+  EmulatedPort& port_;
+  Atomic<uint32_t> kicks_{0};
+  Atomic<bool> closing_{false};
+  // The thread's.
+  Transfers taken_;
+  Transfer* slow_ = nullptr;  // the control transfer that takes its time
+  Time slow_due_{};
+  uint64_t controls_ = 0;
+  uint8_t alternate_ = 0;
+  Thread thread_;
+};
+
+void EmulatedDevice::run() {
+  for (;;) {
+    const uint32_t seen = kicks_.load();
+    if (closing_.load()) return;
+    Transfers cancelled;
+    take(taken_, cancelled);
+    while (!cancelled.empty()) {
+      Transfer& transfer = cancelled.front();
+      cancelled.pop_front();
+      if (&transfer == slow_) slow_ = nullptr;
+      complete(transfer, fail(std::errc::operation_canceled));
+    }
+    const Time due = port_.plugged() ? serve() : Time::min();
+    if (!port_.plugged()) {
+      leave();
+      return end_all(taken_);
+    }
+    wait_on(kicks_, seen, due);
+  }
+}
+
+// Not the port's any more.
+void EmulatedDevice::leave() noexcept {
+  SpinGuard guard(port_.lock_);
+  if (port_.device_ != this) return;
+  port_.device_ = nullptr;
+  port_.configured_ = 0;
+  port_.closed_.wake();
+}
+
+// Serves what can be served; returns when something more can, if nobody kicks.
+Time EmulatedDevice::serve() {
+  Time due = kForever;
+  uint64_t controls = 0;
+  for (const Transfer& transfer : taken_) controls += transfer.endpoint == 0;
+  port_.counts_.in_flight_max.store(std::max(port_.counts_.in_flight_max.load(), controls));
+  for (auto next = taken_.begin(); next != taken_.end() && port_.plugged();) {
+    Transfer& transfer = *next++;
+    serve_one(transfer, due);
+  }
+  return due;
+}
+
+// Ends the transfer and takes it out of the list, or leaves it there.
+void EmulatedDevice::serve_one(Transfer& transfer, Time& due) {
+  const auto end = [&](Result<uint32_t> result) {
+    taken_.erase(taken_.iterator_to(transfer));
+    complete(transfer, result);
+  };
+  const bool is_control = transfer.endpoint == 0;
+  if (is_control) {
+    if (slow_ != nullptr && slow_ != &transfer) return;
+    const Time now = Clock::now();
+    if (slow_ == nullptr) slow_due_ = now + std::chrono::nanoseconds(port_.faults_.control_ns.load());
+    slow_ = &transfer;
+    if (now < slow_due_) {
+      due = std::min(due, slow_due_);
+      return;
+    }
+    slow_ = nullptr;
+    if (!counted(true)) return;
+    const uint64_t fail_every = port_.faults_.fail_every.load();
+    if (fail_every != 0 && ++controls_ % fail_every == 0) return end(fail(std::errc::broken_pipe));
+    return end(control(transfer.setup, transfer.data));
+  }
+  if (stalls(transfer.endpoint)) return end(fail(std::errc::broken_pipe));
+  if ((transfer.endpoint & kIn) == 0) {
+    if (!counted(false)) return;
+    const Result<> taken = port_.model_.out(transfer.endpoint, transfer.data);
+    return end(taken ? Result<uint32_t>(static_cast<uint32_t>(transfer.data.size())) : fail(taken.error()));
+  }
+  if (const std::optional<Result<uint32_t>> got = in(transfer)) end(*got);
+}
+
+// Counts a transfer that came to the device, unless it is the one that pulls the plug.
+bool EmulatedDevice::counted(bool control) {
+  if (control) port_.counts_.controls.fetch_add(1);
+  if (port_.counts_.transfers.fetch_add(1) + 1 != port_.faults_.unplug_at.load()) return true;
+  port_.unplug();
+  return false;
+}
+
+bool EmulatedDevice::stalls(uint8_t endpoint) const {
+  SpinGuard guard(port_.lock_);
+  return port_.configured_ == 0 || (port_.halted_ & bit(endpoint)) != 0 || packet_max(endpoint) == 0;
+}
+
+// Of an endpoint that there is; else zero.
+uint16_t EmulatedDevice::packet_max(uint8_t endpoint) const {
+  for (const Interface& interface : port_.configuration_.interfaces) {
+    if (interface.alternate != alternate_ && interface.alternate != 0) continue;
+    for (const Endpoint& other : interface.endpoints) {
+      if (other.address == endpoint) return other.packet_max;
+    }
+  }
+  return 0;
+}
+
+// The next message, or what is left of it; nothing when there is none.
+std::optional<Result<uint32_t>> EmulatedDevice::in(Transfer& transfer) {
+  const uint16_t packet = packet_max(transfer.endpoint);
+  {
+    SpinGuard guard(port_.lock_);
+    if (port_.fifos_[transfer.endpoint & 0x0f].count == 0) return std::nullopt;
+  }
+  if (!counted(false)) return std::nullopt;
+  SpinGuard guard(port_.lock_);
+  EmulatedPort::Fifo& fifo = port_.fifos_[transfer.endpoint & 0x0f];
+  if (fifo.count == 0) return std::nullopt;
+  EmulatedPort::Message& message = fifo.ring[fifo.head];
+  const std::span<const uint8_t> left(message.octets + message.sent, message.size - message.sent);
+  const uint32_t size = copy(left, transfer.data);
+  message.sent += size;
+  const bool fits = size == left.size();
+  // A full packet does not end the message: with the transfer full too, an empty one has to.
+  message.empty_follows = fits && size != 0 && size == transfer.data.size() && size % packet == 0;
+  if (fits && !message.empty_follows) {
+    fifo.head = (fifo.head + 1) % EmulatedPort::kMessages;
+    --fifo.count;
+  }
+  // More than asked for, and not at the end of a packet: the device talks on where nobody listens.
+  if (!fits && size % packet != 0) return fail(std::errc::value_too_large);
+  return size;
+}
+
+// --- Requests ---
+
+Result<uint32_t> EmulatedDevice::control(const Setup& setup, std::span<uint8_t> data) {
+  if ((setup.request_type & kTypeMask) == 0) return standard(setup, data);
+  if ((setup.request_type & (kTypeMask | kIn)) == kVendor) port_.counts_.vendor_writes.fetch_add(1);
+  return port_.model_.control(setup, data);
+}
+
+Result<uint32_t> EmulatedDevice::standard(const Setup& setup, std::span<uint8_t> data) {
+  const uint8_t recipient = setup.request_type & kRecipientMask;
+  const uint8_t nothing[2] = {0, 0};
+  switch (setup.request) {
+    case kGetStatus: {
+      const uint8_t halted[2] = {stalls(static_cast<uint8_t>(setup.index)), 0};
+      return copy(recipient == kToEndpoint ? halted : nothing, data);
+    }
+    case kClearFeature:
+    case kSetFeature:
+      return feature(setup, setup.request == kSetFeature);
+    case kGetDescriptor:
+      return descriptor(setup, data);
+    case kGetConfiguration: {
+      SpinGuard guard(port_.lock_);
+      return copy(std::span(&port_.configured_, 1), data);
+    }
+    case kSetConfiguration: {
+      if (setup.value != 0 && setup.value != port_.configuration_.value) return fail(std::errc::broken_pipe);
+      SpinGuard guard(port_.lock_);
+      port_.configured_ = static_cast<uint8_t>(setup.value);
+      port_.halted_ = 0;
+      alternate_ = 0;
+      return 0;
+    }
+    case kGetInterface:
+      return copy(std::span(&alternate_, 1), data);
+    case kSetInterface: {
+      const bool there = std::ranges::any_of(port_.configuration_.interfaces, [&](const Interface& interface) {
+        return interface.number == setup.index && interface.alternate == setup.value;
+      });
+      if (!there) return fail(std::errc::broken_pipe);
+      alternate_ = static_cast<uint8_t>(setup.value);
+      SpinGuard guard(port_.lock_);
+      port_.halted_ = 0;
+      return 0;
+    }
+  }
+  return fail(std::errc::broken_pipe);
+}
+
+Result<uint32_t> EmulatedDevice::feature(const Setup& setup, bool on) {
+  if ((setup.request_type & kRecipientMask) != kToEndpoint || setup.value != kEndpointHalt) return 0;
+  const uint32_t which = bit(static_cast<uint8_t>(setup.index));
+  SpinGuard guard(port_.lock_);
+  port_.halted_ = on ? port_.halted_ | which : port_.halted_ & ~which;
+  return 0;
+}
+
+Result<uint32_t> EmulatedDevice::descriptor(const Setup& setup, std::span<uint8_t> data) const {
+  const auto index = static_cast<uint8_t>(setup.value);
+  switch (setup.value >> 8) {
+    case kDeviceDescriptor:
+      return copy(port_.model_.device_descriptor(), data);
+    case kConfigurationDescriptor:
+      if (index != 0) return fail(std::errc::broken_pipe);
+      return copy(port_.model_.configuration_descriptor(), data);
+    case kStringDescriptor: {
+      const uint8_t english[] = {4, kStringDescriptor, 0x09, 0x04};
+      if (index == 0) return copy(english, data);
+      const std::string_view text = port_.model_.string(index).substr(0, 126);
+      if (text.empty()) return fail(std::errc::broken_pipe);
+      std::vector<uint8_t> octets{static_cast<uint8_t>(2 + 2 * text.size()), kStringDescriptor};
+      for (const char letter : text) octets.insert(octets.end(), {static_cast<uint8_t>(letter), 0});
+      return copy(octets, data);
+    }
+  }
+  return fail(std::errc::broken_pipe);
+}
+
+// --- The port ---
+
+EmulatedPort::EmulatedPort(Model& model, std::string name) : model_(model), name_(std::move(name)) {
+  if (Result<Configuration> parsed = Configuration::parse(model.configuration_descriptor())) {
+    configuration_ = *std::move(parsed);
+  }
+  for (const Interface& interface : configuration_.interfaces) {
+    for (const Endpoint& endpoint : interface.endpoints) {
+      if ((endpoint.address & kIn) == 0) continue;
+      fifos_[endpoint.address & 0x0f].ring = std::make_unique<Message[]>(kMessages);
+    }
+  }
+  model_.connect(*this);
+  model_.power_on();
+}
+
+EmulatedPort::~EmulatedPort() = default;
+
+Result<std::unique_ptr<Device>> EmulatedPort::open(const Wait& wait) {
+  if (!plugged()) return fail(std::errc::no_such_device);
+  auto device = std::make_unique<EmulatedDevice>(*this);
+  {
+    SpinGuard guard(lock_);
+    if (device_ != nullptr) return fail(std::errc::device_or_resource_busy);
+    device_ = device.get();
+  }
+  if (const Result<> begun = device->begin(wait); !begun) return fail(begun.error());
+  return device;
+}
+
+void EmulatedPort::unplug() noexcept {
+  SpinGuard guard(lock_);
+  plugged_.store(false);
+  if (device_ != nullptr) device_->kick();
+}
+
+void EmulatedPort::plug() {
+  {
+    SpinGuard guard(lock_);
+    while (device_ != nullptr) closed_.wait(lock_);
+    for (Fifo& fifo : fifos_) fifo.count = 0;
+    halted_ = 0;
+    configured_ = 0;
+  }
+  model_.power_on();
+  plugged_.store(true);
+}
+
+void EmulatedPort::halt(uint8_t endpoint) noexcept {
+  SpinGuard guard(lock_);
+  halted_ |= bit(endpoint);
+  if (device_ != nullptr) device_->kick();
+}
+
+bool EmulatedPort::deliver(uint8_t endpoint, std::span<const uint8_t> octets) noexcept {
+  SpinGuard guard(lock_);
+  Fifo& fifo = fifos_[endpoint & 0x0f];
+  if (!plugged() || configured_ == 0 || fifo.ring == nullptr || fifo.count == kMessages) return false;
+  if (octets.size() > kMessageMax) return false;
+  Message& message = fifo.ring[(fifo.head + fifo.count) % kMessages];
+  message.size = copy(octets, message.octets);
+  message.sent = 0;
+  ++fifo.count;
+  if (device_ != nullptr) device_->kick();
+  return true;
+}
+
+size_t EmulatedPort::waiting(uint8_t endpoint) const noexcept {
+  SpinGuard guard(lock_);
+  const Fifo& fifo = fifos_[endpoint & 0x0f];
+  size_t octets = 0;
+  for (uint32_t n = 0; n < fifo.count; ++n) {
+    const Message& message = fifo.ring[(fifo.head + n) % kMessages];
+    octets += message.size - message.sent;
+  }
+  return octets;
+}
+
+}  // namespace usernic::usb

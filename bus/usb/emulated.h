@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// usb: a port with a model in it, in process; with its faults, for tests and demos, and to be served over USB/IP.
+//
+// One thread a device that is open: control transfers one after the other, each as long as Faults says; what the host
+// sends and asks for beside them. A message longer than a transfer goes on in the next; one that fills its last packet
+// and the transfer is followed by an empty transfer, as on the wire.
+//
+// Locks: the port's, a leaf. Order of life: devices that are open end before their port, and the port before its model.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bus/usb/faults.h"
+#include "bus/usb/model.h"
+#include "bus/usb/port.h"
+
+namespace usernic::usb {
+
+class EmulatedPort final : public Port, private ToHost {
+ public:
+  // With the device plugged in.
+  EmulatedPort(Model& model, std::string name);
+  ~EmulatedPort() override;
+
+  Result<std::unique_ptr<Device>> open(const Wait& wait) override;
+  std::string name() const override { return name_; }
+  Duration look_again() const override { return std::chrono::milliseconds(20); }
+
+  // Context: process or BH.
+  void unplug() noexcept USERNIC_NONBLOCKING;
+  // Plugs it in again, fresh. Requires: unplugged. Sleeps until who had it open has let go. Context: process.
+  void plug();
+  bool plugged() const noexcept USERNIC_NONBLOCKING { return plugged_.load(); }
+  // The endpoint stalls until its halt is cleared.
+  void halt(uint8_t endpoint) noexcept USERNIC_NONBLOCKING;
+
+  Faults& faults() noexcept { return faults_; }
+  const TransferCounts& counts() const noexcept { return counts_; }
+  // Octets that wait for the host to ask.
+  size_t waiting(uint8_t endpoint) const noexcept;
+
+ private:
+  friend class EmulatedDevice;
+  static constexpr uint32_t kEndpoints = 16;
+  static constexpr uint32_t kMessages = 64;
+  static constexpr uint32_t kMessageMax = 2048;
+  struct Message {
+    uint32_t size = 0, sent = 0;
+    bool empty_follows = false;
+    uint8_t octets[kMessageMax];
+  };
+  // A ring of messages, with memory from the start.
+  struct Fifo {
+    std::unique_ptr<Message[]> ring;
+    uint32_t head = 0, count = 0;
+  };
+
+  bool deliver(uint8_t endpoint, std::span<const uint8_t> message) noexcept USERNIC_NONBLOCKING override;
+
+  static constexpr LockClass kClass{"usb_emulated_port", LockUse::kAnyContext};
+  Model& model_;
+  const std::string name_;
+  Faults faults_;
+  TransferCounts counts_;
+  Configuration configuration_;
+  Atomic<bool> plugged_{true};
+  mutable SpinLock lock_{kClass};
+  WaitQueue closed_;
+  class EmulatedDevice* device_ USERNIC_GUARDED_BY(lock_) = nullptr;  // the one that is open
+  Fifo fifos_[kEndpoints] USERNIC_GUARDED_BY(lock_);                  // of the IN endpoints
+  uint32_t halted_ USERNIC_GUARDED_BY(lock_) = 0;  // a bit an endpoint, the IN ones in the upper half
+  uint8_t configured_ USERNIC_GUARDED_BY(lock_) = 0;
+};
+
+}  // namespace usernic::usb
+// Explained best by: bus/usb/emulated_test.cc
