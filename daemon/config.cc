@@ -43,7 +43,7 @@ constexpr auto kNicKeys =
     std::to_array<std::string_view>({"name", "host", "driver", "address", "mtu", "addresses", "vlans", "simnic"});
 constexpr auto kSimnicKeys = std::to_array<std::string_view>(
     {"wire", "unicast_slots", "multicast_slots", "shared_slots", "unicast_hash_bits", "multicast_hash_bits",
-     "vlan_slots", "promisc", "allmulti", "command_latency_us", "rx_descriptors", "tx_descriptors"});
+     "vlan_slots", "promisc", "allmulti", "command_latency_us", "rx_descriptors", "tx_descriptors", "flow_control"});
 constexpr auto kDrivers = std::to_array<std::string_view>({"dummy", "simnic"});
 
 int line_of(const toml::node& node) {
@@ -187,6 +187,7 @@ void read_simnic(const toml::table& table, SimnicConfig& simnic, FirstError& err
   section.number("command_latency_us", simnic.command_latency_us, 0, kSimnicLatencyUsMax);
   section.number("rx_descriptors", simnic.rx_descriptors, 1, kSimnicDescriptorsMax);
   section.number("tx_descriptors", simnic.tx_descriptors, 1, kSimnicDescriptorsMax);
+  section.flag("flow_control", simnic.flow_control);
   // What is wrong with a card as a whole names its field first.
   const std::string sentence = config_error(simnic);
   const auto at = section.line_at(std::string_view(sentence).substr(0, sentence.find(' ')));

@@ -45,8 +45,8 @@ class Topology {
   Host* find_host(std::string_view name);
 
   std::vector<std::unique_ptr<Host>> hosts_;
-  simnic::Wires wires_;
   Net net_;
+  simnic::Wires wires_{net_.system_workqueue()};
   std::vector<std::unique_ptr<Nic>> nics_;
 };
 

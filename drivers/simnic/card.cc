@@ -2,6 +2,7 @@
 // The driver's side of the card: registers, mailbox, interrupts; and the hand of fate. Frames are in card_frames.cc.
 #include "drivers/simnic/card.h"
 
+#include <limits>
 #include <utility>
 
 namespace usernic::simnic {
@@ -21,6 +22,7 @@ Card::Card(const SimnicConfig& config, const MacAddress& permanent, std::shared_
 
 Card::~Card() {
   wire_->unplug(*this);
+  go_on_.cancel_sync();
 }
 
 uint64_t Card::read(Reg reg) noexcept {
@@ -50,17 +52,29 @@ uint64_t Card::read(Reg reg) noexcept {
 
 void Card::write(Reg reg, uint64_t value) noexcept {
   if (gone()) return;
-  if (reg == Reg::kTxTail) {
-    counters_.tx_doorbells.fetch_add(1, std::memory_order_relaxed);
-    if (start_transmitter(value)) transmit();
-    return;
-  }
+  if (reg == Reg::kTxTail) return ring_tx_doorbell(static_cast<uint32_t>(value));
   if (reg == Reg::kInterruptArm) {
     if (arm(value)) raise(Vector::kData);
     return;
   }
-  SpinGuardBh guard(lock_);
-  write_locked(reg, value);
+  bool let_go = false;
+  {
+    SpinGuardBh guard(lock_);
+    write_locked(reg, value);
+    let_go = look_at_rx_ring();
+  }
+  if (let_go) wire_->xon();
+}
+
+void Card::ring_tx_doorbell(uint32_t tail) noexcept {
+  counters_.tx_doorbells.fetch_add(1, std::memory_order_relaxed);
+  bool mine = false;
+  {
+    SpinGuardBh guard(lock_);
+    tx_.tail = tail;
+    mine = start_transmitter();
+  }
+  if (mine) transmit(std::numeric_limits<uint32_t>::max());
 }
 
 void Card::write_locked(Reg reg, uint64_t value) noexcept {
@@ -113,11 +127,14 @@ bool Card::arm(uint64_t indexes) noexcept {
 
 void Card::quiesce() {
   might_sleep();
+  bool let_go = false;
   {
     SpinGuardBh guard(lock_);
     control_ = 0;
     armed_ = false;
+    let_go = look_at_rx_ring();
   }
+  if (let_go) wire_->xon();
   while (transmitting_.load() != 0) wait_on(transmitting_, 1);
 }
 
@@ -182,7 +199,15 @@ bool Card::wait_transactions(uint32_t count, Time deadline) const {
 }
 
 void Card::set_link(bool up) {
-  if (link_.exchange(up) != up) post_event(kEventLink);
+  if (link_.exchange(up) == up) return;
+  bool let_go = false;
+  {
+    SpinGuardBh guard(lock_);
+    let_go = look_at_rx_ring();
+  }
+  if (let_go) wire_->xon();
+  resume();  // without a link nobody makes it wait
+  post_event(kEventLink);
 }
 
 void Card::reset() {
@@ -201,6 +226,7 @@ void Card::unplug() {
     gone_.store(true);
     control_ = 0;
     armed_ = false;
+    (void)look_at_rx_ring();  // and the wire lets the others go on
   }
   wire_->unplug(*this);
   raise(Vector::kEvent);

@@ -5,15 +5,20 @@
 //   kTxTail written --> descriptors up to there, a burst at a time --> wire --> done --> data interrupt, if armed
 //   begin (sleeps the latency) --> execute, execute, ... --> [filter]          reset, link, unplug --> event interrupt
 //
-// There is no clock of its own: the card works in the context of whoever moves it. A doorbell transmits before it
-// returns; an interrupt handler runs in the thread that caused it, in hard irq context, with no lock of this card
-// held. The card's lock is never held while the wire is used, so frames between two cards nest only the wire's lock.
+// The card works in the context of whoever moves it. A doorbell transmits before it returns; an interrupt handler runs
+// in the thread that caused it, in hard irq context, with no lock of this card held. The card's lock is never held
+// while the wire is used, so frames between two cards nest only the wire's lock.
+//
+// Flow control: a receiver without an empty descriptor makes the others on the wire wait, until it gets one, is
+// switched off, or its time is over; from then on it drops. A card that is made to wait leaves its frames in the ring,
+// and goes on in an item of the wire's workqueue, the one thing that it does in nobody's context.
 //
 // The first half of the class is what a driver reaches, the second is the hand of fate: tests and demos pull the
 // cable, break commands and look into the filter.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "drivers/simnic/config.h"
@@ -25,19 +30,23 @@
 #include "usernic/env.h"
 #include "usernic/error.h"
 #include "usernic/lock.h"
+#include "usernic/work.h"
 
 namespace usernic::simnic {
 
-// What happened to every frame and command. A frame is in exactly one of rx_* or tx_*.
+// What happened to every frame and command. A frame is in exactly one of the first six rx_*, or the first three tx_*.
 struct CardCounters {
   Atomic<uint64_t> rx_frames{0};         // written into memory
   Atomic<uint64_t> rx_filtered{0};       // not for us: no drop
   Atomic<uint64_t> rx_no_descriptor{0};  // dropped
+  Atomic<uint64_t> rx_runt{0};           // dropped: shorter than kFrameMin
   Atomic<uint64_t> rx_too_long{0};       // dropped: longer than kFrameMax or the buffer
   Atomic<uint64_t> rx_off{0};            // the receiver or the link was off
+  Atomic<uint64_t> rx_pause{0};          // times that its transmitter had to wait
   Atomic<uint64_t> tx_frames{0};
   Atomic<uint64_t> tx_too_long{0};
   Atomic<uint64_t> tx_no_link{0};
+  Atomic<uint64_t> tx_pause{0};  // times that it began to make others wait
   Atomic<uint64_t> tx_doorbells{0};
   Atomic<uint64_t> data_interrupts{0};
   Atomic<uint64_t> commands{0};
@@ -45,7 +54,8 @@ struct CardCounters {
 
 class Card final : public WirePort {
  public:
-  // Plugged into `wire`, with the link up. Requires: config_error(config) is empty.
+  // Plugged into `wire`, with the link up. Requires: config_error(config) is empty. The Net of the wire's workqueue
+  // outlives the card.
   Card(const SimnicConfig& config, const MacAddress& permanent, std::shared_ptr<Wire> wire);
   // Requires: no interrupt handler is connected.
   ~Card();
@@ -86,6 +96,8 @@ class Card final : public WirePort {
   void clear_faults() noexcept USERNIC_EXCLUDES(lock_);
   void limit_slots(Table table, uint32_t slots) noexcept USERNIC_EXCLUDES(lock_);
   void set_command_latency(Duration latency) noexcept { latency_ns_.store(latency.count()); }
+  // How long it makes others wait, from now on, when it has no descriptor and gets none.
+  void set_pause_max(Duration longest) noexcept { pause_max_ns_.store(longest.count()); }
 
   FilterImage filter() const USERNIC_EXCLUDES(lock_);
   bool accepts(const MacAddress& destination) const noexcept USERNIC_EXCLUDES(lock_);
@@ -95,12 +107,15 @@ class Card final : public WirePort {
   bool wait_transactions(uint32_t count, Time deadline) const;
 
   // The wire's.
+  Room room() noexcept USERNIC_NONBLOCKING override USERNIC_EXCLUDES(lock_);
+  void resume() noexcept USERNIC_NONBLOCKING override;
   void hear(std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING override USERNIC_EXCLUDES(lock_);
 
  private:
   // The silicon's, not the driver's: a register may be touched in any context.
   static constexpr LockClass kLockClass{"simnic_card", LockUse::kAnyContext};
   static constexpr uint32_t kBurst = 32;  // frames that go on the wire at once
+  static constexpr Duration kPauseMax = std::chrono::seconds(1);
 
   struct Ring {
     Descriptor* descriptors = nullptr;
@@ -114,16 +129,27 @@ class Card final : public WirePort {
   struct Burst {
     Frame frames[kBurst];
     uint32_t size = 0;         // frames
-    uint32_t descriptors = 0;  // that they came from; some may hold no frame to send
-    uint32_t too_long = 0;     // bit i: the i-th descriptor's frame
+    uint32_t sent = 0;         // of them: the first so many
+    uint32_t descriptors = 0;  // that they came from; some hold no frame to send:
+    uint32_t too_long = 0;     // bit i: the i-th
+    uint32_t no_link = 0;
+    uint32_t left = 0;                  // descriptors that this transmitter may take yet
+    std::optional<Time> wait_until;     // it is made to wait
+    uint8_t padded[kBurst][kFrameMin];  // room for short frames
   };
 
   bool gone() const noexcept USERNIC_NONBLOCKING { return gone_.load(); }
-  void transmit() noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
-  bool start_transmitter(uint64_t tail) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  bool receiving() const noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  bool look_at_rx_ring() noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void ring_tx_doorbell(uint32_t tail) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  void go_on();
+  void transmit(uint32_t descriptors_max) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  bool start_transmitter() noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void send_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
   bool next_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
-  void finish_burst(const Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void finish_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void fill_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  Frame padded(Burst& burst, const Descriptor& descriptor) noexcept USERNIC_NONBLOCKING;
   bool store_frame(Frame frame) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   bool arm(uint64_t indexes) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
   void write_ring(Reg reg, uint64_t value) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
@@ -142,6 +168,7 @@ class Card final : public WirePort {
   Atomic<bool> link_{true};
   Atomic<uint64_t> events_{0};
   Atomic<int64_t> latency_ns_;
+  Atomic<int64_t> pause_max_ns_{kPauseMax.count()};
   Atomic<uint32_t> transactions_{0};
   Atomic<const IrqHandler*> handler_{nullptr};
   Atomic<uint32_t> handlers_running_{0};
@@ -155,7 +182,13 @@ class Card final : public WirePort {
   uint64_t control_ USERNIC_GUARDED_BY(lock_) = 0;
   uint64_t frame_max_ USERNIC_GUARDED_BY(lock_) = kFrameMaxReset;
   bool armed_ USERNIC_GUARDED_BY(lock_) = false;
+  bool pausing_ USERNIC_GUARDED_BY(lock_) = false;  // makes others wait, until `pause_end_` at the latest
+  Time pause_end_ USERNIC_GUARDED_BY(lock_){};
+  bool waiting_ USERNIC_GUARDED_BY(lock_) = false;     // is made to wait
+  bool look_again_ USERNIC_GUARDED_BY(lock_) = false;  // for who is in transmit(): more to send, or nobody waits
   bool reset_pending_ USERNIC_GUARDED_BY(lock_) = false;
+
+  Work go_on_{[this] { go_on(); }};
 };
 
 }  // namespace usernic::simnic

@@ -11,6 +11,7 @@
 #include "drivers/simnic/card.h"
 #include "drivers/simnic/tap.h"
 #include "drivers/simnic/test_frames.h"
+#include "usernic/net.h"
 
 namespace usernic::simnic {
 
@@ -57,7 +58,7 @@ class CardTest : public ::testing::Test {
   void refill(uint32_t index) {
     rx[index % kDescriptors].status.store(0);
     rx[index % kDescriptors].length = kBuffer;
-    card.write(Reg::kRxTail, index + 1 + kDescriptors - 1);
+    card.write(Reg::kRxTail, index + 1 + kDescriptors);
   }
   uint32_t status(const std::array<Descriptor, kDescriptors>& ring, uint32_t index) const {
     return ring[index % kDescriptors].status.load();
@@ -70,7 +71,8 @@ class CardTest : public ::testing::Test {
     if (test.hook != nullptr) test.hook(test);
   }
 
-  std::shared_ptr<Wire> wire = std::make_shared<Wire>("w");
+  Net net;
+  std::shared_ptr<Wire> wire = std::make_shared<Wire>("w", net.system_workqueue());
   WireTap tap{wire, 64};
   Card card;
   std::array<Descriptor, kDescriptors> rx, tx;

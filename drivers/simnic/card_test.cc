@@ -69,7 +69,28 @@ TEST_F(CardTest, OffMeansDeaf) {
   EXPECT_EQ(status(rx, 0), 0u);
 }
 
+TEST_F(CardTest, RuntsAreDroppedAndCounted) {
+  tap.say(make_frame(kOwnA, kFrameMin - 1));
+  tap.say(make_frame(kOwnA, kHeaderBytes));
+  EXPECT_EQ(card.counters().rx_runt, 2u);
+  EXPECT_EQ(status(rx, 0), 0u);
+}
+
 // --- Transmitting ---
+
+// Whatever is in its memory behind the short frame, or was in an earlier one.
+TEST_F(CardTest, ShortFramesArePaddedWithZeros) {
+  for (const uint32_t size : {kFrameMin, kHeaderBytes, kFrameMin - 1, 20u}) {
+    std::vector<uint8_t> frame = make_frame(kOwnB, size, UINT32_MAX);
+    frame.resize(100, 0xee);
+    queue(frame);
+    tx[(tx_tail - 1) % kDescriptors].length = size;
+    doorbell();
+    std::vector<uint8_t> padded(frame.begin(), frame.begin() + size);
+    padded.resize(kFrameMin);
+    EXPECT_EQ(tap.kept().back(), padded) << size;
+  }
+}
 
 TEST_F(CardTest, DoorbellSendsUpToTheTailInOrder) {
   const auto first = make_frame(kOwnB, 60, 1), second = make_frame(kOwnB, 61, 2);
@@ -257,7 +278,7 @@ TEST_F(CardTest, UnpluggedReadsAllOnesAndAnswersNothing) {
 
 TEST_F(CardTest, TwoCardsSendingAtEachOtherDoNotDeadlock) {
   constexpr uint32_t kFrames = 20'000;
-  Card other({}, kOwnB, wire);
+  Card other({.flow_control = false}, kOwnB, wire);
   std::array<Descriptor, kDescriptors> ring;
   other.write(Reg::kTxRing, reinterpret_cast<uintptr_t>(ring.data()));
   other.write(Reg::kTxSize, kDescriptors);

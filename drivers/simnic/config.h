@@ -23,6 +23,7 @@ struct SimnicConfig {
   uint64_t command_latency_us = 0;    // of one mailbox transaction, that is: of one call of the driver's rx mode
   uint32_t rx_descriptors = 256;      // powers of two
   uint32_t tx_descriptors = 256;
+  bool flow_control = true;  // makes others wait when it has no RX descriptor, and waits for them
   bool operator==(const SimnicConfig&) const = default;
 };
 

@@ -9,6 +9,7 @@ namespace usernic::simnic {
 
 using Frame = std::span<const uint8_t>;
 
+inline constexpr uint32_t kFrameMin = 60;     // a shorter one is a runt [IEEE 802.3 4A.4.2: 64 with FCS]
 inline constexpr uint32_t kHeaderBytes = 14;  // destination, source, type
 inline constexpr uint32_t kVlanTagBytes = 4;  // between source and type [IEEE 802.1Q]
 

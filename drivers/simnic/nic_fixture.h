@@ -64,7 +64,7 @@ inline uint32_t send(Nic& from, SkbPool& pool, const MacAddress& to, uint32_t co
 class SimnicTest : public ::testing::Test {
  public:
   Net net;
-  std::shared_ptr<Wire> wire = std::make_shared<Wire>("w");
+  std::shared_ptr<Wire> wire = std::make_shared<Wire>("w", net.system_workqueue());
   SkbPool pool{512, 2048};
 };
 

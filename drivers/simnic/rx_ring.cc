@@ -38,10 +38,15 @@ int RxRing::receive(SkbBatch& frames, int budget) noexcept {
   return count;
 }
 
-void RxRing::drop_buffers() noexcept {
+uint32_t RxRing::drop_buffers() noexcept {
   SkbBatch buffers;
-  for (; next_ != tail_; ++next_) buffers.push_back(*skbs_[next_ & mask_]);
+  uint32_t frames = 0;
+  for (; next_ != tail_; ++next_) {
+    frames += descriptors_[next_ & mask_].status.load(std::memory_order_acquire) & kDescriptorDone;
+    buffers.push_back(*skbs_[next_ & mask_]);
+  }
   next_ = tail_ = 0;
+  return frames;
 }
 
 }  // namespace usernic::simnic

@@ -141,7 +141,7 @@ Result<> Simnic::allocate_rings() {
 
 // Gives the card an RX ring full of buffers of the current pool. Requires: the receiver is off, nobody polls.
 void Simnic::program_receiver() noexcept {
-  rx_->drop_buffers();
+  rx_discarded_.fetch_add(rx_->drop_buffers(), std::memory_order_relaxed);
   card_->write(Reg::kFrameMax, frame_max_);
   card_->write(Reg::kRxRing, rx_->address());
   card_->write(Reg::kRxSize, rx_->size());
@@ -171,6 +171,9 @@ void Simnic::stop() {
   }
   card_->quiesce();
   napi_.disable();  // a refill that is still waiting for its time finds it disabled, and does nothing
+  rx_discarded_.fetch_add(rx_->drop_buffers(), std::memory_order_relaxed);
+  tx_->reclaim();
+  tx_discarded_.fetch_add(tx_->size() - tx_->room(), std::memory_order_relaxed);
   rx_.reset();
   tx_.reset();
 }

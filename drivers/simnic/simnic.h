@@ -85,7 +85,9 @@ class Simnic {
   Mutex mailbox_{kMailboxClass};
   MacAddress own_address_ USERNIC_GUARDED_BY(mailbox_);
 
-  Atomic<uint64_t> impossible_{0};  // frames longer than their buffers, as the card said
+  Atomic<uint64_t> impossible_{0};    // frames longer than their buffers, as the card said
+  Atomic<uint64_t> rx_discarded_{0};  // received, and not polled when the receiver was stopped
+  Atomic<uint64_t> tx_discarded_{0};  // not sent when the transmitter was stopped
 
   SpinLock link_lock_{kLinkClass};
   bool up_ USERNIC_GUARDED_BY(link_lock_) = false;

@@ -55,9 +55,14 @@ int Simnic::poll(Napi& napi, int budget) noexcept {
 
 void Simnic::get_stats(LinkStats& stats) const noexcept {
   const simnic::CardCounters& card = card_->counters();
-  stats.rx_dropped += card.rx_no_descriptor.load(std::memory_order_relaxed);
-  stats.rx_errors += card.rx_too_long.load(std::memory_order_relaxed) + impossible_.load(std::memory_order_relaxed);
-  stats.tx_errors += card.tx_too_long.load(std::memory_order_relaxed);
+  const auto sum = [](const auto&... counters) noexcept { return (counters.load(std::memory_order_relaxed) + ...); };
+  stats.rx_dropped += sum(card.rx_no_descriptor, rx_discarded_);
+  stats.rx_errors += sum(card.rx_runt, card.rx_too_long, impossible_);
+  stats.rx_filtered += sum(card.rx_filtered);
+  stats.rx_off += sum(card.rx_off);
+  stats.rx_pause += sum(card.rx_pause);
+  stats.tx_errors += sum(card.tx_too_long, card.tx_no_link, tx_discarded_);
+  stats.tx_pause += sum(card.tx_pause);
 }
 
 }  // namespace usernic

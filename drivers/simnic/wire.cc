@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/simnic/wire.h"
 
+#include <algorithm>
+
 namespace usernic::simnic {
 
 void Wire::plug(WirePort& port) noexcept {
@@ -9,25 +11,71 @@ void Wire::plug(WirePort& port) noexcept {
 }
 
 void Wire::unplug(WirePort& port) noexcept {
-  SpinGuardBh guard(lock_);
-  if (port.hook_.is_linked()) ports_.erase(ports_.iterator_to(port));
+  {
+    SpinGuardBh guard(lock_);
+    if (!port.hook_.is_linked()) return;
+    ports_.erase(ports_.iterator_to(port));
+    SpinGuard waiting(waiting_lock_);
+    if (port.waiting_hook_.is_linked()) waiting_.erase(waiting_.iterator_to(port));
+  }
+  xon();  // nobody waits for who is not there
+}
+
+void Wire::deliver(const WirePort& from, std::span<const Frame> frames) noexcept {
+  for (WirePort& port : ports_) {
+    if (&port != &from) port.hear(frames);
+  }
 }
 
 bool Wire::send(WirePort& from, std::span<const Frame> frames) noexcept {
   SpinGuardBh guard(lock_);
   if (!from.hook_.is_linked()) return false;
-  if (frames.empty()) return true;
-  for (WirePort& port : ports_) {
-    if (&port != &from) port.hear(frames);
-  }
+  if (!frames.empty()) deliver(from, frames);
   return true;
+}
+
+Room Wire::room_beside(const WirePort& from) noexcept {
+  Room least;
+  for (WirePort& port : ports_) {
+    if (&port == &from) continue;
+    const Room room = port.room();
+    least.frames = std::min(least.frames, room.frames);
+    least.until = std::max(least.until, room.until);
+  }
+  return least;
+}
+
+Wire::Taken Wire::offer(WirePort& from, std::span<const Frame> frames) noexcept {
+  SpinGuardBh guard(lock_);
+  if (!from.hook_.is_linked()) return {.plugged = false};
+  Room room = room_beside(from);
+  if (room.frames == 0) {
+    {
+      SpinGuard waiting(waiting_lock_);
+      if (!from.waiting_hook_.is_linked()) waiting_.push_back(from);
+    }
+    room = room_beside(from);  // who got room before the line above saw nobody wait
+    if (room.frames == 0) return {.until = room.until};
+  }
+  const auto taken = std::min<size_t>(room.frames, frames.size());
+  deliver(from, frames.first(taken));
+  return {.frames = static_cast<uint32_t>(taken)};
+}
+
+void Wire::xon() noexcept {
+  SpinGuard guard(waiting_lock_);
+  while (!waiting_.empty()) {
+    WirePort& port = waiting_.front();
+    waiting_.pop_front();
+    port.resume();
+  }
 }
 
 std::shared_ptr<Wire> Wires::wire(std::string_view name) {
   MutexGuard guard(lock_);
   const auto found = wires_.find(name);
   if (found != wires_.end()) return found->second;
-  return wires_.emplace(std::string(name), std::make_shared<Wire>(std::string(name))).first->second;
+  return wires_.emplace(std::string(name), std::make_shared<Wire>(std::string(name), workqueue_)).first->second;
 }
 
 }  // namespace usernic::simnic

@@ -10,9 +10,14 @@
 //
 // So a port must not send from within `hear`. Wires are found by name in a `Wires`, which somebody owns; there is no
 // global one.
+//
+// Flow control [IEEE 802.3 annex 31B]: a port that can take no frame makes who offers some wait, and `xon` ends that
+// [PAUSE with a time, and with zero]. A wire is one shared medium, where every frame comes to everybody. So every pause
+// holds for everybody who keeps to pauses, whomever his frames are for, and no pause lasts longer than its port says.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
+#include <limits>
 #include <map>
 #include <memory>
 #include <span>
@@ -21,15 +26,28 @@
 
 #include "drivers/simnic/frame.h"
 #include "usernic/annotations.h"
+#include "usernic/env.h"
 #include "usernic/lock.h"
+#include "usernic/work.h"
 
 namespace usernic::simnic {
 
 class Wire;
 
+// How many frames a port can take now; none: it makes others wait, until then at the latest.
+struct Room {
+  uint32_t frames = std::numeric_limits<uint32_t>::max();
+  Time until = Time::min();
+};
+
 // What is plugged into a wire: a card, or a test's ear.
 class WirePort {
  public:
+  // Context: BH disabled, the wire's lock held. After an answer without room a change for the better comes with `xon`.
+  virtual Room room() noexcept USERNIC_NONBLOCKING { return {}; }
+  // Nobody may have to wait any more: offer again what was not taken. Context: any, locks of the wire held, so not
+  // from within the call.
+  virtual void resume() noexcept USERNIC_NONBLOCKING {}
   // Frames are valid during the call. Context: BH disabled, the wire's lock held.
   virtual void hear(std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING = 0;
 
@@ -38,40 +56,63 @@ class WirePort {
 
  private:
   friend class Wire;
-  boost::intrusive::list_member_hook<> hook_;
+  using Hook = boost::intrusive::list_member_hook<>;
+  Hook hook_;          // in the wire's ports
+  Hook waiting_hook_;  // in those that wait
 };
 
 class Wire {
  public:
-  explicit Wire(std::string name) : name_(std::move(name)) {}
+  // `workqueue` is for whoever is plugged in: what it does later, or in process context.
+  Wire(std::string name, Workqueue& workqueue) : name_(std::move(name)), workqueue_(workqueue) {}
   // Requires: everybody is unplugged.
   ~Wire() = default;
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
 
   const std::string& name() const noexcept { return name_; }
+  Workqueue& workqueue() const noexcept USERNIC_NONBLOCKING { return workqueue_; }
 
   // Context: process or BH; not from `hear`. Unplugging who is not plugged in is no error.
   void plug(WirePort& port) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
   void unplug(WirePort& port) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
 
-  // Everybody but `from` hears the frames, in order. Returns false, and nobody hears a thing, when `from` is not
-  // plugged in. Context: process or BH.
+  // Everybody but `from` hears the frames, in order, room or not. Returns false, and nobody hears a thing, when `from`
+  // is not plugged in. Context: process or BH.
   bool send(WirePort& from, std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+
+  struct Taken {
+    bool plugged = true;
+    uint32_t frames = 0;       // the first so many were heard
+    Time until = Time::min();  // none was: look again then, or when `from.resume` is called before
+  };
+  // As `send`, for who keeps to pauses: as many of the frames, of which there are some, as everybody has room for.
+  Taken offer(WirePort& from, std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  // Somebody who had no room has some, or asks nobody to wait any more. Context: any.
+  void xon() noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(waiting_lock_);
 
  private:
   static constexpr LockClass kLockClass{"simnic_wire"};
-  using Ports = boost::intrusive::list<
-      WirePort, boost::intrusive::member_hook<WirePort, boost::intrusive::list_member_hook<>, &WirePort::hook_>>;
+  static constexpr LockClass kWaitingClass{"simnic_wire_waiting", LockUse::kAnyContext};
+  template <WirePort::Hook WirePort::*hook>
+  using Ports = boost::intrusive::list<WirePort, boost::intrusive::member_hook<WirePort, WirePort::Hook, hook>>;
+
+  Room room_beside(const WirePort& from) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void deliver(const WirePort& from, std::span<const Frame> frames) noexcept
+      USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
 
   const std::string name_;
+  Workqueue& workqueue_;
   SpinLock lock_{kLockClass};
-  Ports ports_ USERNIC_GUARDED_BY(lock_);
+  Ports<&WirePort::hook_> ports_ USERNIC_GUARDED_BY(lock_);
+  SpinLock waiting_lock_{kWaitingClass};  // within `lock_`, or alone: `xon` comes from anywhere
+  Ports<&WirePort::waiting_hook_> waiting_ USERNIC_GUARDED_BY(waiting_lock_);
 };
 
 class Wires {
  public:
-  Wires() = default;
+  // `workqueue`: of its wires.
+  explicit Wires(Workqueue& workqueue) noexcept : workqueue_(workqueue) {}
   Wires(const Wires&) = delete;
   Wires& operator=(const Wires&) = delete;
 
@@ -80,6 +121,7 @@ class Wires {
 
  private:
   static constexpr LockClass kLockClass{"simnic_wires"};
+  Workqueue& workqueue_;
   Mutex lock_{kLockClass};
   std::map<std::string, std::shared_ptr<Wire>, std::less<>> wires_ USERNIC_GUARDED_BY(lock_);
 };

@@ -23,10 +23,15 @@ struct QueueCounters {
   void drop(uint64_t more) noexcept USERNIC_NONBLOCKING { dropped.fetch_add(more, std::memory_order_relaxed); }
 };
 
-// A device's sums. A driver's `get_stats` adds what only the hardware knows.
+// A device's sums. A driver's `get_stats` adds what only the hardware knows. Each frame that came to the device is in
+// one of rx_packets (it was handed up), _dropped, _errors, _filtered and _off; one that was given to it in tx_packets
+// or tx_dropped. What was accepted and did not get out is in tx_errors, too.
 struct LinkStats {
   uint64_t rx_packets = 0, rx_bytes = 0, rx_dropped = 0, rx_errors = 0;
   uint64_t tx_packets = 0, tx_bytes = 0, tx_dropped = 0, tx_errors = 0;
+  uint64_t rx_filtered = 0;             // that the filter kept away: no loss
+  uint64_t rx_off = 0;                  // that came while receiver or link were off
+  uint64_t rx_pause = 0, tx_pause = 0;  // times it had to wait, and made others wait [kernel: ethtool_pause_stats]
 };
 
 }  // namespace usernic
