@@ -128,11 +128,18 @@ std::string show_rx_mode(const RxModeReport& report) {
 std::string show_stats(const ctl::StatsReport& report) {
   constexpr auto kNumber = Align::kRight;
   Table table({{report.dev}, {"PACKETS", kNumber}, {"BYTES", kNumber}, {"DROPPED", kNumber}, {"ERRORS", kNumber}});
-  for (const auto& [name, d] : {std::pair{"rx", report.rx}, std::pair{"tx", report.tx}}) {
+  const auto add = [&](const char* name, const auto& d) {
     table.add({name, std::to_string(d.packets), std::to_string(d.bytes), std::to_string(d.dropped),
                std::to_string(d.errors)});
-  }
-  return table.text() + "\nrx mode: " + show_rx_mode_stats(report.rx_mode);
+  };
+  add("rx", report.rx), add("tx", report.tx);
+  return fmt::format(
+      "{}\nfrom the wire: {} filtered, {} while off; to the kernel: {} refused; from the kernel: {} oversized\n"
+      "flow control: waited {}, made others wait {}\n"
+      "rx mode: {}",
+      table.text(), report.rx.filtered, report.rx.off, report.rx.refused, report.tx.oversized,
+      counted(report.rx.pause, "time", "times"), counted(report.tx.pause, "time", "times"),
+      show_rx_mode_stats(report.rx_mode));
 }
 
 std::string show_event(const ctl::Event& event) {

@@ -130,12 +130,14 @@ TEST(Show, RxModeTellsWhatTheCardDoesAboutVlans) {
 }
 
 TEST(Show, Stats) {
-  const ctl::StatsReport r{.dev = "nic0", .rx = {1, 64, 0, 0}, .tx = {100, 6400, 2, 0}};
+  const ctl::StatsReport r{.dev = "nic0", .rx = {1, 64, 0, 0, 11, 12, 1, 13}, .tx = {100, 6400, 2, 0, 14, 15}};
   EXPECT_EQ(show_stats(r),
             "nic0  PACKETS  BYTES  DROPPED  ERRORS\n"
             "rx          1     64        0       0\n"
             "tx        100   6400        2       0\n"
             "\n"
+            "from the wire: 11 filtered, 12 while off; to the kernel: 13 refused; from the kernel: 15 oversized\n"
+            "flow control: waited 1 time, made others wait 14 times\n"
             "rx mode: 0 changes, 0 runs, 0 driver calls, 0 coalesced, 0 retries, 0 failures\n"
             "from a change to its being in effect: none yet\n");
 }

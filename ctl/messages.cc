@@ -16,7 +16,7 @@ concept Is = std::same_as<std::remove_const_t<T>, Message>;
 void fields(auto& f, Is<LinkRow> auto& m) {
   f("name", m.name), f("driver", m.driver), f("address", m.address), f("mtu", m.mtu), f("up", m.up);
   f("carrier", m.carrier), f("host", m.host), f("rx_packets", m.rx_packets), f("tx_packets", m.tx_packets);
-  f("rx_dropped", m.rx_dropped), f("tx_dropped", m.tx_dropped);
+  f("rx_dropped", m.rx_dropped), f("tx_dropped", m.tx_dropped), f("rx_filtered", m.rx_filtered);
 }
 void fields(auto& f, Is<RxModeReport::Generation> auto& m) {
   f("wanted", m.wanted), f("programmed", m.programmed);
@@ -46,8 +46,13 @@ void fields(auto& f, Is<RxModeReport> auto& m) {
   f("dev", m.dev), f("address", m.address), f("up", m.up), f("generation", m.generation), f("mode", m.mode);
   f("wanted", m.wanted), f("programmed", m.programmed), f("failed", m.failed), f("stats", m.stats);
 }
-void fields(auto& f, Is<StatsReport::Direction> auto& m) {
+void fields(auto& f, Is<StatsReport::Rx> auto& m) {
   f("packets", m.packets), f("bytes", m.bytes), f("dropped", m.dropped), f("errors", m.errors);
+  f("filtered", m.filtered), f("off", m.off), f("pause", m.pause), f("refused", m.refused);
+}
+void fields(auto& f, Is<StatsReport::Tx> auto& m) {
+  f("packets", m.packets), f("bytes", m.bytes), f("dropped", m.dropped), f("errors", m.errors);
+  f("pause", m.pause), f("oversized", m.oversized);
 }
 void fields(auto& f, Is<StatsReport> auto& m) {
   f("dev", m.dev), f("rx", m.rx), f("tx", m.tx), f("rx_mode", m.rx_mode);

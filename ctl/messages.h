@@ -38,7 +38,7 @@ struct LinkRow {
   uint64_t mtu = 0;
   bool up = false, carrier = false;
   std::string host;  // "": where usernic was started
-  uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0;
+  uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0, rx_filtered = 0;
   bool operator==(const LinkRow&) const = default;
 };
 
@@ -81,9 +81,14 @@ struct RxModeReport {
 
 struct StatsReport {
   std::string dev;
-  struct Direction {
-    uint64_t packets = 0, bytes = 0, dropped = 0, errors = 0;
-  } rx, tx;
+  struct Rx {
+    uint64_t packets = 0, bytes = 0, dropped = 0, errors = 0, filtered = 0, off = 0, pause = 0;
+    uint64_t refused = 0;  // of the packets: the kernel did not take them
+  } rx;
+  struct Tx {
+    uint64_t packets = 0, bytes = 0, dropped = 0, errors = 0, pause = 0;
+    uint64_t oversized = 0;  // besides the packets and the dropped
+  } tx;
   RxModeReport::Stats rx_mode;
 };
 

@@ -36,10 +36,11 @@ TEST(Messages, LinkIsExactlyTheDocumentedList) {
                                    .rx_packets = 1,
                                    .tx_packets = 2,
                                    .rx_dropped = 3,
-                                   .tx_dropped = 4}};
+                                   .tx_dropped = 4,
+                                   .rx_filtered = 5}};
   EXPECT_EQ(to_text(to_json(rows)),
             R"([{"name":"nic0","driver":"simnic","address":"02:00:00:00:00:01","mtu":1500,"up":true,"carrier":true,)"
-            R"("host":"a","rx_packets":1,"tx_packets":2,"rx_dropped":3,"tx_dropped":4}])");
+            R"("host":"a","rx_packets":1,"tx_packets":2,"rx_dropped":3,"tx_dropped":4,"rx_filtered":5}])");
   EXPECT_EQ(*from_json<std::vector<LinkRow>>(to_json(rows)), rows);
 }
 

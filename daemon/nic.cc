@@ -84,7 +84,8 @@ ctl::LinkRow Nic::link() const {
           .rx_packets = stats.rx_packets,
           .tx_packets = stats.tx_packets,
           .rx_dropped = stats.rx_dropped + port_->status().receive_dropped,
-          .tx_dropped = stats.tx_dropped + port_->status().oversized};
+          .tx_dropped = stats.tx_dropped + port_->status().oversized,
+          .rx_filtered = stats.rx_filtered};
 }
 
 ctl::RxModeReport Nic::rx_mode() const {
@@ -115,8 +116,20 @@ ctl::StatsReport Nic::stats() const {
   const LinkStats stats = dev_->stats();
   const HostPortStatus port = port_->status();
   return {.dev = config_.name,
-          .rx = {stats.rx_packets, stats.rx_bytes, stats.rx_dropped + port.receive_dropped, stats.rx_errors},
-          .tx = {stats.tx_packets, stats.tx_bytes, stats.tx_dropped + port.oversized, stats.tx_errors},
+          .rx = {.packets = stats.rx_packets,
+                 .bytes = stats.rx_bytes,
+                 .dropped = stats.rx_dropped,
+                 .errors = stats.rx_errors,
+                 .filtered = stats.rx_filtered,
+                 .off = stats.rx_off,
+                 .pause = stats.rx_pause,
+                 .refused = port.receive_dropped},
+          .tx = {.packets = stats.tx_packets,
+                 .bytes = stats.tx_bytes,
+                 .dropped = stats.tx_dropped,
+                 .errors = stats.tx_errors,
+                 .pause = stats.tx_pause,
+                 .oversized = port.oversized},
           .rx_mode = report_of(dev_->rx_mode().status().stats)};
 }
 

@@ -102,14 +102,14 @@ class Inside:
             ear.bind((dev, ETH_P_ALL))
             self.ears[dev] = ear
 
-    def send(self, frames, dev):
-        """Frames of [destination, marker, VLAN or None]."""
+    def send(self, frames, dev, size=60):
+        """Frames of [destination, marker, VLAN or None], of so many octets at least."""
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as mouth:
             mouth.bind((dev, 0))
             for destination, marker, vlan in frames:
                 tag = b"" if vlan is None else struct.pack("!HH", 0x8100, vlan)
                 frame = octets(destination) + octets("02:00:00:00:ee:ee") + tag + b"\x88\xb5" + MARK + marker.encode()
-                mouth.send(frame.ljust(60, b"\0"))
+                mouth.send(frame.ljust(size, b"\0"))
 
     def hear(self, dev, last, seconds):
         """The markers that arrived, until `last` has, or the time is over."""

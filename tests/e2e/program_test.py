@@ -14,6 +14,7 @@ import sys
 import time
 import unittest
 
+import accounting_test
 import config_test
 import control_test
 import demo_test
@@ -29,8 +30,8 @@ import wait_test
 import wishes_test
 
 SKIPPED = 77
-MODULES = (config_test, control_test, demo_test, exec_test, life_test, link_test, slow_card_test, streams_test,
-           traffic_test, verbs_test, wait_test, wishes_test)
+MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, life_test, link_test, slow_card_test,
+           streams_test, traffic_test, verbs_test, wait_test, wishes_test)
 
 
 class Result(unittest.TextTestResult):

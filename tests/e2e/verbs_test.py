@@ -24,9 +24,10 @@ RX_MODE = {
     "stats": RX_MODE_STATS,
 }
 LINK = {"name": str, "driver": str, "address": ADDRESS, "mtu": int, "up": bool, "carrier": bool, "host": str,
-        "rx_packets": int, "tx_packets": int, "rx_dropped": int, "tx_dropped": int}
+        "rx_packets": int, "tx_packets": int, "rx_dropped": int, "tx_dropped": int, "rx_filtered": int}
 DIRECTION = {"packets": int, "bytes": int, "dropped": int, "errors": int}
-STATS = {"dev": str, "rx": DIRECTION, "tx": DIRECTION, "rx_mode": RX_MODE_STATS}
+STATS = {"dev": str, "rx": DIRECTION | {"filtered": int, "off": int, "pause": int, "refused": int},
+         "tx": DIRECTION | {"pause": int, "oversized": int}, "rx_mode": RX_MODE_STATS}
 MODES = ("exact", "hash", "allmulti", "promisc", "none")
 
 
