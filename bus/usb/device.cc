@@ -29,6 +29,7 @@ Result<> Device::submit(Transfer& transfer) noexcept {
   if (transfer.kills_ > 0) return fail(std::errc::operation_canceled);
   transfer.state_ = Transfer::State::kQueued;
   transfer.cancelled_ = false;
+  transfer.tag_ = 0;
   queued_.push_back(transfer);
   kick();
   return {};

@@ -69,6 +69,8 @@ class Device {
   virtual void kick() noexcept USERNIC_NONBLOCKING = 0;
   // Moves what was submitted to the end of `to`, and from `to` into `cancelled` what is to be cancelled.
   void take(Transfers& to, Transfers& cancelled) noexcept;
+  // A number for the transport's own use; 0 when it is taken.
+  static uint32_t& tag(Transfer& transfer) noexcept { return transfer.tag_; }
   // Ends a transfer that is in no list any more.
   void complete(Transfer& transfer, Result<uint32_t> result) noexcept;
   // The device is unplugged: ends those in `taken`, and all that were submitted.

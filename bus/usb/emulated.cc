@@ -56,7 +56,7 @@ class EmulatedDevice final : public Device {
   Result<uint32_t> feature(const Setup& setup, bool on);
   Result<uint32_t> descriptor(const Setup& setup, std::span<uint8_t> data) const;
   std::optional<Result<uint32_t>> in(Transfer& transfer);
-  uint16_t packet_max(uint8_t endpoint) const;
+  const Endpoint* find(uint8_t endpoint) const;
   bool stalls(uint8_t endpoint) const;
   void leave() noexcept;
 
@@ -156,23 +156,24 @@ bool EmulatedDevice::counted(bool control) {
 
 bool EmulatedDevice::stalls(uint8_t endpoint) const {
   SpinGuard guard(port_.lock_);
-  return port_.configured_ == 0 || (port_.halted_ & bit(endpoint)) != 0 || packet_max(endpoint) == 0;
+  return port_.configured_ == 0 || (port_.halted_ & bit(endpoint)) != 0 || find(endpoint) == nullptr;
 }
 
-// Of an endpoint that there is; else zero.
-uint16_t EmulatedDevice::packet_max(uint8_t endpoint) const {
+// Null: there is none of that address.
+const Endpoint* EmulatedDevice::find(uint8_t endpoint) const {
   for (const Interface& interface : port_.configuration_.interfaces) {
     if (interface.alternate != alternate_ && interface.alternate != 0) continue;
     for (const Endpoint& other : interface.endpoints) {
-      if (other.address == endpoint) return other.packet_max;
+      if (other.address == endpoint) return &other;
     }
   }
-  return 0;
+  return nullptr;
 }
 
 // The next message, or what is left of it; nothing when there is none.
 std::optional<Result<uint32_t>> EmulatedDevice::in(Transfer& transfer) {
-  const uint16_t packet = packet_max(transfer.endpoint);
+  const Endpoint& endpoint = *find(transfer.endpoint);  // it does not stall
+  const uint32_t packet = std::max<uint32_t>(1, endpoint.packet_max);
   {
     SpinGuard guard(port_.lock_);
     if (port_.fifos_[transfer.endpoint & 0x0f].count == 0) return std::nullopt;
@@ -186,8 +187,9 @@ std::optional<Result<uint32_t>> EmulatedDevice::in(Transfer& transfer) {
   const uint32_t size = copy(left, transfer.data);
   message.sent += size;
   const bool fits = size == left.size();
-  // A full packet does not end the message: with the transfer full too, an empty one has to.
-  message.empty_follows = fits && size != 0 && size == transfer.data.size() && size % packet == 0;
+  // A full packet does not end a bulk message: with the transfer full too, an empty one has to.
+  message.empty_follows =
+      endpoint.type == EndpointType::kBulk && fits && size != 0 && size == transfer.data.size() && size % packet == 0;
   if (fits && !message.empty_follows) {
     fifo.head = (fifo.head + 1) % EmulatedPort::kMessages;
     --fifo.count;

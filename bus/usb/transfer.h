@@ -55,6 +55,9 @@ class Transfer {
   // operation_canceled; value_too_large: the device sent more than fits; anything else: the bus failed.
   Result<uint32_t> result{0};
 
+  // Which way data goes.
+  bool in() const noexcept { return ((endpoint == 0 ? setup.request_type : endpoint) & kIn) != 0; }
+
  private:
   friend class Device;
   enum class State : uint8_t { kIdle, kQueued, kTaken, kCompleting };
@@ -64,6 +67,7 @@ class Transfer {
   State state_ = State::kIdle;
   bool cancelled_ = false;
   int kills_ = 0;
+  uint32_t tag_ = 0;                           // the transport's while it has the transfer; 0 before
   boost::intrusive::list_member_hook<> hook_;  // the bus': queued, or taken
 
  public:
