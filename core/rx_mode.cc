@@ -258,6 +258,7 @@ FilterMode RxModeEngine::mode_of(AddressClass address_class) const noexcept {
   if (!valid()) return FilterMode::kNone;
   if (promisc_.sure) return FilterMode::kPromisc;
   if (address_class == AddressClass::kMulticast && allmulti_.sure) return FilterMode::kAllmulti;
+  if (committed_.generation == 0) return FilterMode::kNone;
   return committed_.level[static_cast<size_t>(address_class)] == FilterLevel::kHash ? FilterMode::kHash
                                                                                     : FilterMode::kExact;
 }
@@ -293,6 +294,7 @@ std::string RxModeEngine::vlan_reason() const {
 
 std::string RxModeEngine::reason() const {
   if (!committed_.up) return "the device is down";
+  if (committed_.generation == 0) return "nothing is programmed yet";
   if (!valid()) return "the card forgot its filter";
   Reasons reasons;
   const auto asked_for = [&](const char* what, uint32_t times) {

@@ -21,6 +21,24 @@ TEST_F(RxModeTest, AnAddressThatIsWantedIsHeldExactly) {
   EXPECT_FALSE(mode->covered(mc(1)));
 }
 
+TEST_F(RxModeTest, BeforeItsFirstRunNothingIsSaidToFit) {
+  dev = *net.alloc_netdev<TestDriver>({.name = "t0"}, card);
+  mode = &dev->rx_mode();
+  RxModeStatus during;
+  card.decide = [&](const RxCommand&, bool&) -> Result<> {
+    if (during.reason.empty()) during = mode->status();
+    return {};
+  };
+  ASSERT_TRUE(dev->register_netdev() && dev->mc().add(mc(1)) && dev->open());
+  settle();
+  EXPECT_TRUE(during.up);
+  EXPECT_EQ(during.reason, "nothing is programmed yet");
+  EXPECT_EQ(during.unicast_mode, FilterMode::kNone);
+  EXPECT_EQ(during.multicast_mode, FilterMode::kNone);
+  EXPECT_EQ(mode->status().reason, "everything fits");
+  EXPECT_EQ(mode->status().multicast_mode, FilterMode::kExact);
+}
+
 TEST_F(RxModeTest, AnUneventfulChangeIsOneDriverCallWithOneCommand) {
   start();
   const uint32_t calls = on_card([](TestCard& c) { return c.calls; });
