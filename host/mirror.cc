@@ -68,8 +68,7 @@ void Mirror::on_picture(const HostPicture& picture) {
     if (agree) judge_absent(picture);
     last_addresses_ = picture.addresses;
   }
-  const bool unicast_empty = std::ranges::all_of(picture.addresses, &MacAddress::is_multicast);
-  if (agree) judge_promiscuity(picture, unicast_empty);
+  if (agree) judge_promiscuity(picture);
   if (!agree) hint(picture.ended);
   note_known(picture, agree);
 }
@@ -81,7 +80,7 @@ void Mirror::note_known(const HostPicture& picture, bool agree) {
   }
   agreed_begun_ = {picture.begun, agreed_begun_[0], agreed_begun_[1]};
   agreed_ = std::min(agreed_ + 1, agreed_begun_.size());
-  const bool in_doubt = !settled_ || promiscuity_missed_ > 0;
+  const bool in_doubt = !settled_ || promiscuity_missed_ > 0 || promiscuity_unclear_;
   const size_t enough = in_doubt ? 3 : picture.whole ? 1 : 2;
   if (agreed_ >= enough) known_as_of_ = std::max(known_as_of_, agreed_begun_[enough - 1]);
 }
@@ -121,12 +120,15 @@ void Mirror::judge_absent(const HostPicture& picture) {
   }
 }
 
-void Mirror::judge_promiscuity(const HostPicture& picture, bool unicast_empty) {
+void Mirror::judge_promiscuity(const HostPicture& picture) {
+  const uint32_t promiscuity = picture.after.promiscuity;
+  promiscuity_unclear_ = picture.after.up && promiscuity == 1 && !picture.uc_empty;
+  if (promiscuity_unclear_) return hint(picture.ended);
   if (!picture.after.up) {
     promiscuity_missed_ = 0;
     return;
   }
-  if (picture.after.promiscuity > (unicast_empty ? 0u : 1u)) {
+  if (promiscuity > 1 || (promiscuity == 1 && *picture.uc_empty)) {
     promiscuous_ = true;
     promiscuity_missed_ = 0;
   } else if (promiscuous_) {
@@ -204,7 +206,7 @@ void Mirror::let_go() {
     if (entry.present) remove(key, entry);
   }
   settled_ = false;
-  promiscuous_ = false;
+  promiscuous_ = promiscuity_unclear_ = false;
   promiscuity_missed_ = 0;
   link_.allmulti = 0;
 }

@@ -14,12 +14,14 @@
 //  - It goes only when pictures begun after its last mention lack it: one, if a DEL event came before it and it was
 //    read whole; two in a row, read whole; three in a row, if they have seams (the reader moves the seams).
 //    A DEL event alone takes nothing away: somebody else may still hold the address, and then the picture shows it.
-//  - Promiscuity is IFLA_PROMISCUITY less the one that the kernel adds while the TAP's unicast list is not empty. It is
-//    judged only while IFF_UP, and only by a picture whose LINK answers agree; it goes after two of them.
+//  - Promiscuity is IFLA_PROMISCUITY less the one that the kernel adds while the TAP's uc list is not empty, whatever
+//    the class of what is in there. It is judged only while IFF_UP, and only by a picture whose LINK answers agree; it
+//    goes after two of them.
 //  - Absences count only if the LINK answers agree. Kernels without join notifications live on the audit alone.
 //
-// The own address and broadcast always pass a NIC and are never wished for; in the unicast list they still count as
-// entries. Locks: none, one owner. Errors: none.
+// An address is wished for in the list of its class, by which a card's filter takes it, whichever of the kernel's two
+// lists it is in. The own address and broadcast always pass a NIC and are never wished for. Locks: none, one owner.
+// Errors: none.
 #pragma once
 
 #include <array>
@@ -52,6 +54,9 @@ struct HostPicture {
   HostLink after;
   std::vector<MacAddress> addresses;  // the TAP's uc list, then its mc list, as the kernel gave them
   bool whole = true;                  // no seams: read under one hold of the kernel's lock on the lists
+  // Is the uc list empty? nullopt: it changed under the reader's eyes. It means something where the TAP's promiscuity
+  // is 1, which is the kernel's own while the list is not empty.
+  std::optional<bool> uc_empty = std::nullopt;
 };
 
 struct HostEvent {
@@ -121,7 +126,7 @@ class Mirror {
   void remove(uint64_t key, Entry& entry);
   void see(const HostPicture& picture);
   void judge_absent(const HostPicture& picture);
-  void judge_promiscuity(const HostPicture& picture, bool unicast_empty);
+  void judge_promiscuity(const HostPicture& picture);
   void note_known(const HostPicture& picture, bool agree);
   bool always_received(const MacAddress& address) const noexcept;
   void hint(Time now) noexcept { hinted_ = true, hint_time_ = now; }
@@ -138,6 +143,7 @@ class Mirror {
   bool gone_ = false;
   bool promiscuous_ = false;
   uint8_t promiscuity_missed_ = 0;
+  bool promiscuity_unclear_ = false;  // the last picture that could have told could not
 
   std::array<Time, 3> agreed_begun_{};  // of the last pictures in a row whose LINK answers agree, the newest first
   size_t agreed_ = 0;                   // how many of them there are

@@ -30,7 +30,7 @@ class MirrorTest : public testing::Test {
 
   HostPicture begin_picture() {
     advance(std::chrono::microseconds(1));
-    return {.begun = now_, .before = link_, .after = link_, .addresses = lists_};
+    return {.begun = now_, .before = link_, .after = link_, .addresses = lists_, .uc_empty = uc_empty_};
   }
   void end_picture(HostPicture picture) {
     advance(cost_);
@@ -51,6 +51,7 @@ class MirrorTest : public testing::Test {
   Duration cost_ = std::chrono::microseconds(80);
   HostLink link_{.up = true, .mtu = 1500, .address = kOwn, .carrier = true};
   Addresses lists_;
+  std::optional<bool> uc_empty_ = true;
   Mirror mirror_;
 };
 

@@ -214,8 +214,9 @@ TEST_F(MirrorTest, PromiscuityIsWantedWhenTheCountSaysSo) {
   EXPECT_TRUE(take().promiscuous);
 }
 
-TEST_F(MirrorTest, ThePromiscuityThatTheKernelAddsForAUnicastListIsNobodysWish) {
+TEST_F(MirrorTest, ThePromiscuityThatTheKernelAddsForItsUcListIsNobodysWish) {
   lists_ = {uc(1)};
+  uc_empty_ = false;
   link_.promiscuity = 1;
   picture();
   EXPECT_FALSE(take().promiscuous);
@@ -224,8 +225,59 @@ TEST_F(MirrorTest, ThePromiscuityThatTheKernelAddsForAUnicastListIsNobodysWish) 
   EXPECT_TRUE(take().promiscuous);
 }
 
-TEST_F(MirrorTest, TheOwnAddressInTheUnicastListRaisesPromiscuityButIsNotWishedFor) {
+TEST_F(MirrorTest, AUnicastAddressInTheMcListIsWishedForAndHidesNoPromiscuity) {
+  lists_ = {uc(1), mc(1)};
+  uc_empty_ = true;
+  link_.promiscuity = 1;
+  picture();
+  const HostWishes wishes = take();
+  EXPECT_TRUE(wishes.promiscuous);
+  EXPECT_EQ(wishes.add_unicast, Addresses{uc(1)});
+}
+
+TEST_F(MirrorTest, AMulticastAddressInTheUcListRaisesPromiscuityToo) {
+  lists_ = {mc(1)};
+  uc_empty_ = false;
+  link_.promiscuity = 1;
+  picture();
+  EXPECT_FALSE(take().promiscuous);
+}
+
+TEST_F(MirrorTest, APictureThatCannotTellTheListsApartLeavesPromiscuityAndIsTakenAgainSoon) {
+  for (const bool wanted : {true, false}) {
+    lists_ = {uc(1)};
+    link_.promiscuity = 1;
+    uc_empty_ = wanted;
+    picture();
+    picture();
+    ASSERT_EQ(take().promiscuous, wanted);
+    uc_empty_ = std::nullopt;
+    const Time known = mirror_.known_as_of();
+    for (int i = 0; i < 5; ++i) {
+      picture();
+      EXPECT_EQ(take().promiscuous, wanted);
+      EXPECT_LE(until_next(), Mirror::kHintMin);
+    }
+    EXPECT_LT(mirror_.known_as_of(), now_ - cost_) << "the last one leaves a doubt";
+    EXPECT_GE(mirror_.known_as_of(), known);
+  }
+}
+
+TEST_F(MirrorTest, WhereThePromiscuityIsNotOneTheListsNeedNotBeToldApart) {
+  lists_ = {uc(1)};
+  uc_empty_ = std::nullopt;
+  for (const uint32_t promiscuity : {2u, 0u}) {
+    link_.promiscuity = promiscuity;
+    picture();
+    picture();
+    EXPECT_EQ(take().promiscuous, promiscuity == 2);
+    EXPECT_GT(until_next(), Mirror::kHintMin);
+  }
+}
+
+TEST_F(MirrorTest, TheOwnAddressInTheUcListRaisesPromiscuityButIsNotWishedFor) {
   lists_ = {kOwn};
+  uc_empty_ = false;
   link_.promiscuity = 1;
   picture();
   const HostWishes wishes = take();

@@ -37,15 +37,15 @@ std::optional<MacAddress> parse_list_entry(const nlmsghdr& message, int ifindex)
   return MacAddress::from_bytes(nla_data(address));
 }
 
-PictureReader::PictureReader(NetlinkSocket large_parts, NetlinkSocket small_parts, int ifindex)
-    : sockets_{std::move(large_parts), std::move(small_parts)}, ifindex_(ifindex) {}
+PictureReader::PictureReader(NetlinkSocket large_parts, NetlinkSocket small_parts, McLists mc_lists, int ifindex)
+    : sockets_{std::move(large_parts), std::move(small_parts)}, mc_lists_(std::move(mc_lists)), ifindex_(ifindex) {}
 
 HostResult<PictureReader> PictureReader::open(const NetNamespace& netns, int ifindex) {
   auto large = NetlinkSocket::open(netns, kLargePartBytes, kBacklogBytes);
   if (!large) return std::unexpected(large.error());
   auto small = NetlinkSocket::open(netns, kSmallPartBytes, kBacklogBytes);
   if (!small) return std::unexpected(small.error());
-  return PictureReader(std::move(*large), std::move(*small), ifindex);
+  return PictureReader(std::move(*large), std::move(*small), McLists::open(netns), ifindex);
 }
 
 HostResult<HostLink> PictureReader::read_link(NetlinkSocket& socket) {
@@ -71,6 +71,14 @@ HostResult<> PictureReader::read_addresses(NetlinkSocket& socket, HostPicture& p
   return {};
 }
 
+// The mc list is a second look, so it is spared where the answer changes nothing.
+std::optional<bool> PictureReader::uc_empty(const HostPicture& picture) {
+  if (picture.addresses.empty()) return true;
+  if (picture.before.promiscuity != 1) return std::nullopt;
+  if (const auto mc_list = mc_lists_.read(ifindex_)) return uc_list_was_empty(picture.addresses, *mc_list);
+  return picture.addresses.front().is_multicast();  // as nearly always
+}
+
 HostResult<HostPicture> PictureReader::read() {
   NetlinkSocket& socket = sockets_[next_socket_];
   HostPicture picture;
@@ -78,10 +86,11 @@ HostResult<HostPicture> PictureReader::read() {
   picture.begun = Clock::now();
   const auto before = read_link(socket);  // its receive also tells the kernel the size of our parts
   if (!before) return std::unexpected(before.error());
+  picture.before = *before;
   if (const auto dumped = read_addresses(socket, picture); !dumped) return std::unexpected(dumped.error());
+  picture.uc_empty = uc_empty(picture);
   const auto after = read_link(socket);
   if (!after) return std::unexpected(after.error());
-  picture.before = *before;
   picture.after = *after;
   picture.ended = Clock::now();
   last_count_ = picture.addresses.size();

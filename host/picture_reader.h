@@ -4,7 +4,8 @@
 // The dump is RTM_GETNEIGH of PF_BRIDGE, which shows dev->uc and dev->mc whoever put the entries there. The kernel
 // holds the lock on both lists while it fills one part; between two parts entries may go, the rest moves up, and the
 // first ones behind the seam are missed. A picture that came in one part has no seam. One that has seams is followed by
-// one with smaller parts, and so on by turns, so that two pictures in a row do not miss the same entries.
+// one with smaller parts, and so on by turns, so that two pictures in a row do not miss the same entries. Where it
+// matters which of the two lists an entry is in, the mc list is read as well (mc_lists.h).
 //
 // Locks: none, one owner. Context: process. Errors: ENODEV, the interface is gone; anything else: try again later.
 #pragma once
@@ -12,6 +13,7 @@
 #include <array>
 #include <optional>
 
+#include "host/mc_lists.h"
 #include "host/mirror.h"
 #include "host/netlink_socket.h"
 
@@ -25,11 +27,13 @@ class PictureReader {
   HostResult<HostPicture> read();
 
  private:
-  PictureReader(NetlinkSocket large_parts, NetlinkSocket small_parts, int ifindex);
+  PictureReader(NetlinkSocket large_parts, NetlinkSocket small_parts, McLists mc_lists, int ifindex);
   HostResult<HostLink> read_link(NetlinkSocket& socket);
   HostResult<> read_addresses(NetlinkSocket& socket, HostPicture& picture);
+  std::optional<bool> uc_empty(const HostPicture& picture);
 
   std::array<NetlinkSocket, 2> sockets_;
+  McLists mc_lists_;
   size_t next_socket_ = 0;
   size_t last_count_ = 0;
   int ifindex_;

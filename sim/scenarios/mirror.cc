@@ -49,8 +49,11 @@ struct Kernel {
     }
     if (announced) events.push_back({HostEvent::Kind::kAddressDeleted, member(n)});
   }
+  bool uc_empty() const {
+    return std::ranges::none_of(order, [](uint64_t n) { return n % 2 == 0; });
+  }
   HostLink link() {
-    for_unicast = std::ranges::any_of(order, [](uint64_t n) { return n % 2 == 0; });
+    for_unicast = !uc_empty();
     return {.up = true, .promiscuity = promisc_users + for_unicast, .mtu = 1500, .address = kOwn, .carrier = carrier};
   }
   std::vector<MacAddress> dump() const {
@@ -112,6 +115,7 @@ class Follower {
       const std::vector<MacAddress> now = kernel_.dump();
       if (index < now.size()) picture.addresses.insert(picture.addresses.end(), now.begin() + index, now.end());
     }
+    picture.uc_empty = kernel_.uc_empty();
     pause();
     point("link");
     picture.after = kernel_.link();

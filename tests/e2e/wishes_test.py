@@ -144,6 +144,51 @@ class WishesTest(LabTest):
         lab.until_rx_mode(lambda report: is_gone(report, "02:00:00:00:0f:db"))
         self.assertTrue(lab.json("rx-mode", "nic0")["programmed"]["promisc"])
 
+    def test_promiscuity_is_seen_whatever_is_in_the_kernels_two_lists(self):
+        """Its uc list, while it is not empty, adds one that nobody wants; its mc list adds none. Classes do not matter."""
+        lab = self.lab(pair())
+        a = lab.inside("a")
+        own, station, group = "02:00:00:00:00:01", "02:00:00:00:aa:01", "01:00:5e:7f:00:01"
+        macvlan = ["ip", "link", "add", "mv0", "link", "nic0", "type", "macvlan"]
+
+        def in_uc_list(address):
+            return (lambda: a.join_packet(kind="unicast", dev="nic0", address=address),
+                    lambda: a.leave_packet(kind="unicast", dev="nic0", address=address))
+
+        def in_mc_list(address):
+            return (lambda: a.must("ip", "maddr", "add", address, "dev", "nic0"),
+                    lambda: a.must("ip", "maddr", "del", address, "dev", "nic0"))
+
+        def both(one, other):
+            return (lambda: [one[0](), other[0]()], lambda: [one[1](), other[1]()])
+
+        on_top = (lambda: [a.must(*macvlan), a.must("ip", "link", "set", "mv0", "up")],
+                  lambda: a.must("ip", "link", "del", "mv0"))
+        mixtures = {
+            "nothing": (lambda: None, lambda: None),
+            "a unicast address in the mc list": in_mc_list(station),
+            "a multicast address in the uc list": in_uc_list(group),
+            "a unicast address in both": both(in_uc_list(station), in_mc_list(station)),
+            "a multicast address in both": both(in_uc_list(group), in_mc_list(group)),
+            "the own address in the uc list": in_uc_list(own),
+            "the own address in the mc list": in_mc_list(own),
+            "the own address in both": both(in_uc_list(own), in_mc_list(own)),
+            "zero in the uc list": in_uc_list("00:00:00:00:00:00"),
+            "zero in the mc list": in_mc_list("00:00:00:00:00:00"),
+            "a macvlan": on_top,
+            "a macvlan and a unicast address in the mc list": both(on_top, in_mc_list(station)),
+        }
+        for name, (come, go) in mixtures.items():
+            with self.subTest(name):
+                come()
+                self.assertEqual(lab.json("rx-mode", "nic0", "--wait")["wanted"]["promiscuity"], 0)
+                a.must("ip", "link", "set", "nic0", "promisc", "on")
+                self.assertEqual(lab.json("rx-mode", "nic0", "--wait")["mode"]["unicast"], "promisc")
+                a.must("ip", "link", "set", "nic0", "promisc", "off")
+                self.assertEqual(lab.json("rx-mode", "nic0", "--wait")["wanted"]["promiscuity"], 0)
+                go()
+                self.assertEqual(lab.json("rx-mode", "nic0", "--wait")["mode"]["unicast"], "exact")
+
     def test_an_address_stays_while_one_of_two_still_wants_it(self):
         lab = self.lab(pair())
         a, address = lab.inside("a"), "01:00:5e:01:02:03"
