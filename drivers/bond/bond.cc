@@ -84,7 +84,6 @@ Result<> Bond::remove_lower(NetDevice& lower) {
     out = drop(slave);
     select();
   }
-  queue_.queue(changed_);
   const MacAddress own_address = out->own_address;
   out.reset();
   (void)lower.set_mac_address(own_address);  // a lower device that cannot keeps the bond's
@@ -117,7 +116,6 @@ std::unique_ptr<Bond::Slave> Bond::drop(Slaves::iterator slave) {
   std::unique_ptr<Slave> owner = std::move(*slave);
   Slave& out = *owner;
   slaves_.erase(slave);
-  out.take_address.disable();
   if (primary_ == &out) primary_ = nullptr;
   if (active_.load() == &out) activate(choose());
   out.link.unlink();

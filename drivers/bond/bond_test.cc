@@ -95,6 +95,31 @@ TEST_F(BondTest, FailoverMovesEverythingThatIsWanted) {
   EXPECT_EQ(lows[1]->mc().size() + lows[1]->uc().size(), 0u);
 }
 
+// It is up, has the right address, and nothing happens to it: the bond looks at it all the same.
+TEST_F(BondTest, ALowerThatNeedsNoChangeIsUsedToo) {
+  NetdevPtr low = *net.alloc_netdev<TestNic>({.name = "nic%d", .address = kPeer});
+  NetdevPtr other = *Bond::probe(net, {.name = "bond1", .address = kPeer});
+  ASSERT_TRUE(low->register_netdev() && low->open() && other->register_netdev() && other->open());
+  ASSERT_TRUE(becomes([&] { return other->ref_holders().empty(); })) << "what opening it queued has run";
+  EXPECT_EQ(outcome(Bond::of(*other).add_lower(*low)), "ok");
+  EXPECT_TRUE(becomes([&] { return Bond::of(*other).active().get() == low.get() && other->carrier_ok(); }));
+}
+
+TEST_F(BondTest, OnlyARegisteredBondTakesLowersIn) {
+  ASSERT_TRUE(bond.remove_lower(*lows[1]));
+  NetdevPtr other = *Bond::probe(net, {.name = "bond1", .address = kPeer});
+  EXPECT_EQ(outcome(Bond::of(*other).add_lower(*lows[1])), "ENODEV");
+  EXPECT_EQ(lows[1]->address(), mac(1));
+}
+
+TEST_F(BondTest, AClosedBondWantsNothingOfALowerAndHasNoCarrier) {
+  ASSERT_TRUE(dev->close() && dev->mc().add(kGroup));
+  lows[0]->carrier_off();
+  ASSERT_TRUE(becomes_active(lows[1].get()));
+  EXPECT_EQ(lows[1]->mc().size(), 0u);
+  EXPECT_FALSE(dev->carrier_ok());
+}
+
 TEST_F(BondTest, WithoutAUsableOneThereIsNoCarrier) {
   const uint32_t downs = port.carrier_downs.count(), ups = port.carrier_ups.count();
   lows[0]->carrier_off();

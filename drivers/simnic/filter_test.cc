@@ -215,6 +215,17 @@ TEST(Filter, VlanSlotsRunOut) {
   EXPECT_EQ(image_of(filter).vlans, (std::vector<uint16_t>{2, 4094}));
 }
 
+TEST(Filter, AVlanTableMayBeSmallerThanOnItsDataSheetAndNeverLarger) {
+  Filter filter = make({.vlan_slots = 2});
+  filter.limit_slots(Table::kVlan, 3);
+  ASSERT_TRUE(filter.execute(vlan(Op::kAdd, 1)) && filter.execute(vlan(Op::kAdd, 2)));
+  EXPECT_EQ(error_of(filter.execute(vlan(Op::kAdd, 3))), std::errc::no_space_on_device);
+  filter.limit_slots(Table::kVlan, 1);
+  EXPECT_EQ(image_of(filter).vlans, (std::vector<uint16_t>{1, 2})) << "what is held stays";
+  ASSERT_TRUE(filter.execute(vlan(Op::kDel, 1)));
+  EXPECT_EQ(error_of(filter.execute(vlan(Op::kAdd, 3))), std::errc::no_space_on_device);
+}
+
 TEST(Filter, ATaggedFrameCutShortIsInNoVlan) {
   Filter filter = make({.vlan_slots = 2});
   ASSERT_TRUE(filter.execute(flag(Op::kOff, Table::kVlanOpen)));

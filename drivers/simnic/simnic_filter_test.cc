@@ -57,6 +57,56 @@ TEST_F(SimnicTest, VlanFilterStaysOpenUntilSwitchedOn) {
   EXPECT_EQ(a.card->filter().vlans, std::vector<uint16_t>{7});
 }
 
+TEST_F(SimnicTest, AVlanTableSmallerThanDeclaredLosesNobody) {
+  Nic a(net, wire, kOwnA, {.vlan_slots = 4});
+  a.card->limit_slots(Table::kVlan, 1);
+  ASSERT_TRUE(a.dev->open() && a.dev->rx_mode().vlan_add(7) && a.dev->rx_mode().vlan_add(8));
+  ASSERT_TRUE(a.dev->rx_mode().set_vlan_filter(true) && a.settled());
+  for (const uint16_t id : {7, 8}) EXPECT_TRUE(a.card->accepts(Frame(make_frame(kOwnA, 64, 0, id)))) << id;
+}
+
+// Commands are few and slow: none that must be refused is sent.
+TEST_F(SimnicTest, WhatACardCannotIsNeverAskedOfIt) {
+  struct Case {
+    SimnicConfig card;
+    uint64_t commands;  // two adds, and the flags that it has
+  };
+  for (const auto& [card, commands] : {Case{{.promisc = false, .allmulti = false}, 2}, Case{{.promisc = false}, 3},
+                                       Case{{.allmulti = false}, 3}, Case{{}, 4}}) {
+    SCOPED_TRACE(testing::Message() << "promisc " << card.promisc << ", allmulti " << card.allmulti);
+    SimnicConfig small = card;
+    small.unicast_slots = small.multicast_slots = 1;
+    small.multicast_hash_bits = 0;
+    Nic a(net, wire, kOwnA, small);
+    ASSERT_TRUE(a.dev->open());
+    {
+      const LaneGuard parked(a.dev->lane());  // all in one plan
+      for (uint64_t n = 0; n < 3; ++n) ASSERT_TRUE(a.dev->uc().add(unicast(n)) && a.dev->mc().add(multicast(n)));
+      (void)a.dev->rx_mode().set_promiscuity(1);
+    }
+    a.dev->lane().flush();
+    EXPECT_EQ(a.card->counters().commands, commands);
+    EXPECT_EQ(a.card->filter().promisc, card.promisc);
+    EXPECT_EQ(a.dev->rx_mode().status().stats.failures, 0u);
+  }
+}
+
+TEST_F(SimnicTest, NoVlanIsSentThatTheCardHasNoSlotFor) {
+  Nic a(net, wire, kOwnA, {.vlan_slots = 2});
+  ASSERT_TRUE(a.dev->open());
+  {
+    const LaneGuard parked(a.dev->lane());
+    for (uint16_t id = 1; id <= 3; ++id) ASSERT_TRUE(a.dev->rx_mode().vlan_add(id));
+    ASSERT_TRUE(a.dev->rx_mode().set_vlan_filter(true));
+  }
+  ASSERT_TRUE(a.settled());
+  EXPECT_TRUE(a.card->filter().vlan_open);
+  EXPECT_EQ(a.card->counters().commands, 0u) << "for the third one there is no slot, so the filter stays open";
+  ASSERT_TRUE(a.dev->rx_mode().vlan_del(3) && a.settled());
+  EXPECT_FALSE(a.card->filter().vlan_open);
+  EXPECT_EQ(a.card->filter().vlans, (std::vector<uint16_t>{1, 2}));
+}
+
 TEST_F(SimnicTest, OwnAddressChangesInItsRegister) {
   Nic a(net, wire, kOwnA, {.unicast_slots = 1});
   ASSERT_TRUE(a.dev->open() && a.dev->uc().add(unicast(1)));

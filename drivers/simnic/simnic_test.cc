@@ -89,6 +89,21 @@ TEST_F(SimnicTest, FramesMayOutliveTheCloseOfTheDevice) {
   EXPECT_TRUE(b.port.wait_received(before + 20));
 }
 
+// A card lives on, and things go on happening to it; a driver that has let go hears of none.
+TEST_F(SimnicTest, AnUnregisteredDriverAnswersNoEvent) {
+  Nic a(net, wire, kOwnA);
+  ASSERT_TRUE(a.dev->open());
+  a.dev->detach_port();
+  a.dev->unregister_netdev();
+  a.card->reset();
+  a.card->set_link(false);
+  net.system_workqueue().flush();
+  EXPECT_EQ(error_of(a.card->execute({Op::kOn, Table::kPromisc})), std::errc::io_error) << "nobody acknowledged it";
+  EXPECT_EQ(a.card->read(Reg::kEventCause), kEventReset | kEventLink) << "nor asked what it was";
+  a.card->unplug();
+  net.system_workqueue().flush();
+}
+
 // --- Load ---
 
 // All frames in = frames out + those that somebody counted, once each. Closing is what makes an end of it.

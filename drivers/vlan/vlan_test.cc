@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/test_nic.h"
+#include "usernic/rx_handler.h"
 
 namespace usernic {
 namespace {
@@ -111,6 +112,19 @@ TEST_F(VlanTest, AnIdIsTakenOnceAndGivenBack) {
   vlan = make(5);
 }
 
+// Frames of a device without VLANs are not looked at.
+TEST_F(VlanTest, WhatHandsTagsOutGoesWithTheLastVlan) {
+  NetdevPtr other = make(6);
+  EXPECT_NE(rx_handler(*nic, RxStage::kVlan), nullptr);
+  other.reset();
+  EXPECT_NE(rx_handler(*nic, RxStage::kVlan), nullptr);
+  receive(*nic, pool, {tagged(frame(kNicMac, kPeer, 1), 5)});
+  EXPECT_EQ(port.received.now().size(), 1u);
+  vlan->detach_port();
+  vlan.reset();
+  EXPECT_EQ(rx_handler(*nic, RxStage::kVlan), nullptr);
+}
+
 TEST_F(VlanTest, WhatItWantsIsWantedBelowWhileItIsUp) {
   ASSERT_TRUE(vlan->mc().add(kGroup) && vlan->rx_mode().set_promiscuity(1) && vlan->set_mac_address(kPeer));
   EXPECT_TRUE(nic->mc().contains(kGroup) && nic->uc().contains(kPeer));
@@ -141,6 +155,12 @@ TEST_F(VlanTest, MtuIsAtMostThatOfTheLower) {
   ASSERT_TRUE(nic->change_mtu(1500));
   EXPECT_TRUE(hears_of_mtu(1400)) << "it does not grow by itself";
   EXPECT_EQ(outcome(vlan->change_mtu(1500)), "ok");
+}
+
+TEST_F(VlanTest, TheMtuThatItIsGivenIsCutToTheLowers) {
+  ASSERT_TRUE(nic->change_mtu(1400));
+  EXPECT_EQ((*Vlan::probe(net, {.name = "cut"}, *nic, 6))->mtu(), 1400u) << "before anybody can send by it";
+  EXPECT_EQ((*Vlan::probe(net, {.name = "small", .mtu = 1000}, *nic, 7))->mtu(), 1000u);
 }
 
 TEST_F(VlanTest, AnMtuThatShrankBeforeItWasRegisteredCounts) {
