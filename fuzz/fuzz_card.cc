@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The simulated card against a driver that writes any register and any descriptor, while frames come and faults
-// happen: it stays inside the memory that it was given, every frame is counted once, and a doorbell is soon over.
+// happen: it stays inside the memory that it was given, every frame is counted once, and a doorbell is soon over. What
+// it says it has room for is not lost for want of a descriptor, and it sends nothing to who has no room.
 #include <array>
 #include <numeric>
 #include <optional>
@@ -26,7 +27,9 @@ const SimnicConfig kConfig{.unicast_slots = 2, .multicast_slots = 2, .multicast_
 struct Ear final : WirePort {
   Ear(Card& the_card, Wire& the_wire) : card(the_card), wire(the_wire) { wire.plug(*this); }
   ~Ear() { wire.unplug(*this); }
+  Room room() noexcept override { return full ? Room{.frames = 0, .until = kForever} : Room{}; }
   void hear(std::span<const Frame> frames) noexcept override {
+    must(!full, "a frame is sent to who has no room");
     heard += frames.size();
     for (const Frame& frame : frames) octets += std::accumulate(frame.begin(), frame.end(), uint64_t{0});
     if (const auto write = std::exchange(then, std::nullopt)) card.write(write->first, write->second);
@@ -34,12 +37,16 @@ struct Ear final : WirePort {
   Card& card;
   Wire& wire;
   uint64_t heard = 0, octets = 0;
+  bool full = false;
   std::optional<std::pair<Reg, uint64_t>> then;
 };
 
 class Bench {
  public:
-  Bench() { card_.connect_irq(handler_); }
+  Bench() {
+    card_.connect_irq(handler_);
+    card_.set_pause_max(std::chrono::hours(1));
+  }
   ~Bench() { card_.disconnect_irq(); }
 
   void write(fuzz::Input& input) {
@@ -64,8 +71,15 @@ class Bench {
     const bool passes = card_.accepts(Frame(frame));
     const uint64_t before = card_.counters().rx_frames.load();
     const Frame octets(frame);
-    wire_->send(ear_, {&octets, 1});
-    said_ += card_.read(Reg::kControl) != kGone;
+    if (input.below(2) != 0) {
+      wire_->send(ear_, {&octets, 1});
+      said_ += card_.read(Reg::kControl) != kGone;
+    } else {
+      const uint64_t lost = card_.counters().rx_no_descriptor.load();
+      const uint32_t taken = wire_->offer(ear_, {&octets, 1}).frames;
+      said_ += taken != 0 && card_.read(Reg::kControl) != kGone;
+      must(card_.counters().rx_no_descriptor.load() == lost, "a frame is lost that there was room for");
+    }
     must(passes || card_.counters().rx_frames.load() == before, "a frame passes that the filter does not accept");
   }
   void command(fuzz::Input& input) {
@@ -83,9 +97,17 @@ class Bench {
     if (what == 5 && input.number() == 0xff) card_.unplug();
   }
   void read(fuzz::Input& input) { (void)card_.read(static_cast<Reg>(input.number())); }
+  void change_room(fuzz::Input&) {
+    ear_.full = !ear_.full;
+    if (!ear_.full) wire_->xon();
+  }
+  // What the card does in nobody's context is done before the next step.
+  static void let_it_happen() { net().system_workqueue().flush(); }
 
   void check() {
     const CardCounters& c = card_.counters();
+    if (std::exchange(ear_.full, false)) wire_->xon();
+    let_it_happen();
     must(c.rx_frames.load() + c.rx_filtered.load() + c.rx_no_descriptor.load() + c.rx_runt.load() +
                  c.rx_too_long.load() + c.rx_off.load() ==
              said_,
@@ -138,10 +160,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using Op = void (Bench::*)(usernic::fuzz::Input&);
   constexpr Op kOps[] = {&Bench::write, &Bench::write_meanwhile, &Bench::scribble,
                          &Bench::say,   &Bench::command,         &Bench::fate,
-                         &Bench::read};
+                         &Bench::read,  &Bench::change_room};
   usernic::fuzz::Input input(data, size);
   Bench bench;
-  while (!input.empty()) (bench.*kOps[input.below(std::size(kOps))])(input);
+  while (!input.empty()) {
+    (bench.*kOps[input.below(std::size(kOps))])(input);
+    Bench::let_it_happen();
+  }
   bench.check();
   return 0;
 }
