@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/command_line.h"
+#include "cli/contract.h"
 #include "cli/demo.h"
 #include "cli/exec.h"
 #include "cli/sim.h"
@@ -30,6 +31,8 @@ int carry_out(const cli::Command& command, const std::string& program) {
       return cli::stats(command);
     case cli::Verb::kMonitor:
       return cli::monitor(command);
+    case cli::Verb::kContract:
+      return cli::contract(command);
     case cli::Verb::kExec:
       return cli::exec(command);
     case cli::Verb::kSim:

@@ -88,6 +88,15 @@ void add_showing_verbs(Line& line) {
            line);
 }
 
+void add_contract(Line& line) {
+  CLI::App* contract = line.app.add_subcommand("contract", "Show what a driver is promised, and owes, op by op");
+  contract->footer("Example:\n  usernic contract start_xmit\n");
+  contract->parse_complete_callback([&line] { line.command.verb = Verb::kContract; });
+  contract->add_option("OP", line.command.op, "one op, by its name here or the kernel's (else all)")->type_name("");
+  add_json(contract, line);
+  contract->add_flag("--markdown", line.command.markdown, "docs/contract.md");
+}
+
 void add_exec(Line& line) {
   CLI::App* exec =
       add_verb(line, Verb::kExec, "exec", "Run a command in a host", "usernic exec a -- ping -c 3 10.9.0.2");
@@ -177,6 +186,7 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   line.app.require_subcommand(0, 1);
   add_daemon_verbs(line);
   add_showing_verbs(line);
+  add_contract(line);
   add_exec(line);
   add_sim(line);
   const auto [front, command] = split_words(argc, argv);

@@ -17,7 +17,7 @@ inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
 inline constexpr int kCouldNotStart = 125;
 
-enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kMonitor, kExec, kSim };
+enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kMonitor, kContract, kExec, kSim };
 
 struct Command {
   Verb verb = Verb::kLink;
@@ -25,6 +25,8 @@ struct Command {
   bool json = false;
   std::string dev;                  // rx-mode, stats
   std::optional<uint64_t> wait_ms;  // rx-mode --wait
+  std::string op;                   // contract; "": all
+  bool markdown = false;            // contract
   std::string host;                 // exec
   std::vector<std::string> argv;    // exec, sim
   std::string config;               // run; "" for the built-in one

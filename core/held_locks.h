@@ -33,6 +33,7 @@ class HeldLocks {
   void acquired(const void* lock, const LockClass& lock_class, LockKind kind, Place where) noexcept USERNIC_NONBLOCKING;
   void release(const void* lock) noexcept USERNIC_NONBLOCKING;
   bool holds(const void* lock) const noexcept USERNIC_NONBLOCKING;
+  size_t depth() const noexcept USERNIC_NONBLOCKING { return depth_; }  // of locks and contexts
 
   // Reports when a context or a SpinLock forbids sleeping; returns true when nothing does.
   bool check_may_sleep(Place where) const noexcept USERNIC_NONBLOCKING;

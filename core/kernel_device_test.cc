@@ -159,7 +159,7 @@ TEST_F(KernelDevice, WithoutRtnlTheNamesThatWantItReport) {
   Reports reports;
   EXPECT_EQ(register_netdevice(dev), 0);
   unregister_netdevice(dev);
-  EXPECT_EQ(reports.rules(), "not-held not-held unregister-unseen");
+  EXPECT_EQ(reports.rules(), "not-held ndo-locks not-held unregister-unseen");
   unregister_netdev(dev);
   free_netdev(dev);
 }

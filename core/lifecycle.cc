@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/device.h"
+#include "core/ndo.h"
 #include "core/net_impl.h"
 #include "core/say.h"
 
@@ -65,7 +66,7 @@ void close_locked(Device& dev) {
   dev.running_.store(false);
   stop_queues(dev);
   dev.engine.closed();  // first: nobody must be told that something is covered that stop takes off
-  dev.ops.stop(dev.driver_);
+  call_ndo<Ndo::kStop>(dev);
   dev.engine.stopped();
   (void)notify(dev, NetdevEvent::kDown);
 }
@@ -114,7 +115,7 @@ Result<> list_under_free_name(Device& dev) {
 
 // Makes an initialised device visible, unless its name or a notifier forbids. Requires: rtnl.
 Result<> show(Device& dev) {
-  dev.engine.configure(dev.ops.rx_filter_caps != nullptr ? dev.ops.rx_filter_caps(dev.driver_) : RxFilterCaps{});
+  dev.engine.configure(call_ndo<Ndo::kRxFilterCaps>(dev));
   if (const Result<> listed = list_under_free_name(dev); !listed) return listed;
   dev.reg_state_.store(RegState::kRegistered);
   const Result<> allowed = notify(dev, NetdevEvent::kRegister);
@@ -134,13 +135,12 @@ bool may_register(const Device& dev, Place where) {
 
 // Failed, it is UNREGISTERING, and references are to be waited for. Requires: rtnl.
 Result<> register_locked(Device& dev) {
-  Result<> result;
-  if (dev.ops.init != nullptr) result = dev.ops.init(dev.driver_);
+  Result<> result = call_ndo<Ndo::kInit>(dev);
   if (result) {
     result = show(dev);
     if (result) return result;
     unlink_all(dev);
-    if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
+    call_ndo<Ndo::kUninit>(dev);
   } else {
     dev.priv_destructor_ = nullptr;
   }
@@ -212,7 +212,7 @@ bool NetDevice::start_unregister(Place where) {
   (void)notify(dev, NetdevEvent::kUnregister);
   unlink_all(dev);
   unlist(dev);
-  if (dev.ops.uninit != nullptr) dev.ops.uninit(dev.driver_);
+  call_ndo<Ndo::kUninit>(dev);
   return true;
 }
 
@@ -225,7 +225,7 @@ Result<> NetDevice::open(Place where) {
   if (const Result<> allowed = ask(dev, NetdevEvent::kPreUp); !allowed) return allowed;
   dev.running_.store(true);
   dev.engine.opening();
-  if (const Result<> opened = dev.ops.open(dev.driver_); !opened) {
+  if (const Result<> opened = call_ndo<Ndo::kOpen>(dev); !opened) {
     dev.running_.store(false);
     stop_queues(dev);
     dev.engine.stopped();
@@ -251,9 +251,7 @@ Result<> NetDevice::change_mtu(uint32_t mtu, Place where) {
   if (mtu == dev.mtu_.load()) return {};
   if (mtu < dev.mtu_min_ || mtu > dev.mtu_max_) return fail(std::errc::invalid_argument);
   if (const Result<> allowed = ask(dev, NetdevEvent::kPreChangeMtu); !allowed) return allowed;
-  if (dev.ops.change_mtu != nullptr) {
-    if (const Result<> changed = dev.ops.change_mtu(dev.driver_, mtu); !changed) return changed;
-  }
+  if (const Result<> changed = call_ndo<Ndo::kChangeMtu>(dev, mtu); !changed) return changed;
   dev.mtu_.store(mtu);
   (void)notify(dev, NetdevEvent::kChangeMtu);
   return {};
@@ -265,9 +263,9 @@ Result<> NetDevice::set_mac_address(const MacAddress& address, Place where) {
   if (const Result<> usable = check_usable(dev); !usable) return usable;
   if (!address.is_valid_own()) return fail(std::errc::address_not_available);
   if (address == dev.address()) return {};
-  if (dev.ops.set_mac_address == nullptr) return fail(std::errc::operation_not_supported);
+  if (!has_ndo<Ndo::kSetMacAddress>(dev)) return fail(std::errc::operation_not_supported);
   if (const Result<> allowed = ask(dev, NetdevEvent::kPreChangeAddr); !allowed) return allowed;
-  if (const Result<> set = dev.ops.set_mac_address(dev.driver_, address); !set) return set;
+  if (const Result<> set = call_ndo<Ndo::kSetMacAddress>(dev, address); !set) return set;
   dev.own_addresses_.set(0, address.octets.data(), address.octets.size(), where);
   (void)notify(dev, NetdevEvent::kChangeAddr);
   return {};
@@ -277,8 +275,7 @@ Result<> NetDevice::change_carrier(bool on, Place where) {
   Device& dev = Device::of(*this);
   OpLocks locks(dev, where);
   if (const Result<> usable = check_usable(dev); !usable) return usable;
-  if (dev.ops.change_carrier == nullptr) return fail(std::errc::operation_not_supported);
-  return dev.ops.change_carrier(dev.driver_, on);
+  return call_ndo<Ndo::kChangeCarrier>(dev, on);
 }
 
 Result<> NetDevice::detach(Place where) {

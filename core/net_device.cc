@@ -2,8 +2,8 @@
 // What anybody may ask of a device, and its data path. Its life is in lifecycle.cc.
 #include "usernic/net_device.h"
 
-#include "core/atomic_callback.h"
 #include "core/device.h"
+#include "core/ndo.h"
 #include "core/net_impl.h"
 
 namespace usernic {
@@ -119,10 +119,8 @@ LinkStats NetDevice::stats() const {
     sum.rx_dropped += napi.counters.dropped.load(std::memory_order_relaxed);
   }
   // Registered, the driver lives: unregistering waits for whoever read that under this lock.
-  if (dev.ops.get_stats != nullptr && dev.reg_state_.load() == RegState::kRegistered) {
-    const AtomicCallback get_stats("get_stats");
-    dev.ops.get_stats(dev.driver_, sum);
-  }
+  if (has_ndo<Ndo::kGetStats>(dev) && dev.reg_state_.load() == RegState::kRegistered)
+    call_ndo<Ndo::kGetStats>(dev, sum);
   return sum;
 }
 
@@ -171,14 +169,14 @@ uint32_t NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
   }
   if (queue.frozen()) [[unlikely]]
     return 0;
-  const AtomicCallback start_xmit("start_xmit");
+  const NdoCall<Ndo::kStartXmit> start_xmit(dev, &queue);
   uint32_t packets = 0;
   uint64_t bytes = 0;
   while (!queue.stopped()) {
     Skb* const skb = frames.pop_front();
     if (skb == nullptr) break;
     const uint32_t size = skb->size();
-    const NetdevTx sent = dev.ops.start_xmit(dev.driver_, *skb, queue, !frames.empty());
+    const NetdevTx sent = start_xmit(*skb, queue, !frames.empty());
     if (sent == NetdevTx::kBusy) {
       frames.push_front(*skb);
       break;

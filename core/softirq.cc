@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "core/atomic_callback.h"
 #include "core/device.h"
+#include "core/ndo.h"
 
 namespace usernic {
 
@@ -66,7 +66,7 @@ void Softirq::poll_one(Napi& napi) noexcept {
   const int weight = napi.weight_;
   int work;
   {
-    const AtomicCallback poll("poll");
+    const NdoScope poll(napi.dev_, Ndo::kPoll);
     work = napi.poll_(napi.driver_, napi, weight);
   }
   if (work < weight) return;  // it completed: somebody else owns it now, or it is freed already

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/contract.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "cli/table.h"
+#include "cli/verbs.h"
+#include "ctl/did_you_mean.h"
+#include "ctl/outcome.h"
+#include "ctl/print.h"
+
+namespace usernic::cli {
+namespace {
+
+std::string locks_text(const NdoRow& row) {
+  std::string text;
+  const auto name = [&](uint8_t lock, std::string_view what) {
+    if ((row.locks & lock) != 0) text += (text.empty() ? "" : ", ") + std::string(what);
+  };
+  name(ndo_locks::kLane, "lane");
+  name(ndo_locks::kRtnl, "rtnl");
+  name(ndo_locks::kRtnlIfRequired, "rtnl if required");
+  name(ndo_locks::kInstance, "instance lock");
+  name(ndo_locks::kAddrList, "addr_list_lock");
+  name(ndo_locks::kXmit, "xmit lock");
+  return text.empty() ? "none" : text;
+}
+
+std::string_view context_text(NdoContext context) {
+  switch (context) {
+    case NdoContext::kProcess:
+      return "process";
+    case NdoContext::kBhDisabled:
+      return "BH disabled";
+    case NdoContext::kAny:
+      return "any";
+  }
+  return "";
+}
+
+std::string_view kernel_text(const NdoRow& row) {
+  return row.kernel.empty() ? "-" : row.kernel;
+}
+
+std::string_view absent_text(const NdoRow& row) {
+  return row.optional() ? row.without : "required";
+}
+
+// The one that was asked for, or all.
+ctl::Outcome<std::vector<NdoRow>> chosen(const std::string& op) {
+  std::vector<NdoRow> rows;
+  std::vector<std::string_view> known;
+  for (const NdoRow& row : kContract) {
+    if (op.empty() || op == row.op || op == row.kernel) rows.push_back(row);
+    known.push_back(row.op);
+  }
+  if (rows.empty())
+    return ctl::refuse(fmt::format("there is no op '{}'{}", ctl::shortened(op), ctl::suggestion(op, known)));
+  return rows;
+}
+
+}  // namespace
+
+std::string show_contract(std::span<const NdoRow> rows) {
+  Table table({{"OP"}, {"KERNEL"}, {"LOCKS HELD"}, {"CONTEXT"}, {"ABSENT"}});
+  for (const NdoRow& row : rows) {
+    table.add({std::string(row.op), std::string(kernel_text(row)), locks_text(row),
+               std::string(context_text(row.context)), std::string(absent_text(row))});
+  }
+  return table.text();
+}
+
+std::string describe_contract(std::span<const NdoRow> rows) {
+  std::string text;
+  for (const NdoRow& row : rows) {
+    text += fmt::format("{}{}\n", text.empty() ? "" : "\n", row.op);
+    text += fmt::format("  kernel      {}\n", kernel_text(row));
+    text += fmt::format("  locks held  {}\n", locks_text(row));
+    text += fmt::format("  context     {}\n", context_text(row.context));
+    text += fmt::format("  absent      {}\n", absent_text(row));
+    text += fmt::format("  returns     {}\n", row.returns);
+  }
+  return text;
+}
+
+std::string contract_page(std::span<const NdoRow> rows) {
+  std::string text =
+      "# The contract\n\n"
+      "One row an op, as `usernic contract` prints it: what the core holds when it calls the op, in which context, "
+      "what a\n"
+      "driver without the op gets, and what the op may answer. The table is `include/usernic/contract.h`; while checks "
+      "are\n"
+      "on, every call asserts its row (`core/ndo.h`), and `core/contract_test.cc` breaks each. Made by\n"
+      "`usernic contract --markdown`; a test compares.\n\n"
+      "*lane*: the caller is the device's rx-mode work, or has parked it. *rtnl if required*: where the driver says\n"
+      "`requires_rtnl`. More may be held than a row says: `uninit` at unregister runs under all that `open` does.\n\n"
+      "| op | kernel | locks held | context | absent | returns |\n"
+      "|---|---|---|---|---|---|\n";
+  for (const NdoRow& row : rows) {
+    text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", row.op,
+                        row.kernel.empty() ? "-" : fmt::format("`{}`", row.kernel), locks_text(row),
+                        context_text(row.context), absent_text(row), row.returns);
+  }
+  return text;
+}
+
+ctl::Json to_json(std::span<const NdoRow> rows) {
+  ctl::Json::Array list;
+  for (const NdoRow& row : rows) {
+    list.push_back(ctl::Json::Object{{"op", row.op},
+                                     {"kernel", row.kernel},
+                                     {"locks", locks_text(row)},
+                                     {"context", context_text(row.context)},
+                                     {"optional", row.optional()},
+                                     {"absent", absent_text(row)},
+                                     {"returns", row.returns}});
+  }
+  return list;
+}
+
+int contract(const Command& command) {
+  const auto rows = chosen(command.op);
+  if (!rows) return failed(rows.error());
+  if (command.markdown) {
+    ctl::print(stdout, contract_page(*rows));
+  } else if (command.json) {
+    ctl::print(stdout, ctl::to_text(to_json(*rows)) + "\n");
+  } else {
+    ctl::print(stdout, command.op.empty() ? show_contract(*rows) : describe_contract(*rows));
+  }
+  return printed();
+}
+
+}  // namespace usernic::cli

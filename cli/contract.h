@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli: the net_device contract, shown: `usernic contract [OP]`. It asks no daemon.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "cli/command_line.h"
+#include "ctl/json.h"
+#include "usernic/contract.h"
+
+namespace usernic::cli {
+
+int contract(const Command& command);
+
+// A table; each row in full; docs/contract.md.
+std::string show_contract(std::span<const NdoRow> rows);
+std::string describe_contract(std::span<const NdoRow> rows);
+std::string contract_page(std::span<const NdoRow> rows);
+ctl::Json to_json(std::span<const NdoRow> rows);
+
+}  // namespace usernic::cli
+// Explained best by: cli/contract_test.cc

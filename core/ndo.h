@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// core: the one way to a driver's op.
+//
+//   call_ndo<Ndo::kOpen>(dev)                          one call
+//   NdoCall<Ndo::kStartXmit> start_xmit(dev, &queue);  a batch of calls in one scope
+//
+// An op that the driver does not have is answered as its row of the contract says. While checks are on, each scope
+// asserts the row: that the core holds the locks it promises and is in the op's context; that the driver answers what
+// it may, and leaves locks and contexts as it found them. Off, a scope is one predictable branch.
+#pragma once
+
+#include <type_traits>
+
+#include "core/device.h"
+#include "usernic/contract.h"
+
+namespace usernic {
+
+// One on the stack while an op runs.
+class NdoScope {
+ public:
+  NdoScope(const NetDevice& dev, Ndo ndo, TxQueue* queue = nullptr, Place where = Place::current()) noexcept
+      USERNIC_NONBLOCKING : dev_(dev),
+                            row_(row_of(ndo)) {
+    if (kChecksOn) [[unlikely]]
+      enter(queue, where);
+  }
+  ~NdoScope() USERNIC_NONBLOCKING {
+    if (kChecksOn) [[unlikely]]
+      leave();
+  }
+  NdoScope(const NdoScope&) = delete;
+  NdoScope& operator=(const NdoScope&) = delete;
+
+ protected:
+  // Reports an answer that the row does not have.
+  void bad_answer(int answer) const noexcept USERNIC_NONBLOCKING;
+
+ private:
+  void enter(TxQueue* queue, Place where) noexcept USERNIC_NONBLOCKING;
+  void leave() noexcept USERNIC_NONBLOCKING;
+
+  const NetDevice& dev_;
+  const NdoRow& row_;
+  size_t depth_ = 0;  // of locks and contexts, as the op finds them
+  Place where_;
+};
+
+// Where the table has each op. A NAPI instance brings its poll itself.
+template <Ndo kNdo>
+inline constexpr auto kNdoMember = nullptr;
+template <>
+inline constexpr auto kNdoMember<Ndo::kInit> = &NetDeviceOps::init;
+template <>
+inline constexpr auto kNdoMember<Ndo::kUninit> = &NetDeviceOps::uninit;
+template <>
+inline constexpr auto kNdoMember<Ndo::kOpen> = &NetDeviceOps::open;
+template <>
+inline constexpr auto kNdoMember<Ndo::kStop> = &NetDeviceOps::stop;
+template <>
+inline constexpr auto kNdoMember<Ndo::kStartXmit> = &NetDeviceOps::start_xmit;
+template <>
+inline constexpr auto kNdoMember<Ndo::kRxFilterCaps> = &NetDeviceOps::rx_filter_caps;
+template <>
+inline constexpr auto kNdoMember<Ndo::kSetRxModeAsync> = &NetDeviceOps::set_rx_mode_async;
+template <>
+inline constexpr auto kNdoMember<Ndo::kPrepareRxMode> = &NetDeviceOps::prepare_rx_mode;
+template <>
+inline constexpr auto kNdoMember<Ndo::kWriteRxMode> = &NetDeviceOps::write_rx_mode;
+template <>
+inline constexpr auto kNdoMember<Ndo::kSetRxMode> = &NetDeviceOps::set_rx_mode;
+template <>
+inline constexpr auto kNdoMember<Ndo::kSetRxModeKernel> = &NetDeviceOps::set_rx_mode_kernel;
+template <>
+inline constexpr auto kNdoMember<Ndo::kChangeRxFlags> = &NetDeviceOps::change_rx_flags;
+template <>
+inline constexpr auto kNdoMember<Ndo::kChangeMtu> = &NetDeviceOps::change_mtu;
+template <>
+inline constexpr auto kNdoMember<Ndo::kSetMacAddress> = &NetDeviceOps::set_mac_address;
+template <>
+inline constexpr auto kNdoMember<Ndo::kChangeCarrier> = &NetDeviceOps::change_carrier;
+template <>
+inline constexpr auto kNdoMember<Ndo::kGetStats> = &NetDeviceOps::get_stats;
+
+template <Ndo kNdo>
+bool has_ndo(const Device& dev) noexcept USERNIC_NONBLOCKING {
+  return dev.ops.*kNdoMember<kNdo> != nullptr;
+}
+
+template <Ndo kNdo>
+class NdoCall : public NdoScope {
+  static constexpr NdoRow kRow = row_of(kNdo);
+
+ public:
+  explicit NdoCall(const Device& dev, TxQueue* queue = nullptr, Place where = Place::current()) noexcept
+      USERNIC_NONBLOCKING : NdoScope(dev, kNdo, queue, where),
+                            dev_(dev) {}
+
+  // Requires: the driver has the op.
+  template <class... Args>
+  auto operator()(Args&&... args) const requires(kRow.context == NdoContext::kProcess) {
+    if constexpr (std::is_void_v<decltype((dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...))>) {
+      (dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...);
+    } else {
+      return checked((dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...));
+    }
+  }
+  template <class... Args>
+  auto operator()(Args&&... args) const noexcept USERNIC_NONBLOCKING requires(kRow.context != NdoContext::kProcess) {
+    if constexpr (std::is_void_v<decltype((dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...))>) {
+      (dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...);
+    } else {
+      return checked((dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...));
+    }
+  }
+  // What counts as the answer of a driver without it.
+  template <class Answer>
+  static Answer absent() noexcept USERNIC_NONBLOCKING {
+    if constexpr (std::is_same_v<Answer, Result<>>) {
+      if (kRow.absent == NdoAbsent::kNotSupported) return fail(std::errc::operation_not_supported);
+    }
+    return Answer();
+  }
+
+ private:
+  Result<> checked(Result<> answer) const noexcept USERNIC_NONBLOCKING {
+    if (kChecksOn && !answer && static_cast<int>(answer.error()) <= 0) [[unlikely]]
+      bad_answer(static_cast<int>(answer.error()));
+    return answer;
+  }
+  NetdevTx checked(NetdevTx answer) const noexcept USERNIC_NONBLOCKING {
+    if (kChecksOn && answer != NetdevTx::kOk && answer != NetdevTx::kBusy && answer != NetdevTx::kDropped) [[unlikely]]
+      bad_answer(static_cast<int>(answer));
+    return answer;
+  }
+  int checked(int answer) const noexcept USERNIC_NONBLOCKING {
+    if (kChecksOn && (answer > 0 || answer < -kErrnoMax)) [[unlikely]]
+      bad_answer(answer);
+    return answer;
+  }
+  static RxFilterCaps checked(RxFilterCaps answer) noexcept { return answer; }
+
+  static constexpr int kErrnoMax = 4095;
+  const Device& dev_;
+};
+
+// One call in a scope of its own, if the driver has the op.
+template <Ndo kNdo, class... Args>
+auto call_ndo(const Device& dev, Args&&... args) requires(row_of(kNdo).context == NdoContext::kProcess) {
+  using Answer = decltype((dev.ops.*kNdoMember<kNdo>)(dev.driver_, args...));
+  if (!has_ndo<kNdo>(dev)) return NdoCall<kNdo>::template absent<Answer>();
+  const NdoCall<kNdo> call(dev);
+  return call(args...);
+}
+template <Ndo kNdo, class... Args>
+auto call_ndo(const Device& dev, Args&&... args) noexcept
+    USERNIC_NONBLOCKING requires(row_of(kNdo).context != NdoContext::kProcess) {
+  using Answer = decltype((dev.ops.*kNdoMember<kNdo>)(dev.driver_, args...));
+  if (!has_ndo<kNdo>(dev)) return NdoCall<kNdo>::template absent<Answer>();
+  const NdoCall<kNdo> call(dev);
+  return call(args...);
+}
+
+}  // namespace usernic
