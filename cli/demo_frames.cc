@@ -17,7 +17,8 @@ constexpr size_t kHeaderBytes = 14;
 constexpr size_t kFrameBytes = 60;
 constexpr Duration kPace = std::chrono::milliseconds(1);
 constexpr int kPollMs = 20;
-constexpr Duration kUnderWayMax = std::chrono::seconds(1);
+constexpr Duration kUnderWayTime = std::chrono::seconds(10);
+constexpr uint32_t kUnderWay = 64;  // fewer than any ring or queue on the way has room for
 
 sockaddr_ll link_address(int ifindex) {
   sockaddr_ll address{};
@@ -61,7 +62,7 @@ void DemoFrames::linger(uint32_t count) {
 
 // Or until so much time has passed that they are lost.
 void DemoFrames::wait_received(uint32_t count) {
-  const Time deadline = Clock::now() + kUnderWayMax;
+  const Time deadline = Clock::now() + kUnderWayTime;
   for (uint32_t seen; (seen = received_.load()) < count;) {
     if (!wait_on(received_, seen, deadline)) return;
   }
@@ -78,9 +79,8 @@ DemoFrames::Count DemoFrames::finish() {
 
 void DemoFrames::send_loop() {
   const StopToken stop = stop_sending_.token();
-  Time next = Clock::now();
-  for (uint32_t turn = 0; !stop.wait_until(next); ++turn) {
-    next += kPace;
+  for (uint32_t turn = 0; !stop.wait_until(Clock::now() + kPace); ++turn) {
+    if (sent_.load() - received_.load() >= kUnderWay) continue;
     MutexGuard guard(lock_);  // so that `send_to` returns when nothing goes to the old addresses any more
     if (addresses_.empty()) continue;
     if (send_one(addresses_[turn % addresses_.size()], sent_.load())) sent_.fetch_add(1);

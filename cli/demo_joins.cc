@@ -11,7 +11,6 @@
 namespace usernic::cli {
 namespace {
 
-constexpr uint64_t kTimeoutMs = 5000;
 const MacAddress kFdbEntry = MacAddress::from_u64(0x0200'0000'0fdb);
 const MacAddress kMaddr = MacAddress::from_u64(0x3333'0000'beef);
 const MacAddress kMacvlan = MacAddress::from_u64(0x0200'0000'0aac);
@@ -31,7 +30,7 @@ uint64_t now_us() {
 // Has the daemon watch for the address, asks the kernel, and takes the time from then until the card accepts it.
 ctl::Outcome<ctl::AddressReport> measure(DemoLab& lab, const Way& way, uint64_t& took_us) {
   auto& ctl = lab.ctl();
-  if (auto sent = ctl.send({.verb = "wait-address", .dev = "nic0", .address = way.address, .timeout_ms = kTimeoutMs});
+  if (auto sent = ctl.send({.verb = "wait-address", .dev = "nic0", .address = way.address, .timeout_ms = kPatienceMs});
       !sent) {
     return ctl::refuse(sent.error());
   }

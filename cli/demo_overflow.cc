@@ -15,8 +15,6 @@ namespace {
 constexpr int kGroups = 24;   // the card has 16 multicast slots and a hash
 constexpr int kUnicast = 12;  // and 8 unicast slots, without one
 constexpr uint32_t kFramesAMode = 400;
-constexpr uint64_t kSettleMs = 5000;
-constexpr Duration kModeWithin = std::chrono::seconds(8);
 const MacAddress kOwn = MacAddress::from_u64(0x0200'0000'0001);
 
 std::string group(int i) {
@@ -47,7 +45,7 @@ ctl::Outcome<std::unique_ptr<DemoFrames>> start_frames(DemoLab& lab, int receive
 // Until the card accepts the address.
 ctl::Outcome<> wait_for(DemoLab& lab, const MacAddress& address) {
   const auto report = lab.ctl().ask<ctl::AddressReport>(
-      {.verb = "wait-address", .dev = "nic0", .address = address, .timeout_ms = kSettleMs});
+      {.verb = "wait-address", .dev = "nic0", .address = address, .timeout_ms = kPatienceMs});
   if (!report) return ctl::refuse(report.error());
   if (report->covered) return {};
   return ctl::refuse(fmt::format("the card does not accept {}: {}", address.to_string(), report->error));
@@ -58,7 +56,7 @@ ctl::Outcome<> show_modes(Overflow& o, std::string_view unicast_mode, std::strin
   auto events = o.lab.connect();
   if (!events) return ctl::refuse(events.error());
   if (const auto opened = events->call({.verb = "monitor"}); !opened) return ctl::refuse(opened.error());
-  const Time deadline = Clock::now() + kModeWithin;
+  const Time deadline = Clock::now() + std::chrono::milliseconds(kPatienceMs);
   for (;;) {
     const auto event = events->next_event(deadline);
     if (!event) {

@@ -12,7 +12,8 @@ namespace usernic::cli {
 namespace {
 
 constexpr uint64_t kBurstChanges = 10'000;
-constexpr uint64_t kSettleMs = 5000;
+constexpr uint64_t kPings = 5;
+constexpr uint64_t kPingSeconds = 10;  // a ping outlives a demo that is killed
 
 // "5 packets transmitted, 5 received, ..." in ping's summary.
 bool parse_ping(const std::string& text, DemoReport::Ping& ping) {
@@ -53,19 +54,20 @@ ctl::Outcome<> show_lab(DemoLab& lab, Narrator& say, DemoReport&) {
 }
 
 ctl::Outcome<> ping_across(DemoLab& lab, Narrator& say, DemoReport& report) {
-  say.line("$ usernic exec a -- ping -c 5 -i 0.2 10.9.0.2");
-  const auto output = lab.run_in("a", {"ping", "-c", "5", "-i", "0.2", "-W", "2", "10.9.0.2"});
+  const std::string count = std::to_string(kPings), deadline = std::to_string(kPingSeconds);
+  say.line(fmt::format("$ usernic exec a -- ping -c {} -i 0.2 10.9.0.2", count));
+  const auto output = lab.run_in("a", {"ping", "-c", count, "-i", "0.2", "-w", deadline, "10.9.0.2"});
   if (!output) return ctl::refuse(output.error());
   if (!parse_ping(output->text, report.ping)) return ctl::refuse("ping did not run: " + output->text);
   say.line(fmt::format("{} sent, {} received: kernel a -> nic0's driver -> wire -> nic1's driver -> kernel b, and back",
                        report.ping.sent, report.ping.received));
-  if (report.ping.received != report.ping.sent) return ctl::refuse("not every ping came back");
+  if (report.ping.received < kPings) return ctl::refuse("not every ping came back");
   return {};
 }
 
 ctl::Outcome<> change_in_a_burst(DemoLab& lab, Narrator& say, DemoReport& report) {
   const auto burst = lab.ctl().ask<ctl::BurstReport>(
-      {.verb = "burst", .dev = "nic0", .timeout_ms = kSettleMs, .changes = kBurstChanges});
+      {.verb = "burst", .dev = "nic0", .timeout_ms = kPatienceMs, .changes = kBurstChanges});
   if (!burst) return ctl::refuse(burst.error());
   if (!burst->settled) {
     return ctl::refuse(fmt::format("after {} the changes were still not in effect", show_time(burst->settled_us)));

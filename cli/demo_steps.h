@@ -3,12 +3,16 @@
 // something did not go as it should.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "cli/demo_lab.h"
 #include "cli/demo_report.h"
 
 namespace usernic::cli {
+
+// When a step gives up what takes a second at most where nobody else wants the machine.
+inline constexpr uint64_t kPatienceMs = 60'000;
 
 // Lines for people; silent with --json.
 class Narrator {

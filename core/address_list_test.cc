@@ -8,6 +8,7 @@
 #include "core/address_table.h"
 #include "core/test_addresses.h"
 #include "core/test_card.h"
+#include "core/test_watch.h"
 
 namespace usernic {
 namespace {
@@ -137,9 +138,9 @@ TEST_F(AddressListTest, ALowerDeviceMayFollowBeforeTheUpperIsRegistered) {
   ASSERT_TRUE(sync(lower->uc(), early->uc()));
   ASSERT_TRUE(early->register_netdev());
   ASSERT_TRUE(early->open());
-  ASSERT_TRUE(early->rx_mode().settle(Clock::now() + std::chrono::seconds(10)));
+  ASSERT_TRUE(early->rx_mode().settle(soon()));
   ASSERT_TRUE(early->uc().del(uc(1)));
-  ASSERT_TRUE(early->rx_mode().settle(Clock::now() + std::chrono::seconds(10)));
+  ASSERT_TRUE(early->rx_mode().settle(soon()));
   ASSERT_TRUE(sync(lower->uc(), early->uc()));
   EXPECT_EQ(lower->uc().size(), 0u) << "it hears of the end although the card heard first";
   unsync(lower->uc(), early->uc());

@@ -157,15 +157,12 @@ TEST_F(RxCapacityTest, TheOwnAddressTakesTheSlotThatAnotherGotMeanwhile) {
   };
   start();
   ASSERT_TRUE(dev->uc().add(uc(1)));  // perhaps in the slot, perhaps not
-  while (mode->status().failed.empty()) std::ignore = StopToken().wait_until(Clock::now() + milliseconds(1));
+  ASSERT_TRUE(eventually([&] { return !mode->status().failed.empty(); }));
   ASSERT_TRUE(dev->set_mac_address(uc(9)));  // finds nobody whose slot it could have
   dev->lane().flush();
   on_card([&](TestCard&) { return failing = false; });
-  const Time patience = soon();
   const auto own_is_held = [&] { return on_card([](TestCard& c) { return c.exact[0].contains(uc(9)); }); };
-  while (!own_is_held() && Clock::now() < patience)
-    std::ignore = StopToken().wait_until(Clock::now() + milliseconds(1));
-  EXPECT_TRUE(own_is_held());
+  EXPECT_TRUE(eventually(own_is_held));
 }
 
 TEST_F(RxCapacityTest, NobodyIsEvictedWhileItsCoverWaitsForARetry) {

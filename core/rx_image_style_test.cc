@@ -99,7 +99,7 @@ TEST_F(ImageStyleTest, WithNothingReadyNothingIsWritten) {
   EXPECT_EQ(card.writes, writes + 1);
   card.on_prepare = [] { return fail(std::errc::not_enough_memory); };
   ASSERT_TRUE(dev->mc().add(mc(2)));
-  EXPECT_EQ(outcome(mode.wait(mode.ticket(mc(2)), Clock::now() + milliseconds(100))), "ENOMEM");
+  EXPECT_EQ(failure_of(mc(2)), "ENOMEM");
   EXPECT_EQ(card.writes, writes + 1) << "prepare failed, and nothing earlier was ready";
 }
 
@@ -158,14 +158,14 @@ TEST_F(ImageStyleTest, AFailedPrepareLeavesAnEarlierReadyImageToBeWritten) {
     return {};
   };
   ASSERT_TRUE(dev->mc().add(mc(1)));
-  EXPECT_EQ(outcome(mode.wait(mode.ticket(mc(1)), Clock::now() + milliseconds(50))), "EIO");
+  EXPECT_EQ(failure_of(mc(1)), "EIO");
   on_card([&](ImageCard& c) {
     dead = false;
     c.on_prepare = [] { return fail(std::errc::not_enough_memory); };
   });
   ASSERT_TRUE(dev->mc().add(mc(2)));
   EXPECT_EQ(outcome(mode.wait(mode.ticket(mc(1)), soon())), "ok") << "the image that was ready has it";
-  EXPECT_EQ(outcome(mode.wait(mode.ticket(mc(2)), Clock::now() + milliseconds(50))), "ENOMEM");
+  EXPECT_EQ(failure_of(mc(2)), "ENOMEM");
   on_card([](ImageCard& c) {
     EXPECT_EQ(c.exact, (std::set{mc(1)}));
     c.on_prepare = {};
@@ -205,13 +205,15 @@ TEST_F(ImageStyleTest, ChangesWhileTheCardFailsCostNoWrites) {
   start();
   on_card([](ImageCard& c) { c.on_write = [] { return fail(std::errc::io_error); }; });
   const uint32_t writes = card.writes;
+  const Time begun = Clock::now();
   for (uint64_t n = 0; n < 200; ++n) {
     ASSERT_TRUE(dev->mc().add(mc(1 + n % 3)));
     dev->lane().flush();
     ASSERT_TRUE(dev->mc().del(mc(1 + n % 3)));
     dev->lane().flush();
   }
-  EXPECT_LE(on_card([](ImageCard& c) { return c.writes; }), writes + 12);
+  const auto retries = static_cast<uint32_t>((Clock::now() - begun) / (60 * milliseconds(20)));  // of the longest delay
+  EXPECT_LE(on_card([](ImageCard& c) { return c.writes; }), writes + 12 + retries);
 }
 
 TEST_F(ImageStyleTest, AnImageThatHasNoRoomFallsBackToPromiscAndComesBack) {

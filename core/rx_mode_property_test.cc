@@ -15,7 +15,6 @@ namespace usernic {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 MacAddress address(bool multicast, uint64_t n) {
   return MacAddress::from_u64((multicast ? 0x0300'0000'0000 : 0x0200'0000'0000) | (n + 1));
@@ -59,7 +58,7 @@ class History {
       failing_ = false;
     }
     lose_filter();  // what was refused is asked again
-    const Result<> settled = dev_->rx_mode().settle(Clock::now() + seconds(20));
+    const Result<> settled = dev_->rx_mode().settle(soon());
     const RxModeStatus status = dev_->rx_mode().status();
     std::ostringstream told;
     told << "reason: " << status.reason << "\ngeneration " << status.generation_programmed << " of "

@@ -75,6 +75,7 @@ TEST_F(RxModeTest, ATicketEndsWithTheLastErrorAtItsDeadline) {
   };
   start();
   ASSERT_TRUE(dev->mc().add(mc(1)));
+  ASSERT_TRUE(eventually([&] { return !mode->status().failed.empty(); }));
   EXPECT_EQ(mode->wait(mode->ticket(mc(1)), Clock::now() + milliseconds(50)), Result<>(fail(std::errc::io_error)));
   const RxModeStatus status = mode->status();
   ASSERT_EQ(status.failed.size(), 1u);
@@ -205,7 +206,7 @@ TEST_F(RxModeTest, CloseEndsACommandThatTakesForEver) {
   ASSERT_TRUE(dev->open());
   ASSERT_TRUE(dev->mc().add(mc(1)));
   const auto called = [this] { return on_card([](TestCard& c) { return c.calls; }) != 0; };
-  while (!called()) (void)StopToken().wait_until(Clock::now() + milliseconds(1));
+  ASSERT_TRUE(eventually(called));
   EXPECT_TRUE(dev->change_mtu(1400)) << "each parks the lane and lets it go on";
   EXPECT_TRUE(dev->close());
   EXPECT_EQ(dev->rx_mode().status().stats.failures, 0u) << "being stopped is no failure";

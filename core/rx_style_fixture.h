@@ -40,6 +40,16 @@ struct StyleTest : testing::Test {
     settle();
   }
   void settle() { ASSERT_EQ(outcome(mode.settle(soon())), "ok"); }
+  // What has kept the address off the card so far; waits until something has.
+  std::string failure_of(const MacAddress& address) {
+    std::string error;
+    const auto failed = [&] {
+      error = outcome(mode.wait(mode.ticket(address), Clock::now()));
+      return error != "ETIMEDOUT";
+    };
+    EXPECT_TRUE(eventually(failed));
+    return error;
+  }
   // A moment in which a retry would have come.
   void retries_pass() { (void)mode.settle(Clock::now() + std::chrono::milliseconds(100)); }
   // The card is reset, and says so.

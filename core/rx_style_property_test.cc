@@ -15,7 +15,6 @@ namespace usernic {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 MacAddress address(bool multicast, uint64_t n) {
   return MacAddress::from_u64((multicast ? 0x0300'0000'0000 : 0x0200'0000'0000) | (n + 1));
@@ -190,7 +189,7 @@ class History {
   void converge_and_check() {
     card_.failing = false;
     lose_filter();  // what was refused is asked again
-    Result<> settled = dev_->rx_mode().settle(Clock::now() + seconds(5));
+    Result<> settled = dev_->rx_mode().settle(soon());
     if (settled) settled = settled_without_some();
     const RxModeStatus status = dev_->rx_mode().status();
     SpinGuardBh guard(card_.lock);
@@ -262,7 +261,7 @@ class History {
         }
       }
     }
-    return dev_->rx_mode().settle(Clock::now() + seconds(5));
+    return dev_->rx_mode().settle(soon());
   }
 
   // An address that the engine calls covered, and that stays wanted, is to be heard from now on.

@@ -17,7 +17,7 @@
 
 namespace usernic {
 
-inline constexpr Duration kLong = std::chrono::seconds(20);         // what must happen happens within it
+inline constexpr Duration kLong = std::chrono::minutes(2);          // what must happen happens within it, anywhere
 inline constexpr Duration kMoment = std::chrono::milliseconds(30);  // what must not happen is watched for it
 inline Time soon() {
   return Clock::now() + kLong;
@@ -44,6 +44,16 @@ class Event {
  private:
   Atomic<uint32_t> count_{0};
 };
+
+// Looks until it holds, for what no event tells. False after so long that it never will.
+template <class Condition>
+bool eventually(Condition holds) {
+  const Atomic<uint32_t> never{0};
+  for (const Time deadline = soon(); !holds(); wait_on(never, 0, Clock::now() + std::chrono::milliseconds(1))) {
+    if (Clock::now() > deadline) return false;
+  }
+  return true;
+}
 
 // Catches contract reports while it lives. The broken call goes on after the report, so a test that would hang there
 // repairs things in `on_report`.

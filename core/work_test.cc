@@ -240,10 +240,12 @@ TEST_F(WorkTest, DelayedItemsRunInTheOrderOfTheirTimes) {
     order += 'c';
     ran.set();
   });
+  start_slow(ordered);  // so that none begins before all are queued
   const Time now = Clock::now();
   ordered.queue_at(c, now + milliseconds(30));
   ordered.queue_at(a, now + milliseconds(10));
   ordered.queue_at(b, now + milliseconds(20));
+  go_on.set();
   ASSERT_TRUE(ran.wait());
   ordered.flush();
   EXPECT_EQ(order, "abc");

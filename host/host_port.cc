@@ -106,6 +106,7 @@ HostPort::Impl::Impl(NetDevice& dev, HostPortConfig config, Tap tap, Sockets soc
       pump_(dev, tap_, changed_),
       wishes_(dev, changed_, config_.log),
       sockets_(std::move(sockets)),
+      mirror_(config_.audit),
       up_(dev.running()),
       mtu_(dev.mtu()),
       address_(dev.address()) {}

@@ -33,9 +33,10 @@
 namespace usernic {
 
 struct HostPortConfig {
-  std::string name;                       // of the interface
-  bool up = true;                         // set the interface up; otherwise it follows the device
-  std::vector<std::string> ip_addresses;  // "10.9.0.1/24"
+  std::string name;                                 // of the interface
+  bool up = true;                                   // set the interface up; otherwise it follows the device
+  std::vector<std::string> ip_addresses;            // "10.9.0.1/24"
+  Duration audit = std::chrono::milliseconds(250);  // from one look for what the kernel does not announce to the next
   std::function<void(const std::string&)> log = [](const std::string&) {};  // one sentence; from any thread
 };
 

@@ -16,30 +16,19 @@ using std::chrono::milliseconds;
 
 class HostPortFilter : public HostPortTest {
  protected:
-  // The deadlines of the design: what the kernel announces, and what it does not. A driver call takes no time here.
-  static constexpr Duration kAnnounced = milliseconds(100);
-  static constexpr Duration kSilent = milliseconds(1000);
-
-  void SetUp() override {
+  void SetUp() override { set_up_with(Mirror::kAuditMin); }
+  void set_up_with(Duration audit) {
     HostPortTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    show({"10.9.0.1/24", "fd00::1/64"});
-    // Until what comes with the interface has settled.
-    ASSERT_TRUE(eventually([&] { return nic_.holds(mac("01:00:5e:00:00:01")) && port_->status().pictures >= 2; }));
+    show({"10.9.0.1/24", "fd00::1/64"}, true, audit);
+    ASSERT_TRUE(comes_to_hold("01:00:5e:00:00:01")) << "what comes with the interface";
   }
 
-  // Time until the condition holds.
-  template <class Condition>
-  Duration time_until(Condition condition) {
-    const Time begun = Clock::now();
-    EXPECT_TRUE(eventually(condition));
-    return Clock::now() - begun;
+  bool comes_to_hold(const char* address) {
+    return eventually([&] { return nic_.holds(mac(address)); });
   }
-  Duration time_until_programmed(const char* address) {
-    return time_until([&] { return nic_.holds(mac(address)); });
-  }
-  Duration time_until_gone(const char* address) {
-    return time_until([&] { return !nic_.holds(mac(address)); });
+  bool comes_to_lack(const char* address) {
+    return eventually([&] { return !nic_.holds(mac(address)); });
   }
   bool promisc() {
     MutexGuard guard(nic_.lock);
@@ -49,105 +38,129 @@ class HostPortFilter : public HostPortTest {
     MutexGuard guard(nic_.lock);
     return nic_.allmulti;
   }
+  UniqueFd joined_ipv4_group() {  // 01:00:5e:01:02:03
+    UniqueFd socket = socket_there(AF_INET, SOCK_DGRAM, 0);
+    ip_mreqn group{};
+    ::inet_pton(AF_INET, "239.129.2.3", &group.imr_multiaddr);
+    group.imr_ifindex = port_->ifindex();
+    EXPECT_EQ(::setsockopt(socket.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group), 0);
+    return socket;
+  }
+  UniqueFd packet_socket_with(int membership_type, const char* address = "00:00:00:00:00:00") {
+    UniqueFd socket = socket_there(AF_PACKET, SOCK_RAW, 0);
+    packet_mreq membership{};
+    membership.mr_ifindex = port_->ifindex();
+    membership.mr_type = static_cast<uint16_t>(membership_type);
+    membership.mr_alen = 6;
+    std::copy_n(mac(address).octets.begin(), 6, membership.mr_address);
+    EXPECT_EQ(::setsockopt(socket.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership), 0);
+    return socket;
+  }
 };
 
-TEST_F(HostPortFilter, AnIpv4Join) {
-  const UniqueFd socket = socket_there(AF_INET, SOCK_DGRAM, 0);
-  ip_mreqn group{};
-  ::inet_pton(AF_INET, "239.129.2.3", &group.imr_multiaddr);
-  group.imr_ifindex = port_->ifindex();
-  ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group), 0);
-  EXPECT_LT(time_until_programmed("01:00:5e:01:02:03"), kAnnounced);
-  ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_IP, IP_DROP_MEMBERSHIP, &group, sizeof group), 0);
-  EXPECT_LT(time_until_gone("01:00:5e:01:02:03"), kSilent);
+// No audit comes here: what reaches the card was announced.
+class HostPortAnnounced : public HostPortFilter {
+ protected:
+  void SetUp() override { set_up_with(kNever); }
+};
+
+TEST_F(HostPortAnnounced, AnIpv4Join) {
+  if (!port_->status().joins_are_announced) GTEST_SKIP() << "this kernel announces no joins (6.15 does)";
+  const UniqueFd socket = joined_ipv4_group();
+  EXPECT_TRUE(comes_to_hold("01:00:5e:01:02:03"));
 }
 
-TEST_F(HostPortFilter, AnIpv6Join) {
+TEST_F(HostPortAnnounced, AnIpv6Join) {
+  if (!port_->status().joins_are_announced) GTEST_SKIP() << "this kernel announces no joins (6.15 does)";
   const UniqueFd socket = socket_there(AF_INET6, SOCK_DGRAM, 0);
   ipv6_mreq group{};
   ::inet_pton(AF_INET6, "ff05::1:2:3", &group.ipv6mr_multiaddr);
   group.ipv6mr_interface = static_cast<unsigned>(port_->ifindex());
   ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof group), 0);
-  EXPECT_LT(time_until_programmed("33:33:00:02:00:03"), kAnnounced);
+  EXPECT_TRUE(comes_to_hold("33:33:00:02:00:03"));
+}
+
+TEST_F(HostPortAnnounced, AnFdbEntryOfEachClassAndItsEnd) {
+  for (const char* address : {"02:00:00:00:00:77", "01:00:5e:40:00:01"}) {
+    shell(std::string("bridge fdb add ") + address + " dev nic0 self");
+    EXPECT_TRUE(comes_to_hold(address));
+  }
+  shell("bridge fdb del 02:00:00:00:00:77 dev nic0 self");
+  EXPECT_TRUE(comes_to_lack("02:00:00:00:00:77"));
+  EXPECT_TRUE(nic_.holds(mac("01:00:5e:40:00:01")));
+}
+
+TEST_F(HostPortAnnounced, PromiscuityAndAllmultiOnAndOff) {
+  shell("ip link set nic0 promisc on");
+  EXPECT_TRUE(eventually([&] { return promisc(); }));
+  shell("ip link set nic0 promisc off");
+  EXPECT_TRUE(eventually([&] { return !promisc(); }));
+  shell("ip link set nic0 allmulticast on");
+  EXPECT_TRUE(eventually([&] { return allmulti(); }));
+  shell("ip link set nic0 allmulticast off");
+  EXPECT_TRUE(eventually([&] { return !allmulti(); }));
+}
+
+TEST_F(HostPortAnnounced, PromiscuityOfAPacketSocketThoughWithoutTheFlag) {
+  const UniqueFd socket = packet_socket_with(PACKET_MR_PROMISC);
+  EXPECT_TRUE(eventually([&] { return promisc(); }));
+}
+
+TEST_F(HostPortFilter, AnIpv4JoinAndLeave) {
+  UniqueFd socket = joined_ipv4_group();
+  EXPECT_TRUE(comes_to_hold("01:00:5e:01:02:03"));
+  socket.reset();
+  EXPECT_TRUE(comes_to_lack("01:00:5e:01:02:03"));
 }
 
 TEST_F(HostPortFilter, TheSolicitedNodeGroupOfAnIpv6Address) {
-  EXPECT_LT(time_until_programmed("33:33:ff:00:00:01"), kSilent);
+  EXPECT_TRUE(comes_to_hold("33:33:ff:00:00:01"));
 }
 
-TEST_F(HostPortFilter, AnFdbEntryOfEachClassWithoutPromiscuity) {
-  for (const char* address : {"02:00:00:00:00:77", "01:00:5e:40:00:01"}) {
-    shell(std::string("bridge fdb add ") + address + " dev nic0 self");
-    EXPECT_LT(time_until_programmed(address), kAnnounced);
-  }
+TEST_F(HostPortFilter, AUnicastFdbEntryWithoutPromiscuity) {
+  shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self");
+  EXPECT_TRUE(comes_to_hold("02:00:00:00:00:77"));
   const uint64_t pictures = port_->status().pictures;
   ASSERT_TRUE(eventually([&] { return port_->status().pictures >= pictures + 2; }));
   EXPECT_EQ(link().promiscuity, 1u) << "the kernel's own, for the unicast list";
   EXPECT_FALSE(promisc()) << "is nobody's wish";
-  shell("bridge fdb del 02:00:00:00:00:77 dev nic0 self");
-  EXPECT_LT(time_until_gone("02:00:00:00:00:77"), kAnnounced);
 }
 
 TEST_F(HostPortFilter, ASilentSiocaddmulti) {
   shell("ip maddr add 01:00:5e:11:22:33 dev nic0");
-  EXPECT_LT(time_until_programmed("01:00:5e:11:22:33"), kSilent);
+  EXPECT_TRUE(comes_to_hold("01:00:5e:11:22:33"));
   shell("ip maddr del 01:00:5e:11:22:33 dev nic0");
-  EXPECT_LT(time_until_gone("01:00:5e:11:22:33"), 2 * kSilent);
+  EXPECT_TRUE(comes_to_lack("01:00:5e:11:22:33"));
 }
 
 TEST_F(HostPortFilter, ASilentMacvlan) {
   shell("ip link add mv0 link nic0 type macvlan mode private && ip link set mv0 address 02:00:00:00:00:99 up");
-  EXPECT_LT(time_until_programmed("02:00:00:00:00:99"), kSilent);
+  EXPECT_TRUE(comes_to_hold("02:00:00:00:00:99"));
   shell("ip link del mv0");
-  EXPECT_LT(time_until_gone("02:00:00:00:00:99"), 2 * kSilent);
+  EXPECT_TRUE(comes_to_lack("02:00:00:00:00:99"));
   EXPECT_FALSE(promisc());
 }
 
-TEST_F(HostPortFilter, PacketSocketMemberships) {
-  const UniqueFd socket = socket_there(AF_PACKET, SOCK_RAW, 0);
-  packet_mreq membership{};
-  membership.mr_ifindex = port_->ifindex();
-  membership.mr_type = PACKET_MR_UNICAST;
-  membership.mr_alen = 6;
-  std::copy_n(mac("02:00:00:00:00:98").octets.begin(), 6, membership.mr_address);
-  ASSERT_EQ(::setsockopt(socket.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership), 0);
-  EXPECT_LT(time_until_programmed("02:00:00:00:00:98"), kSilent);
-  membership.mr_type = PACKET_MR_ALLMULTI;
-  ASSERT_EQ(::setsockopt(socket.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership), 0);
-  EXPECT_LT(time_until([&] { return allmulti(); }), kSilent);
-  membership.mr_type = PACKET_MR_PROMISC;
-  ASSERT_EQ(::setsockopt(socket.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership), 0);
-  EXPECT_LT(time_until([&] { return promisc(); }), kAnnounced) << "announced, though without the flag";
-}
-
-TEST_F(HostPortFilter, PromiscuityAndAllmultiOnAndOff) {
-  shell("ip link set nic0 promisc on");
-  EXPECT_LT(time_until([&] { return promisc(); }), kAnnounced);
-  shell("ip link set nic0 promisc off");
-  EXPECT_LT(time_until([&] { return !promisc(); }), kAnnounced);
-  shell("ip link set nic0 allmulticast on");
-  EXPECT_LT(time_until([&] { return allmulti(); }), kAnnounced);
-  shell("ip link set nic0 allmulticast off");
-  EXPECT_LT(time_until([&] { return !allmulti(); }), kAnnounced);
+TEST_F(HostPortFilter, SilentMembershipsOfPacketSockets) {
+  const UniqueFd one = packet_socket_with(PACKET_MR_UNICAST, "02:00:00:00:00:98");
+  EXPECT_TRUE(comes_to_hold("02:00:00:00:00:98"));
+  const UniqueFd all = packet_socket_with(PACKET_MR_ALLMULTI);
+  EXPECT_TRUE(eventually([&] { return allmulti(); }));
 }
 
 TEST_F(HostPortFilter, WhatIsWantedWhileDownIsProgrammedWhenUpAgain) {
   shell("ip link set nic0 down");
   ASSERT_TRUE(eventually([&] { return !dev_->running(); }));
   shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self; ip link set nic0 up");
-  EXPECT_LT(time_until_programmed("02:00:00:00:00:77"), kSilent);
+  EXPECT_TRUE(comes_to_hold("02:00:00:00:00:77"));
   EXPECT_FALSE(promisc());
 }
 
 TEST_F(HostPortFilter, AnAddressHeldTwiceStaysUntilItsLastHolderGoes) {
   shell("bridge fdb add 01:00:5e:01:02:03 dev nic0 self");
-  const UniqueFd socket = socket_there(AF_INET, SOCK_DGRAM, 0);
-  ip_mreqn group{};
-  ::inet_pton(AF_INET, "239.129.2.3", &group.imr_multiaddr);
-  group.imr_ifindex = port_->ifindex();
-  ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group), 0);
-  time_until_programmed("01:00:5e:01:02:03");
-  ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_IP, IP_DROP_MEMBERSHIP, &group, sizeof group), 0);
+  UniqueFd socket = joined_ipv4_group();
+  EXPECT_TRUE(comes_to_hold("01:00:5e:01:02:03"));
+  socket.reset();
   const uint64_t pictures = port_->status().pictures;
   ASSERT_TRUE(eventually([&] {
     EXPECT_TRUE(nic_.holds(mac("01:00:5e:01:02:03"))) << "the fdb entry holds it";
@@ -161,10 +174,12 @@ TEST_F(HostPortFilter, TenThousandSilentAddressesAgainstACardThatTakesTenMillise
   nic_.call_time_ns.store(Duration(milliseconds(10)).count());
   const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
   for (uint32_t i = 0; i < kCount; ++i) silent(control.get(), SIOCADDMULTI, numbered(i));
-  const Duration settled = time_until([&] {
+  const Time last = Clock::now();
+  ASSERT_TRUE(eventually([&] {
     MutexGuard guard(nic_.lock);
     return nic_.filter.size() >= kCount;
-  });
+  }));
+  const Duration settled = Clock::now() - last;
   const uint32_t calls = nic_.filter_calls.load();
   fmt::print("10,000 silent addresses: {} ms after the last, {} driver calls, a picture takes {} us\n",
              settled / milliseconds(1), calls, port_->status().last_picture_us);
@@ -173,10 +188,9 @@ TEST_F(HostPortFilter, TenThousandSilentAddressesAgainstACardThatTakesTenMillise
   const uint64_t pictures = port_->status().pictures;
   ASSERT_TRUE(eventually([&] { return port_->status().pictures >= pictures + 3; }));
   EXPECT_EQ(dev_->rx_mode().status().stats.changes, changes);
-  // One more is one change, and within its time.
+  // One more is one change.
   silent(control.get(), SIOCADDMULTI, numbered(kCount));
-  const Duration picture = std::chrono::microseconds(port_->status().last_picture_us);
-  EXPECT_LT(time_until([&] { return nic_.holds(numbered(kCount)); }), kSilent + milliseconds(10 + 50) + 5 * picture);
+  EXPECT_TRUE(eventually([&] { return nic_.holds(numbered(kCount)); }));
   EXPECT_EQ(dev_->rx_mode().status().stats.changes, changes + 1);
 }
 
@@ -207,12 +221,12 @@ TEST_F(HostPortFilter, ChurnNeverTakesAStableAddressAway) {
     }
   });
   const uint64_t pictures = port_->status().pictures;
-  const Time deadline = Clock::now() + std::chrono::seconds(4);
-  while (Clock::now() < deadline && !HasFailure()) {
+  const Time deadline = Clock::now() + std::chrono::minutes(2);
+  while (port_->status().pictures < pictures + 12 && Clock::now() < deadline && !HasFailure()) {
     EXPECT_GE(dev_->mc().size(), kStable);
   }
   stop.store(true);
-  EXPECT_GE(port_->status().pictures, pictures + 4);
+  EXPECT_GE(port_->status().pictures, pictures + 12);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 
 #include "host/host_port.h"
 #include "host/host_test_env.h"
+#include "host/mirror.h"
 #include "host/rtnetlink.h"
 #include "host/test_nic.h"
 
@@ -36,16 +37,21 @@ class HostPortTest : public TapNamespaceTest {
     rtnetlink_.emplace(std::move(*rtnetlink));
   }
   void TearDown() override {
+    nic_.mtu_stuck.set(false);
     port_.reset();
     dev_.reset();
   }
 
-  void show(std::vector<std::string> ip_addresses = {}, bool up = true) {
-    auto port = HostPort::create(
-        *dev_, *netns_,
-        {.name = "nic0", .up = up, .ip_addresses = std::move(ip_addresses), .log = [this](const std::string& sentence) {
-           note(sentence);
-         }});
+  // An audit that never comes: what is seen then was announced, or looked for.
+  static constexpr Duration kNever = std::chrono::hours(24);
+
+  void show(std::vector<std::string> ip_addresses = {}, bool up = true, Duration audit = Mirror::kAuditMin) {
+    auto port = HostPort::create(*dev_, *netns_,
+                                 {.name = "nic0",
+                                  .up = up,
+                                  .ip_addresses = std::move(ip_addresses),
+                                  .audit = audit,
+                                  .log = [this](const std::string& sentence) { note(sentence); }});
     ASSERT_TRUE(port) << port.error().sentence;
     port_ = std::move(*port);
     ASSERT_TRUE(!up || eventually([&] { return dev_->running(); }));

@@ -9,7 +9,6 @@ namespace usernic {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 class HostPortLook : public HostPortTest {
  protected:
@@ -17,42 +16,44 @@ class HostPortLook : public HostPortTest {
 
   void SetUp() override {
     HostPortTest::SetUp();
-    if (!IsSkipped() && !HasFatalFailure()) show();
+    if (!IsSkipped() && !HasFatalFailure()) show({}, true, kNever);
   }
-  Result<> wait_known(Duration time = seconds(10)) { return port_->wait_known(Clock::now(), Clock::now() + time); }
-  // The kernel changes the MTU, and the device takes its time to answer.
-  void let_the_device_be_slow_to_follow() {
-    nic_.mtu_time_ns.store(Duration(seconds(4)).count());
+  Result<> wait_known(Duration time = std::chrono::minutes(2)) {
+    return port_->wait_known(Clock::now(), Clock::now() + time);
+  }
+  // The kernel changes the MTU, and the device does not answer.
+  void let_the_device_be_stuck() {
+    nic_.mtu_stuck.set(true);
     shell("ip link set nic0 mtu 1400");
   }
   // What `wait_known` without a deadline answers when `change` comes while it waits.
   template <class Change>
   std::errc error_of_wait_during(Change change) {
-    let_the_device_be_slow_to_follow();
+    let_the_device_be_stuck();
     HostPort& port = *port_;
+    const uint64_t pictures = port.status().pictures;
     Atomic<bool> asked{false};
     Result<> result;
     Thread waiting("waiting", [&] {
       asked.store(true);
       result = port.wait_known(Clock::now(), kForever);
     });
-    const uint64_t pictures = port.status().pictures;
-    EXPECT_TRUE(eventually([&] { return asked.load() && port.status().pictures >= pictures + 2; }));
-    change();
+    EXPECT_TRUE(eventually([&] { return asked.load() && port.status().pictures > pictures; }));
+    Thread changing("changing", [&] { change(); });  // may have to wait for the device, too
     waiting.join();
+    nic_.mtu_stuck.set(false);
+    changing.join();
     return result ? std::errc{} : result.error();
   }
 };
 
 TEST_F(HostPortLook, EachSilentJoinIsInTheListsAfterTheWait) {
   const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
-  const Time begun = Clock::now();
-  for (uint32_t i = 0; i < 200; ++i) {
+  for (uint32_t i = 0; i < 200; ++i) {  // no audit would find them
     silent(control.get(), SIOCADDMULTI, numbered(i));
     ASSERT_TRUE(wait_known());
     ASSERT_TRUE(dev_->mc().contains(numbered(i))) << i;
   }
-  EXPECT_LT(Clock::now() - begun, 200 * Mirror::kAuditMin / 2) << "not at the pace of the audit";
 }
 
 TEST_F(HostPortLook, EachSilentLeaveIsGoneFromTheListsAfterTheWait) {
@@ -98,20 +99,19 @@ TEST_F(HostPortLook, TheDeviceHasFollowedTheKernel) {
 }
 
 TEST_F(HostPortLook, NoStuckCardIsWaitedFor) {
-  nic_.call_time_ns.store(Duration(seconds(20)).count());
+  nic_.call_time_ns.store(Duration(std::chrono::hours(1)).count());
   const uint32_t calls = nic_.filter_calls.load();
   const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
   silent(control.get(), SIOCADDMULTI, numbered(1));
+  ASSERT_TRUE(wait_known());
   ASSERT_TRUE(eventually([&] { return nic_.filter_calls.load() > calls; }));
-  const Time begun = Clock::now();
   silent(control.get(), SIOCADDMULTI, numbered(2));
   ASSERT_TRUE(wait_known());
   EXPECT_TRUE(dev_->mc().contains(numbered(2)));
-  EXPECT_LT(Clock::now() - begun, seconds(5));
 }
 
 TEST_F(HostPortLook, ADeviceThatHasNotAnsweredIsWaitedForUntilTheDeadline) {
-  let_the_device_be_slow_to_follow();
+  let_the_device_be_stuck();
   const Result<> timed_out = fail(std::errc::timed_out);
   EXPECT_EQ(wait_known(milliseconds(50)), timed_out);
   const uint64_t pictures = port_->status().pictures;

@@ -107,7 +107,7 @@ TEST_F(HostPortFrames, FramesHeldBackByAStoppedQueueAreDroppedWhenTheDeviceClose
 TEST_F(HostPortFrames, FramesTooLongForTheDeviceAreCountedNotSent) {
   show();
   nic_.mtu_answer = fail(std::errc::invalid_argument);
-  nic_.mtu_time_ns.store(Duration(milliseconds(300)).count());  // the refusal takes a while
+  nic_.mtu_stuck.set(true);  // the refusal takes a while
   const UniqueFd socket = packet_socket();
   shell("ip link set nic0 mtu 3000");
   const auto frame = frame_to("02:00:00:00:00:09", 0, 3000);
@@ -245,17 +245,13 @@ TEST_F(HostPortTest, TheDevicesOwnChangesOfTheCarrierAreNobodysWish) {
 
 TEST_F(HostPortTest, NoKernelCallerWaitsForTheDriver) {
   show();
-  nic_.call_time_ns.store(Duration(std::chrono::seconds(5)).count());
+  nic_.call_time_ns.store(Duration(std::chrono::hours(1)).count());
   shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self");
   ASSERT_TRUE(eventually([&] { return nic_.filter_calls.load() >= 1; }));
-  const Time begun = Clock::now();
   ASSERT_TRUE(rtnetlink_->set_mtu(port_->ifindex(), 1400));
   ASSERT_TRUE(rtnetlink_->set_up(port_->ifindex(), false));
   ASSERT_TRUE(rtnetlink_->set_up(port_->ifindex(), true));
-  EXPECT_LT(Clock::now() - begun, milliseconds(500));
-  const Time ending = Clock::now();
-  port_.reset();
-  EXPECT_LT(Clock::now() - ending, std::chrono::seconds(3)) << "the driver is asked to stop";
+  port_.reset();  // asks the driver to stop
 }
 
 TEST_F(HostPortTest, ItsEndUndoesEverything) {

@@ -150,8 +150,9 @@ void Mirror::on_picture_failed(Time begun, Time ended) {
 Time Mirror::next_picture() const noexcept {
   if (gone_) return kForever;
   if (!pictured_) return Time::min();
-  Duration audit = std::max(kAuditMin, kAuditCostFactor * (last_ended_ - last_begun_));
+  Duration audit = kAuditCostFactor * (last_ended_ - last_begun_);
   if (present_ <= kAuditMaxAddresses) audit = std::min(audit, kAuditMax);
+  audit = std::max(audit_, audit);
   const Time due = last_begun_ + audit;
   return hinted_ ? std::min(due, last_ended_ + gap_) : due;
 }
@@ -205,9 +206,7 @@ void Mirror::let_go() {
   for (auto& [key, entry] : entries_) {
     if (entry.present) remove(key, entry);
   }
-  settled_ = false;
   promiscuous_ = promiscuity_unclear_ = false;
-  promiscuity_missed_ = 0;
   link_.allmulti = 0;
 }
 

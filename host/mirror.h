@@ -90,6 +90,9 @@ class Mirror {
   static constexpr int kHintCostFactor = 8;
   static constexpr Duration kRetryAfterFailure = std::chrono::milliseconds(50);
 
+  // `audit`: from one look to the next while nothing asks for one and a look costs little.
+  explicit Mirror(Duration audit = kAuditMin) : audit_(audit) {}
+
   void on_event(const HostEvent& event, Time now);
   void on_picture(const HostPicture& picture);
   // The kernel did not answer, or not usefully.
@@ -132,6 +135,7 @@ class Mirror {
   void hint(Time now) noexcept { hinted_ = true, hint_time_ = now; }
   void note_link(const HostLink& link);
 
+  const Duration audit_;
   std::unordered_map<uint64_t, Entry> entries_;  // by MacAddress::to_u64; never iterated into an output
   std::vector<uint64_t> changed_;                // whose told and wished may differ; duplicates allowed
   size_t present_ = 0;

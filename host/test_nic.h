@@ -14,6 +14,21 @@
 
 namespace usernic {
 
+// On until it is switched off; whoever waits for that sleeps.
+class Switch {
+ public:
+  void set(bool on) {
+    on_.store(on);
+    wake_all(on_);
+  }
+  void wait_off() const {
+    while (on_.load() != 0) wait_on(on_, 1);
+  }
+
+ private:
+  Atomic<uint32_t> on_{0};
+};
+
 struct TestNic {
   using Frame = std::vector<uint8_t>;
 
@@ -21,7 +36,7 @@ struct TestNic {
   Result<> open_answer{};
   Result<> mtu_answer{};
   Result<> carrier_answer{};
-  Atomic<int64_t> mtu_time_ns{0};   // what a change of the MTU takes
+  Switch mtu_stuck;                 // while on, no change of the MTU ends
   Atomic<int64_t> call_time_ns{0};  // of one filter call or one open; ends early when asked to stop
   Atomic<bool> tx_full{false};      // the ring has no room
   Atomic<bool> wire_up{true};       // what change_carrier(true) comes to
@@ -124,7 +139,7 @@ class TestNicDriver {
     }
   }
   Result<> change_mtu(uint32_t) {
-    (void)StopToken().wait_until(Clock::now() + Duration(nic_.mtu_time_ns.load()));
+    nic_.mtu_stuck.wait_off();
     return nic_.mtu_answer;
   }
   Result<> set_mac_address(const MacAddress&) { return {}; }

@@ -101,17 +101,15 @@ TEST_F(CardTest, TransactionTakesTheCommandLatency) {
   EXPECT_EQ(card.transactions(), 1u);
 }
 
-TEST_F(CardTest, StopEndsAFiveSecondTransaction) {
-  card.set_command_latency(std::chrono::seconds(5));
+TEST_F(CardTest, StopEndsATransactionThatTakesForEver) {
+  card.set_command_latency(std::chrono::hours(1));
   StopSource stop;
   Result<> result;
-  const Time start = Clock::now();
   Thread driver("driver", [&] { result = card.begin(stop.token()); });
   ASSERT_TRUE(card.wait_transactions(1, soon()));
   stop.request_stop();
   driver.join();
   EXPECT_EQ(error_of(result), std::errc::operation_canceled);
-  EXPECT_LT(Clock::now() - start, std::chrono::seconds(2));
 }
 
 TEST_F(CardTest, AStoppedTransactionDoesNotSleepAtAll) {

@@ -30,7 +30,7 @@ struct SimnicConfig {
 inline constexpr uint32_t kSimnicSlotsMax = 65536;
 inline constexpr uint32_t kSimnicHashBitsMax = 4096;
 inline constexpr uint32_t kSimnicVlansMax = 4094;
-inline constexpr uint64_t kSimnicLatencyUsMax = 60'000'000;
+inline constexpr uint64_t kSimnicLatencyUsMax = 3'600'000'000;
 inline constexpr uint32_t kSimnicDescriptorsMax = 4096;
 
 // Empty when such a card can be built, else one sentence that names the field and what would be right.

@@ -183,16 +183,14 @@ TEST_F(SimnicTest, AResetDuringACommandLosesNothing) {
   EXPECT_TRUE(a.card->filter().multicast.empty()) << "and leaves nothing behind";
 }
 
-TEST_F(SimnicTest, ASlowCommandEndsWithinMillisecondsWhenTheDeviceIsClosed) {
+TEST_F(SimnicTest, ACommandThatTakesForEverEndsWhenTheDeviceIsClosed) {
   Nic a(net, wire, kOwnA);
   ASSERT_TRUE(a.dev->open() && a.settled());
-  a.card->set_command_latency(std::chrono::seconds(60));
+  a.card->set_command_latency(std::chrono::hours(1));
   const uint32_t before = a.card->transactions();
   ASSERT_TRUE(a.dev->mc().add(multicast(1)));
   ASSERT_TRUE(a.card->wait_transactions(before + 1, soon()));
-  const Time start = Clock::now();
   ASSERT_TRUE(a.dev->close());
-  EXPECT_LT(Clock::now() - start, std::chrono::seconds(2));
   EXPECT_FALSE(a.card->accepts(multicast(1)));
 }
 

@@ -330,17 +330,15 @@ TEST_F(SimnicTest, UnplugWhileSendingDetachesTheDevice) {
   EXPECT_TRUE(a.dev->close()) << "an absent device is closed all the same";
 }
 
-TEST_F(SimnicTest, UnplugDuringASlowCommand) {
+TEST_F(SimnicTest, UnplugDuringACommandThatTakesForEver) {
   Nic a(net, wire, kOwnA);
   ASSERT_TRUE(a.dev->open() && a.settled());
-  a.card->set_command_latency(std::chrono::seconds(60));
+  a.card->set_command_latency(std::chrono::hours(1));
   const uint32_t before = a.card->transactions();
   ASSERT_TRUE(a.dev->mc().add(multicast(1)));
   ASSERT_TRUE(a.card->wait_transactions(before + 1, soon()));
-  const Time start = Clock::now();
   a.card->unplug();
   a.dev->unregister_netdev();
-  EXPECT_LT(Clock::now() - start, std::chrono::seconds(2));
 }
 
 TEST_F(SimnicTest, AReceiverMayGoWhileAnotherSends) {

@@ -47,7 +47,7 @@ inline uint32_t number_of(Frame frame) noexcept {
 
 // Long enough for a loaded machine; a test that waits for it has failed.
 inline Time soon() noexcept {
-  return Clock::now() + std::chrono::seconds(20);
+  return Clock::now() + std::chrono::minutes(2);
 }
 
 }  // namespace usernic::simnic

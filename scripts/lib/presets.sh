@@ -68,7 +68,7 @@ preset_ctest() {
   shift
   [[ $preset == tsan ]] && run=(with_plain_addresses)
   UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
-    "${run[@]}" ctest --test-dir "build/$preset" --parallel "$JOBS" --timeout 300 --output-on-failure "$@"
+    "${run[@]}" ctest --test-dir "build/$preset" --parallel "$JOBS" --timeout 900 --output-on-failure "$@"
   status=$?
   preset_count
   if ((status != 0 && STAGE_FAILED == 0)); then FAILED=$((FAILED + 1)); fi
@@ -115,7 +115,7 @@ preset_check_rtsan() {
 # A benchmark's report is one JSON object with at least one row and no row in error.
 bench_smoke_one() {
   local report=$LOGS/${1##*/}.json
-  USERNIC_BENCH_SMOKE=1 timeout 60 "$1" --benchmark_min_time=0.01 \
+  USERNIC_BENCH_SMOKE=1 timeout 600 "$1" --benchmark_min_time=0.01 \
     --benchmark_out="$report" --benchmark_out_format=json &&
     python3 - "$report" <<'PYTHON'
 import json, sys

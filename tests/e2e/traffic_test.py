@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames: what crosses the wire, what the card's filter keeps out."""
 
-from lab import LabTest, config_of, is_gone, is_held, pair
+from lab import SECONDS, LabTest, config_of, is_gone, is_held, pair
 
 OWN, BROADCAST = "02:00:00:00:00:01", "ff:ff:ff:ff:ff:ff"
 FOREIGN, GROUP, OTHER_GROUP = "02:00:00:00:0f:01", "01:00:5e:01:02:03", "33:33:00:00:77:77"
@@ -17,16 +17,14 @@ class TrafficTest(LabTest):
         lab.round = lab.__dict__.get("round", 0) + 1
         last = f"last of {lab.round}"
         b.send(frames=[[to, f"{lab.round}:{to}", None] for to in frames] + [[BROADCAST, last, None]], dev="nic1")
-        heard = a.hear(dev=dev, last=last, seconds=5)
+        heard = a.hear(dev=dev, last=last)
         self.assertIn(last, heard, "the broadcast behind them arrives")
         return [marker.split(":", 1)[1] for marker in heard if marker.startswith(f"{lab.round}:")]
 
     def test_ping_crosses_the_wire(self):
         lab = self.lab()
-        said = lab.exec("a", "ping", "-c", "5", "-i", "0.05", "-w", "5", "10.9.0.2")
-        self.assertIn("5 packets transmitted, 5 received", said)
-        said = lab.exec("b", "ping", "-c", "3", "-i", "0.05", "-w", "5", "-s", "1472", "-M", "do", "10.9.0.1")
-        self.assertIn("3 packets transmitted, 3 received", said)
+        lab.ping("a", "10.9.0.2", 5)
+        lab.ping("b", "10.9.0.1", 3, "-s", 1472, "-M", "do")
         for dev in ("nic0", "nic1"):
             counters = lab.json("stats", dev)
             for direction in ("rx", "tx"):
@@ -40,15 +38,13 @@ class TrafficTest(LabTest):
         self.eventually(lambda: "tentative" not in a.must("ip", "-6", "address", "show", "dev", "nic0"), "no more DAD")
         self.eventually(lambda: "tentative" not in lab.inside("b").must("ip", "-6", "address", "show", "dev", "nic1"),
                         "no more DAD")
-        said = lab.exec("a", "ping", "-6", "-c", "3", "-i", "0.05", "-w", "5", "fd09::2")
-        self.assertIn("3 packets transmitted, 3 received", said)
+        lab.ping("a", "fd09::2", 3, "-6")
 
     def test_the_widest_frames_of_a_jumbo_mtu_cross(self):
         nics = [{"name": f"nic{i}", "host": host, "driver": "simnic", "mtu": 9000, "addresses": [f"10.9.0.{i + 1}/24"],
                  "simnic": {"wire": "w0"}} for i, host in enumerate("ab")]
         lab = self.lab(config_of(nics))
-        said = lab.exec("a", "ping", "-c", "3", "-i", "0.05", "-w", "5", "-s", "8972", "-M", "do", "10.9.0.2")
-        self.assertIn("3 packets transmitted, 3 received", said)
+        lab.ping("a", "10.9.0.2", 3, "-s", 8972, "-M", "do")
 
     def test_only_what_the_filter_accepts_arrives(self):
         lab = self.lab(pair())
@@ -93,19 +89,19 @@ class TrafficTest(LabTest):
 
     def test_a_vlan_filter_passes_the_vlans_of_the_config_alone(self):
         lab = self.lab(pair({"vlan_slots": 4}, vlans=[20, 10]))
-        report = lab.json("rx-mode", "nic0", "--wait=5")
+        report = lab.json("rx-mode", "nic0", f"--wait={SECONDS}")
         self.assertEqual((report["wanted"]["vlans"], report["programmed"]["vlans"]), ([10, 20], [10, 20]))
         a, b = lab.inside("a"), lab.inside("b")
         a.listen(devs=["nic0"])
         b.send(frames=[[BROADCAST, f"vlan {vlan}", vlan] for vlan in (10, 11, 20)] + [[OWN, "last", None]], dev="nic1")
-        self.assertEqual(a.hear(dev="nic0", last="last", seconds=5), ["vlan 10", "vlan 20", "last"])
+        self.assertEqual(a.hear(dev="nic0", last="last"), ["vlan 10", "vlan 20", "last"])
 
     def test_without_vlans_in_the_config_every_vlan_passes(self):
         lab = self.lab(pair({"vlan_slots": 4}))
         a, b = lab.inside("a"), lab.inside("b")
         a.listen(devs=["nic0"])
         b.send(frames=[[BROADCAST, "vlan 11", 11], [OWN, "last", None]], dev="nic1")
-        self.assertEqual(a.hear(dev="nic0", last="last", seconds=5), ["vlan 11", "last"])
+        self.assertEqual(a.hear(dev="nic0", last="last"), ["vlan 11", "last"])
         self.assertEqual(lab.json("rx-mode", "nic0")["wanted"]["vlans"], [])
 
     def test_wires_do_not_hear_each_other(self):
@@ -116,8 +112,8 @@ class TrafficTest(LabTest):
         a.listen(devs=["nic0", "nic2"])
         b.send(frames=[[BROADCAST, "on w0", None]], dev="nic1")
         b.send(frames=[[BROADCAST, "on w1", None]], dev="nic3")
-        self.assertEqual(a.hear(dev="nic0", last="on w0", seconds=5), ["on w0"])
-        self.assertEqual(a.hear(dev="nic2", last="on w1", seconds=5), ["on w1"])
+        self.assertEqual(a.hear(dev="nic0", last="on w0"), ["on w0"])
+        self.assertEqual(a.hear(dev="nic2", last="on w1"), ["on w1"])
 
     def test_twenty_nics_on_one_wire_all_hear_one(self):
         nics = [{"name": f"nic{i}", "host": "a" if i == 0 else "b", "driver": "simnic", "simnic": {"wire": "w0"}}
@@ -132,5 +128,5 @@ class TrafficTest(LabTest):
         b.listen(devs=others)
         a.send(frames=[[BROADCAST, f"frame {i}", None] for i in range(50)], dev="nic0")
         for dev in others:
-            heard = b.hear(dev=dev, last="frame 49", seconds=5)
+            heard = b.hear(dev=dev, last="frame 49")
             self.assertEqual(heard, [f"frame {i}" for i in range(50)], dev)

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel's stack wants to receive becomes what the card is programmed with, and in time."""
+"""What the kernel's stack wants to receive becomes what the card is programmed with."""
 
-from lab import LabTest, class_of, config_of, is_gone, is_held, is_settled, pair
+import time
+
+from lab import SECONDS, LabTest, class_of, config_of, is_gone, is_held, is_settled, pair
 
 CALL_SECONDS = 0.010  # nic0's command_latency_us in pair()
-ANNOUNCED_SECONDS = 0.1 + CALL_SECONDS
-SILENT_SECONDS = 1 + CALL_SECONDS
-MARGIN = 3  # for a busy machine
 
 
 def group_addresses(count):
@@ -20,7 +19,7 @@ def stations(count):
 class WishesTest(LabTest):
     def settled(self, lab):
         """What `rx-mode` shows, without the group that the kernel joins for itself some time after the start."""
-        report = lab.json("rx-mode", "nic0", "--wait=5")
+        report = lab.json("rx-mode", "nic0", f"--wait={SECONDS}")
         for side in ("wanted", "programmed"):
             report[side]["multicast"] = [it for it in report[side]["multicast"] if it != "33:33:ff:00:00:01"]
         return report
@@ -78,7 +77,7 @@ class WishesTest(LabTest):
         lab = self.lab(pair())
         want(lab.inside("a"))
         lab.until_rx_mode(lambda report: is_held(report, address))
-        self.assertEqual(lab.json("rx-mode", "nic0", "--wait=5")["wanted"]["promiscuity"], 0,
+        self.assertEqual(lab.json("rx-mode", "nic0", f"--wait={SECONDS}")["wanted"]["promiscuity"], 0,
                          "the promiscuity that the kernel adds to a TAP with unicast addresses is nobody's wish")
         lab.exec("a", "ip", "link", "set", "mv0", "down")
         lab.until_rx_mode(lambda report: is_gone(report, address))
@@ -208,59 +207,48 @@ class WishesTest(LabTest):
         a, addresses = lab.inside("a"), group_addresses(2000)
         a.add_multicast(addresses=addresses, dev="nic0")
         lab.until_rx_mode(lambda report: set(addresses) <= set(report["wanted"]["multicast"]))
-        report = lab.json("rx-mode", "nic0", "--wait=10")
+        report = lab.json("rx-mode", "nic0", f"--wait={SECONDS}")
         self.assertLessEqual(set(addresses), set(report["wanted"]["multicast"]))
         self.assertEqual(report["wanted"]["multicast"], sorted(report["wanted"]["multicast"]))
         self.assertEqual(report["mode"]["multicast"], "allmulti", "2000 are too many for 16 slots and 64 buckets")
-        self.assertLess(report["stats"]["driver_calls"], 100)
+        self.assertLess(report["stats"]["driver_calls"], len(addresses) // 2, "not one an address")
         a.del_multicast(addresses=addresses, dev="nic0")
         report, _ = lab.until_rx_mode(
             lambda report: not set(addresses) & set(report["wanted"]["multicast"]) and is_settled(report))
-        report = lab.json("rx-mode", "nic0", "--wait=10")
+        report = lab.json("rx-mode", "nic0", f"--wait={SECONDS}")
         self.assertEqual(report["mode"]["multicast"], "exact")
         self.assertEqual(report["programmed"]["multicast"], report["wanted"]["multicast"])
 
 
-class TimeTest(LabTest):
-    """From the kernel's call to the card's answer, on a card that takes 10 ms a command."""
+class AnswerTest(LabTest):
+    """From the kernel's call to the card's answer, which takes 10 ms. (How soon: host/, with a clock of its own.)"""
 
-    def times(self, lab, addresses, want):
-        took = []
+    def assert_each_is_answered_for(self, addresses, want):
+        lab = self.lab(pair())
         for i, address in enumerate(addresses):
             begun = want(lab.inside("a"), i, address)
-            took.append(lab.until_rx_mode(lambda report, address=address: is_held(report, address))[1] - begun)
-        return took
+            _, held = lab.until_rx_mode(lambda report, address=address: is_held(report, address))
+            self.assertGreater(held - begun, CALL_SECONDS, "nothing is programmed before the card has answered")
 
-    def assert_in_time(self, took, bound):
-        self.assertLess(max(took), MARGIN * bound, took)
-        self.assertLess(min(took), bound, took)
-        self.assertGreater(min(took), CALL_SECONDS, "nothing is programmed before the card has answered")
+    def test_ipv4_joins(self):
+        self.assert_each_is_answered_for([f"01:00:5e:01:02:{i:02x}" for i in range(8)],
+                                         lambda a, i, _: a.join(group=f"239.1.2.{i}", dev="nic0"))
 
-    def test_a_join_that_is_announced_is_programmed_within_100_ms_and_a_call(self):
-        lab = self.lab(pair())
-        if not lab.inside("a").announces_joins(dev="nic0"):
-            self.skipTest("this kernel announces no joins (6.15 does)")
-        self.assert_in_time(self.times(lab, [f"01:00:5e:01:02:{i:02x}" for i in range(8)],
-                                       lambda a, i, _: a.join(group=f"239.1.2.{i}", dev="nic0")), ANNOUNCED_SECONDS)
-        self.assert_in_time(self.times(lab, [f"33:33:00:00:12:{i:02x}" for i in range(4)],
-                                       lambda a, i, _: a.join(group=f"ff15::12{i:02x}", dev="nic0")), ANNOUNCED_SECONDS)
+    def test_ipv6_joins(self):
+        self.assert_each_is_answered_for([f"33:33:00:00:12:{i:02x}" for i in range(4)],
+                                         lambda a, i, _: a.join(group=f"ff15::12{i:02x}", dev="nic0"))
 
-    def test_an_fdb_entry_is_announced_too(self):
-        lab = self.lab(pair())
+    def test_fdb_entries(self):
+        self.assert_each_is_answered_for(stations(5), lambda a, _, address: a.run(
+            argv=["bridge", "fdb", "add", address, "dev", "nic0", "self"])["begun"])
 
-        def want(a, _, address):
-            return a.run(argv=["bridge", "fdb", "add", address, "dev", "nic0", "self"])["begun"]
+    def test_silent_joins(self):
+        self.assert_each_is_answered_for(group_addresses(4), lambda a, _, address: a.add_multicast(
+            addresses=[address], dev="nic0"))
 
-        self.assert_in_time(self.times(lab, stations(5), want), ANNOUNCED_SECONDS)
-
-    def test_a_silent_join_is_programmed_within_a_second_and_a_call(self):
-        lab = self.lab(pair())
-        self.assert_in_time(self.times(lab, group_addresses(4),
-                                       lambda a, _, address: a.add_multicast(addresses=[address], dev="nic0")),
-                            SILENT_SECONDS)
-        self.assert_in_time(self.times(lab, stations(2),
-                                       lambda a, _, it: a.join_packet(kind="unicast", dev="nic0", address=it)),
-                            SILENT_SECONDS)
+    def test_silent_memberships_of_packet_sockets(self):
+        self.assert_each_is_answered_for(stations(2), lambda a, _, address: a.join_packet(
+            kind="unicast", dev="nic0", address=address))
 
 
 class OverflowTest(LabTest):
@@ -271,7 +259,7 @@ class OverflowTest(LabTest):
         a, addresses = lab.inside("a"), group_addresses(20)
         a.add_multicast(addresses=addresses, dev="nic0")
         report, _ = lab.until_rx_mode(lambda r: set(addresses) <= set(r["wanted"]["multicast"]) and is_settled(r))
-        report = lab.json("rx-mode", "nic0", "--wait=5")
+        report = lab.json("rx-mode", "nic0", f"--wait={SECONDS}")
         self.assertEqual((report["mode"]["unicast"], report["mode"]["multicast"]), ("exact", "hash"))
         self.assertEqual(report["programmed"]["multicast"], report["wanted"]["multicast"], "exactly or by hash")
         self.assertEqual((report["programmed"]["allmulti"], report["programmed"]["promisc"]), (False, False))
@@ -287,7 +275,7 @@ class OverflowTest(LabTest):
         for address in addresses:
             a.must("bridge", "fdb", "add", address, "dev", "nic0", "self")
         lab.until_rx_mode(lambda r: r["programmed"]["promisc"] and r["wanted"]["unicast"] == addresses)
-        report = lab.json("rx-mode", "nic0", "--wait=5")
+        report = lab.json("rx-mode", "nic0", f"--wait={SECONDS}")
         self.assertEqual(report["mode"]["unicast"], "promisc")
         self.assertEqual(report["mode"]["reason"], "5 unicast addresses, 4 slots")
         self.assertEqual(report["wanted"]["promiscuity"], 0, "the card's, not somebody's wish")
@@ -295,25 +283,25 @@ class OverflowTest(LabTest):
         for address in addresses[:3]:
             a.must("bridge", "fdb", "del", address, "dev", "nic0", "self")
         lab.until_rx_mode(lambda r: not r["programmed"]["promisc"] and r["programmed"]["unicast"] == addresses[3:])
-        self.assertEqual(lab.json("rx-mode", "nic0", "--wait=5")["mode"]["unicast"], "exact")
+        self.assertEqual(lab.json("rx-mode", "nic0", f"--wait={SECONDS}")["mode"]["unicast"], "exact")
 
     def test_a_card_without_a_hash_hears_all_groups_when_they_are_too_many(self):
         lab = self.lab(pair({"multicast_slots": 4, "multicast_hash_bits": 0}))
         a, addresses = lab.inside("a"), group_addresses(5)
         a.add_multicast(addresses=addresses, dev="nic0")
         lab.until_rx_mode(lambda r: set(addresses) <= set(r["wanted"]["multicast"]) and r["programmed"]["allmulti"])
-        self.assertEqual(lab.json("rx-mode", "nic0", "--wait=5")["mode"]["multicast"], "allmulti")
+        self.assertEqual(lab.json("rx-mode", "nic0", f"--wait={SECONDS}")["mode"]["multicast"], "allmulti")
         a.del_multicast(addresses=addresses, dev="nic0")
         lab.until_rx_mode(lambda r: not r["programmed"]["allmulti"] and is_settled(r))
 
     def test_too_many_vlans_open_the_filter_and_the_reason_says_so(self):
         lab = self.lab(pair({"vlan_slots": 2}, vlans=[1, 2, 3]))
-        report = lab.json("rx-mode", "nic0", "--wait=5")
+        report = lab.json("rx-mode", "nic0", f"--wait={SECONDS}")
         self.assertEqual((report["wanted"]["vlans"], report["programmed"]["vlans"]), ([1, 2, 3], []))
         self.assertEqual(report["mode"]["reason"], "3 VLANs, 2 slots: filter open")
         self.assertIn("  vlans      wanted 1 2 3, card: filter open\n", lab.must("rx-mode", "nic0"))
         lab = self.lab(pair({"vlan_slots": 2}, vlans=[1, 2]))
-        self.assertEqual(lab.json("rx-mode", "nic0", "--wait=5")["mode"]["reason"], "everything fits")
+        self.assertEqual(lab.json("rx-mode", "nic0", f"--wait={SECONDS}")["mode"]["reason"], "everything fits")
         self.assertIn("  vlans      wanted 1 2, card: 1 2\n", lab.must("rx-mode", "nic0"))
 
     def test_no_wanted_frame_is_lost_while_the_filter_changes(self):
@@ -323,14 +311,14 @@ class OverflowTest(LabTest):
         a.add_multicast(addresses=mine, dev="nic0")
         lab.until_rx_mode(lambda r: all(is_held(r, address) for address in mine))
         a.listen(devs=["nic0"])
-        others, frames, modes = group_addresses(60)[2:], 0, []
-        for change in (lambda: a.add_multicast(addresses=others[:6], dev="nic0"),
-                       lambda: a.add_multicast(addresses=others[6:], dev="nic0"),
-                       lambda: a.join_packet(kind="promisc", dev="nic0"),
-                       lambda: a.leave_packet(kind="promisc", dev="nic0"),
-                       lambda: a.del_multicast(addresses=others, dev="nic0")):
-            before = lab.control().ask("rx-mode", dev="nic0")
+        others, frames = group_addresses(60)[2:], 0
+        for change, mode in ((lambda: a.add_multicast(addresses=others[:6], dev="nic0"), "hash"),
+                             (lambda: a.add_multicast(addresses=others[6:], dev="nic0"), "allmulti"),
+                             (lambda: a.join_packet(kind="promisc", dev="nic0"), "promisc"),
+                             (lambda: a.leave_packet(kind="promisc", dev="nic0"), "allmulti"),
+                             (lambda: a.del_multicast(addresses=others, dev="nic0"), "exact")):
             change()
+            deadline = time.monotonic() + SECONDS
             while True:  # frames all the way until the card has followed
                 report = lab.control().ask("rx-mode", dev="nic0")
                 to = [*mine, own][frames % 3]
@@ -338,11 +326,10 @@ class OverflowTest(LabTest):
                 b.send(frames=[[to, last, None]], dev="nic1")
                 frames += 1
                 # Paced by hearing it: a ring that overflows would be another matter.
-                self.assertEqual(a.hear(dev="nic0", last=last, seconds=5)[-1:], [last], f"{to} in {report['mode']}")
-                if report["generation"]["wanted"] != before["generation"]["wanted"] and is_settled(report):
+                self.assertEqual(a.hear(dev="nic0", last=last)[-1:], [last], f"{to} in {report['mode']}")
+                if report["mode"]["multicast"] == mode and is_settled(report):
                     break
-            modes.append(report["mode"]["multicast"])
-        self.assertEqual(modes, ["hash", "allmulti", "promisc", "allmulti", "exact"])
+                self.assertLess(time.monotonic(), deadline, f"{mode}, not {report['mode']}")
 
 
 class ManyHostsTest(LabTest):
