@@ -97,10 +97,10 @@ class Inside:
                 frame = octets(destination) + octets("02:00:00:00:ee:ee") + tag + b"\x88\xb5" + MARK + marker.encode()
                 mouth.send(frame.ljust(size, b"\0"))
 
-    def hear(self, dev, last):
-        """The markers that arrived, until `last` has; whoever asks has a deadline."""
+    def hear(self, dev, last, seconds=None):
+        """The markers that arrived, until `last` has, or none came for so long. (Whoever asks has a deadline.)"""
         heard = []
-        while last not in heard:
+        while last not in heard and select.select([self.ears[dev]], [], [], seconds)[0]:
             frame, address = self.ears[dev].recvfrom(65536)
             _, _, kind = address[:3]
             if kind != socket.PACKET_OUTGOING and MARK in frame:
