@@ -21,8 +21,6 @@
 
 namespace usernic::usb {
 
-enum class Speed : uint8_t { kUnknown = 0, kLow = 1, kFull = 2, kHigh = 3, kSuper = 5 };  // as USB/IP numbers them
-
 class Device {
  public:
   // Requires: no transfer in flight.
@@ -30,8 +28,8 @@ class Device {
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
-  // no_such_device: unplugged; operation_canceled: somebody is in `kill` of it. Requires: the transfer is idle, or in
-  // its own `complete`. Context: any.
+  // no_such_device: unplugged; operation_canceled: somebody is in `kill` of it. Requires: the transfer is idle, or its
+  // `complete` has begun. Context: any.
   Result<> submit(Transfer& transfer) noexcept USERNIC_NONBLOCKING;
   // The transfer completes soon, with operation_canceled or as it did; the device may have seen it all the same.
   // Nothing if it is idle. Context: any. [kernel: usb_unlink_urb]

@@ -31,7 +31,7 @@ uint32_t copy(std::span<const uint8_t> from, std::span<uint8_t> to) noexcept {
 class EmulatedDevice final : public Device {
  public:
   explicit EmulatedDevice(EmulatedPort& port) : port_(port), thread_("usb-emulated", [this] { run(); }) {
-    set_speed(Speed::kHigh);
+    set_speed(port.model_.speed());
   }
   ~EmulatedDevice() override {
     closing_.store(true);

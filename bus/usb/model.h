@@ -31,6 +31,7 @@ class Model {
   virtual std::span<const uint8_t> configuration_descriptor() const = 0;
   // By index, from 1; "" if there is none.
   virtual std::string_view string(uint8_t index) const = 0;
+  virtual Speed speed() const { return Speed::kHigh; }
 
   // Once, when the port is made: where to put what it sends, for as long as the port lives.
   virtual void connect(ToHost& to_host) = 0;

@@ -23,7 +23,7 @@ class Port {
   // As in a config: "usbip:127.0.0.1:3240/1-1".
   virtual std::string name() const = 0;
   // How long to wait before another look for a device, where none is.
-  virtual Duration look_again() const { return std::chrono::milliseconds(500); }
+  virtual Duration look_again() const = 0;
 
  protected:
   Port() = default;

@@ -20,6 +20,8 @@ namespace usernic::usb {
 
 inline constexpr uint8_t kIn = 0x80;  // in an endpoint's address and in Setup::request_type: towards the host
 
+enum class Speed : uint8_t { kUnknown = 0, kLow = 1, kFull = 2, kHigh = 3, kSuper = 5 };  // as USB/IP numbers them
+
 struct Setup {
   uint8_t request_type = 0;
   uint8_t request = 0;

@@ -202,8 +202,8 @@ Result<Record> receive_record(Socket& socket, const Wait& wait) {
 
 }  // namespace
 
-UsbipPort::UsbipPort(std::string host, uint16_t tcp_port, std::string bus_id)
-    : host_(std::move(host)), tcp_port_(tcp_port), bus_id_(std::move(bus_id)) {}
+UsbipPort::UsbipPort(std::string host, uint16_t tcp_port, std::string bus_id, Duration look_again)
+    : host_(std::move(host)), tcp_port_(tcp_port), bus_id_(std::move(bus_id)), look_again_(look_again) {}
 
 std::string UsbipPort::name() const {
   const bool ip6 = host_.find(':') != std::string::npos;

@@ -17,15 +17,18 @@ namespace usernic::usb {
 
 class UsbipPort final : public Port {
  public:
-  UsbipPort(std::string host, uint16_t tcp_port, std::string bus_id);
+  UsbipPort(std::string host, uint16_t tcp_port, std::string bus_id,
+            Duration look_again = std::chrono::milliseconds(500));
 
   Result<std::unique_ptr<Device>> open(const Wait& wait) override;
   std::string name() const override;
+  Duration look_again() const override { return look_again_; }
 
  private:
   const std::string host_;
   const uint16_t tcp_port_;
   const std::string bus_id_;
+  const Duration look_again_;
 };
 
 // What the server exports now. Errors: of the connection; bad_message. Context: process.
