@@ -24,6 +24,9 @@ struct Line {
   Command command;
   std::string wait;
   CLI::Option* wait_option = nullptr;
+  CLI::App* help = nullptr;
+  CLI::App* version = nullptr;
+  std::string help_verb;
 };
 
 // Not "", which would be taken for "not given": a shell makes it of a variable that is not set.
@@ -98,10 +101,11 @@ void add_contract(Line& line) {
 }
 
 void add_exec(Line& line) {
-  CLI::App* exec =
-      add_verb(line, Verb::kExec, "exec", "Run a command in a host", "usernic exec a -- ping -c 3 10.9.0.2");
+  CLI::App* exec = add_verb(line, Verb::kExec, "exec", "Run a command in a host, or a shell",
+                            "usernic exec a -- ping -c 3 10.9.0.2");
   exec->add_option("HOST", line.command.host, "the host, as 'usernic link' names it")->required()->type_name("");
-  exec->add_option("COMMAND", line.command.argv, "the command and its arguments, taken as they are after --")
+  exec->add_option("COMMAND", line.command.argv,
+                   "the command and its arguments, taken as they are after -- (else $SHELL, else /bin/sh)")
       ->type_name("");
 }
 
@@ -110,6 +114,15 @@ void add_sim(Line& line) {
   CLI::App* sim = line.app.add_subcommand("sim", "Play histories of the core under a simulated card, time and threads");
   sim->footer("Example:\n  usernic sim --seed 7 --scenario reset --trace\n");
   sim->parse_complete_callback([&line] { line.command.verb = Verb::kSim; });
+}
+
+// What other programs have as verbs, and options here.
+void add_help_and_version(Line& line) {
+  line.help = line.app.add_subcommand("help", "Show this, or what a verb takes");
+  line.help->add_option("VERB", line.help_verb, "the verb")->type_name("");
+  line.help->footer("Example:\n  usernic help run\n");
+  line.version = line.app.add_subcommand("version", "Show the version");
+  line.version->footer("Example:\n  usernic version\n");
 }
 
 // --wait's value, or false.
@@ -176,6 +189,22 @@ int complain(std::string_view verb, std::string_view what) {
   return kUsage;
 }
 
+ParsedLine said(const std::string& text) {
+  ctl::print(stdout, text);
+  return {std::nullopt, printed()};
+}
+
+ParsedLine help(Line& line) {
+  line.app.clear();  // else it shows the help of `help`
+  if (line.help_verb.empty()) return said(line.app.help());
+  for (const CLI::App* verb : line.app.get_subcommands({})) {
+    if (verb->get_name() != line.help_verb) continue;
+    if (line.help_verb == "sim") return {Command{.verb = Verb::kSim, .argv = {"--help"}}, kDone};
+    return said(verb->help("usernic"));
+  }
+  return {std::nullopt, complain("", no_such_verb(line.app, line.help_verb))};
+}
+
 }  // namespace
 
 ParsedLine parse_command_line(int argc, const char* const* argv) {
@@ -189,6 +218,7 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   add_contract(line);
   add_exec(line);
   add_sim(line);
+  add_help_and_version(line);
   const auto [front, command] = split_words(argc, argv);
   std::string verb;
   try {
@@ -197,8 +227,7 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
     if (error.get_exit_code() == 0) {
       std::ostringstream help;
       (void)line.app.exit(error, help, help);
-      ctl::print(stdout, help.str());
-      return {std::nullopt, printed()};
+      return said(help.str());
     }
     if (const auto word = mistaken_verb(line.app, argc, argv); !word.empty()) {
       return {std::nullopt, complain("", no_such_verb(line.app, word))};
@@ -210,6 +239,8 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
     ctl::print(stderr, line.app.help());
     return {std::nullopt, kUsage};
   }
+  if (line.version->parsed()) return said(line.app.version() + "\n");
+  if (line.help->parsed()) return help(line);
   // CLI11 cannot tell "--wait=" from "--wait".
   if (std::find(argv, argv + front, std::string_view("--wait=")) != argv + front) line.wait.clear();
   if (!take_wait(line)) {
@@ -217,9 +248,6 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
             complain("rx-mode ", fmt::format("--wait takes seconds from 0 to 3600, not '{}'", line.wait))};
   }
   line.command.argv.assign(argv + command, argv + argc);
-  if (line.command.verb == Verb::kExec && line.command.argv.empty()) {
-    return {std::nullopt, complain("exec ", "exec needs a command: usernic exec HOST -- COMMAND...")};
-  }
   return {std::move(line.command), kDone};
 }
 

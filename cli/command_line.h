@@ -2,7 +2,8 @@
 // cli: what was asked for on the command line, and the tree's one door to CLI11.
 //
 // Exit codes of every verb: 0 done, 1 failed (with one sentence on stderr), 2 not understood. `exec` has the exit
-// status of its command, or 125 when that could not start.
+// status of its command; as `env` and `nsenter`: 127 when there is none of that name, 126 when it cannot be run; 125
+// when the host could not be entered.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,9 @@ namespace usernic::cli {
 inline constexpr int kDone = 0;
 inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
-inline constexpr int kCouldNotStart = 125;
+inline constexpr int kCouldNotEnter = 125;
+inline constexpr int kCouldNotRun = 126;
+inline constexpr int kNoSuchCommand = 127;
 
 enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kMonitor, kContract, kExec, kSim };
 
@@ -28,7 +31,7 @@ struct Command {
   std::string op;                   // contract; "": all
   bool markdown = false;            // contract
   std::string host;                 // exec
-  std::vector<std::string> argv;    // exec, sim
+  std::vector<std::string> argv;    // exec (empty: a shell), sim
   std::string config;               // run; "" for the built-in one
   int ready_fd = -1;                // run --ready-fd
 };

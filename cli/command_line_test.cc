@@ -58,6 +58,15 @@ TEST_F(CommandLineTest, ExecKeepsTheCommandAsItIs) {
   EXPECT_EQ(good({"exec", "a", "--", "ip"}).argv.size(), 1u);
 }
 
+TEST_F(CommandLineTest, ExecWithoutACommandIsAShell) {
+  for (const std::vector<const char*>& words : {std::vector<const char*>{"exec", "a"}, {"exec", "a", "--"}}) {
+    const Command command = good(words);
+    EXPECT_EQ(command.verb, Verb::kExec);
+    EXPECT_EQ(command.host, "a");
+    EXPECT_TRUE(command.argv.empty());
+  }
+}
+
 TEST_F(CommandLineTest, ExecTakesNothingApartAfterTheDashes) {
   const std::vector<const char*> words = {"[a,b]", "", "[0-9]", "--", "--socket=/x", "-h", "a,b", "\"q\"", ""};
   for (std::vector<const char*> front : std::vector<std::vector<const char*>>{
@@ -89,8 +98,9 @@ TEST_F(CommandLineTest, MistakesAreOneSentenceAndExitTwo) {
                                                                                      {"stats"},
                                                                                      {"stats", "a", "b"},
                                                                                      {"exec"},
-                                                                                     {"exec", "a"},
-                                                                                     {"exec", "a", "--"},
+                                                                                     {"help", "fly"},
+                                                                                     {"help", "run", "x"},
+                                                                                     {"version", "x"},
                                                                                      {"run", "--ready-fd", "x"},
                                                                                      {"run", "--ready-fd", "-1"},
                                                                                      {"run", "a", "b"},
@@ -163,7 +173,25 @@ TEST_F(CommandLineTest, HelpOfEveryVerbHasAnExample) {
   }
 }
 
+TEST_F(CommandLineTest, HelpIsAVerbToo) {
+  (void)parse({"--help"});
+  const std::string all = out_;
+  EXPECT_EQ(parse({"help"}).exit_code, kDone);
+  EXPECT_EQ(out_, all);
+  for (const char* verb : {"run", "demo", "link", "rx-mode", "stats", "monitor", "exec", "help", "version"}) {
+    (void)parse({verb, "--help"});
+    const std::string its = out_;
+    EXPECT_EQ(parse({"help", verb}).exit_code, kDone) << verb;
+    EXPECT_EQ(out_, its);
+  }
+  EXPECT_EQ(good({"help", "sim"}).argv, std::vector<std::string>{"--help"});
+  (void)parse({"help", "rxmode"});
+  EXPECT_TRUE(err_.starts_with("usernic: there is no verb 'rxmode'; did you mean 'rx-mode'?")) << err_;
+}
+
 TEST_F(CommandLineTest, Version) {
+  EXPECT_EQ(parse({"version"}).exit_code, kDone);
+  EXPECT_TRUE(out_.starts_with("usernic 0.")) << out_;
   EXPECT_EQ(parse({"--version"}).exit_code, kDone);
   EXPECT_TRUE(out_.starts_with("usernic 0.")) << out_;
 }

@@ -46,6 +46,11 @@ Outcome<> prepare(const std::string& socket, const std::string& host) {
   return {};
 }
 
+std::string shell() {
+  const char* const chosen = std::getenv("SHELL");
+  return chosen != nullptr && *chosen != '\0' ? chosen : "/bin/sh";
+}
+
 }  // namespace
 
 int exec(const Command& command) {
@@ -53,17 +58,19 @@ int exec(const Command& command) {
   const Outcome<> prepared = path ? prepare(path->path, command.host) : refuse(path.error());
   if (!prepared) {
     failed(prepared.error());
-    return kCouldNotStart;
+    return kCouldNotEnter;
   }
   // What runs in a host can talk to the same usernic, wherever it looks for its runtime folder.
   std::error_code ignored;
   ::setenv("USERNIC_SOCKET", std::filesystem::absolute(path->path, ignored).c_str(), 1);
+  const std::vector<std::string> words = command.argv.empty() ? std::vector{shell()} : command.argv;
   std::vector<char*> argv;
-  for (const std::string& argument : command.argv) argv.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : words) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   ::execvp(argv[0], argv.data());
-  failed(fmt::format("cannot run '{}': {}", command.argv[0], why()));
-  return kCouldNotStart;
+  const int error = errno;
+  failed(fmt::format("cannot run '{}': {}", words[0], std::strerror(error)));
+  return error == ENOENT ? kNoSuchCommand : kCouldNotRun;
 }
 
 }  // namespace usernic::cli

@@ -46,7 +46,7 @@ void SkbBatch::splice(SkbBatch& other) noexcept {
 
 SkbPool::SkbPool(uint32_t count, uint32_t frame_bytes_max) : count_(count), lock_(kPoolClass) {
   const uint32_t stride = (kSkbHeadroom + frame_bytes_max + kCacheLine - 1) / kCacheLine * kCacheLine;
-  memory_ = std::make_unique<uint8_t[]>(size_t{stride} * count);
+  memory_ = std::make_unique_for_overwrite<uint8_t[]>(size_t{stride} * count);  // takes memory when used
   skbs_ = std::make_unique<Skb[]>(count);
   for (uint32_t i = count; i-- > 0;) {
     Skb& skb = skbs_[i];

@@ -2,6 +2,8 @@
 #include "usernic/skb.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <set>
@@ -34,6 +36,22 @@ TEST(SkbTest, AFreshFrameIsEmptyBehindItsHeadroom) {
   EXPECT_EQ(skb->headroom(), kSkbHeadroom);
   EXPECT_GE(skb->tailroom(), kFrameMax);
   SkbPool::free(*skb);
+}
+
+TEST(SkbTest, ABufferTakesMemoryFromItsFirstUseOn) {
+  constexpr uint32_t kCount = 8192, kBytes = 9018;  // more than any allocator keeps
+  SkbPool pool(kCount, kBytes);
+  SkbBatch all;
+  pool.alloc(all, kCount);
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  uint32_t taken = 0;
+  for (Skb* skb = all.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    unsigned char in_memory = 0;
+    const uintptr_t middle = reinterpret_cast<uintptr_t>(skb->data() + kBytes / 2) / page * page;
+    ASSERT_EQ(::mincore(reinterpret_cast<void*>(middle), 1, &in_memory), 0);
+    taken += in_memory & 1;
+  }
+  EXPECT_LT(taken, kCount / 100);
 }
 
 TEST(SkbTest, PutPushAndPullMoveTheEdgesAndKeepTheOctets) {

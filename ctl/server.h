@@ -69,6 +69,7 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   const std::string& path() const noexcept { return socket_.path(); }
+  const ListeningSocket& socket() const noexcept { return socket_; }
   size_t clients() const noexcept { return clients_.size(); }
 
  private:

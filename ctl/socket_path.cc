@@ -36,6 +36,11 @@ bool is_folder_of(const std::string& path, uid_t uid) {
   return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == uid;
 }
 
+bool is_no_socket(const std::string& path) {
+  struct stat status;
+  return ::stat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode);
+}
+
 Outcome<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -98,7 +103,16 @@ std::optional<std::string> look_at_lock(const std::string& name, const Fd& lock)
   return same ? std::optional<std::string>("") : std::nullopt;
 }
 
-// The lock file, locked, in its folder. Both may be taken away by an ending daemon as long as nobody holds the lock.
+// Somebody else may have made it, to keep us from starting; where links and files of others are protected, the open
+// fails.
+bool is_somebody_elses(const std::string& name, const Fd& lock) {
+  struct stat status;
+  const bool known = lock ? ::fstat(lock.get(), &status) == 0 : ::lstat(name.c_str(), &status) == 0;
+  return known && status.st_uid != ::geteuid();
+}
+
+// The lock file, locked, in its folder; none where it is somebody else's. Both may be taken away by an ending daemon as
+// long as nobody holds the lock.
 Outcome<Fd> take_lock(const SocketPath& path) {
   const std::string name = lock_name(path);
   for (int i = 0; i < kLockTriesMax; ++i) {
@@ -107,7 +121,9 @@ Outcome<Fd> take_lock(const SocketPath& path) {
     }
     Fd lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
     if (!lock && errno == ENOENT && !path.own_folder.empty()) continue;
-    if (!lock) return refuse(cannot_lock(path, errno));
+    const int error = errno;
+    if (is_somebody_elses(name, lock)) return Fd();
+    if (!lock) return refuse(cannot_lock(path, error));
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return refuse(fmt::format("cannot lock {}: {}", name, why(errno)));
       return refuse(
@@ -199,14 +215,22 @@ Outcome<ListeningSocket> ListeningSocket::open(const SocketPath& path) {
   return socket;
 }
 
+ListeningSocket::ListeningSocket(SocketPath path, Fd lock)
+    : path_(std::move(path)), lock_name_(lock_name(path_)), lock_(std::move(lock)) {}
+
 ListeningSocket::~ListeningSocket() {
-  if (!lock_) return;  // moved from
   if (fd_) {
     fd_.reset();
     remove_file(path_.path);
   }
-  remove_file(lock_name(path_));  // while it is still locked: see take_lock
-  leave_folder(path_.own_folder);
+  if (lock_) remove_file(lock_name_);  // while it is still locked: see take_lock
+  leave_folder(path_.own_folder);      // moved from: there is none
+}
+
+void ListeningSocket::leave_at_once() const noexcept {
+  if (fd_) ::unlink(path_.path.c_str());
+  if (lock_) ::unlink(lock_name_.c_str());
+  if (!path_.own_folder.empty()) ::rmdir(path_.own_folder.c_str());
 }
 
 Outcome<Fd> connect_to(const std::string& path, Duration limit) {
@@ -219,14 +243,18 @@ Outcome<Fd> connect_to(const std::string& path, Duration limit) {
   const timeval send_limit{.tv_sec = us / 1'000'000, .tv_usec = us % 1'000'000};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof send_limit);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) {
+    const int error = errno;
+    if (is_no_socket(path)) {
+      return refuse(fmt::format("{} is not a socket; name that of a running usernic with --socket", path));
+    }
+    if (error == ENOENT || error == ECONNREFUSED) {
       return refuse(
           fmt::format("no usernic is running on the socket {}; start one with 'usernic run', or name its "
                       "socket with --socket",
                       path));
     }
-    if (errno == EAGAIN) return refuse(fmt::format("who listens on the socket {} did not answer in time", path));
-    return refuse(fmt::format("cannot connect to the socket {}: {}", path, why(errno)));
+    if (error == EAGAIN) return refuse(fmt::format("who listens on the socket {} did not answer in time", path));
+    return refuse(fmt::format("cannot connect to the socket {}: {}", path, why(error)));
   }
   const long uid = peer_uid(fd.get());
   if (uid != static_cast<long>(::geteuid()) && uid != 0) {

@@ -8,7 +8,7 @@
 // A folder of usernic's own is made with mode 0700, used only if it is ours and closed to others, and removed by the
 // daemon that leaves it empty. The socket has mode 0600 from its first moment. Beside it lies PATH.lock, flocked while
 // a daemon lives: so a second daemon is told, and a socket file that a killed one left behind is replaced without a
-// race.
+// race. Where the lock file is somebody else's, it says nothing, and one goes on without.
 #pragma once
 
 #include <string>
@@ -38,12 +38,15 @@ class ListeningSocket {
 
   int fd() const noexcept { return fd_.get(); }
   const std::string& path() const noexcept { return path_.path; }
+  // What the destructor does with files, for who will not live to see it. Context: a signal handler too.
+  void leave_at_once() const noexcept;
 
  private:
-  ListeningSocket(SocketPath path, Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  ListeningSocket(SocketPath path, Fd lock);
   SocketPath path_;
-  Fd lock_;
-  Fd fd_;  // set: the socket file is ours
+  std::string lock_name_;
+  Fd lock_;  // set: the lock file is ours
+  Fd fd_;    // set: the socket file is ours
 };
 
 // A connected socket to the daemon at `path`, which must belong to the caller or to root. `limit`: how long to wait

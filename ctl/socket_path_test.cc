@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -50,6 +51,35 @@ class SocketPathTest : public testing::Test {
   }
   TestFolder folder_;
 };
+
+// Where fs.protected_regular does not keep files of others from being opened.
+TEST_F(SocketPathTest, ALockFileOfAnotherUserKeepsNobodyFromStarting) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can make another user's file";
+  const std::string path = folder_.path() + "/s", lock = path + ".lock";
+  const Fd theirs(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  ASSERT_TRUE(theirs);
+  ASSERT_EQ(::fchown(theirs.get(), 1000, 1000), 0);
+  ASSERT_EQ(::flock(theirs.get(), LOCK_EX | LOCK_NB), 0);
+  {
+    const auto socket = ListeningSocket::open({path, ""});
+    ASSERT_TRUE(socket) << socket.error();
+    EXPECT_TRUE(connect_to(path, kLimit));
+    const auto second = ListeningSocket::open({path, ""});
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error(), "another program is using the socket " + path + "; choose another path with --socket");
+    socket->leave_at_once();
+  }
+  EXPECT_EQ(names_in(folder_.path()), std::vector<std::string>{"s.lock"}) << "it is not ours to remove";
+}
+
+TEST_F(SocketPathTest, LeavingAtOnceRemovesWhatTheDestructorWould) {
+  const std::string folder = folder_.path() + "/usernic";
+  const auto socket = ListeningSocket::open({folder + "/control", folder});
+  ASSERT_TRUE(socket) << socket.error();
+  EXPECT_EQ(names_in(folder_.path()).size(), 3u);
+  socket->leave_at_once();
+  EXPECT_TRUE(names_in(folder_.path()).empty());
+}
 
 TEST_F(SocketPathTest, OptionThenVariableThenRuntimeFolder) {
   EXPECT_EQ(socket_path("")->path, folder_.path() + "/usernic/control");

@@ -5,16 +5,74 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 #include "ctl/fd.h"
 
 namespace usernic::daemon {
 namespace {
+
+constexpr int kNeverCalled[] = {
+    // programs, and other processes
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(kcmp),
+    SCMP_SYS(pidfd_getfd),
+    // the file tree
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(chroot),
+    SCMP_SYS(open_tree),
+    SCMP_SYS(move_mount),
+    SCMP_SYS(fsopen),
+    SCMP_SYS(fsconfig),
+    SCMP_SYS(fsmount),
+    SCMP_SYS(fspick),
+    SCMP_SYS(mount_setattr),
+    SCMP_SYS(swapon),
+    SCMP_SYS(swapoff),
+    SCMP_SYS(quotactl),
+    SCMP_SYS(quotactl_fd),
+    SCMP_SYS(open_by_handle_at),
+    // the kernel
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(kexec_file_load),
+    SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(syslog),
+    SCMP_SYS(acct),
+    SCMP_SYS(lookup_dcookie),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
+    SCMP_SYS(keyctl),
+    // the machine
+    SCMP_SYS(reboot),
+    SCMP_SYS(settimeofday),
+    SCMP_SYS(clock_settime),
+    SCMP_SYS(clock_adjtime),
+    SCMP_SYS(adjtimex),
+    SCMP_SYS(sethostname),
+    SCMP_SYS(setdomainname),
+    SCMP_SYS(iopl),
+    SCMP_SYS(ioperm),
+    SCMP_SYS(vhangup),
+#if !defined(__SANITIZE_ADDRESS__)  // which looks for leaks by tracing itself
+    SCMP_SYS(ptrace),
+#endif
+};
 
 bool write_file(const char* path, const std::string& text) {
   const ctl::Fd file(::open(path, O_WRONLY | O_CLOEXEC));
@@ -63,6 +121,20 @@ ctl::Outcome<> drop_other_capabilities() {
     return ctl::refuse(fmt::format("cannot give up what exec could add: {}", std::strerror(errno)));
   }
   return {};
+}
+
+ctl::Outcome<> deny_unneeded_calls() {
+  const auto cannot = [](int error) {
+    return ctl::refuse(fmt::format("cannot give up system calls: {}", std::strerror(error)));
+  };
+  const std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(::seccomp_init(SCMP_ACT_ALLOW), ::seccomp_release);
+  if (!filter) return cannot(ENOMEM);
+  for (const int call : kNeverCalled) {
+    const int added = ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0);
+    if (added != 0 && added != -EDOM) return cannot(-added);  // EDOM: a machine that has no such call
+  }
+  const int loaded = ::seccomp_load(filter.get());
+  return loaded == 0 ? ctl::Outcome<>() : cannot(-loaded);
 }
 
 }  // namespace usernic::daemon

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// daemon: the right to make network namespaces and interfaces, and no other right.
+// daemon: the right to make network namespaces and interfaces, and no other right that can be given up.
 //
 // Who may administer the network (root, usually) works where it was started. Everybody else gets a user namespace in
 // which it may, and a network namespace that belongs to it. Both steps come before the first thread: the first must,
@@ -21,6 +21,10 @@ ctl::Outcome<> enter_own_namespaces();
 // (setns into a host, for each nic that is put there), gives up every other one, and what exec could add.
 // Requires: one thread.
 ctl::Outcome<> drop_other_capabilities();
+
+// From here on the kernel refuses with EPERM what usernic never does: running programs, mounts, modules, tracing, keys,
+// BPF, the clock, the machine's name and power. Everything else stays allowed. Requires: one thread; no_new_privs.
+ctl::Outcome<> deny_unneeded_calls();
 
 }  // namespace usernic::daemon
 // Explained best by: tests/e2e

@@ -4,16 +4,20 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "ctl/print.h"
+#include "daemon/ending_signals.h"
 #include "daemon/log.h"
+#include "daemon/log_writer.h"
 #include "daemon/privileges.h"
 #include "daemon/verbs.h"
 
@@ -23,31 +27,11 @@ namespace {
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr Duration kUpWithin = std::chrono::seconds(10);
+constexpr Duration kPrintWait = std::chrono::seconds(1);
 
 int sentence(const std::string& text, int exit_code) {
   ctl::print(stderr, fmt::format("usernic: {}\n", text));
   return exit_code;
-}
-
-sigset_t ending_signals() {
-  sigset_t ending;
-  ::sigemptyset(&ending);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&ending, number);
-  return ending;
-}
-
-// Ending signals come through a descriptor from here on, in every thread that will be made.
-ctl::Fd take_signals() {
-  ::signal(SIGPIPE, SIG_IGN);
-  const sigset_t ending = ending_signals();
-  ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
-  return ctl::Fd(::signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK));
-}
-
-// A second Ctrl-C ends the process at once; the kernel then takes the hosts down.
-void give_back_signals() {
-  const sigset_t ending = ending_signals();
-  ::pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
 }
 
 // A thousand clients are a thousand descriptors.
@@ -69,59 +53,86 @@ ctl::Outcome<ctl::ListeningSocket> settle_in(const RunOptions& options, bool own
     if (auto entered = enter_own_namespaces(); !entered) return ctl::refuse(entered.error());
   }
   if (auto dropped = drop_other_capabilities(); !dropped) return ctl::refuse(dropped.error());
+  // A second line of defence: there are containers that have no seccomp to offer.
+  if (auto denied = deny_unneeded_calls(); !denied) log_warning(denied.error() + "; going on with all of them");
+  // Else a frame here and there in each nic's buffers would take huge pages.
+  ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   return socket;
 }
 
-void announce(const Topology& topology, const std::string& socket, int ready_fd) {
+// Who is slow to read stdout, or never does, keeps nobody waiting.
+void print_ready(const Topology& topology, const std::string& socket) {
+  static LogWriter& out = *new LogWriter(STDOUT_FILENO);  // as in log.cc
+  out.start();
+  std::string lines;
   for (const auto& nic : topology.nics()) {
     const ctl::LinkRow link = nic->link();
-    ctl::print(stdout, fmt::format("{}  {}  {}  host {}  {}\n", link.name, link.driver, link.address.to_string(),
-                                   link.host.empty() ? "-" : link.host, fmt::join(nic->config().addresses, " ")));
+    lines += fmt::format("{}  {}  {}  host {}  {}\n", link.name, link.driver, link.address.to_string(),
+                         link.host.empty() ? "-" : link.host, fmt::join(nic->config().addresses, " "));
   }
-  ctl::print(stdout, fmt::format("ready, control socket {}\n", socket));
-  if (!ctl::all_printed(stdout)) log_warning("nobody reads stdout");
+  out.add(lines + fmt::format("ready, control socket {}\n", socket));
+  if (!out.flush(Clock::now() + kPrintWait)) log_warning("nobody reads stdout");
+}
+
+void tell_ready(int ready_fd) {
   const ctl::Fd ready(ready_fd);
-  if (ready && ::write(ready.get(), "\n", 1) != 1) log_warning("nobody reads --ready-fd");
+  if (!ready) return;
+  pollfd room{.fd = ready.get(), .events = POLLOUT, .revents = 0};
+  const bool told = ::poll(&room, 1, 0) == 1 && ::write(ready.get(), "\n", 1) == 1;
+  if (!told) log_warning("nobody reads --ready-fd");
 }
 
 // Serves until a signal comes, then takes the nics down; only after that the socket and its lock are free for another.
-void serve(ctl::ListeningSocket socket, std::unique_ptr<Topology> nics, const ctl::Fd& signals, int ready_fd) {
+void serve(ctl::ListeningSocket socket, std::unique_ptr<Topology> nics, const EndingSignals& signals, int ready_fd) {
   ctl::EventLoop loop;
   Verbs* handler = nullptr;
   ctl::Server server(loop, std::move(socket),
                      [&handler](const ctl::Request& request, ctl::Responder to) { handler->handle(request, to); });
+  std::optional<EndAtOnce> end_at_once;                        // outlives what takes time to end
   const std::unique_ptr<Topology> topology = std::move(nics);  // a parameter would end after the server
   Verbs verbs(*topology, loop);  // ends before the server: what it still runs has answers to give
   handler = &verbs;
-  loop.watch(signals.get(), EPOLLIN, [&](uint32_t) {
-    signalfd_siginfo signal;
-    if (::read(signals.get(), &signal, sizeof signal) == sizeof signal) loop.stop();
+  loop.watch(signals.fd(), EPOLLIN, [&](uint32_t) {
+    if (signals.take()) loop.stop();
   });
-  announce(*topology, server.path(), ready_fd);
+  print_ready(*topology, server.path());
+  tell_ready(ready_fd);
   loop.run();
-  give_back_signals();
+  end_at_once.emplace(server.socket());
 }
 
 }  // namespace
 
 int run(const RunOptions& options) {
+  // What cannot be written is an error like any other, for a closed pipe and a full disk alike.
+  for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);
   const auto config =
       options.config.empty() ? parse_config(default_config(), "(built-in)") : read_config(options.config);
   if (!config) return sentence(config.error(), kUsage);
   if (options.ready_fd >= 0 && ::fcntl(options.ready_fd, F_SETFD, FD_CLOEXEC) != 0) {
     return sentence(fmt::format("--ready-fd {} is not an open descriptor", options.ready_fd), kUsage);
   }
-  const ctl::Fd signals = take_signals();
+  const EndingSignals signals;
   raise_descriptor_limit();
   const bool own_namespaces = !may_administer_network();
   auto socket = settle_in(options, own_namespaces);
   if (!socket) return sentence(socket.error(), kFailed);
+  start_log();
 
-  auto topology = Topology::create(*config, own_namespaces);
-  if (!topology) return sentence(topology.error(), kFailed);
-  if (!(*topology)->wait_up(Clock::now() + kUpWithin)) log_warning("not every nic came up");
-  serve(*std::move(socket), *std::move(topology), signals, options.ready_fd);
-  return 0;
+  auto topology = std::make_unique<Topology>();
+  const auto built = topology->build(*config, own_namespaces, [&signals] { return signals.take(); });
+  auto up = Topology::Up::kInterrupted;
+  if (built && *built) up = topology->wait_up(Clock::now() + kUpWithin, signals.fd());
+  if (up == Topology::Up::kNotAll) log_warning("not every nic came up");
+  if (!built) log_failure(built.error());
+  if (up != Topology::Up::kInterrupted) {
+    serve(*std::move(socket), std::move(topology), signals, options.ready_fd);
+  } else {
+    const EndAtOnce end_at_once(*socket);
+    topology.reset();
+  }
+  end_log(Clock::now() + kPrintWait);
+  return built ? 0 : kFailed;
 }
 
 }  // namespace usernic::daemon

@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "ctl/did_you_mean.h"
+#include "host/kick.h"
 #include "usernic/notifier.h"
 
 namespace usernic::daemon {
@@ -40,20 +42,22 @@ HostResult<NetNamespace> open_to_us(const std::string& name) {
 
 }  // namespace
 
-ctl::Outcome<std::unique_ptr<Topology>> Topology::create(const Config& config, bool own_namespaces) {
-  std::unique_ptr<Topology> topology(new Topology);
+ctl::Outcome<bool> Topology::build(const Config& config, bool own_namespaces,
+                                   const std::function<bool()>& interrupted) {
   for (const HostConfig& host : config.hosts) {
-    if (auto added = topology->add_host(host); !added) {
+    if (interrupted()) return false;
+    if (auto added = add_host(host); !added) {
       return ctl::refuse((host.netns.empty() ? "" : at(config, host.netns_line)) + added.error().sentence);
     }
   }
   for (const NicConfig& nic : config.nics) {
-    if (auto added = topology->add_nic(nic, own_namespaces); !added) {
+    if (interrupted()) return false;
+    if (auto added = add_nic(nic, own_namespaces); !added) {
       const bool in_use = added.error().error == std::errc::device_or_resource_busy;
       return ctl::refuse((in_use ? at(config, nic.line) : "") + added.error().sentence);
     }
   }
-  return topology;
+  return true;
 }
 
 HostResult<> Topology::add_host(const HostConfig& config) {
@@ -78,23 +82,22 @@ HostResult<> Topology::add_nic(const NicConfig& config, bool own_namespaces) {
   return {};
 }
 
-bool Topology::wait_up(Time deadline) {
-  static constexpr LockClass kClass{"topology: wait for up"};
-  Mutex lock{kClass};
-  WaitQueue came_up;
+Topology::Up Topology::wait_up(Time deadline, int interrupt_fd) {
+  Kick changed;
   const Notifier notifier(net_, [&](NetdevEvent, NetDevice&) -> Result<> {
-    MutexGuard guard(lock);
-    came_up.wake();
+    changed.kick();
     return {};
   });
-  const auto all_up = [this] {
-    return std::ranges::all_of(nics_, [](const auto& nic) { return nic->dev().running(); });
-  };
-  MutexGuard guard(lock);
-  while (!all_up()) {
-    if (!came_up.wait(lock, deadline)) return all_up();
+  for (auto waited_for = nics_.begin();;) {
+    changed.clear();
+    waited_for = std::find_if(waited_for, nics_.end(), [](const auto& nic) { return !nic->dev().running(); });
+    if (waited_for == nics_.end()) return Up::kAll;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return Up::kNotAll;
+    pollfd fds[2] = {{changed.fd(), POLLIN, 0}, {interrupt_fd, POLLIN, 0}};
+    ::poll(fds, 2, static_cast<int>(left));
+    if (fds[1].revents != 0) return Up::kInterrupted;
   }
-  return true;
 }
 
 Topology::Host* Topology::find_host(std::string_view name) {

@@ -7,6 +7,8 @@
 // none of that name.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,13 +20,19 @@ namespace usernic::daemon {
 
 class Topology {
  public:
-  // All or nothing. `own_namespaces`: the process has moved into namespaces of its own. Context: process, no locks.
-  static ctl::Outcome<std::unique_ptr<Topology>> create(const Config& config, bool own_namespaces);
+  Topology() = default;
   Topology(const Topology&) = delete;
   Topology& operator=(const Topology&) = delete;
 
-  // Sleeps until every interface is up on both sides. False at the deadline. Context: process.
-  bool wait_up(Time deadline);
+  // Once. Asks before each host and nic whether it is interrupted; then the answer is false, and what is there goes
+  // with the topology, as after an error. `own_namespaces`: the process has moved into namespaces of its own.
+  // Context: process, no locks.
+  ctl::Outcome<bool> build(const Config& config, bool own_namespaces, const std::function<bool()>& interrupted);
+
+  // Sleeps until each interface was up on both sides, until the deadline, or until `interrupt_fd` is readable.
+  // Context: process.
+  enum class Up : uint8_t { kAll, kNotAll, kInterrupted };
+  Up wait_up(Time deadline, int interrupt_fd);
 
   Net& net() noexcept { return net_; }
   const std::vector<std::unique_ptr<Nic>>& nics() const noexcept { return nics_; }
@@ -39,7 +47,6 @@ class Topology {
     std::string name;  // "": where usernic was started
     NetNamespace netns;
   };
-  Topology() = default;
   HostResult<> add_host(const HostConfig& config);
   HostResult<> add_nic(const NicConfig& config, bool own_namespaces);
   Host* find_host(std::string_view name);

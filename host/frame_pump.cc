@@ -5,24 +5,20 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <new>
 
 namespace usernic {
 
 namespace {
 
 constexpr uint32_t kHeaderBytesMax = 14 + 4;  // Ethernet, and one VLAN tag
+constexpr uint32_t kBufferStep = 512;
 constexpr Duration kMemoryWait = std::chrono::milliseconds(1);
 constexpr Duration kFramesBackWait = std::chrono::seconds(5);
 
 }  // namespace
 
-FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed)
-    : dev_(dev),
-      tap_(tap),
-      changed_(changed),
-      frame_bytes_max_(dev.mtu_max() + kHeaderBytesMax),
-      // One octet more than any frame may have: a read that fills the buffer was cut off.
-      pool_(std::make_unique<SkbPool>(kFrames, frame_bytes_max_ + 1)) {}
+FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed) : dev_(dev), tap_(tap), changed_(changed) {}
 
 FramePump::~FramePump() {
   stop();
@@ -30,16 +26,39 @@ FramePump::~FramePump() {
   // from under its card.
   const Atomic<uint32_t> never{0};
   const Time deadline = Clock::now() + kFramesBackWait;
-  while (pool_->available() != kFrames) {
+  while (frames_out() != 0) {
     if (Clock::now() > deadline) {
       // Not fmt::print: in a destructor nothing may throw, not even for a closed stderr.
-      std::fprintf(stderr, "usernic: %s: the driver keeps %zu frames; their memory is left to it\n",
-                   tap_.name().c_str(), static_cast<size_t>(kFrames - pool_->available()));
-      (void)pool_.release();
+      std::fprintf(stderr, "usernic: %s: the driver keeps %u frames; their memory is left to it\n", tap_.name().c_str(),
+                   frames_out());
+      for (auto& pool : pools_) (void)pool.release();
       return;
     }
     wait_on(never, 0, Clock::now() + kMemoryWait);
   }
+}
+
+uint32_t FramePump::frames_out() const {
+  uint32_t out = 0;
+  for (const auto& pool : pools_) out += kFrames - pool->available();
+  return out;
+}
+
+// Makes the pool that serves take frames of that size. False without memory.
+bool FramePump::fit_pool(uint32_t frame_bytes_max) {
+  // One octet more than any frame may have: a read that fills the buffer was cut off. In steps, so that pools are few
+  // where the MTU grows by little.
+  const uint32_t bytes = (frame_bytes_max + 1 + kBufferStep - 1) / kBufferStep * kBufferStep;
+  if (bytes <= buffer_bytes_) return true;
+  std::erase_if(pools_, [](const auto& pool) { return pool->available() == kFrames; });
+  try {
+    pools_.push_back(std::make_unique<SkbPool>(kFrames, bytes));
+  } catch (const std::bad_alloc&) {
+    buffer_bytes_ = 0;  // who serves may be gone: asked again
+    return false;
+  }
+  buffer_bytes_ = bytes;
+  return true;
 }
 
 Result<> FramePump::start() {
@@ -90,13 +109,15 @@ void FramePump::read_loop() {
   }
 }
 
-// False when there was not one buffer to read into: the driver has them all.
+// False when there was not one buffer to read into: the driver has them all, or the machine none.
 bool FramePump::read_batch(SkbBatch& frames) {
+  const uint32_t frame_bytes_max = dev_.mtu() + kHeaderBytesMax;
+  if (!fit_pool(frame_bytes_max)) return false;
   SkbBatch buffers;
-  pool_->alloc(buffers, kBatch);
+  pools_.back()->alloc(buffers, kBatch);
   if (buffers.empty()) return false;
   while (Skb* skb = buffers.pop_front()) {
-    const Result<size_t> size = tap_.read({skb->data(), frame_bytes_max_ + 1});
+    const Result<size_t> size = tap_.read({skb->data(), frame_bytes_max + 1});
     if (!size) {
       SkbPool::free(*skb);
       if (size.error() != std::errc::resource_unavailable_try_again) {
@@ -105,7 +126,7 @@ bool FramePump::read_batch(SkbBatch& frames) {
       }
       break;
     }
-    if (*size > dev_.mtu() + kHeaderBytesMax) {
+    if (*size > frame_bytes_max) {
       oversized_.fetch_add(1);
       buffers.push_back(*skb);
       break;

@@ -8,11 +8,15 @@
 // dropped by the kernel, as on any NIC. The reader sleeps on the TAP while the queue is open, and on tx_wake while it
 // is stopped. The first TX queue is used.
 //
+// Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first. A
+// larger MTU takes a pool of longer buffers, and the one before goes when its last frame is back.
+//
 // Locks: none of its own. Errors: counted.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "host/kick.h"
 #include "host/tap.h"
@@ -52,13 +56,16 @@ class FramePump final : public DevicePort {
 
   void read_loop();
   bool read_batch(SkbBatch& frames);
+  bool fit_pool(uint32_t frame_bytes_max);
+  uint32_t frames_out() const;
   void wait(bool for_frames, bool for_memory);
 
   NetDevice& dev_;
   Tap& tap_;
   Kick& changed_;
-  const uint32_t frame_bytes_max_;
-  std::unique_ptr<SkbPool> pool_;
+  // Changed by the reader alone, once it runs.
+  std::vector<std::unique_ptr<SkbPool>> pools_;  // the last one serves
+  uint32_t buffer_bytes_ = 0;                    // of its buffers
   Kick woken_;
   Atomic<bool> stopping_{false};
   Atomic<uint64_t> receive_dropped_{0};

@@ -104,6 +104,25 @@ TEST_F(HostPortFrames, FramesHeldBackByAStoppedQueueAreDroppedWhenTheDeviceClose
   EXPECT_TRUE(eventually([&] { return dev_->stats().tx_dropped > dropped; }));
 }
 
+TEST_F(HostPortFrames, FramesAsLongAsTheMtuOfTheMomentAreSent) {
+  show();
+  const UniqueFd socket = packet_socket();
+  // Up and down again: buffers grow with the MTU, and frames of each size are out while it changes.
+  nic_.tx_full.store(true);
+  std::vector<std::vector<uint8_t>> frames;
+  for (const uint32_t mtu : {1400u, 9000u, 3000u, 8999u, 68u, 9000u}) {
+    nic_.tx_full.store(frames.size() % 2 == 0);
+    shell("ip link set nic0 mtu " + std::to_string(mtu));
+    ASSERT_TRUE(eventually([&] { return dev_->mtu() == mtu; }));
+    frames.push_back(frame_to("02:00:00:00:00:09", static_cast<uint8_t>(mtu), mtu + 14));
+    ASSERT_EQ(::send(socket.get(), frames.back().data(), frames.back().size(), 0), mtu + 14);
+    nic_.tx_full.store(false);
+    dev_->tx_queue(0).wake();
+    EXPECT_TRUE(eventually([&] { return nic_.was_sent(frames.back()); })) << mtu;
+  }
+  EXPECT_EQ(port_->status().oversized, 0u);
+}
+
 TEST_F(HostPortFrames, FramesTooLongForTheDeviceAreCountedNotSent) {
   show();
   nic_.mtu_answer = fail(std::errc::invalid_argument);

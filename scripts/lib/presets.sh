@@ -135,6 +135,11 @@ bench_smoke() {
   return "$status"
 }
 
+# The program that people run is built hardened.
+release_hardened() {
+  count_one stage "release is hardened" python3 tests/hardening/hardening_test.py build/release/usernic --release
+}
+
 # The last line of a script that tests. Returns 0 when nothing failed and something passed.
 print_sums() {
   printf '%d passed, %d failed' "$PASSED" "$FAILED"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 
-from lab import PROGRAM, SECONDS, LabTest
+from lab import PROGRAM, SECONDS, LabTest, run
 
 
 class ExecTest(LabTest):
@@ -46,21 +46,50 @@ class ExecTest(LabTest):
         self.assertEqual(cat.communicate("through\n", timeout=SECONDS), ("through\n", ""))
         self.assertEqual(lab.exec("a", "printf", "%s|", "--json", "two words", "-h", ""), "--json|two words|-h||")
 
-    def test_what_cannot_start_is_125_and_a_sentence(self):
+    def test_what_cannot_start_has_the_status_of_env_and_nsenter_and_a_sentence(self):
         lab = self.lab()
-        for argv, words in ((("a", "--", "/does/not/exist"), ["/does/not/exist"]),
-                            (("a", "--", "no-such-command"), ["no-such-command"]),
-                            (("a", "--", "/"), ["'/'"]),
-                            (("c", "--", "true"), ["'c'", "a, b"])):
+        script = lab.folder / "script"
+        script.write_text("#!/does/not/exist\n")
+        for argv, code, words in ((("a", "--", "/does/not/exist"), 127, ["/does/not/exist"]),
+                                  (("a", "--", "no-such-command"), 127, ["no-such-command"]),
+                                  (("a", "--", "/"), 126, ["'/'"]),
+                                  (("a", "--", script), 126, ["Permission denied"]),
+                                  (("c", "--", "true"), 125, ["'c'", "a, b"]),
+                                  (("c",), 125, ["'c'", "a, b"])):
             with self.subTest(argv=argv):
                 done = lab.usernic("exec", *argv)
-                self.assertEqual(done.returncode, 125)
+                self.assertEqual(done.returncode, code)
                 self.assertEqual(done.stdout, "")
                 self.assert_sentence(done.stderr, *words)
+                if code != 125:
+                    self.assertEqual(run(["env", *argv[2:]]).returncode, code, "env's own")
         lab.stop()
         done = lab.usernic("exec", "a", "--", "true")
         self.assertEqual(done.returncode, 125)
         self.assert_sentence(done.stderr, "no usernic is running", str(lab.socket))
+
+    def test_without_a_command_it_is_a_shell(self):
+        lab = self.lab()
+        tools = lab.folder / "my shell"
+        tools.write_text("#!/bin/sh\necho mine; exec cat\n")
+        tools.chmod(0o755)
+        for shell, said in ((str(tools), "mine\nls /sys/class/net\n"), ("/bin/sh", "lo\nnic0\n"), ("", "lo\nnic0\n"),
+                            (None, "lo\nnic0\n")):
+            for words in (["a"], ["a", "--"]):
+                with self.subTest(shell=shell, words=words):
+                    environment = {key: value for key, value in os.environ.items() if key != "SHELL"}
+                    if shell is not None:
+                        environment["SHELL"] = shell
+                    done = run([PROGRAM, "--socket", lab.socket, "exec", *words], stdin=None, env=environment,
+                               input="ls /sys/class/net\n")
+                    self.assertEqual((done.stdout, done.stderr, done.returncode), (said, "", 0))
+
+    def test_what_is_no_socket_is_said(self):
+        file = self.folder() / "file"
+        file.write_text("")
+        done = run([PROGRAM, "link", "--socket", file])
+        self.assertEqual(done.returncode, 1)
+        self.assert_sentence(done.stderr, str(file), "is not a socket")
 
     def test_each_host_shows_its_own_nic_in_sys(self):
         lab = self.lab()

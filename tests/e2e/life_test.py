@@ -260,11 +260,18 @@ class BeginTest(LabTest):
         self.assertRegex(done.stdout, r"33:33:00:00:12:34 +multicast +yes +yes\n")
         self.assertEqual([file.name for file in folder.iterdir()], ["build"], "nothing is left behind")
 
-    def test_it_gives_up_every_capability_that_it_does_not_need(self):
+    def status_of(self, path):
+        with open(path, encoding="ascii") as file:
+            return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+    def test_it_gives_up_every_capability_and_call_that_it_does_not_need(self):
         lab = self.lab(pair())
-        with open(f"/proc/{lab.process.pid}/status", encoding="ascii") as file:
-            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
         net_admin_and_sys_admin = 1 << 12 | 1 << 21
-        self.assertEqual(int(status["CapEff"], 16), net_admin_and_sys_admin)
-        self.assertEqual(int(status["CapPrm"], 16), net_admin_and_sys_admin)
-        self.assertEqual(status["NoNewPrivs"].strip(), "1")
+        for task in os.listdir(f"/proc/{lab.process.pid}/task"):
+            status = self.status_of(f"/proc/{lab.process.pid}/task/{task}/status")
+            self.assertEqual(int(status["CapEff"], 16), net_admin_and_sys_admin)
+            self.assertEqual(int(status["CapPrm"], 16), net_admin_and_sys_admin)
+            for none in ("CapInh", "CapAmb", "CapBnd") if os.geteuid() == 0 else ("CapInh", "CapAmb"):
+                self.assertEqual(int(status[none], 16), 0, none)
+            self.assertEqual(status["NoNewPrivs"].strip(), "1")
+            self.assertEqual(status["Seccomp"].strip(), "2", "a filter")

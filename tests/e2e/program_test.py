@@ -22,6 +22,7 @@ import exec_test
 import lab
 import life_test
 import link_test
+import signals_test
 import slow_card_test
 import streams_test
 import traffic_test
@@ -30,8 +31,8 @@ import wait_test
 import wishes_test
 
 SKIPPED = 77
-MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, life_test, link_test, slow_card_test,
-           streams_test, traffic_test, verbs_test, wait_test, wishes_test)
+MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, life_test, link_test, signals_test,
+           slow_card_test, streams_test, traffic_test, verbs_test, wait_test, wishes_test)
 
 
 class Result(unittest.TextTestResult):
@@ -96,6 +97,10 @@ def main():
         return 0
     if not os.access(lab.PROGRAM, os.X_OK):
         sys.exit(f"USERNIC_PROGRAM must name the program, not '{lab.PROGRAM}'")
+    # Whoever started this in the background may have had interrupts ignored, and the programs here would inherit that.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that clean-ups run
     tests = unittest.TestSuite(chosen(arguments.names))
     runner = unittest.TextTestRunner(resultclass=Result, verbosity=2 if arguments.verbose else 1)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Standard streams that are closed or full, and a machine that refuses what it is asked for."""
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -64,6 +65,58 @@ class StreamsTest(LabTest):
         lab.exec("a", "ip", "link", "set", "nic0", "down")
         lab.until_link(lambda row: not row["up"])
         self.assertEqual(lab.stop(), 0)
+
+    def start(self, lab, **options):
+        """Ready, with streams of one's own."""
+        ready, told = os.pipe()
+        with open(ready, "rb") as ready:
+            lab.process = subprocess.Popen([PROGRAM, "run", lab.config, "--socket", lab.socket, "--ready-fd", str(told)],
+                                           stdin=subprocess.DEVNULL, pass_fds=[told], **options)
+            os.close(told)
+            self.assertEqual(ready.read(1), b"\n")
+
+    def full_pipe(self):
+        """Nobody reads it, and not one octet more has room."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        os.set_blocking(writer, False)
+        for piece in (b"x" * 4096, b"x"):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(writer, piece)
+        os.set_blocking(writer, True)
+        return writer
+
+    def assert_goes_on(self, lab):
+        """Something is logged, and then the same nic still follows the kernel, and ends in time."""
+        lab.inside("a").run(argv=["ip", "link", "set", "nic0", "mtu", "9001"])
+        lab.until_link(lambda row: row["mtu"] == 1500)
+        lab.exec("a", "ip", "maddr", "add", "33:33:00:00:55:55", "dev", "nic0")
+        self.assertIn("33:33:00:00:55:55", lab.must("rx-mode", "nic0", "--wait"))
+        lab.exec("a", "ip", "link", "set", "nic0", "down")
+        lab.until_link(lambda row: not row["up"])
+        self.assertEqual(lab.stop(), 0)
+
+    def test_a_log_that_nobody_reads_keeps_nobody_waiting(self):
+        lab = self.new_lab(pair())
+        self.start(lab, stdout=self.full_pipe(), stderr=self.full_pipe())
+        self.assert_goes_on(lab)
+
+    def test_a_log_that_may_not_grow_kills_nobody(self):
+        lab = self.new_lab(pair())
+        with open(lab.folder / "stdout", "w") as out, open(lab.folder / "stderr", "w") as err:
+            self.start(lab, stdout=out, stderr=err,
+                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+        self.assert_goes_on(lab)
+
+    def test_a_log_whose_reader_has_left_kills_nobody(self):
+        lab = self.new_lab(pair())
+        reader, writer = os.pipe()
+        self.start(lab, stdout=writer, stderr=writer)
+        os.close(writer)
+        os.close(reader)
+        self.assert_goes_on(lab)
 
     def test_a_machine_that_refuses_threads(self):
         lab = self.new_lab(pair())

@@ -272,7 +272,7 @@ class VerbsTest(LabTest):
     def test_what_is_not_understood_is_2(self):
         for arguments in (["frob"], ["link", "extra"], ["link", "--frob"], ["rx-mode"], ["rx-mode", "nic0", "nic1"],
                           ["rx-mode", "nic0", "--wait=soon"], ["rx-mode", "nic0", "--wait=-1"],
-                          ["rx-mode", "nic0", "--wait="], ["stats"], ["exec"], ["exec", "a"], ["exec", "a", "--"],
+                          ["rx-mode", "nic0", "--wait="], ["stats"], ["exec"], ["help", "lnik"],
                           ["run", "--ready-fd", "many"], ["run", "--ready-fd", "999"], ["run", "a.toml", "b.toml"],
                           ["demo", "extra"], ["link", "--socket"]):
             with self.subTest(arguments):

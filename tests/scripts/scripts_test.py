@@ -45,6 +45,12 @@ class ScriptsTest(unittest.TestCase):
         return subprocess.run([str(name), *arguments], cwd=cwd or self.root, text=True, capture_output=True,
                               stdin=subprocess.DEVNULL, timeout=30, env=environment)
 
+    def test_what_the_tests_need_is_missed_before_anything_is_compiled(self):
+        done = subprocess.run(["cmake", "--preset", "debug", "-B", self.root / "build/none", "-Wno-dev",
+                               "-DCMAKE_DISABLE_FIND_PACKAGE_rapidcheck=ON"], cwd=TREE, text=True, capture_output=True)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("librapidcheck-dev", done.stderr)
+
     def test_every_script_is_misused_here(self):
         self.assertEqual(sorted(MISUSES), sorted(f.name for f in (TREE / "scripts").iterdir() if f.is_file()))
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// daemon: lines on their way to a descriptor that nobody may be reading.
+//
+// Whoever adds a line never waits for the descriptor: lines wait for a thread of the writer's own, kLinesMax of them.
+// What finds no room, and what the descriptor refuses (a full disk), is dropped and counted; the first line that is
+// written afterwards says how many.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+
+#include "usernic/env.h"
+#include "usernic/lock.h"
+
+namespace usernic::daemon {
+
+class LogWriter {
+ public:
+  static constexpr size_t kLinesMax = 1024;
+
+  // The descriptor stays the caller's. Lines may be added from now on, and are written once it is started.
+  explicit LogWriter(int fd) : fd_(fd) {}
+  // Sleeps until all is written, for ever where nobody reads: see `flush`.
+  ~LogWriter();
+  LogWriter(const LogWriter&) = delete;
+  LogWriter& operator=(const LogWriter&) = delete;
+
+  // Throws std::system_error when the machine refuses a thread.
+  void start();
+  // One or more lines, each with its end. Context: process; waits for nobody but other callers.
+  void add(std::string lines) USERNIC_EXCLUDES(lock_);
+  // Sleeps until everything added so far is written or dropped. False: some was dropped and nobody was told, or the
+  // deadline has passed. Context: process.
+  bool flush(Time deadline) USERNIC_EXCLUDES(lock_);
+
+ private:
+  static constexpr LockClass kLockClass{"log_writer"};
+  void write_loop();
+  bool next(std::string& text, uint64_t& lines) USERNIC_EXCLUDES(lock_);
+  bool write_all(std::string_view text);
+  void done(uint64_t refused) USERNIC_EXCLUDES(lock_);
+
+  const int fd_;
+  Mutex lock_{kLockClass};
+  WaitQueue added_, written_;
+  std::deque<std::string> lines_ USERNIC_GUARDED_BY(lock_);
+  uint64_t dropped_ USERNIC_GUARDED_BY(lock_) = 0;  // since a line was written
+  bool writing_ USERNIC_GUARDED_BY(lock_) = false;
+  bool ending_ USERNIC_GUARDED_BY(lock_) = false;
+  Thread thread_;
+};
+
+}  // namespace usernic::daemon
+// Explained best by: daemon/log_writer_test.cc
