@@ -260,6 +260,16 @@ class BeginTest(LabTest):
         self.assertRegex(done.stdout, r"33:33:00:00:12:34 +multicast +yes +yes\n")
         self.assertEqual([file.name for file in folder.iterdir()], ["build"], "nothing is left behind")
 
+    def test_a_nic_takes_memory_when_it_uses_it(self):
+        many = 100
+        lab = self.lab(config_of([{"name": f"nic{i}", "host": "a", "driver": "simnic"} for i in range(many)]))
+        process = f"/proc/{lab.process.pid}"
+        with open(f"{process}/maps", encoding="ascii") as file:
+            if "asan" in file.read():
+                self.skipTest("a sanitizer's memory is its own")
+        resident_kb = int(self.status_of(f"{process}/status")["VmRSS"].split()[0])
+        self.assertLess(resident_kb / many, 1024)
+
     def status_of(self, path):
         with open(path, encoding="ascii") as file:
             return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
