@@ -121,6 +121,7 @@ TEST(Request, ThatMakesNoSenseIsASentence) {
 TEST(Answer, IsTheResultOrTheSentence) {
   EXPECT_EQ(to_text(*parse_answer(R"({"v":1,"ok":true,"result":[1]})")), "[1]");
   EXPECT_EQ(parse_answer(R"({"v":1,"ok":false,"error":"no"})").error(), "no");
+  EXPECT_EQ(parse_answer(R"({"v":1,"ok":false,"error":7})").error(), "the daemon refused and did not say why");
   for (const char* garbage : {"", "{}", R"({"ok":1})", R"({"ok":true})"}) {
     EXPECT_FALSE(parse_answer(garbage)) << garbage;
   }

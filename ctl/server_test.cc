@@ -104,6 +104,11 @@ class ServerTest : public testing::Test {
     for (ssize_t got; (got = ::recv(client.fd(), buffer, sizeof buffer, 0)) > 0;) text.append(buffer, got);
     return text;
   }
+  static std::string read_line(const Client& client) {
+    std::string line;
+    for (char octet; !line.ends_with('\n') && ::recv(client.fd(), &octet, 1, 0) == 1;) line += octet;
+    return line;
+  }
   void wait_gone(int count) {
     for (int i = 0; gone_.load() < count && i < 1000; ++i) expect_served();
     EXPECT_EQ(gone_.load(), count);
@@ -173,6 +178,22 @@ TEST_F(ServerTest, HalfARequestIsClosedInTime) {
   say(client, "{\"v\":1,");
   EXPECT_EQ(read_to_end(client), "");
   expect_served();
+}
+
+TEST_F(ServerTest, HalfARequestBehindOneThatIsBeingAnsweredIsNotOverdue) {
+  restart(kImpatient);
+  const std::string half = "{\"v\":1,";
+  const Client waiting = connect(), follower = connect();
+  say(waiting, request_line({.verb = "held"}) + half);
+  say(follower, request_line({.verb = "follow"}) + half);
+  EXPECT_EQ(read_line(follower), result_line(Json(true)));
+  const Client only_half = connect();
+  say(only_half, half);
+  EXPECT_EQ(read_to_end(only_half), "") << "the time of theirs is over, too";
+  EXPECT_TRUE(connect().call({.verb = "release"}));
+  EXPECT_EQ(read_line(waiting), result_line(Json("late")));
+  EXPECT_TRUE(connect().call({.verb = "tell", .changes = 1}));
+  EXPECT_EQ(read_line(follower), event_line({.what = "rx-mode", .dev = "0"}));
 }
 
 TEST_F(ServerTest, DrippingRequestIsClosedInTime) {
@@ -351,6 +372,70 @@ TEST(ClientTest, HearsWhyItWasClosedBeforeItAsked) {
     send_with(accepted.get(), error_line("no room"), {});
   }
   EXPECT_EQ(client->call({.verb = "link"}).error(), "no room");
+}
+
+// What a client says of an answer that no daemon of this version gives, and of none.
+class StrangeDaemonTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto socket = ListeningSocket::open({folder_.path() + "/s", ""});
+    ASSERT_TRUE(socket) << socket.error();
+    socket_.emplace(*std::move(socket));
+    auto client = Client::connect(socket_->path());
+    ASSERT_TRUE(client) << client.error();
+    client_.emplace(*std::move(client));
+    accepted_.reset(::accept(socket_->fd(), nullptr, nullptr));
+  }
+  std::string error_at(std::string_view answer) {
+    send_with(accepted_.get(), answer, {});
+    return client_->call({.verb = "link"}).error();
+  }
+  std::string error_at_event(std::string_view event) {
+    send_with(accepted_.get(), event, {});
+    return client_->next_event(Clock::now() + kLong).error();
+  }
+  int folder_fd() {
+    folder_descriptor_.reset(::open(folder_.path().c_str(), O_RDONLY | O_CLOEXEC));
+    return folder_descriptor_.get();
+  }
+  TestFolder folder_;
+  Fd folder_descriptor_;
+  std::optional<ListeningSocket> socket_;
+  std::optional<Client> client_;
+  Fd accepted_;
+};
+
+constexpr std::string_view kNoSense = "the daemon's answer makes no sense; is it another version of usernic?";
+
+TEST_F(StrangeDaemonTest, AnAnswerThatMakesNoSenseIsASentence) {
+  EXPECT_EQ(error_at("hello\n"), kNoSense);
+  EXPECT_EQ(error_at("{\"v\":1,\"ok\":true}\n"), kNoSense);
+  EXPECT_EQ(error_at("{\"v\":1,\"ok\":false,\"error\":7}\n"), "the daemon refused and did not say why");
+}
+
+TEST_F(StrangeDaemonTest, AnEventThatMakesNoSenseIsASentence) {
+  EXPECT_EQ(error_at_event("hello\n"), kNoSense);
+  EXPECT_EQ(error_at_event(result_line(Json(7))),
+            "the daemon's event makes no sense; is it another version of usernic?");
+  EXPECT_EQ(error_at_event(error_line("no")), "no");
+}
+
+TEST_F(StrangeDaemonTest, ADaemonThatGoesIsASentence) {
+  accepted_.reset();
+  EXPECT_EQ(client_->call({.verb = "link"}).error(), "usernic closed the control socket");
+  EXPECT_EQ(client_->next_event(Clock::now() + kLong).error(), "usernic closed the control socket");
+}
+
+TEST_F(StrangeDaemonTest, ADaemonThatStaysSilentIsGivenUp) {
+  EXPECT_EQ(client_->call({.verb = "link"}, nullptr, milliseconds(20)).error(), "the daemon did not answer in time");
+}
+
+TEST_F(StrangeDaemonTest, ASocketThatCannotBeUsedIsASentence) {
+  ASSERT_EQ(::dup2(folder_fd(), client_->fd()), client_->fd());
+  EXPECT_EQ(client_->send({.verb = "link"}).error(),
+            "cannot write to the control socket: Socket operation on non-socket");
+  EXPECT_EQ(client_->next_event(Clock::now() + kLong).error(),
+            "cannot read from the control socket: Socket operation on non-socket");
 }
 
 }  // namespace

@@ -43,6 +43,14 @@ TEST(Followed, ARefusalOfTheKernelIsLeftAlone) {
   EXPECT_EQ(mtu.look(1500, 70000), kNothing);
 }
 
+TEST(Followed, AKernelThatRefusesWhatTheDeviceAnsweredIsNotAskedAgain) {
+  Followed<int> mtu(1500);
+  EXPECT_EQ(mtu.look(1400, 1500), kTellDevice);
+  EXPECT_EQ(mtu.device_answered(1450), kTellKernel);  // and it does not take it
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(mtu.look(1400, 1450), kNothing);
+  EXPECT_EQ(mtu.look(1400, 1460), kTellKernel) << "until there is something new";
+}
+
 TEST(Followed, BothRefusingDoesNotGoInCircles) {
   Followed<int> mtu(1500);
   EXPECT_EQ(mtu.look(1400, 1500), kTellDevice);

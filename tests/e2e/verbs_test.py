@@ -172,6 +172,28 @@ class VerbsTest(LabTest):
             self.assertGreaterEqual(event["link"][counter], before[counter])
             self.assertLessEqual(event["link"][counter], lab.link()[counter])
 
+    def test_monitor_tells_nothing_of_frames_that_come_and_go(self):
+        lab = self.lab(pair())
+        lab.must("rx-mode", "nic0", f"--wait={SECONDS}")
+        _, line = self.follow(lab, "--json")
+        told = {}  # the last that was told of each link, without its counters
+        before = lab.link()
+
+        def tell(event):
+            if event["event"] != "link":
+                return False
+            row = {key: value for key, value in event["link"].items() if key[:3] not in ("rx_", "tx_")}
+            self.assertNotEqual(told.get(row["name"]), row, "nothing but counters is new")
+            told[row["name"]] = row
+            return row["name"] == "nic1" and not row["up"]
+
+        lab.ping("a", "10.9.0.2")
+        lab.until_link(lambda row: row["tx_packets"] > before["tx_packets"])
+        lab.exec("b", "ip", "link", "set", "nic1", "down")  # a look that sees it has seen the counters
+        while not tell(json.loads(line())):
+            pass
+        self.assertEqual(sorted(told), ["nic0", "nic1"])
+
     def test_monitor_tells_the_end_of_an_interface_once(self):
         lab = self.lab(pair())
         lab.must("rx-mode", "nic0", f"--wait={SECONDS}")
