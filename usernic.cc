@@ -11,7 +11,9 @@
 #include "cli/sim.h"
 #include "cli/standard_streams.h"
 #include "cli/verbs.h"
+#include "ctl/print.h"
 #include "daemon/run.h"
+#include "usernic/refusal.h"
 
 namespace usernic {
 namespace {
@@ -41,6 +43,16 @@ int carry_out(const cli::Command& command, const std::string& program) {
   return cli::kUsage;
 }
 
+// There may be none for the sentence either.
+int no_memory() noexcept {
+  try {
+    return cli::failed(refusal(std::errc::not_enough_memory));
+  } catch (const std::bad_alloc&) {
+    ctl::print(stderr, "usernic: there is no memory left\n");
+    return cli::kFailed;
+  }
+}
+
 }  // namespace
 }  // namespace usernic
 
@@ -52,7 +64,7 @@ int main(int argc, char** argv) {
     const cli::ParsedLine line = cli::parse_command_line(argc, argv);
     return line.command ? carry_out(*line.command, argc > 0 ? argv[0] : "usernic") : line.exit_code;
   } catch (const std::bad_alloc&) {
-    return cli::failed("the machine has no memory left");
+    return no_memory();
   } catch (const std::exception& refused) {
     return cli::failed(refused.what());
   }

@@ -161,7 +161,7 @@ class Stuck {
   const NetdevPtr dev_;
   Driver& driver_;
   Count at_once_, reset_;
-  Kick kick_;
+  Kick kick_ = *Kick::make();
   const std::function<void(const std::string&)> log_{port_says};
   DeviceWishes wishes_{*dev_, kick_, log_};
   std::vector<Thread> threads_;

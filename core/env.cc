@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "usernic/context.h"
+#include "usernic/refusal.h"
 
 namespace usernic {
 
@@ -84,20 +85,29 @@ Thread::Thread(Thread&&) noexcept = default;
 Thread& Thread::operator=(Thread&&) noexcept = default;
 Thread::~Thread() = default;
 
-Thread::Thread(std::string name, std::move_only_function<void()> body) : state_(std::make_unique<State>()) {
+Result<Thread> Thread::start(std::string name, std::move_only_function<void()> body) {
   name.resize(std::min<size_t>(name.size(), 15));
+  Thread made;
+  made.state_ = std::make_unique<State>();
   try {
-    state_->thread = std::jthread([name, body = std::move(body)]() mutable {
+    made.state_->thread = std::jthread([name, body = std::move(body)]() mutable {
       ::pthread_setname_np(::pthread_self(), name.c_str());
       body();
     });
   } catch (const std::system_error& refused) {
-    throw std::system_error(refused.code(), "cannot make the thread '" + name + "'");
+    return fail(static_cast<std::errc>(refused.code().value()));
   }
+  return made;
+}
+
+Thread::Thread(std::string name, std::move_only_function<void()> body) {
+  Result<Thread> made = start(name, std::move(body));
+  if (!made) throw ThreadRefused(name.substr(0, 15), made.error());
+  *this = *std::move(made);
 }
 
 void Thread::join() {
-  state_->thread.join();
+  if (joinable()) state_->thread.join();
 }
 bool Thread::joinable() const noexcept {
   return state_ != nullptr && state_->thread.joinable();

@@ -2,31 +2,47 @@
 #include "core/worker_pool.h"
 
 #include <algorithm>
-#include <system_error>
+#include <new>
 #include <utility>
 
 #include "core/current_work.h"
 #include "core/lock_classes.h"
 #include "core/mutation.h"
 #include "core/say.h"
+#include "usernic/refusal.h"
 
 namespace usernic {
 namespace {
 
 constexpr LockClass kPoolClass{"worker_pool", LockUse::kAnyContext};
+constexpr char kWorkerName[] = "usernic-worker";
 constexpr int kIdleMax = 4;  // more idle workers than this retire
 constexpr Duration kAskAgain = std::chrono::milliseconds(100);
 
-void report_refusal(const std::error_code& refused) {
-  say(stderr, "usernic: the machine refuses a worker thread: {}; items may wait until it grants one\n",
-      refused.message());
+void report_refusal(std::errc refused) noexcept {
+  try {
+    say(stderr, "usernic: the machine refuses a worker thread, and items may wait until it grants one: {}\n",
+        thread_refusal(refused));
+  } catch (const std::bad_alloc&) {
+    std::fputs("usernic: the machine refuses a worker thread, and items may wait until it grants one\n", stderr);
+  }
 }
 
 }  // namespace
 
-WorkerPool::WorkerPool() : lock_(kPoolClass), keeper_("usernic-keeper", [this] { keep(); }) {}
+// Without one worker nothing would ever run; one is enough for all, in their turns.
+WorkerPool::WorkerPool() : lock_(kPoolClass), keeper_("usernic-keeper", [this] { keep(); }) {
+  const std::errc refused = spawn();
+  if (refused == std::errc{}) return;
+  stop();
+  throw ThreadRefused(kWorkerName, refused);
+}
 
 WorkerPool::~WorkerPool() {
+  stop();
+}
+
+void WorkerPool::stop() {
   {
     SpinGuard guard(lock_);
     stopping_ = true;
@@ -53,11 +69,12 @@ void WorkerPool::keep() {
       owed_ = false;
       lock_.unlock();
       bury_retired();
-      const std::error_code refused = spawn();
-      if (refused && !std::exchange(said, true)) report_refusal(refused);
-      if (refused) ask_again = Clock::now() + kAskAgain;
+      const std::errc refused = spawn();
+      const bool made = refused == std::errc{};
+      if (!made && !std::exchange(said, true)) report_refusal(refused);
+      if (!made) ask_again = Clock::now() + kAskAgain;
       lock_.lock();
-      if (refused) owed_ = true;
+      if (!made) owed_ = true;
       continue;
     }
     if (owed_) until = std::min(until, ask_again);
@@ -66,18 +83,20 @@ void WorkerPool::keep() {
   lock_.unlock();
 }
 
-// Adds a worker that `starting_` counts already. An error: the machine has no thread for it.
-std::error_code WorkerPool::spawn() {
-  std::list<Worker> fresh(1);
-  Worker& worker = fresh.front();
+// Adds a worker that `starting_` counts already. An error: the machine has no thread, or no memory, for it.
+std::errc WorkerPool::spawn() {
   try {
-    worker.thread = Thread("usernic-worker", [this, &worker] { work_loop(worker); });
-  } catch (const std::system_error& refused) {
-    return refused.code();
+    std::list<Worker> fresh(1);
+    Worker& worker = fresh.front();
+    Result<Thread> thread = Thread::start(kWorkerName, [this, &worker] { work_loop(worker); });
+    if (!thread) return thread.error();
+    worker.thread = *std::move(thread);
+    SpinGuard guard(lock_);
+    workers_.splice(workers_.end(), fresh);
+    return {};
+  } catch (const std::bad_alloc&) {
+    return std::errc::not_enough_memory;
   }
-  SpinGuard guard(lock_);
-  workers_.splice(workers_.end(), fresh);
-  return {};
 }
 
 void WorkerPool::bury_retired() {
@@ -126,9 +145,14 @@ void WorkerPool::run_one(Workqueue& queue) {
   if (mutated(Mutation::kPutEarly)) work.ref_.put();
   Work* finished = &work;
   std::unique_ptr<Work> stand_in;
+  bool starved = false;
   {
     CurrentWork current(work, queue, work.stop_.token());
-    work.body_();
+    try {
+      work.body_();
+    } catch (const std::bad_alloc&) {
+      starved = true;
+    }
     stand_in = std::move(current.stand_in);
   }
   if (stand_in != nullptr) {
@@ -136,6 +160,7 @@ void WorkerPool::run_one(Workqueue& queue) {
     stand_in->body_ = nullptr;  // what it captured goes before the queue counts as idle and the owner as free
   }
   lock_.lock();
+  if (starved && stand_in == nullptr) (void)queue_at_locked(queue, work, Clock::now() + kAskAgain);
   finish(queue, *finished, std::move(stand_in));
 }
 

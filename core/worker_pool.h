@@ -12,7 +12,6 @@
 #include <boost/intrusive/set.hpp>
 #include <list>
 #include <memory>
-#include <system_error>
 
 #include "usernic/env.h"
 #include "usernic/lock.h"
@@ -22,7 +21,7 @@ namespace usernic {
 
 class WorkerPool {
  public:
-  WorkerPool();  // throws when the machine refuses even the keeper
+  WorkerPool();  // throws when the machine refuses even the keeper and one worker
   // Requires: nothing queued.
   ~WorkerPool();
 
@@ -64,8 +63,9 @@ class WorkerPool {
       Work, boost::intrusive::member_hook<Work, boost::intrusive::set_member_hook<>, &Work::timer_hook_>,
       boost::intrusive::compare<Earlier>>;
 
+  void stop();
   void keep();
-  std::error_code spawn() USERNIC_EXCLUDES(lock_);
+  std::errc spawn() USERNIC_EXCLUDES(lock_);
   void bury_retired() USERNIC_EXCLUDES(lock_);
   void work_loop(Worker& me);
   void run_one(Workqueue& queue) USERNIC_REQUIRES(lock_);
@@ -90,8 +90,8 @@ class WorkerPool {
   Timers timers_ USERNIC_GUARDED_BY(lock_);
   std::list<Worker> workers_ USERNIC_GUARDED_BY(lock_);
   int idle_ USERNIC_GUARDED_BY(lock_) = 0;
-  int starting_ USERNIC_GUARDED_BY(lock_) = 1;  // owed, or made and not come yet
-  bool owed_ USERNIC_GUARDED_BY(lock_) = true;  // the keeper is to make one; at first the only one
+  int starting_ USERNIC_GUARDED_BY(lock_) = 1;   // owed, or made and not come yet; at first the only one
+  bool owed_ USERNIC_GUARDED_BY(lock_) = false;  // the keeper is to make one
   bool stopping_ USERNIC_GUARDED_BY(lock_) = false;
   Thread keeper_;
 };

@@ -1,33 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/server.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
+
+#include "usernic/refusal.h"
 
 namespace usernic::ctl {
 namespace {
 constexpr Duration kSweepPeriod = std::chrono::milliseconds(250);
 constexpr Duration kAcceptPause = std::chrono::milliseconds(100);
+// As error_line would write it, which needs memory.
+constexpr std::string_view kNoMemoryLine =
+    "{\"v\":1,\"ok\":false,\"error\":\"the daemon has no memory for this request\"}\n";
+
+constexpr std::string_view kNoDescriptorLine =
+    "{\"v\":1,\"ok\":false,\"error\":\"the daemon has no descriptor left for another client; "
+    "raise its RLIMIT_NOFILE (ulimit -n, or LimitNOFILE=)\"}\n";
+
+// Straight to the socket, which has room for a line: nothing else is on its way.
+void say(int fd, std::string_view line) noexcept {
+  [[maybe_unused]] const ssize_t sent = ::send(fd, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+// Something that takes a descriptor and nothing else.
+Fd spare_descriptor() noexcept {
+  return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
 }  // namespace
 
 void Responder::answer(Json result, std::vector<Fd> descriptors) const {
   server_->loop_.post([*this, line = result_line(std::move(result)), fds = std::move(descriptors)]() mutable {
-    server_->send(client_, request_, std::move(line), std::move(fds), false);
+    server_->take_turn(client_, [&] { server_->send(client_, request_, std::move(line), std::move(fds), false); });
   });
 }
 
 void Responder::refuse(std::string sentence) const {
-  server_->loop_.post(
-      [*this, line = error_line(sentence)]() mutable { server_->send(client_, request_, std::move(line), {}, false); });
+  server_->loop_.post([*this, line = error_line(sentence)]() mutable {
+    server_->take_turn(client_, [&] { server_->send(client_, request_, std::move(line), {}, false); });
+  });
 }
 
 void Responder::event(const Event& event) const {
-  server_->loop_.post(
-      [*this, line = event_line(event)]() mutable { server_->send(client_, request_, std::move(line), {}, true); });
+  server_->loop_.post([*this, line = event_line(event)]() mutable {
+    server_->take_turn(client_, [&] { server_->send(client_, request_, std::move(line), {}, true); });
+  });
 }
 
 void Responder::follow(EventLoop::Call gone) const {
@@ -41,15 +65,39 @@ void Responder::on_gone(EventLoop::Call gone) const {
   if (found != server_->clients_.end()) found->second.gone = std::move(gone);
 }
 
-Server::Server(EventLoop& loop, ListeningSocket socket, Handler handler, ServerLimits limits)
+void Responder::close_unanswered() const noexcept {
+  const auto found = server_->clients_.find(client_);
+  if (found == server_->clients_.end() || found->second.request != request_ || !found->second.answering) return;
+  server_->out_of_memory(client_);
+}
+
+Outcome<std::unique_ptr<Server>> Server::create(EventLoop& loop, ListeningSocket socket, Handler handler,
+                                                ServerLimits limits) {
+  Fd spare = spare_descriptor();
+  // One client at least is to find room.
+  if (const Fd client = spare_descriptor(); !spare || !client) {
+    return ctl::refuse("no descriptor is left for a client: " + refusal(static_cast<std::errc>(errno)));
+  }
+  std::unique_ptr<Server> server(new Server(loop, std::move(socket), std::move(spare), std::move(handler), limits));
+  server->listen_watch_ =
+      loop.watch(server->socket_.fd(), EPOLLIN, [it = server.get()](uint32_t) { it->accept_one(); });
+  if (server->listen_watch_ == 0) {
+    return ctl::refuse("cannot watch the control socket: " + refusal(static_cast<std::errc>(errno)));
+  }
+  loop.every(kSweepPeriod, [it = server.get()] {
+    it->sweep();
+    return true;
+  });
+  return server;
+}
+
+Server::Server(EventLoop& loop, ListeningSocket socket, Fd spare, Handler handler, ServerLimits limits)
     : loop_(loop),
       socket_(std::move(socket)),
+      spare_(std::move(spare)),
       handler_(std::move(handler)),
       limits_(limits),
-      own_uid_(static_cast<long>(::geteuid())) {
-  listen_watch_ = loop_.watch(socket_.fd(), EPOLLIN, [this](uint32_t) { accept_one(); });
-  loop_.at(Clock::now() + kSweepPeriod, [this] { sweep(); });
-}
+      own_uid_(static_cast<long>(::geteuid())) {}
 
 Server::~Server() {
   loop_.forget(listen_watch_);
@@ -58,22 +106,62 @@ Server::~Server() {
 
 void Server::accept_one() {
   Fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!fd) {
-    const bool out_of_descriptors = errno == EMFILE || errno == ENFILE;
-    if (!out_of_descriptors || make_room()) return;
-    loop_.change(listen_watch_, 0);
-    loop_.at(Clock::now() + kAcceptPause, [this] { loop_.change(listen_watch_, EPOLLIN); });
-    return;
-  }
+  if (!fd) return cannot_accept(errno);
   const bool room = clients_.size() < limits_.clients_max || make_room();
   const long uid = peer_uid(fd.get());
-  const int number = fd.get();
   const uint64_t id = next_client_++;
-  Client& client = clients_.emplace(id, Client{.connection = Connection(std::move(fd))}).first->second;
-  client.watch = loop_.watch(number, EPOLLIN, [this, id](uint32_t events) { ready(id, events); });
-  if (client.watch == 0) return drop(id);
-  if (uid != own_uid_ && uid != 0) return refuse_and_close(id, "this socket belongs to another user");
-  if (!room) refuse_and_close(id, "too many clients are waiting for an answer; try again");
+  try {
+    clients_.emplace(id, Client{.connection = Connection(Fd())});
+  } catch (const std::bad_alloc&) {
+    return say(fd.get(), kNoMemoryLine);
+  }
+  take_turn(id, [&] {
+    Client& client = clients_.at(id);
+    client.connection = Connection(std::move(fd));
+    client.watch = loop_.watch(client.connection.fd(), EPOLLIN,
+                               [this, id](uint32_t events) { take_turn(id, [&] { ready(id, events); }); });
+    if (client.watch == 0) return drop(id);
+    if (uid != own_uid_ && uid != 0) return refuse_and_close(id, "this socket belongs to another user");
+    if (!room) refuse_and_close(id, "too many clients are waiting for an answer; try again");
+  });
+}
+
+// Who waits to be accepted is reported again at once. What does not pass by itself is looked at later.
+void Server::cannot_accept(int error) {
+  if (error == EAGAIN || error == EINTR || error == ECONNABORTED) return;
+  if (error == EMFILE || error == ENFILE) {
+    if (make_room()) return;
+    if (spare_) return refuse_for_want_of_descriptor();
+    spare_ = spare_descriptor();
+  }
+  loop_.at(Clock::now() + kAcceptPause, [this] { loop_.change(listen_watch_, EPOLLIN); });
+  loop_.change(listen_watch_, 0);
+}
+
+void Server::refuse_for_want_of_descriptor() {
+  spare_.reset();
+  if (const Fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)); fd) {
+    say(fd.get(), kNoDescriptorLine);
+  }
+  spare_ = spare_descriptor();
+}
+
+template <class Turn>
+void Server::take_turn(uint64_t id, Turn&& turn) {
+  try {
+    turn();
+  } catch (const std::bad_alloc&) {
+    out_of_memory(id);
+  }
+}
+
+void Server::out_of_memory(uint64_t id) noexcept {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  const Client& client = found->second;
+  // In the middle of a line, or of a stream, it would be no sentence.
+  if (!client.following && client.connection.unsent_bytes() == 0) say(client.connection.fd(), kNoMemoryLine);
+  drop(id);
 }
 
 // Closes the client that has been idle the longest. False when everybody is busy.
@@ -102,7 +190,7 @@ void Server::ready(uint64_t id, uint32_t events) {
 // Never at once: a client's lines would be answered inside one another, and before anybody else's.
 void Server::serve_soon(uint64_t id) {
   if (std::exchange(clients_.at(id).turn_coming, true)) return;
-  loop_.post([this, id] { serve(id); });
+  loop_.post([this, id] { take_turn(id, [&] { serve(id); }); });
 }
 
 // Takes the client's next request, if it may have one answered; one a turn, so that others get theirs.
@@ -165,7 +253,7 @@ void Server::update_watch(Client& client) {
   loop_.change(client.watch, (sending ? uint32_t{EPOLLOUT} : 0u) | (reading ? uint32_t{EPOLLIN} : 0u));
 }
 
-void Server::drop(uint64_t id) {
+void Server::drop(uint64_t id) noexcept {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;
   Client client = std::move(found->second);
@@ -182,12 +270,10 @@ bool Server::overdue(const Client& client, Time now) const {
 
 void Server::sweep() {
   const Time now = Clock::now();
-  std::vector<uint64_t> late;
-  for (const auto& [id, client] : clients_) {
-    if (overdue(client, now)) late.push_back(id);
+  for (auto next = clients_.begin(); next != clients_.end();) {
+    const auto& [id, client] = *next++;
+    if (overdue(client, now)) drop(id);
   }
-  for (const uint64_t id : late) drop(id);
-  loop_.at(now + kSweepPeriod, [this] { sweep(); });
 }
 
 }  // namespace usernic::ctl

@@ -7,6 +7,8 @@
 //   an idle client      costs a descriptor; when `clients_max` are connected, the longest idle one makes room
 //   who never reads     is closed `answer_time` after its last octet; a follower also when `backlog_bytes_max` wait
 //   another user        is refused; the caller's uid must be the daemon's own, or root
+//   no memory           for what a client wants: it is told so and closed
+//   no descriptor       for another client: the longest idle one makes room; where nobody is idle it is told so
 //
 // A request goes to the handler with a Responder, which may be answered from any thread, later. A client sends its
 // next request after the answer: one at a time, so a client cannot make work pile up.
@@ -14,6 +16,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -40,6 +43,8 @@ class Responder {
   void follow(EventLoop::Call gone) const;
   // The loop's thread. Calls `gone` when the client leaves before the answer.
   void on_gone(EventLoop::Call gone) const;
+  // The loop's thread. Who has no answer by now is told that there was no memory for it, and closed.
+  void close_unanswered() const noexcept;
 
  private:
   friend class Server;
@@ -63,7 +68,8 @@ class Server {
 
   // Everything from the loop's thread. Requires: the loop outlives it. Destruction closes every connection and calls
   // nobody's `gone`.
-  Server(EventLoop& loop, ListeningSocket socket, Handler handler, ServerLimits limits = {});
+  static Outcome<std::unique_ptr<Server>> create(EventLoop& loop, ListeningSocket socket, Handler handler,
+                                                 ServerLimits limits = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -87,7 +93,14 @@ class Server {
   };
   using Clients = std::map<uint64_t, Client>;
 
+  Server(EventLoop& loop, ListeningSocket socket, Fd spare, Handler handler, ServerLimits limits);
   void accept_one();
+  void cannot_accept(int error);
+  void refuse_for_want_of_descriptor();
+  // A turn of one client. What it finds no memory for ends with this client, and harms no other.
+  template <class Turn>
+  void take_turn(uint64_t id, Turn&& turn);
+  void out_of_memory(uint64_t id) noexcept;
   bool make_room();
   void ready(uint64_t id, uint32_t events);
   void serve_soon(uint64_t id);
@@ -96,12 +109,13 @@ class Server {
   void reply(uint64_t id, std::string_view line);
   void refuse_and_close(uint64_t id, std::string_view sentence);
   void update_watch(Client& client);
-  void drop(uint64_t id);
+  void drop(uint64_t id) noexcept;
   void sweep();
   bool overdue(const Client& client, Time now) const;
 
   EventLoop& loop_;
   ListeningSocket socket_;
+  Fd spare_;  // a descriptor for who is to be told that none is left
   const Handler handler_;
   const ServerLimits limits_;
   const long own_uid_;

@@ -30,9 +30,13 @@ class ServerTest : public testing::Test {
     path_ = folder_.path() + "/s";
     auto socket = ListeningSocket::open({path_, ""});
     ASSERT_TRUE(socket) << socket.error();
-    loop_ = std::make_unique<EventLoop>();
-    server_ = std::make_unique<Server>(
+    auto loop = EventLoop::create();
+    ASSERT_TRUE(loop) << loop.error();
+    loop_ = *std::move(loop);
+    auto server = Server::create(
         *loop_, *std::move(socket), [this](const Request& request, Responder to) { handle(request, to); }, limits);
+    ASSERT_TRUE(server) << server.error();
+    server_ = *std::move(server);
     thread_ = Thread("server", [this] { loop_->run(); });
   }
   void stop() {

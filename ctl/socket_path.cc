@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "ctl/print.h"
+#include "usernic/refusal.h"
 
 namespace usernic::ctl {
 namespace {
@@ -28,7 +29,7 @@ std::string environment(const char* name) {
 }
 
 std::string why(int error) {
-  return std::strerror(error);
+  return refusal(static_cast<std::errc>(error));
 }
 
 bool is_folder_of(const std::string& path, uid_t uid) {

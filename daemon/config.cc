@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <set>
 #include <utility>
@@ -17,6 +16,7 @@
 #include "daemon/config_keys.h"
 #include "daemon/config_names.h"
 #include "daemon/config_rules.h"
+#include "usernic/refusal.h"
 
 // Some of its assertions fail for text that is not TOML ("[= 1]"); with NDEBUG clang relies on them.
 #undef NDEBUG
@@ -337,7 +337,7 @@ std::expected<Config, std::string> read_config(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text(kFileBytesMax + 1, '\0');
   if (!file || (!file.read(text.data(), static_cast<std::streamsize>(text.size())) && file.bad())) {
-    return std::unexpected(fmt::format("cannot read the config {}: {}", path, std::strerror(errno)));
+    return std::unexpected(fmt::format("cannot read the config {}: {}", path, refusal(static_cast<std::errc>(errno))));
   }
   text.resize(static_cast<size_t>(file.gcount()));
   if (text.size() > kFileBytesMax) return std::unexpected(fmt::format("the config {} is larger than 1 MiB", path));

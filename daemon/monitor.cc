@@ -30,7 +30,9 @@ void Monitor::follow(const ctl::Responder& to) {
     to.event(now.rx_mode);
   }
   followers_.emplace(number, to);
-  if (!std::exchange(looking_, true)) loop_.at(Clock::now() + kPeriod, [this] { look(); });
+  if (looking_) return;
+  loop_.every(kPeriod, [this] { return look(); });
+  looking_ = true;
 }
 
 Monitor::Seen Monitor::look_at(const Nic& nic) const {
@@ -40,13 +42,10 @@ Monitor::Seen Monitor::look_at(const Nic& nic) const {
           .rx_mode = {.what = "rx-mode", .dev = report.dev, .generation = report.generation, .mode = report.mode}};
 }
 
-void Monitor::look() {
-  if (followers_.empty()) {
-    looking_ = false;
-    return;
-  }
-  tell_changes();
-  loop_.at(Clock::now() + kPeriod, [this] { look(); });
+bool Monitor::look() {
+  looking_ = !followers_.empty();
+  if (looking_) tell_changes();
+  return looking_;
 }
 
 void Monitor::tell_changes() {

@@ -34,7 +34,7 @@ class Monitor {
     ctl::Event rx_mode;
   };
   Seen look_at(const Nic& nic) const;
-  void look();
+  bool look();  // false: for nobody
   void tell_changes();
 
   const Topology& topology_;

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "daemon/log_writer.h"
 #include "daemon/privileges.h"
 #include "daemon/verbs.h"
+#include "usernic/refusal.h"
 
 namespace usernic::daemon {
 namespace {
@@ -83,22 +85,26 @@ void tell_ready(int ready_fd) {
 }
 
 // Serves until a signal comes, then takes the nics down; only after that the socket and its lock are free for another.
-void serve(ctl::ListeningSocket socket, std::unique_ptr<Topology> nics, const EndingSignals& signals, int ready_fd) {
-  ctl::EventLoop loop;
+ctl::Outcome<> serve(ctl::EventLoop& loop, ctl::ListeningSocket socket, std::unique_ptr<Topology> nics,
+                     const EndingSignals& signals, int ready_fd) {
   Verbs* handler = nullptr;
-  ctl::Server server(loop, std::move(socket),
-                     [&handler](const ctl::Request& request, ctl::Responder to) { handler->handle(request, to); });
+  const auto handle = [&handler](const ctl::Request& request, ctl::Responder to) { handler->handle(request, to); };
+  const auto made = ctl::Server::create(loop, std::move(socket), handle);
+  if (!made) return ctl::refuse(made.error());
+  const ctl::Server& server = **made;
   std::optional<EndAtOnce> end_at_once;                        // outlives what takes time to end
   const std::unique_ptr<Topology> topology = std::move(nics);  // a parameter would end after the server
   Verbs verbs(*topology, loop);  // ends before the server: what it still runs has answers to give
   handler = &verbs;
-  loop.watch(signals.fd(), EPOLLIN, [&](uint32_t) {
+  const uint64_t watching = loop.watch(signals.fd(), EPOLLIN, [&](uint32_t) {
     if (signals.take()) loop.stop();
   });
+  if (watching == 0) return ctl::refuse("cannot watch for signals: " + refusal(static_cast<std::errc>(errno)));
   print_ready(*topology, server.path());
   tell_ready(ready_fd);
   loop.run();
   end_at_once.emplace(server.socket());
+  return {};
 }
 
 }  // namespace
@@ -112,8 +118,13 @@ int run(const RunOptions& options) {
   if (options.ready_fd >= 0 && ::fcntl(options.ready_fd, F_SETFD, FD_CLOEXEC) != 0) {
     return sentence(fmt::format("--ready-fd {} is not an open descriptor", options.ready_fd), kUsage);
   }
-  const EndingSignals signals;
   raise_descriptor_limit();
+  const EndingSignals signals;
+  if (signals.fd() < 0) {
+    return sentence("cannot make a signalfd: " + refusal(static_cast<std::errc>(errno)), kFailed);
+  }
+  const auto loop = ctl::EventLoop::create();
+  if (!loop) return sentence(loop.error(), kFailed);
   const bool own_namespaces = !may_administer_network();
   auto socket = settle_in(options, own_namespaces);
   if (!socket) return sentence(socket.error(), kFailed);
@@ -124,15 +135,17 @@ int run(const RunOptions& options) {
   auto up = Topology::Up::kInterrupted;
   if (built && *built) up = topology->wait_up(Clock::now() + kUpWithin, signals.fd());
   if (up == Topology::Up::kNotAll) log_warning("not every nic came up");
-  if (!built) log_failure(built.error());
+  ctl::Outcome<> done;
+  if (!built) done = ctl::refuse(built.error());
   if (up != Topology::Up::kInterrupted) {
-    serve(*std::move(socket), std::move(topology), signals, options.ready_fd);
+    done = serve(**loop, *std::move(socket), std::move(topology), signals, options.ready_fd);
   } else {
     const EndAtOnce end_at_once(*socket);
     topology.reset();
   }
+  if (!done) log_failure(done.error());
   end_log(Clock::now() + kPrintWait);
-  return built ? 0 : kFailed;
+  return done ? 0 : kFailed;
 }
 
 }  // namespace usernic::daemon

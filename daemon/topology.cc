@@ -12,6 +12,7 @@
 #include "ctl/did_you_mean.h"
 #include "host/kick.h"
 #include "usernic/notifier.h"
+#include "usernic/refusal.h"
 
 namespace usernic::daemon {
 namespace {
@@ -130,8 +131,9 @@ ctl::Outcome<std::vector<ctl::Fd>> Topology::namespaces_of(std::string_view name
   std::vector<ctl::Fd> fds;
   fds.emplace_back(::open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
   fds.emplace_back(::fcntl((*found)->netns.fd(), F_DUPFD_CLOEXEC, 0));
-  if (!fds[0] || !fds[1])
-    return ctl::refuse(fmt::format("cannot open the host's namespaces: {}", std::strerror(errno)));
+  if (!fds[0] || !fds[1]) {
+    return ctl::refuse("cannot open the host's namespaces: " + refusal(static_cast<std::errc>(errno)));
+  }
   return fds;
 }
 

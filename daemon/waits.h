@@ -2,7 +2,8 @@
 // daemon: requests that take time, off the event loop.
 //
 // Each runs as a work item of a queue of its own, told to stop when its client leaves or the daemon ends. There are at
-// most kWaitsMax at a time; the next one is refused with a sentence, so waiting clients cannot use up the workers.
+// most kWaitsMax at a time; the next one is refused with a sentence, so waiting clients cannot use up the workers. One
+// that finds no memory ends there, and its client is told.
 #pragma once
 
 #include <functional>
@@ -33,6 +34,7 @@ class Waits {
  private:
   struct Job {
     StopSource stop;
+    ctl::EventLoop::Prepared ended;
     std::unique_ptr<Work> work;
   };
   void end(uint64_t number);

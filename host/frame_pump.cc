@@ -18,7 +18,8 @@ constexpr Duration kFramesBackWait = std::chrono::seconds(5);
 
 }  // namespace
 
-FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed) : dev_(dev), tap_(tap), changed_(changed) {}
+FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken)
+    : dev_(dev), tap_(tap), changed_(changed), woken_(std::move(woken)) {}
 
 FramePump::~FramePump() {
   stop();
@@ -63,13 +64,15 @@ bool FramePump::fit_pool(uint32_t frame_bytes_max) {
 
 Result<> FramePump::start() {
   if (const Result<> attached = dev_.attach_port(*this); !attached) return attached;
-  started_ = true;
-  reader_ = Thread("tap-" + tap_.name(), [this] { read_loop(); });
+  attached_ = true;
+  Result<Thread> reader = Thread::start("tap-" + tap_.name(), [this] { read_loop(); });
+  if (!reader) return fail(reader.error());
+  reader_ = *std::move(reader);
   return {};
 }
 
 void FramePump::stop() {
-  if (!std::exchange(started_, false)) return;
+  if (!std::exchange(attached_, false)) return;
   dev_.detach_port();
   stopping_.store(true);
   woken_.kick();

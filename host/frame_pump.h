@@ -29,13 +29,14 @@ namespace usernic {
 
 class FramePump final : public DevicePort {
  public:
-  // `changed` is kicked when the carrier changes, and when the TAP is gone. All three outlive the pump.
-  FramePump(NetDevice& dev, Tap& tap, Kick& changed);
+  // `changed` is kicked when the carrier changes, and when the TAP is gone. All three outlive the pump; `woken` is its
+  // own.
+  FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken);
   ~FramePump();
   FramePump(const FramePump&) = delete;
   FramePump& operator=(const FramePump&) = delete;
 
-  // EBUSY: the device has a port already. Context: process.
+  // EBUSY: the device has a port already. EAGAIN: the machine refuses the thread. Context: process.
   Result<> start();
   // When it returns nobody is in the pump any more, and no frame moves. Context: process.
   void stop();
@@ -70,7 +71,7 @@ class FramePump final : public DevicePort {
   Atomic<bool> stopping_{false};
   Atomic<uint64_t> receive_dropped_{0};
   Atomic<uint64_t> oversized_{0};
-  bool started_ = false;
+  bool attached_ = false;
   bool tap_gone_ = false;  // the reader's
   Thread reader_;
 };

@@ -20,11 +20,16 @@
 #include "host/tap.h"
 #include "usernic/net.h"
 #include "usernic/notifier.h"
+#include "usernic/refusal.h"
 
 namespace usernic {
 
 class HostPort::Impl {
  public:
+  struct Kicks {
+    Kick changed;  // the mirror thread's
+    Kick woken;    // the pump's
+  };
   // What the mirror thread needs to meet the kernel.
   struct Sockets {
     int ifindex;
@@ -33,7 +38,7 @@ class HostPort::Impl {
     PictureReader pictures;
   };
 
-  Impl(NetDevice& dev, HostPortConfig config, Tap tap, Sockets sockets);
+  Impl(NetDevice& dev, HostPortConfig config, Tap tap, Kicks kicks, Sockets sockets);
   ~Impl();
   HostResult<> start();
 
@@ -87,6 +92,12 @@ class HostPort::Impl {
 
 namespace {
 
+std::string why_not_attached(std::errc error) {
+  if (error == std::errc::no_such_device) return "it is not registered";
+  if (error == std::errc::device_or_resource_busy) return "something sits on it already";
+  return "no thread for its frames: " + thread_refusal(error);
+}
+
 // A wish may fail only because the device is gone, and then nothing is lost.
 template <class Set>
 void hold_reference(bool wanted, bool& held, Set set) {
@@ -96,14 +107,15 @@ void hold_reference(bool wanted, bool& held, Set set) {
 
 }  // namespace
 
-HostPort::Impl::Impl(NetDevice& dev, HostPortConfig config, Tap tap, Sockets sockets)
+HostPort::Impl::Impl(NetDevice& dev, HostPortConfig config, Tap tap, Kicks kicks, Sockets sockets)
     : config_(std::move(config)),
       ifindex_(sockets.ifindex),
       handle_(dev),
       dev_(dev),
       tap_(std::move(tap)),
+      changed_(std::move(kicks.changed)),
       look_(changed_),
-      pump_(dev, tap_, changed_),
+      pump_(dev, tap_, changed_, std::move(kicks.woken)),
       wishes_(dev, changed_, config_.log),
       sockets_(std::move(sockets)),
       mirror_(config_.audit),
@@ -128,16 +140,19 @@ HostResult<> HostPort::Impl::start() {
   };
   if (const Result<> attached = pump_.start(); !attached) {
     return host_fail(attached.error(),
-                     fmt::format("{} cannot be shown: {}", dev_.name(),
-                                 attached.error() == std::errc::no_such_device ? "it is not registered"
-                                                                               : "something sits on it already"));
+                     fmt::format("{} cannot be shown: {}", dev_.name(), why_not_attached(attached.error())));
   }
   if (HostResult<> done = as_the_device(); !done) {
     done.error().sentence = fmt::format("interface \"{}\": {}", tap_.name(), done.error().sentence);
     return done;
   }
   notifier_.emplace(dev_.net(), [this](NetdevEvent event, NetDevice& dev) { return on_netdev_event(event, dev); });
-  thread_ = Thread("mirror-" + tap_.name(), [this] { mirror_loop(); });
+  Result<Thread> thread = Thread::start("mirror-" + tap_.name(), [this] { mirror_loop(); });
+  if (!thread) {
+    return host_fail(thread.error(), fmt::format("cannot make the thread of interface \"{}\": {}", tap_.name(),
+                                                 thread_refusal(thread.error())));
+  }
+  thread_ = *std::move(thread);
   return {};
 }
 
@@ -145,7 +160,7 @@ HostPort::Impl::~Impl() {
   look_.end();
   stopping_.store(true);
   changed_.kick();
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
   wishes_.stop();
   notifier_.reset();
   pump_.stop();
@@ -287,6 +302,10 @@ HostPort::~HostPort() = default;
 
 HostResult<std::unique_ptr<HostPort>> HostPort::create(NetDevice& dev, const NetNamespace& netns,
                                                        HostPortConfig config) {
+  HostResult<Kick> changed = Kick::make();
+  if (!changed) return std::unexpected(changed.error());
+  HostResult<Kick> woken = Kick::make();
+  if (!woken) return std::unexpected(woken.error());
   HostResult<Tap> tap = Tap::create(netns, config.name);
   if (!tap) return std::unexpected(tap.error());
   HostResult<Rtnetlink> rtnetlink = Rtnetlink::open(netns);
@@ -299,9 +318,9 @@ HostResult<std::unique_ptr<HostPort>> HostPort::create(NetDevice& dev, const Net
   HostResult<PictureReader> pictures = PictureReader::open(netns, *ifindex);
   if (!pictures) return std::unexpected(pictures.error());
 
-  auto impl =
-      std::make_unique<Impl>(dev, std::move(config), std::move(*tap),
-                             Impl::Sockets{*ifindex, std::move(*rtnetlink), std::move(*events), std::move(*pictures)});
+  auto impl = std::make_unique<Impl>(
+      dev, std::move(config), std::move(*tap), Impl::Kicks{std::move(*changed), std::move(*woken)},
+      Impl::Sockets{*ifindex, std::move(*rtnetlink), std::move(*events), std::move(*pictures)});
   if (HostResult<> started = impl->start(); !started) return std::unexpected(started.error());
   return std::unique_ptr<HostPort>(new HostPort(std::move(impl)));
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/netlink_socket.h"
 
-#include <fmt/format.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -13,6 +12,8 @@
 #include <cstring>
 #include <new>
 #include <optional>
+
+#include "usernic/refusal.h"
 
 namespace usernic {
 
@@ -99,7 +100,7 @@ HostResult<NetlinkSocket> NetlinkSocket::open(const NetNamespace& netns, size_t 
     if (socket && nl_connect(socket.get(), NETLINK_ROUTE) != 0) error = errno != 0 ? errno : EIO;
   });
   if (!ran) return std::unexpected(ran.error());
-  if (error != 0) return host_fail(error, fmt::format("cannot open an rtnetlink socket: {}", std::strerror(error)));
+  if (error != 0) return host_fail(error, "cannot open an rtnetlink socket: " + refusal(static_cast<std::errc>(error)));
 
   const int fd = nl_socket_get_fd(socket.get());
   set_option(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);

@@ -11,8 +11,11 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
+#include <functional>
 
 #include "usernic/env.h"
+#include "usernic/refusal.h"
 
 namespace usernic {
 
@@ -36,7 +39,24 @@ std::unexpected<HostError> cannot_create(int error) {
   if (error == EPERM) {
     return host_fail(error, "cannot make a network namespace: that needs root, or a user namespace of one's own");
   }
-  return host_fail(error, fmt::format("cannot make a network namespace: {}", std::strerror(error)));
+  return host_fail(error, "cannot make a network namespace: " + refusal(static_cast<std::errc>(error)));
+}
+
+// Runs `body` on a thread of its own, in whatever namespace it moves to; what it returns is an errno, or 0.
+Result<int> on_a_thread(const char* name, std::move_only_function<int()> body) {
+  int error = 0;
+  std::exception_ptr thrown;  // memory that ran out there has run out for the caller
+  Result<Thread> thread = Thread::start(name, [&] {
+    try {
+      error = body();
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+  });
+  if (!thread) return fail(thread.error());
+  thread->join();
+  if (thrown) std::rethrow_exception(thrown);
+  return error;
 }
 
 bool is_name(std::string_view name) {
@@ -47,16 +67,16 @@ bool is_name(std::string_view name) {
 
 HostResult<NetNamespace> NetNamespace::create() {
   UniqueFd fd;
-  int error = 0;
-  Thread("netns-create", [&] {
-    if (::unshare(CLONE_NEWNET) != 0) {
-      error = errno;
-      return;
-    }
+  const Result<int> error = on_a_thread("netns-create", [&] {
+    if (::unshare(CLONE_NEWNET) != 0) return errno;
     fd = open_own_namespace();
-    error = fd ? bring_loopback_up() : errno;
-  }).join();
-  if (error != 0) return cannot_create(error);
+    return fd ? bring_loopback_up() : errno;
+  });
+  if (!error) {
+    return host_fail(error.error(),
+                     "cannot make a network namespace, for want of a thread: " + thread_refusal(error.error()));
+  }
+  if (*error != 0) return cannot_create(*error);
   return NetNamespace(std::move(fd));
 }
 
@@ -70,7 +90,8 @@ HostResult<NetNamespace> NetNamespace::open(std::string_view name) {
       return opened;
     }
     if (errno != ENOENT) {
-      return host_fail(errno, fmt::format("cannot open network namespace \"{}\": {}", name, std::strerror(errno)));
+      const auto error = static_cast<std::errc>(errno);
+      return host_fail(error, fmt::format("cannot open network namespace \"{}\": {}", name, refusal(error)));
     }
   }
   return host_fail(ENOENT, fmt::format("there is no network namespace \"{0}\"; make it: ip netns add {0}", name));
@@ -78,7 +99,10 @@ HostResult<NetNamespace> NetNamespace::open(std::string_view name) {
 
 HostResult<NetNamespace> NetNamespace::current() {
   UniqueFd fd = open_own_namespace();
-  if (!fd) return host_fail(errno, fmt::format("cannot open /proc/thread-self/ns/net: {}", std::strerror(errno)));
+  if (!fd) {
+    const auto error = static_cast<std::errc>(errno);
+    return host_fail(error, "cannot open /proc/thread-self/ns/net: " + refusal(error));
+  }
   return NetNamespace(std::move(fd));
 }
 
@@ -90,16 +114,17 @@ HostResult<NetNamespace> NetNamespace::adopt(UniqueFd fd) {
 }
 
 HostResult<> NetNamespace::run(std::move_only_function<void()> body) const {
-  int error = 0;
-  Thread("netns-run", [&] {
-    if (::setns(fd_.get(), CLONE_NEWNET) != 0) {
-      error = errno;
-      return;
-    }
+  const Result<int> error = on_a_thread("netns-run", [&] {
+    if (::setns(fd_.get(), CLONE_NEWNET) != 0) return errno;
     body();
-  }).join();
-  if (error == 0) return {};
-  return host_fail(error, fmt::format("cannot enter the network namespace: {}", std::strerror(error)));
+    return 0;
+  });
+  if (!error) {
+    return host_fail(error.error(),
+                     "cannot enter the network namespace, for want of a thread: " + thread_refusal(error.error()));
+  }
+  if (*error == 0) return {};
+  return host_fail(*error, "cannot enter the network namespace: " + refusal(static_cast<std::errc>(*error)));
 }
 
 }  // namespace usernic

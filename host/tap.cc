@@ -12,6 +12,8 @@
 #include <cstring>
 #include <optional>
 
+#include "usernic/refusal.h"
+
 namespace usernic {
 
 namespace {
@@ -34,8 +36,10 @@ HostError cannot_open(int error) {
     case ENXIO:
       return {std::errc::no_such_device,
               sentence("this kernel has no TUN/TAP driver loaded; as root, run: modprobe tun")};
-    default:
-      return {static_cast<std::errc>(error), sentence("usernic needs it to show a NIC to the kernel")};
+    default: {
+      const auto other = static_cast<std::errc>(error);
+      return {other, fmt::format("cannot open {}, to show a NIC to the kernel: {}", kDevice, refusal(other))};
+    }
   }
 }
 
@@ -50,7 +54,7 @@ HostError cannot_create(int error, const std::string& name) {
               fmt::format("cannot make interface \"{}\": that needs root, or a user namespace of one's own", name)};
     default:
       return {static_cast<std::errc>(error),
-              fmt::format("cannot make interface \"{}\": {}", name, std::strerror(error))};
+              fmt::format("cannot make interface \"{}\": {}", name, refusal(static_cast<std::errc>(error)))};
   }
 }
 

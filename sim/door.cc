@@ -59,6 +59,10 @@ Thread::Thread(Thread&&) noexcept = default;
 Thread& Thread::operator=(Thread&&) noexcept = default;
 Thread::~Thread() = default;
 
+Result<Thread> Thread::start(std::string name, std::move_only_function<void()> body) {
+  return Thread(std::move(name), std::move(body));
+}
+
 Thread::Thread(std::string name, std::move_only_function<void()> body) : state_(std::make_unique<State>()) {
   sim::Scheduler* const scheduler = sim::Scheduler::current();
   if (scheduler == nullptr) throw std::logic_error("a thread outside a simulation");
@@ -73,7 +77,7 @@ Thread::Thread(std::string name, std::move_only_function<void()> body) : state_(
 }
 
 void Thread::join() {
-  state_->join();
+  if (state_ != nullptr) state_->join();
 }
 bool Thread::joinable() const noexcept {
   return state_ != nullptr && !state_->joined;

@@ -19,6 +19,7 @@
 
 #include "usernic/annotations.h"
 #include "usernic/atomic.h"
+#include "usernic/error.h"
 
 namespace usernic {
 
@@ -47,16 +48,18 @@ void spin_pause() noexcept USERNIC_NONBLOCKING;
 // A random number that no seed outside the environment decides.
 uint64_t random_u64() noexcept;
 
-// A thread that runs `body`. The destructor joins it. `name` is shown by the system's tools (15 characters). The
-// constructor throws std::system_error when the machine refuses one.
+// A thread that runs `body`, or none. The destructor joins it. `name` is shown by the system's tools (15 characters).
 class Thread {
  public:
   Thread() noexcept;
+  // EAGAIN: the machine refuses one (refusal.h has the words for it).
+  static Result<Thread> start(std::string name, std::move_only_function<void()> body);
+  // The same for who cannot go on without it: throws ThreadRefused (refusal.h).
   Thread(std::string name, std::move_only_function<void()> body);
   Thread(Thread&&) noexcept;
   Thread& operator=(Thread&&) noexcept;
   ~Thread();
-  void join();
+  void join();  // none, or joined already: nothing to wait for
   bool joinable() const noexcept;
 
  private:

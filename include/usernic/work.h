@@ -2,7 +2,8 @@
 // usernic: work items and workqueues.
 //
 // A Work is a function that somebody wants run soon in process context. Queueing is coalescing: a pending item is
-// queued once, an item queued while it runs runs again, and an item is never concurrent with itself. A Workqueue
+// queued once, an item queued while it runs runs again, and an item is never concurrent with itself. An item that finds
+// no memory - std::bad_alloc leaves its function - runs again a little later. A Workqueue
 // runs at most `max_active` items at once; with 1 it is ordered. Workers come from one elastic pool a Net: an item
 // that sleeps for seconds delays only its own queue.
 //
