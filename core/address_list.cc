@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 
 #include "core/address_table.h"
 #include "core/device.h"
@@ -18,6 +19,21 @@ using Refs = Result<uint64_t>;  // AddressEntry::refs as they become, or why not
 using Entry = AddressEntry;
 enum class Absent { kMake, kRefuse };
 
+// What is left where there is no memory for an entry: an address that has one takes none.
+template <class Become>
+[[gnu::cold, gnu::noinline]] Result<> change_known(AddressTable& table, const AddressIndex::Key& key, Become&& become) {
+  return table.wanted().apply(
+      [&]() -> Result<> {
+        AddressEntry* const entry = table.find(key);
+        if (entry == nullptr) return fail(std::errc::not_enough_memory);
+        const Refs refs = become(entry->refs);
+        if (!refs) return fail(refs.error());
+        table.set_refs(*entry, *refs);
+        return {};
+      },
+      0);
+}
+
 // One change of one address: `become` maps the references that it has to those that it gets.
 template <class Become>
 [[gnu::always_inline]] inline Result<> change(AddressList& list, const MacAddress& address, Absent absent,
@@ -26,7 +42,7 @@ template <class Become>
   const bool multicast = table.address_class() == AddressClass::kMulticast;
   if (address.is_multicast() != multicast || address.is_zero()) return fail(std::errc::invalid_argument);
   const AddressIndex::Key key = table.key_of(address);
-  return table.wanted().apply(
+  const Result<> result = table.wanted().apply(
       [&]() __attribute__((always_inline))->Result<> {
         AddressEntry* const entry = absent == Absent::kMake ? &table.find_or_make(key) : table.find(key);
         if (entry == nullptr) return fail(std::errc::no_such_file_or_directory);
@@ -36,6 +52,9 @@ template <class Become>
         return {};
       },
       absent == Absent::kMake ? 1 : 0);
+  if (!result && result.error() == std::errc::not_enough_memory) [[unlikely]]
+    return change_known(table, key, become);
+  return result;
 }
 
 }  // namespace
@@ -71,13 +90,15 @@ Result<> AddressList::del_global(const MacAddress& address) {
 }
 
 Result<> AddressList::flush() {
-  for (const MacAddress& address : snapshot()) {
-    const Result<> result = change(*this, address, Absent::kRefuse, [](uint64_t refs) -> Refs {
+  Result<> result;
+  AddressTable::of(*this).read([&](const EntryView& view) {
+    if (view.references == 0 || !result) return;
+    const Result<> flushed = change(*this, view.address, Absent::kRefuse, [](uint64_t refs) -> Refs {
       return refs % Entry::kUser & ~Entry::kGlobal;  // the uppers' are theirs
     });
-    if (!result && result.error() != std::errc::no_such_file_or_directory) return result;
-  }
-  return {};
+    if (!flushed && flushed.error() != std::errc::no_such_file_or_directory) result = flushed;
+  });
+  return result;
 }
 
 bool AddressList::contains(const MacAddress& address) const {
@@ -114,11 +135,14 @@ Result<> subscribe(AddressTable& to, AddressTable& from) {
     SpinGuardBh guard(to.wanted().lock, to.wanted().level());
     if (to.wanted().gone) return fail(std::errc::no_such_device);
   }
-  auto follower = std::make_unique<Follower>();
+  std::unique_ptr<Follower> follower(new (std::nothrow) Follower);
+  if (follower == nullptr) return fail(std::errc::not_enough_memory);
   follower->to = &to;
   follower->to_dev = DeviceHandle(to.wanted().dev);
   StackGuard stack;
-  if (stack.leads_to(to.wanted(), from.wanted())) return fail(std::errc::too_many_symbolic_link_levels);
+  const Result<bool> loop = stack.leads_to(to.wanted(), from.wanted());
+  if (!loop) return fail(loop.error());
+  if (*loop) return fail(std::errc::too_many_symbolic_link_levels);
   SpinGuardBh guard(from.wanted().lock, from.wanted().level());
   if (from.wanted().gone) return fail(std::errc::no_such_device);
   if (from.follower_of(to) != nullptr) return {};
@@ -127,15 +151,15 @@ Result<> subscribe(AddressTable& to, AddressTable& from) {
   return {};
 }
 
-enum class Step { kMore, kDone, kNotFollowing, kGone };
+enum class Step { kMore, kDone, kNotFollowing, kGone, kNoMemory };
 
 constexpr size_t kStepEntries = AddressTable::kChunk + 2;  // and the own address, and the one before it
 
-// Runs `step(follower)` with both locks, upper then lower, room for a chunk in the lower pool. Drain and apply are one
-// critical section, so that nobody else applies a later change first (rule R15).
+// Runs `step(follower)` with both locks, upper then lower, room for `entries` in the lower pool. Drain and apply are
+// one critical section, so that nobody else applies a later change first (rule R15).
 template <class Body>
-Step locked_step(AddressTable& to, AddressTable& from, Body&& body) {
-  to.wanted().reserve(kStepEntries);
+Step locked_step(AddressTable& to, AddressTable& from, size_t entries, Body&& body) {
+  if (!to.wanted().reserve(entries)) return Step::kNoMemory;
   bool changed = false;
   bool has_lowers = false;
   Step step = Step::kMore;
@@ -146,7 +170,7 @@ Step locked_step(AddressTable& to, AddressTable& from, Body&& body) {
     SpinGuardBh lower(to.wanted().lock,
                       std::max(to.wanted().level(), from.wanted().level() + 1));  // it need not be linked
     const bool gone = to.wanted().gone;
-    if (!gone && to.wanted().pool.free_entries() < kStepEntries) return Step::kMore;
+    if (!gone && to.wanted().pool.free_entries() < entries) return Step::kMore;
     const uint64_t before = to.wanted().generation;
     if (body(*follower)) step = gone ? Step::kGone : Step::kDone;
     changed = to.wanted().generation != before;
@@ -172,7 +196,7 @@ bool drain_only(AddressTable& from, AddressEntry& entry, uint64_t bit, std::vect
   return true;
 }
 void tell_late(AddressTable& to, AddressTable& from, const std::vector<LateEntry>& late) {
-  (void)locked_step(to, from, [&](Follower&) {
+  (void)locked_step(to, from, kStepEntries, [&](Follower&) {
     for (const LateEntry& each : late) {
       AddressEntry& below = to.find_or_make(each.address);
       to.set_refs(below, each.wanted ? below.refs + Entry::kUpper : below.refs - Entry::kUpper);
@@ -197,7 +221,7 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
   if (!may_follow(to, from)) return fail(std::errc::invalid_argument);
   while (true) {
     std::vector<LateEntry> late;
-    const Step step = locked_step(to, from, [&](Follower& follower) {
+    const Step step = locked_step(to, from, kStepEntries, [&](Follower& follower) {
       if (follower.ending) return true;  // an unsync is under way
       const MacAddress own = from.wanted().own;
       tell_own_entry(from, std::exchange(follower.own, own), follower.bit, to, true);
@@ -210,6 +234,7 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
     if (mutated(Mutation::kR15)) tell_late(to, from, late);
     if (step == Step::kDone) return {};
     if (step == Step::kGone) return fail(std::errc::no_such_device);
+    if (step == Step::kNoMemory) return fail(std::errc::not_enough_memory);
     if (step != Step::kNotFollowing) continue;
     if (const Result<> result = subscribe(to, from); !result) return result;
   }
@@ -220,8 +245,7 @@ Result<> sync_when_unlocked(AddressList& to_list, AddressList& from_list, Place 
   AddressTable& from = AddressTable::of(from_list);
   from.wanted().lock.assert_held(where);
   if (!may_follow(to, from)) return fail(std::errc::invalid_argument);
-  Device::of(from.wanted().dev).engine.put_off_syncs.add(to, from, where);
-  return {};
+  return Device::of(from.wanted().dev).engine.put_off_syncs.add(to, from, where);
 }
 
 void unsync(AddressList& to_list, AddressList& from_list) {
@@ -230,7 +254,8 @@ void unsync(AddressList& to_list, AddressList& from_list) {
   std::unique_ptr<Follower> ended;
   bool rewound = false;
   while (ended == nullptr) {
-    const Step step = locked_step(to, from, [&](Follower& follower) {
+    // What is taken back is there: that takes no entry.
+    const Step step = locked_step(to, from, 0, [&](Follower& follower) {
       if (!rewound) from.rewind(follower);
       rewound = follower.ending = true;
       const bool last = from.drain_chunk(

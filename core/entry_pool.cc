@@ -5,6 +5,12 @@
 
 namespace usernic {
 
+EntryPool::EntryPool() {
+  auto slab = make_slab();
+  if (slab == nullptr) throw std::bad_alloc();
+  adopt(std::move(slab));
+}
+
 // One by one: a chain of slabs would destroy itself recursively.
 EntryPool::~EntryPool() {
   while (newest_ != nullptr) newest_ = std::move(newest_->older);

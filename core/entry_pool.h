@@ -7,6 +7,7 @@
 
 #include <array>
 #include <memory>
+#include <new>
 
 #include "core/address_entry.h"
 
@@ -26,14 +27,14 @@ class EntryPool {
     Slab* older_spare = nullptr;  // of those that have segments left
   };
 
-  // Has a slab from the start.
-  EntryPool() { adopt(make_slab()); }
+  // Has a slab from the start. Throws std::bad_alloc.
+  EntryPool();
   ~EntryPool();
   EntryPool(const EntryPool&) = delete;
   EntryPool& operator=(const EntryPool&) = delete;
 
-  // Without the lock: construction touches every page.
-  static std::unique_ptr<Slab> make_slab() { return std::make_unique<Slab>(); }
+  // Without the lock: construction touches every page. Null: there is no memory.
+  static std::unique_ptr<Slab> make_slab() noexcept { return std::unique_ptr<Slab>(new (std::nothrow) Slab); }
 
   // The rest: under addr_list_lock.
   void adopt(std::unique_ptr<Slab> slab) noexcept;

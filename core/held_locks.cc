@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <new>
 
 #include "core/lock_report.h"
 
@@ -84,8 +85,11 @@ void HeldLocks::learn_order(const Entry& held, const Entry& wanted) const {
     stack.add({name, entry.level, entry.where});
   }
   stack.add({wanted.lock_class->name, wanted.level, wanted.where});
-  const std::vector<LockGraph::Edge> known = graph().add(held.node, wanted.node, stack);
-  if (!known.empty()) report_lock_order(known, stack, held.where);
+  try {
+    const std::vector<LockGraph::Edge> known = graph().add(held.node, wanted.node, stack);
+    if (!known.empty()) report_lock_order(known, stack, held.where);
+  } catch (const std::bad_alloc&) {  // this pair stays unchecked
+  }
 }
 
 // The innermost held lock comes before the wanted one; what is further out came before that one, unless it was tried.

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <new>
 
 namespace usernic {
 
@@ -35,11 +36,18 @@ HwAddr* HwAddrList::find(const void* addr, size_t len, uint8_t type) noexcept {
   return type == HwAddr::kAny || it->type == type ? &*it : nullptr;
 }
 
+void HwAddrList::link(HwAddr& entry) noexcept {
+  order_.push_back(entry);
+  tree_.insert(entry);
+  ++count_;
+}
+
 // A new entry at the end with the address, type and counts of `like`.
-HwAddr& HwAddrList::insert(const HwAddr& like) {
+HwAddr* HwAddrList::insert(const HwAddr& like) noexcept {
   HwAddr* entry;
   if (spare_.empty()) {
-    entry = new HwAddr;
+    entry = new (std::nothrow) HwAddr;
+    if (entry == nullptr) return nullptr;
   } else {
     entry = &spare_.front();
     spare_.pop_front();
@@ -51,10 +59,8 @@ HwAddr& HwAddrList::insert(const HwAddr& like) {
   entry->refcount = like.refcount;
   entry->synced = like.synced;
   entry->error = 0;
-  order_.push_back(*entry);
-  tree_.insert(*entry);
-  ++count_;
-  return *entry;
+  link(*entry);
+  return entry;
 }
 
 void HwAddrList::erase(HwAddr& entry) noexcept {
@@ -73,8 +79,7 @@ Result<> HwAddrList::add(const void* addr, size_t len, uint8_t type, unsigned ho
   if (it == tree_.end()) {
     key.global_use = (how & HwAddr::kGlobal) != 0;
     key.synced = (how & HwAddr::kSync) != 0 ? 1 : 0;
-    insert(key);
-    return {};
+    return insert(key) != nullptr ? Result<>() : fail(std::errc::not_enough_memory);
   }
   HwAddr& entry = *it;
   if ((how & HwAddr::kExcl) != 0) return fail(std::errc::file_exists);
@@ -163,12 +168,17 @@ void HwAddrList::unsync(HwAddrList& to, HwAddrList& from, size_t len) {
   });
 }
 
-void HwAddrList::snapshot(HwAddrList& copy) const {
+Result<> HwAddrList::snapshot(HwAddrList& copy) const {
   for (const HwAddr& entry : order_) {
-    HwAddr& twin = copy.insert(entry);
-    twin.global_use = false;
-    twin.synced = 0;
+    HwAddr* const twin = copy.insert(entry);
+    if (twin == nullptr) {
+      copy.flush();
+      return fail(std::errc::not_enough_memory);
+    }
+    twin->global_use = false;
+    twin->synced = 0;
   }
+  return {};
 }
 
 void HwAddrList::reconcile(HwAddrList& work, HwAddrList& ref) {
@@ -182,8 +192,12 @@ void HwAddrList::reconcile(HwAddrList& work, HwAddrList& ref) {
       entry->refcount += pushed;
       if (entry->refcount <= 0) erase(*entry);
     } else if (pushed > 0) {
-      HwAddr& stale = insert(before);
-      stale.sync_cnt = stale.refcount = pushed;
+      // The twin itself moves over: that takes no memory.
+      ref.erase(before);
+      ref.spare_.pop_front();
+      before.sync_cnt = before.refcount = pushed;
+      before.error = 0;
+      link(before);
     }
     return true;
   });

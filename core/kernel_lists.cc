@@ -2,6 +2,7 @@
 #include "core/kernel_lists.h"
 
 #include <cerrno>
+#include <new>
 
 #include "core/mutation.h"
 
@@ -21,17 +22,22 @@ HwAddr* KernelLists::find(const RxCommand& command) noexcept {
   return list_of(command).find(command.address.octets.data(), command.address.octets.size());
 }
 
+HwAddr& KernelLists::make(AddressClass address_class, const MacAddress& address) {
+  const uint8_t type = address_class == AddressClass::kMulticast ? HwAddr::kMulticast : HwAddr::kUnicast;
+  HwAddrList& of = list(address_class);
+  if (!of.add(address.octets.data(), address.octets.size(), type)) throw std::bad_alloc();
+  return *of.find(address.octets.data(), address.octets.size());
+}
+
 void KernelLists::match(AddressClass address_class, std::span<const std::pair<MacAddress, int>> wanted) {
   HwAddrList& of = list(address_class);
   for (HwAddr* entry = of.first(); entry != nullptr; entry = of.next(*entry)) entry->refcount = entry->sync_cnt;
-  const bool multicast = address_class == AddressClass::kMulticast;
   for (const auto& [address, references] : wanted) {
     HwAddr* entry = of.find(address.octets.data(), address.octets.size());
     if (entry != nullptr) {
       entry->refcount += references;
     } else {
-      (void)of.add(address.octets.data(), address.octets.size(), multicast ? HwAddr::kMulticast : HwAddr::kUnicast);
-      of.find(address.octets.data(), address.octets.size())->refcount = references;
+      make(address_class, address).refcount = references;
     }
   }
   for (HwAddr* entry = of.first(); entry != nullptr;) {
@@ -54,10 +60,9 @@ void KernelLists::bring_up_to_date(std::span<const RxCommand> commands) {
       entry = nullptr;
     }
     if ((command.kind == RxCommandKind::kAdd && !wanted) || (doubtful && entry == nullptr)) {
-      const bool multicast = command.object == RxObject::kMulticast;
-      (void)list.add(command.address.octets.data(), command.address.octets.size(),
-                     multicast ? HwAddr::kMulticast : HwAddr::kUnicast);
-      if (command.kind == RxCommandKind::kDel) find(command)->sync_cnt = 1;  // stale
+      HwAddr& made = make(command.object == RxObject::kMulticast ? AddressClass::kMulticast : AddressClass::kUnicast,
+                          command.address);
+      if (command.kind == RxCommandKind::kDel) made.sync_cnt = 1;  // stale
     } else if (command.kind == RxCommandKind::kDel && wanted) {
       (void)list.del(*entry);
     }

@@ -49,6 +49,8 @@ class KernelLists {
     return list(command.object == RxObject::kMulticast ? AddressClass::kMulticast : AddressClass::kUnicast);
   }
   HwAddr* find(const RxCommand& command) noexcept;
+  // A new entry. Throws std::bad_alloc: the run comes again.
+  HwAddr& make(AddressClass address_class, const MacAddress& address);
 
   HwAddrList lists_[2];
   std::set<MacAddress> doubtful_;  // pushed by a call in which the card forgot, and no push or unsync worked since

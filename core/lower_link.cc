@@ -151,6 +151,13 @@ void pull_up(Device& dev) {
   for (Link& link : wanted_of(dev).lowers) pull_up(Device::of(link.to->dev));
 }
 
+// ELOOP, ENOMEM.
+Result<> refuse_loop(StackGuard& stack, Wanted& from, const Wanted& to) {
+  const Result<bool> loop = stack.leads_to(from, to);
+  if (!loop) return fail(loop.error());
+  return *loop ? fail(std::errc::too_many_symbolic_link_levels) : Result<>();
+}
+
 Result<> check_link(Device& upper, Device& lower) {
   if (&upper.net_ref != &lower.net_ref) return fail(std::errc::invalid_argument);
   const RegState state = upper.reg_state_.load();
@@ -158,7 +165,10 @@ Result<> check_link(Device& upper, Device& lower) {
   if (!upper_ok || lower.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
   const auto same = [&](const Link& link) { return &link.to->dev == &lower; };
   if (std::ranges::any_of(wanted_of(upper).lowers, same)) return fail(std::errc::file_exists);
-  if (StackGuard().leads_to(wanted_of(lower), wanted_of(upper))) return fail(std::errc::too_many_symbolic_link_levels);
+  {
+    StackGuard stack;
+    if (const Result<> line = refuse_loop(stack, wanted_of(lower), wanted_of(upper)); !line) return line;
+  }
   if (wanted_of(upper).level() + 1 + lower.chain_down > kStackMax) return fail(std::errc::too_many_links);
   return {};
 }
@@ -167,7 +177,7 @@ Result<> join(Link& link, Device& lower) {
   Wanted& from = wanted_of(link.upper);
   Wanted& to = wanted_of(lower);
   StackGuard stack;
-  if (stack.leads_to(to, from)) return fail(std::errc::too_many_symbolic_link_levels);  // by a sync in between
+  if (const Result<> line = refuse_loop(stack, to, from); !line) return line;  // by a sync in between
   SpinGuardBh upper_guard(from.lock, from.level());
   SpinGuard lower_guard(to.lock, to.level());
   if (!from.uc.follow(link.uc)) return fail(std::errc::no_space_on_device);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 
 #include "core/device.h"
 #include "core/net_impl.h"
@@ -38,10 +39,15 @@ Result<NetdevPtr> Net::alloc(const NetdevConfig& config, const NetDeviceOps& ops
   if (!valid_name(config.name) || !mtu_ok || !address_ok || config.tx_queues == 0) {
     return fail(std::errc::invalid_argument);
   }
-  impl_->allocated.fetch_add(1);
-  NetdevConfig complete = config;
-  if (complete.address.is_zero()) complete.address = random_address();
-  return NetdevPtr(new Device(*this, complete, ops));
+  try {
+    NetdevConfig complete = config;
+    if (complete.address.is_zero()) complete.address = random_address();
+    NetdevPtr dev(new Device(*this, complete, ops));
+    impl_->allocated.fetch_add(1);
+    return dev;
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
 }
 
 SkbPool& Net::shared_pool(uint32_t frame_bytes_max) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <new>
 
 #include "core/device.h"
 #include "core/net_impl.h"
@@ -11,7 +12,7 @@
 namespace usernic {
 
 OwnAddresses::OwnAddresses(Device& dev, const MacAddress& address) : dev_(dev), shadow_(address) {
-  (void)list_.add(address.octets.data(), address.octets.size(), HwAddr::kLan);
+  if (!list_.add(address.octets.data(), address.octets.size(), HwAddr::kLan)) throw std::bad_alloc();
 }
 
 Result<> OwnAddresses::add(const MacAddress& address, uint8_t type, Place where) {

@@ -39,10 +39,10 @@ void Propagation::finish_below() {
   for (DeviceHandle& dev : owed_) Device::of(*dev).engine.queue_run();
   owed_.clear();
   if (!starved_) return;
-  Device::of(*starved_).engine.wanted.reserve(kTellEntries);
+  const bool fed = Device::of(*starved_).engine.wanted.reserve(kTellEntries);
   starved_ = {};
   RxModeEngine& engine = Device::of(*behind_).engine;
-  if (!engine.serve_once()) engine.owe_serve();
+  if (!fed || !engine.serve_once()) engine.owe_serve();
 }
 
 }  // namespace usernic

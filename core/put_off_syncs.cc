@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "core/wanted.h"
@@ -13,11 +14,17 @@ namespace usernic {
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a few words of memory; what sync allocates is a slab [kernel: GFP_ATOMIC]
 
-    void
+    Result<>
     PutOffSyncs::add(AddressTable& to, AddressTable& from, Place where) noexcept {
   const BlockingByDesign bounded;
   const auto same = [&](const One& one) { return one.to == &to && one.from == &from; };
-  if (std::ranges::none_of(all_, same)) all_.push_back({DeviceHandle(to.wanted().dev), &to, &from, where});
+  if (std::ranges::any_of(all_, same)) return {};
+  try {
+    all_.push_back({DeviceHandle(to.wanted().dev), &to, &from, where});
+    return {};
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
 }
 
 void PutOffSyncs::carry_out() noexcept {

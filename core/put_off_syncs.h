@@ -14,8 +14,8 @@ namespace usernic {
 
 class PutOffSyncs {
  public:
-  // Once, however often it is asked for. Requires: `from`'s addr_list_lock.
-  void add(AddressTable& to, AddressTable& from, Place where) noexcept USERNIC_NONBLOCKING;
+  // Once, however often it is asked for. ENOMEM. Requires: `from`'s addr_list_lock.
+  Result<> add(AddressTable& to, AddressTable& from, Place where) noexcept USERNIC_NONBLOCKING;
   bool empty() const noexcept USERNIC_NONBLOCKING { return all_.empty(); }
   // Reports what is refused: a loop, or too many followers. Requires: no addr_list_lock.
   void carry_out() noexcept USERNIC_NONBLOCKING;

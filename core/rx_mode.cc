@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 
 #include "core/current_work.h"
 #include "core/device.h"
@@ -69,7 +70,7 @@ void RxModeEngine::configure(const RxFilterCaps& driver_caps) {
   }
   const bool hashes = dev_.ops.rx_hash != nullptr;
   if (!hashes) caps_.unicast_hash_buckets = caps_.multicast_hash_buckets = 0;
-  wanted.reserve(1);
+  if (!wanted.reserve(1)) throw std::bad_alloc();
   SpinGuardBh guard(wanted.lock, wanted.level());
   uc_.configure(tables_[0], caps_.unicast_hash_buckets);
   mc_.configure(caps.shared_slots ? tables_[0] : tables_[1], caps_.multicast_hash_buckets);
@@ -77,7 +78,7 @@ void RxModeEngine::configure(const RxFilterCaps& driver_caps) {
 }
 
 void RxModeEngine::own_changed(const MacAddress& address) {
-  (void)wanted.apply(
+  const Result<> changed = wanted.apply(
       [&]() -> Result<> {
         if (address == wanted.own) return {};
         if (caps_.own_address_uses_slot) {
@@ -91,6 +92,7 @@ void RxModeEngine::own_changed(const MacAddress& address) {
         return {};
       },
       2);
+  if (!changed && changed.error() == std::errc::not_enough_memory) throw std::bad_alloc();
 }
 
 void RxModeEngine::opened() {

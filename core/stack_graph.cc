@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/stack_graph.h"
 
+#include <new>
 #include <utility>
 
 #include "core/device.h"
@@ -16,7 +17,15 @@ uint64_t looks = 0;  // under stack_lock, which a StackGuard holds
 
 StackGuard::StackGuard() noexcept : guard_(stack_lock) {}
 
-bool StackGuard::leads_to(Wanted& from, const Wanted& to) {
+Result<bool> StackGuard::leads_to(Wanted& from, const Wanted& to) noexcept {
+  try {
+    return find(from, to);
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
+}
+
+bool StackGuard::find(Wanted& from, const Wanted& to) {
   ++looks;
   found_.assign(1, DeviceHandle(from.dev));
   for (size_t i = 0; i < found_.size(); ++i) {

@@ -15,10 +15,12 @@ class StackGuard {
  public:
   StackGuard() noexcept;
 
-  // Is `to` the device `from`, or somewhere below it? Each device is looked at once. Context: no addr_list_lock held.
-  bool leads_to(Wanted& from, const Wanted& to);
+  // Is `to` the device `from`, or somewhere below it? Each device is looked at once. ENOMEM. Context: no addr_list_lock
+  // held.
+  Result<bool> leads_to(Wanted& from, const Wanted& to) noexcept;
 
  private:
+  bool find(Wanted& from, const Wanted& to);
   void look_below(Wanted& at);
 
   std::vector<DeviceHandle> found_;  // outlives the lock: the last handle frees a device

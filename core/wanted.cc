@@ -16,13 +16,14 @@ void Wanted::owe_serve() noexcept {
   Device::of(dev).engine.owe_serve();
 }
 
-void Wanted::reserve(size_t entries) {
+bool Wanted::reserve(size_t entries) noexcept {
   while (true) {
     {
       SpinGuardBh guard(lock, level());
-      if (pool.free_entries() >= entries) return;
+      if (pool.free_entries() >= entries) return true;
     }
     auto slab = EntryPool::make_slab();
+    if (slab == nullptr) return false;
     SpinGuardBh guard(lock, level());
     pool.adopt(std::move(slab));
   }

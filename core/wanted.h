@@ -72,11 +72,11 @@ class Wanted {
   void set_vlan_refs(uint16_t id, uint32_t refs) noexcept;
 
   // Calls `change` under the lock, with `entries` in the pool. If the generation moved, the devices below hear of it,
-  // and a run is owed.
+  // and a run is owed. ENOMEM: there is none for the entries.
   template <class Change>
   Result<> apply(Change&& change, size_t entries = 1);
-  // Without the lock: sees to it that `entries` can be taken without an allocation, for now.
-  void reserve(size_t entries);
+  // Without the lock: sees to it that `entries` can be taken without an allocation, for now. False: there is no memory.
+  [[nodiscard]] bool reserve(size_t entries) noexcept;
   void owe_run() noexcept;
   void owe_serve() noexcept;
 };
@@ -99,7 +99,7 @@ template <class Change>
         break;
       }
     }
-    reserve(entries);
+    if (!reserve(entries)) return fail(std::errc::not_enough_memory);
   }
   owe_run();
   if (more_below) owe_serve();

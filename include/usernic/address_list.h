@@ -27,7 +27,7 @@ class AddressList {
 
   // One reference more. EINVAL: the address is of the other class. ENOMEM.
   Result<> add(const MacAddress& address);
-  // The "global" reference, refused with EEXIST while a user holds the address.
+  // The "global" reference, refused with EEXIST while a user holds the address. EINVAL, ENOMEM as above.
   Result<> add_excl(const MacAddress& address);
   // The one "global" reference; taking it twice is no error and counts once.
   Result<> add_global(const MacAddress& address);
@@ -50,15 +50,15 @@ class AddressList {
 
 // By hand what a LowerLink (lower_link.h) does by itself: `to`, a list of a lower device, follows `from`. The first
 // call subscribes; each brings over what changed since the last one. O(changes), in chunks. EINVAL: not the same class,
-// or the same device. ELOOP: `to` is above `from`, by links or by sync. ENOSPC: 64 followers. [kernel: dev_uc_sync,
-// dev_uc_sync_multiple, dev_uc_unsync and the mc ones; one mechanism for both syncs]
+// or the same device. ELOOP: `to` is above `from`, by links or by sync. ENOSPC: 64 followers. ENOMEM. [kernel:
+// dev_uc_sync, dev_uc_sync_multiple, dev_uc_unsync and the mc ones; one mechanism for both syncs]
 Result<> sync(AddressList& to, AddressList& from);
 // Takes back all that `sync` brought, and unsubscribes. Nothing when it does not follow.
 void unsync(AddressList& to, AddressList& from);
 // `sync` for who holds `from`'s addr_list_lock: RxMode::lock_lists, a set_rx_mode, a prepare_rx_mode. It is carried out
-// when that is let go, before unlock_lists returns or the driver's call counts as done. EINVAL as above; of what shows
-// only then, ELOOP and ENOSPC are contract reports. An `unsync` of another thread in between comes too early: the lane
-// orders the two. [kernel: dev_uc_sync, which wants that lock held]
+// when that is let go, before unlock_lists returns or the driver's call counts as done. EINVAL, ENOMEM as above; of
+// what shows only then, ELOOP and ENOSPC are contract reports. An `unsync` of another thread in between comes too
+// early: the lane orders the two. [kernel: dev_uc_sync, which wants that lock held]
 Result<> sync_when_unlocked(AddressList& to, AddressList& from, Place where = Place::current()) noexcept
     USERNIC_NONBLOCKING;
 

@@ -59,8 +59,8 @@ struct HwAddrList {
   template <class Dev, class Unsync>
   void ref_unsync_dev(Dev* dev, Unsync unsync);
 
-  // `copy`, an empty list, gets every entry with its sync_cnt and refcount.
-  void snapshot(HwAddrList& copy) const;
+  // `copy`, an empty list, gets every entry with its sync_cnt and refcount. ENOMEM: it stays empty.
+  Result<> snapshot(HwAddrList& copy) const;
   // Folds in what somebody pushed or took back on `work`, a snapshot, as compared with `ref`, its twin; both are empty
   // afterwards. An entry that is gone here and was pushed there comes back stale.
   void reconcile(HwAddrList& work, HwAddrList& ref);
@@ -81,7 +81,9 @@ struct HwAddrList {
       HwAddr, boost::intrusive::member_hook<HwAddr, boost::intrusive::set_member_hook<>, &HwAddr::tree_hook>,
       boost::intrusive::compare<Less>>;
 
-  HwAddr& insert(const HwAddr& like);
+  // Null: there is no memory.
+  HwAddr* insert(const HwAddr& like) noexcept;
+  void link(HwAddr& entry) noexcept;
   void erase(HwAddr& entry) noexcept USERNIC_NONBLOCKING;
   static Result<> sync_one(HwAddrList& to, HwAddr& entry, size_t len);
   static void unsync_one(HwAddrList& to, HwAddrList& from, HwAddr& entry, size_t len);

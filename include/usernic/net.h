@@ -44,7 +44,7 @@ class Net {
 
   // A device with a driver of type D, built as D(NetDevice&, args...). Context: process.
   // EINVAL: a name that is empty, longer than 15 octets, or has '/', ':', white space
-  // or a '%' other than one "%d". [kernel: alloc_netdev_mqs]
+  // or a '%' other than one "%d". ENOMEM; what D's constructor throws passes. [kernel: alloc_netdev_mqs]
   template <class D, class... Args>
   Result<NetdevPtr> alloc_netdev(const NetdevConfig& config, Args&&... args) {
     static constexpr NetDeviceOps kOps = ops_of<D>();

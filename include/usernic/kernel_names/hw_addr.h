@@ -48,8 +48,7 @@ inline void __hw_addr_ref_unsync_dev(netdev_hw_addr_list* list, net_device* dev,
 // `cache`, where the kernel keeps entries for later, is not needed: lists keep their own.
 inline int __hw_addr_list_snapshot(netdev_hw_addr_list* snap, const netdev_hw_addr_list* list, int,
                                    netdev_hw_addr_list* = nullptr) {
-  list->snapshot(*snap);
-  return 0;
+  return error_of(list->snapshot(*snap));
 }
 inline void __hw_addr_list_reconcile(netdev_hw_addr_list* real, netdev_hw_addr_list* work, netdev_hw_addr_list* ref,
                                      int, netdev_hw_addr_list* = nullptr) {
