@@ -19,6 +19,7 @@ import config_test
 import control_test
 import demo_test
 import exec_test
+import exhaust_test
 import lab
 import life_test
 import link_test
@@ -31,7 +32,7 @@ import wait_test
 import wishes_test
 
 SKIPPED = 77
-MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, life_test, link_test, signals_test,
+MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, exhaust_test, life_test, link_test, signals_test,
            slow_card_test, streams_test, traffic_test, verbs_test, wait_test, wishes_test)
 
 
