@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // usernic: the program. `run` is the daemon; every other verb talks to one.
+#include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
@@ -11,7 +12,6 @@
 #include "cli/sim.h"
 #include "cli/standard_streams.h"
 #include "cli/verbs.h"
-#include "ctl/print.h"
 #include "daemon/run.h"
 #include "usernic/refusal.h"
 
@@ -48,7 +48,7 @@ int no_memory() noexcept {
   try {
     return cli::failed(refusal(std::errc::not_enough_memory));
   } catch (const std::bad_alloc&) {
-    ctl::print(stderr, "usernic: there is no memory left\n");
+    std::fputs("usernic: there is no memory left\n", stderr);
     return cli::kFailed;
   }
 }

@@ -31,11 +31,11 @@ Result<> NotifierChain::call(NetdevEvent event, NetDevice& dev) {
 
 Notifier::Notifier(Net& net, Call call) : net_(net), call_(std::move(call)) {
   MutexGuard rtnl(net_.rtnl());
-  net_.impl().notifiers.add(*this);
   for (const DeviceHandle& dev : net_.devices()) {
     if (!call_(NetdevEvent::kRegister, *dev)) continue;
     if (dev->running()) (void)call_(NetdevEvent::kUp, *dev);
   }
+  net_.impl().notifiers.add(*this);  // last: what comes before may throw, and under rtnl nothing happens meanwhile
 }
 
 Notifier::~Notifier() {

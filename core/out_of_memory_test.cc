@@ -14,12 +14,13 @@
 
 namespace {
 
-// This thread's allocation that is refused, counted down to 0; 0: none.
+// This thread's allocation that is refused, counted down to 0; 0: none, kAll: every one.
+constexpr int kAll = -1;
 using Countdown = usernic::Local<int, struct CountdownTag>;
 
 void* allocate(size_t size, size_t alignment) {
   int& left = Countdown::get();
-  if (left > 0 && --left == 0) throw std::bad_alloc();
+  if (left == kAll || (left > 0 && --left == 0)) throw std::bad_alloc();
   void* const block = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
   if (block == nullptr) throw std::bad_alloc();
   return block;
@@ -104,26 +105,28 @@ TEST_F(OutOfMemoryTest, EveryWayToAddPromisesIt) {
 
 TEST_F(OutOfMemoryTest, WhatTakesNothingNewNeedsNoMemory) {
   use_up(dev_->mc(), mc);
-  Countdown::get() = 1;
+  Countdown::get() = kAll;
   EXPECT_TRUE(dev_->mc().add(mc(1)));
   EXPECT_TRUE(dev_->mc().del(mc(1)));
   EXPECT_TRUE(dev_->mc().del(mc(2)));
   EXPECT_TRUE(dev_->rx_mode().set_promiscuity(1));
   EXPECT_TRUE(dev_->rx_mode().set_promiscuity(-1));
   EXPECT_TRUE(dev_->mc().flush());
+  Countdown::get() = 0;
   EXPECT_EQ(dev_->mc().size(), 0u);
-  EXPECT_EQ(std::exchange(Countdown::get(), 0), 1);
 }
 
 TEST_F(OutOfMemoryTest, AListThatFindsNoRoomBelowFollowsWithTheNextTry) {
   const NetdevPtr lower = device(net_, "low0");
+  ASSERT_TRUE(sync(lower->mc(), dev_->mc()));  // the checks learn the order of locks, which takes memory
+  unsync(lower->mc(), dev_->mc());
   use_up(dev_->mc(), mc);
   const auto unchanged = [&] { return lower->mc().size() <= dev_->mc().size(); };
   EXPECT_GT(refuse_each([&] { return sync(lower->mc(), dev_->mc()); }, unchanged), 1);
   EXPECT_EQ(lower->mc().snapshot(), dev_->mc().snapshot());
-  Countdown::get() = 1;
-  unsync(lower->mc(), dev_->mc());
-  EXPECT_EQ(std::exchange(Countdown::get(), 0), 1) << "what is taken back needs no memory";
+  Countdown::get() = kAll;
+  unsync(lower->mc(), dev_->mc());  // what is taken back needs no memory
+  Countdown::get() = 0;
   EXPECT_EQ(lower->mc().size(), 0u);
 }
 
@@ -136,6 +139,11 @@ TEST_F(OutOfMemoryTest, ALinkIsRefused) {
     MutexGuard rtnl(net_.rtnl());
     return link.link(*lower);
   };
+  ASSERT_TRUE(make());  // the checks learn the order of locks, which takes memory
+  {
+    MutexGuard rtnl(net_.rtnl());
+    link.unlink();
+  }
   EXPECT_GT(refuse_each(make, [&] { return link.lower() == nullptr; }), 0);
   EXPECT_EQ(link.lower(), lower.get());
 }

@@ -160,7 +160,8 @@ void Server::out_of_memory(uint64_t id) noexcept {
   if (found == clients_.end()) return;
   const Client& client = found->second;
   // In the middle of a line, or of a stream, it would be no sentence.
-  if (!client.following && client.connection.unsent_bytes() == 0) say(client.connection.fd(), kNoMemoryLine);
+  const bool streaming = client.following && !client.answering;
+  if (!streaming && client.connection.unsent_bytes() == 0) say(client.connection.fd(), kNoMemoryLine);
   drop(id);
 }
 

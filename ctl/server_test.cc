@@ -6,8 +6,12 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+
+#include <new>
 
 #include "ctl/client.h"
+#include "ctl/no_more_descriptors.h"
 #include "ctl/test_folder.h"
 
 namespace usernic::ctl {
@@ -58,11 +62,24 @@ class ServerTest : public testing::Test {
     if (request.verb == "big") return to.answer(Json(std::string(request.changes, 'x')));
     if (request.verb == "held") {
       to.on_gone([this] { ++gone_; });
-      return held_.push_back(to);
+      held_.push_back(to);
+      begun_.fetch_add(1);
+      return wake_all(begun_);
     }
     if (request.verb == "release") {
       for (const Responder& responder : held_) responder.answer(Json("late"));
       return to.answer(Json(held_.size()));
+    }
+    if (request.verb == "no-memory") throw std::bad_alloc();
+    if (request.verb == "follow-no-memory") {
+      to.answer(Json(true));
+      to.follow([this] { ++gone_; });
+      throw std::bad_alloc();
+    }
+    if (request.verb == "unanswered") return to.close_unanswered();
+    if (request.verb == "answered") {
+      to.answer(Json("first"));
+      return loop_->post([to] { to.close_unanswered(); });
     }
     if (request.verb == "follow") {
       to.answer(Json(true));
@@ -125,6 +142,7 @@ class ServerTest : public testing::Test {
   Thread thread_;
   std::vector<Responder> held_;
   Atomic<int> gone_{0};
+  Atomic<uint32_t> begun_{0};  // of "held"
 };
 
 TEST_F(ServerTest, AnswersOneRequestAfterTheOther) {
@@ -134,6 +152,68 @@ TEST_F(ServerTest, AnswersOneRequestAfterTheOther) {
   }
   EXPECT_EQ(client.call({.verb = "nonsense"}).error(), "no such verb");
   EXPECT_TRUE(client.call({.verb = "echo"}));
+}
+
+// --- No memory, no descriptors ---
+
+TEST_F(ServerTest, ARequestThatThereIsNoMemoryForIsRefusedAndNobodyElseHearsOfIt) {
+  Client other = connect();
+  EXPECT_TRUE(other.call({.verb = "echo"}));
+  for (int i = 0; i < 3; ++i) {
+    Client client = connect();
+    EXPECT_EQ(client.call({.verb = "no-memory"}).error(), "the daemon has no memory for this request");
+    EXPECT_EQ(read_to_end(client), "") << "and closed";
+    EXPECT_TRUE(other.call({.verb = "echo"}));
+  }
+}
+
+TEST_F(ServerTest, AStreamThatThereIsNoMemoryForIsRefusedAndGone) {
+  Client client = connect();
+  EXPECT_EQ(client.call({.verb = "follow-no-memory"}).error(), "the daemon has no memory for this request");
+  wait_gone(1);
+}
+
+TEST_F(ServerTest, WhoIsNotAnsweredByTheEndIsToldThatThereWasNoMemory) {
+  Client client = connect();
+  EXPECT_EQ(client.call({.verb = "unanswered"}).error(), "the daemon has no memory for this request");
+  Client another = connect();
+  EXPECT_EQ(to_text(*another.call({.verb = "answered"})), "\"first\"");
+}
+
+TEST_F(ServerTest, AClientWithoutADescriptorIsToldSo) {
+  Client busy = connect();  // the only one: nobody is idle
+  ASSERT_TRUE(busy.send({.verb = "held"}));
+  while (begun_.load() == 0) wait_on(begun_, 0);
+  const Fd late(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  {
+    const NoMoreDescriptors none;
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    path_.copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::connect(late.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    std::string said;
+    char octet;
+    while (::read(late.get(), &octet, 1) == 1) said += octet;
+    const auto answer = parse_answer(said.substr(0, said.find('\n')));
+    ASSERT_FALSE(answer);
+    EXPECT_NE(answer.error().find("no descriptor left"), std::string::npos) << answer.error();
+  }
+  expect_served();
+}
+
+TEST_F(ServerTest, DescriptorsThatAClientSendsAreNotTaken) {
+  const Client client = connect();
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const Fd read_end(ends[0]);
+  std::vector<Fd> passed;
+  passed.emplace_back(ends[1]);
+  const std::string line = request_line({.verb = "echo", .dev = "x"});
+  ASSERT_EQ(send_with(client.fd(), line, passed), static_cast<ssize_t>(line.size()));
+  passed.clear();
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_EQ(read_to_end(client), result_line(Json("x")));
+  char octet;
+  EXPECT_EQ(::read(read_end.get(), &octet, 1), 0) << "nobody holds the other end";
 }
 
 TEST_F(ServerTest, PipelinedRequestsAreAnsweredInOrder) {

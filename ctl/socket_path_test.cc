@@ -14,6 +14,7 @@
 #include <fstream>
 #include <optional>
 
+#include "ctl/no_more_descriptors.h"
 #include "ctl/test_folder.h"
 
 namespace usernic::ctl {
@@ -275,6 +276,50 @@ TEST_F(SocketPathTest, LongPathIsASentence) {
             "the socket path '" + path +
                 "' has 125 characters; a Unix socket takes 1 to 107: choose a shorter one with --socket");
   EXPECT_FALSE(connect_to(path, kLimit));
+}
+
+TEST_F(SocketPathTest, WithoutADescriptorNothingIsLeftBehind) {
+  for (int left = 0; left < 3; ++left) {  // for the lock file, the stale socket's probe, the socket
+    const SocketPath path = *socket_path("");
+    {
+      const NoMoreDescriptors none(left);
+      const auto socket = ListeningSocket::open(path);
+      if (left < 2) {
+        ASSERT_FALSE(socket) << left;
+        EXPECT_NE(socket.error().find("RLIMIT_NOFILE is"), std::string::npos) << socket.error();
+      }
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path())) << left;
+  }
+  const NoMoreDescriptors none;
+  EXPECT_NE(connect_to(folder_.path() + "/s", kLimit).error().find("RLIMIT_NOFILE is"), std::string::npos);
+}
+
+TEST_F(SocketPathTest, AFolderThatCannotBeMadeIsASentence) {
+  const std::string no_folder = folder_.path() + "/file";
+  std::ofstream(no_folder) << "x";
+  const SocketPath path{no_folder + "/usernic/control", no_folder + "/usernic"};
+  EXPECT_EQ(ListeningSocket::open(path).error(),
+            "cannot make the folder " + no_folder + "/usernic for the control socket: Not a directory");
+}
+
+TEST_F(SocketPathTest, ALockFileThatCannotBeMadeIsASentence) {
+  ASSERT_EQ(::mkdir((folder_.path() + "/s.lock").c_str(), 0700), 0);
+  EXPECT_EQ(ListeningSocket::open({folder_.path() + "/s", ""}).error(),
+            "cannot make the lock file " + folder_.path() + "/s.lock beside the control socket: Is a directory");
+}
+
+TEST_F(SocketPathTest, ASocketThatNobodyMayTalkToIsASentence) {
+  // A socket of another kind is in use by somebody, whom one cannot ask.
+  const std::string path = folder_.path() + "/s";
+  const Fd other(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const sockaddr_un address = address_at(path);
+  ASSERT_EQ(::bind(other.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_EQ(ListeningSocket::open({path, ""}).error(),
+            "cannot tell whether somebody is using the socket " + path + ": Protocol wrong type for socket");
+  EXPECT_EQ(connect_to(path, kLimit).error(),
+            "cannot connect to the socket " + path + ": Protocol wrong type for socket");
+  EXPECT_EQ(names_in(folder_.path()), (std::vector<std::string>{"s"})) << "and it stays";
 }
 
 TEST_F(SocketPathTest, NobodyThereIsASentence) {

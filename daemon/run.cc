@@ -132,12 +132,13 @@ int run(const RunOptions& options) {
 
   auto topology = std::make_unique<Topology>();
   const auto built = topology->build(*config, own_namespaces, [&signals] { return signals.take(); });
-  auto up = Topology::Up::kInterrupted;
+  ctl::Outcome<Topology::Up> up = Topology::Up::kInterrupted;
   if (built && *built) up = topology->wait_up(Clock::now() + kUpWithin, signals.fd());
   if (up == Topology::Up::kNotAll) log_warning("not every nic came up");
   ctl::Outcome<> done;
   if (!built) done = ctl::refuse(built.error());
-  if (up != Topology::Up::kInterrupted) {
+  if (!up) done = ctl::refuse(up.error());
+  if (up && up != Topology::Up::kInterrupted) {
     done = serve(**loop, *std::move(socket), std::move(topology), signals, options.ready_fd);
   } else {
     const EndAtOnce end_at_once(*socket);

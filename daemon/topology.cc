@@ -83,8 +83,10 @@ HostResult<> Topology::add_nic(const NicConfig& config, bool own_namespaces) {
   return {};
 }
 
-Topology::Up Topology::wait_up(Time deadline, int interrupt_fd) {
-  Kick changed;
+ctl::Outcome<Topology::Up> Topology::wait_up(Time deadline, int interrupt_fd) {
+  HostResult<Kick> made = Kick::make();
+  if (!made) return ctl::refuse(made.error().sentence);
+  Kick& changed = *made;
   const Notifier notifier(net_, [&](NetdevEvent, NetDevice&) -> Result<> {
     changed.kick();
     return {};

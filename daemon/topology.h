@@ -32,7 +32,7 @@ class Topology {
   // Sleeps until each interface was up on both sides, until the deadline, or until `interrupt_fd` is readable.
   // Context: process.
   enum class Up : uint8_t { kAll, kNotAll, kInterrupted };
-  Up wait_up(Time deadline, int interrupt_fd);
+  ctl::Outcome<Up> wait_up(Time deadline, int interrupt_fd);
 
   Net& net() noexcept { return net_; }
   const std::vector<std::unique_ptr<Nic>>& nics() const noexcept { return nics_; }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <utility>
 
 namespace usernic {
@@ -40,6 +41,15 @@ bool DeviceWishes::answered() const {
   return done_ == wished_;
 }
 
+template <class What>
+void DeviceWishes::check(const Result<>& result, What what) noexcept {
+  if (result) return;
+  try {
+    log_(fmt::format("{}: the device refused \"{}\": {}", dev_.name(), what(), errno_name(result.error())));
+  } catch (const std::bad_alloc&) {  // refused all the same
+  }
+}
+
 // The address and the MTU are best changed before the device opens, and after it closes; the word on the carrier is
 // about a device that is open.
 void DeviceWishes::carry_out() {
@@ -52,11 +62,13 @@ void DeviceWishes::carry_out() {
   }
   if (wishes.up == false) set_up(false);
   if (wishes.address) {
-    check(dev_.set_mac_address(*wishes.address), fmt::format("address {}", wishes.address->to_string()));
+    check(dev_.set_mac_address(*wishes.address), [&] { return "address " + wishes.address->to_string(); });
   }
-  if (wishes.mtu) check(dev_.change_mtu(*wishes.mtu), fmt::format("MTU {}", *wishes.mtu));
+  if (wishes.mtu) check(dev_.change_mtu(*wishes.mtu), [&] { return fmt::format("MTU {}", *wishes.mtu); });
   if (wishes.up == true) set_up(true);
-  if (wishes.carrier) check(dev_.change_carrier(*wishes.carrier), *wishes.carrier ? "carrier on" : "carrier off");
+  if (wishes.carrier) {
+    check(dev_.change_carrier(*wishes.carrier), [&] { return *wishes.carrier ? "carrier on" : "carrier off"; });
+  }
   {
     MutexGuard guard(lock_);
     done_ = generation;
@@ -67,11 +79,7 @@ void DeviceWishes::carry_out() {
 void DeviceWishes::set_up(bool up) {
   const Result<> done = up ? dev_.open() : dev_.close();
   if (done) opened_ = up;
-  check(done, up ? "up" : "down");
-}
-
-void DeviceWishes::check(const Result<>& result, const std::string& what) {
-  if (!result) log_(fmt::format("{}: the device refused \"{}\": {}", dev_.name(), what, errno_name(result.error())));
+  check(done, [&] { return up ? "up" : "down"; });
 }
 
 void DeviceWishes::stop() {

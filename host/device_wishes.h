@@ -58,7 +58,9 @@ class DeviceWishes {
   void wish(Change change);
   void carry_out();
   void set_up(bool up);
-  void check(const Result<>& result, const std::string& what);
+  // `what()` is the wish in words.
+  template <class What>
+  void check(const Result<>& result, What what) noexcept;
 
   NetDevice& dev_;
   Kick& answered_;

@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <new>
 #include <optional>
 #include <type_traits>
 
@@ -55,6 +56,7 @@ class HostPort::Impl {
  private:
   Result<> on_netdev_event(NetdevEvent event, NetDevice& dev);
   void mirror_loop();
+  bool follow_kernel(bool more_events);
   void wait(bool more_events);
   void take_picture();
   void carry_out(const HostWishes& wishes);
@@ -92,6 +94,8 @@ class HostPort::Impl {
 
 namespace {
 
+constexpr Duration kMemoryWait = std::chrono::milliseconds(10);
+
 std::string why_not_attached(std::errc error) {
   if (error == std::errc::no_such_device) return "it is not registered";
   if (error == std::errc::device_or_resource_busy) return "something sits on it already";
@@ -103,6 +107,20 @@ template <class Set>
 void hold_reference(bool wanted, bool& held, Set set) {
   if (wanted == held) return;
   if (set(wanted ? 1 : -1)) held = wanted;
+}
+
+// The kernel is told once, so there has to be memory for it some time.
+template <class Tell, class T>
+HostResult<> with_memory(Tell& tell, const T& value) {
+  for (int tries_left = 100;; --tries_left) {
+    try {
+      return tell(value);
+    } catch (const std::bad_alloc&) {
+      if (tries_left == 0) throw;
+    }
+    const Atomic<uint32_t> never{0};
+    wait_on(never, 0, Clock::now() + kMemoryWait);
+  }
 }
 
 }  // namespace
@@ -164,8 +182,11 @@ HostPort::Impl::~Impl() {
   wishes_.stop();
   notifier_.reset();
   pump_.stop();
-  mirror_.let_go();
-  change_lists(mirror_.take_wishes());
+  try {
+    mirror_.let_go();
+    change_lists(mirror_.take_wishes());
+  } catch (const std::bad_alloc&) {  // references stay with the device, which hears too much rather than too little
+  }
   wishes_.undo();
 }
 
@@ -180,18 +201,30 @@ Result<> HostPort::Impl::on_netdev_event(NetdevEvent, NetDevice& dev) {
 void HostPort::Impl::mirror_loop() {
   bool more_events = false;
   while (!stopping_.load()) {
-    if (look_.wanted() > mirror_.known_as_of()) mirror_.on_event({HostEvent::Kind::kEventsLost, {}}, Clock::now());
-    wait(more_events);
-    changed_.clear();
-    events_.clear();
-    more_events = sockets_.events.read(events_);
-    const Time now = Clock::now();
-    for (const HostEvent& event : events_) mirror_.on_event(event, now);
-    events_count_.fetch_add(events_.size());
-    if (Clock::now() >= mirror_.next_picture()) take_picture();
-    carry_out(mirror_.take_wishes());
-    if (wishes_.answered()) look_.known(mirror_.known_as_of());
+    const Time begun = Clock::now();
+    try {
+      more_events = follow_kernel(more_events);
+    } catch (const std::bad_alloc&) {  // what it heard may be lost: a picture a little later shows it
+      mirror_.on_picture_failed(begun, begun);
+      more_events = false;
+    }
   }
+}
+
+// Returns true while the kernel may have announced more.
+bool HostPort::Impl::follow_kernel(bool more_events) {
+  if (look_.wanted() > mirror_.known_as_of()) mirror_.on_event({HostEvent::Kind::kEventsLost, {}}, Clock::now());
+  wait(more_events);
+  changed_.clear();
+  events_.clear();
+  more_events = sockets_.events.read(events_);
+  const Time now = Clock::now();
+  for (const HostEvent& event : events_) mirror_.on_event(event, now);
+  events_count_.fetch_add(events_.size());
+  if (Clock::now() >= mirror_.next_picture()) take_picture();
+  carry_out(mirror_.take_wishes());
+  if (wishes_.answered()) look_.known(mirror_.known_as_of());
+  return more_events;
 }
 
 // Until the kernel announces something, somebody kicks, or a picture is due.
@@ -260,7 +293,7 @@ void HostPort::Impl::follow_one(Followed<T>& followed, bool answered,
   if (step == FollowStep::kNothing && answered) step = followed.device_answered(device);
   if (step == FollowStep::kTellDevice) tell_device(*kernel);
   if (step != FollowStep::kTellKernel) return;
-  if (const HostResult<> told = tell_kernel(device); told) {
+  if (const HostResult<> told = with_memory(tell_kernel, device); told) {
     followed.kernel_has(device);
     link_is_fresh_ = false;
     mirror_.on_event({HostEvent::Kind::kLinkChanged, {}}, Clock::now());

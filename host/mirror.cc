@@ -37,17 +37,17 @@ void Mirror::add(const MacAddress& address, Time mentioned) {
   entry.deleted = kForever;
   entry.missed = 0;
   if (entry.present) return;
+  changed_.push_back(address.to_u64());  // first: it may find no memory
   entry.present = true;
   ++present_;
   settled_ = false;
-  changed_.push_back(address.to_u64());
 }
 
 void Mirror::remove(uint64_t key, Entry& entry) {
+  changed_.push_back(key);
   entry.present = false;
   entry.deleted = kForever;
   --present_;
-  changed_.push_back(key);
 }
 
 void Mirror::on_picture(const HostPicture& picture) {
@@ -63,10 +63,11 @@ void Mirror::on_picture(const HostPicture& picture) {
   note_link(picture.after);
 
   if (!settled_ || picture.addresses != last_addresses_) {
+    settled_ = false;  // until all of it is taken in
     see(picture);
+    last_addresses_ = picture.addresses;
     settled_ = agree;
     if (agree) judge_absent(picture);
-    last_addresses_ = picture.addresses;
   }
   if (agree) judge_promiscuity(picture);
   if (!agree) hint(picture.ended);
@@ -95,9 +96,9 @@ void Mirror::see(const HostPicture& picture) {
     // Somebody else still holds what the DEL event was about, if the picture is the younger one.
     if (entry.deleted < picture.begun) entry.deleted = kForever;
     if (entry.present) continue;
+    changed_.push_back(address.to_u64());
     entry.present = true;
     ++present_;
-    changed_.push_back(address.to_u64());
   }
 }
 
@@ -178,16 +179,21 @@ HostWishes Mirror::take_wishes() {
   for (uint64_t key : changed_) {
     const auto found = entries_.find(key);
     if (found == entries_.end()) continue;
-    Entry& entry = found->second;
+    const Entry& entry = found->second;
     const MacAddress address = MacAddress::from_u64(key);
     const bool wished = entry.present && !always_received(address);
     const bool multicast = address.is_multicast();
     if (wished && !entry.told) (multicast ? wishes.add_multicast : wishes.add_unicast).push_back(address);
     if (!wished && entry.told) (multicast ? wishes.del_multicast : wishes.del_unicast).push_back(address);
-    entry.told = wished;
-    if (!entry.present) entries_.erase(found);
   }
-  changed_.clear();
+  // From here on nothing fails: had there been no memory for a wish, the next take would bring them all.
+  for (uint64_t key : changed_) {
+    const auto found = entries_.find(key);
+    if (found == entries_.end()) continue;
+    found->second.told = found->second.present && !always_received(MacAddress::from_u64(key));
+    if (!found->second.present) entries_.erase(found);
+  }
+  changed_.clear();  // and keeps its room, for what is refused
   wishes.promiscuous = promiscuous_;
   wishes.allmulti = link_.allmulti > 0;
   wishes.known = true;

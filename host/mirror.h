@@ -102,7 +102,7 @@ class Mirror {
   Time next_picture() const noexcept;
 
   // The difference, which the caller promises to carry out; what it cannot, it reports with `refused`, and the next
-  // take brings it again.
+  // take brings it again; so it does where there was no memory (std::bad_alloc).
   HostWishes take_wishes();
   void refused(const MacAddress& address);
 

@@ -26,6 +26,8 @@
 // leaves it to the wire again; carrier_on/off say what came of it. Rules: [netdevices: ndo_*].
 #pragma once
 
+#include <new>
+
 #include "usernic/annotations.h"
 #include "usernic/error.h"
 #include "usernic/mac_address.h"
@@ -62,6 +64,16 @@ struct NetDeviceOps {
   bool requires_rtnl = false;
 };
 
+// A driver that finds no memory (std::bad_alloc) has refused.
+template <class Call>
+Result<> refused_without_memory(Call&& call) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
+}
+
 template <class D>
 constexpr NetDeviceOps ops_of() {
   NetDeviceOps ops;
@@ -78,12 +90,14 @@ constexpr NetDeviceOps ops_of() {
       "a driver needs NetdevTx start_xmit(Skb&, TxQueue&, bool more)");
   check_rx_style<D>();
 
-  ops.open = [](void* d) { return static_cast<D*>(d)->open(); };
+  ops.open = [](void* d) { return refused_without_memory([d] { return static_cast<D*>(d)->open(); }); };
   ops.stop = [](void* d) { static_cast<D*>(d)->stop(); };
   ops.start_xmit = [](void* d, Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
     return static_cast<D*>(d)->start_xmit(skb, queue, more);
   };
-  if constexpr (requires(D & d) { d.init(); }) ops.init = [](void* d) { return static_cast<D*>(d)->init(); };
+  if constexpr (requires(D & d) { d.init(); }) {
+    ops.init = [](void* d) { return refused_without_memory([d] { return static_cast<D*>(d)->init(); }); };
+  }
   if constexpr (requires(D & d) { d.uninit(); }) ops.uninit = [](void* d) { static_cast<D*>(d)->uninit(); };
   set_rx_style<D>(ops);
   if constexpr (requires(const D& d) { d.rx_filter_caps(); }) {
@@ -98,13 +112,19 @@ constexpr NetDeviceOps ops_of() {
     ops.change_rx_flags = [](void* d, RxFlags changed) { static_cast<D*>(d)->change_rx_flags(changed); };
   }
   if constexpr (requires(D & d) { d.change_mtu(1500u); }) {
-    ops.change_mtu = [](void* d, uint32_t mtu) { return static_cast<D*>(d)->change_mtu(mtu); };
+    ops.change_mtu = [](void* d, uint32_t mtu) {
+      return refused_without_memory([&] { return static_cast<D*>(d)->change_mtu(mtu); });
+    };
   }
   if constexpr (requires(D & d, MacAddress a) { d.set_mac_address(a); }) {
-    ops.set_mac_address = [](void* d, const MacAddress& a) { return static_cast<D*>(d)->set_mac_address(a); };
+    ops.set_mac_address = [](void* d, const MacAddress& a) {
+      return refused_without_memory([&] { return static_cast<D*>(d)->set_mac_address(a); });
+    };
   }
   if constexpr (requires(D & d) { d.change_carrier(true); }) {
-    ops.change_carrier = [](void* d, bool on) { return static_cast<D*>(d)->change_carrier(on); };
+    ops.change_carrier = [](void* d, bool on) {
+      return refused_without_memory([&] { return static_cast<D*>(d)->change_carrier(on); });
+    };
   }
   if constexpr (requires(const D& d, LinkStats& s) { d.get_stats(s); }) {
     ops.get_stats = [](const void* d, LinkStats& s) noexcept USERNIC_NONBLOCKING {

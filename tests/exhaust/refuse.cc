@@ -15,7 +15,6 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -206,10 +205,6 @@ int bind(int fd, const sockaddr* address, socklen_t size) {
 int listen(int fd, int backlog) {
   NEXT(listen);
   return refused(Kind::kKernel, "listen", ENOMEM) ? -1 : real(fd, backlog);
-}
-int flock(int fd, int operation) {
-  NEXT(flock);
-  return refused(Kind::kKernel, "flock", ENOMEM) ? -1 : real(fd, operation);
 }
 int fchmod(int fd, mode_t mode) {
   NEXT(fchmod);

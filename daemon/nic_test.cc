@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A nic that cannot be made: what is said, and that nothing of it is left. Interfaces need rights: see tests/e2e.
+#include "daemon/nic.h"
+
+#include <gtest/gtest.h>
+
+#include "drivers/dummy/dummy.h"
+
+namespace usernic::daemon {
+namespace {
+
+class NicTest : public testing::Test {
+ protected:
+  std::string refused(const NicConfig& config) {
+    auto here = NetNamespace::current();
+    EXPECT_TRUE(here) << here.error().sentence;
+    const auto nic = Nic::create(net_, wires_, config, *here, "a");
+    EXPECT_TRUE(net_.devices().empty()) << "what is registered is unregistered again";
+    return nic ? "made" : nic.error().sentence;
+  }
+  static NicConfig simnic(const std::string& name) { return {.name = name, .driver = DriverKind::kSimnic}; }
+
+  Net net_;
+  simnic::Wires wires_{net_.system_workqueue()};
+};
+
+TEST_F(NicTest, AnImpossibleDeviceIsNotMade) {
+  EXPECT_EQ(refused({.name = "a/b"}), "nic 'a/b': cannot make the device: EINVAL");
+  EXPECT_EQ(refused({.name = "nic0", .mtu = kMtuMax + 1}), "nic 'nic0': cannot make the device: EINVAL");
+  NicConfig card = simnic("nic0");
+  card.mtu = kMtuMin - 1;
+  EXPECT_EQ(refused(card), "nic 'nic0': cannot make the device: EINVAL");
+}
+
+TEST_F(NicTest, ANameIsTakenOnce) {
+  const NetdevPtr other = *Dummy::probe(net_, {.name = "nic0"});
+  ASSERT_TRUE(other->register_netdev());
+  auto here = NetNamespace::current();
+  ASSERT_TRUE(here);
+  const auto nic = Nic::create(net_, wires_, {.name = "nic0"}, *here, "a");
+  ASSERT_FALSE(nic);
+  EXPECT_EQ(nic.error().sentence, "nic 'nic0': cannot register the device: EEXIST");
+  EXPECT_EQ(net_.devices().size(), 1u);
+}
+
+TEST_F(NicTest, AVlanFilterThatTheDeviceDoesNotTakeIsRefused) {
+  NicConfig card = simnic("nic0");
+  card.simnic.vlan_slots = 4;
+  card.vlans = {10, 4095};
+  EXPECT_EQ(refused(card), "nic 'nic0': cannot set the VLAN filter: EINVAL");
+}
+
+}  // namespace
+}  // namespace usernic::daemon
