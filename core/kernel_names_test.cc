@@ -126,6 +126,7 @@ struct KernelNames : testing::Test {
   void SetUp() override {
     dev = alloc_netdev_mqs<&card_ops>(sizeof(card_priv*), "nic%d", NET_NAME_ENUM, ether_setup, 2, 1);
     ASSERT_NE(dev, nullptr);
+    netdev_add_priv_flags(dev, IFF_UNICAST_FLT);
     *static_cast<card_priv**>(netdev_priv(dev)) = &priv;
     priv.dev = dev;
     netif_napi_add(dev, &priv.napi, card_poll);
@@ -540,6 +541,7 @@ static constexpr struct net_device_ops legacy_ops = {
 
 TEST_F(KernelNames, ALegacyDriverWalksItsListsUnderTheLock) {
   struct net_device* legacy = alloc_etherdev<&legacy_ops>(0);
+  netdev_add_priv_flags(legacy, IFF_UNICAST_FLT);
   ASSERT_EQ(register_netdev(legacy), 0);
   ASSERT_EQ(dev_open(legacy), 0);
   const unsigned char group[ETH_ALEN] = {1, 0, 0x5e, 0, 0, 1};

@@ -92,11 +92,16 @@ int nothing(struct net_device*) {
 constexpr struct net_device_ops lower_ops = {
     .ndo_open = nothing, .ndo_stop = nothing, .ndo_start_xmit = drop, .ndo_set_rx_mode = lower_set_rx_mode};
 
+void filters_unicast(struct net_device* dev) {
+  ether_setup(dev);
+  netdev_add_priv_flags(dev, IFF_UNICAST_FLT);
+}
+
 struct KernelStack : testing::Test {
   Net net;
   init_net_is here{net};
   std::vector<struct net_device*> all;
-  struct net_device* lower = add(alloc_netdev<&lower_ops>(sizeof(lower_priv), "eth%d", NET_NAME_ENUM, ether_setup));
+  struct net_device* lower = add(alloc_netdev<&lower_ops>(sizeof(lower_priv), "eth%d", NET_NAME_ENUM, filters_unicast));
   struct net_device* upper = over(lower);
 
   struct net_device* add(struct net_device* dev) {
@@ -105,7 +110,7 @@ struct KernelStack : testing::Test {
     return dev;
   }
   struct net_device* over(struct net_device* below, struct net_device* second = nullptr) {
-    auto* dev = alloc_netdev<&upper_ops>(sizeof(upper_priv), "up%d", NET_NAME_ENUM, ether_setup);
+    auto* dev = alloc_netdev<&upper_ops>(sizeof(upper_priv), "up%d", NET_NAME_ENUM, filters_unicast);
     upper_of(dev)->lowers[0] = below;
     upper_of(dev)->lowers[1] = second;
     return add(dev);
@@ -204,7 +209,7 @@ TEST_F(KernelStack, WhoeverSwitchesWhateverWhenTheCountsBelowAreBalanced) {
 }
 
 TEST_F(KernelStack, SeveralLowersAndSeveralLevels) {
-  struct net_device* second = add(alloc_netdev<&lower_ops>(sizeof(lower_priv), "eth%d", NET_NAME_ENUM, ether_setup));
+  struct net_device* second = add(alloc_netdev<&lower_ops>(sizeof(lower_priv), "eth%d", NET_NAME_ENUM, filters_unicast));
   struct net_device* bond = over(upper, second);
   upper_of(bond)->multiple = true;
   ASSERT_EQ(dev_open(second), 0);

@@ -23,6 +23,12 @@ RxFlags RxModeEngine::flags() const noexcept {
   return {.promisc = wanted.promiscuity.on.load(), .allmulti = wanted.allmulti.on.load()};
 }
 
+// Without a unicast filter, whatever is in the list asks for promiscuity [kernel: uc_promisc].
+RxFlags RxModeEngine::asked() const noexcept {
+  const bool by_list = dev_.ops.unicast_filter != nullptr && caps_.unicast_slots == 0 && uc_.wanted() != 0;
+  return {.promisc = target_.promisc || by_list, .allmulti = target_.allmulti};
+}
+
 // Is something to go off that the plan leaves on for now? Its retry brings it, or what it waits for.
 bool RxModeEngine::leaves_wide() const noexcept {
   const RxLists call = lists_of_call(true);

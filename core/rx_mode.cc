@@ -309,12 +309,15 @@ std::string RxModeEngine::reason() const {
     if (level == FilterLevel::kExact) continue;
     const char* const what = i == 0 ? "unicast" : "multicast";
     const uint32_t slots = (i == 1 && !caps_.shared_slots ? tables_[1] : tables_[0]).slots;
-    const std::string table =
-        slots == UINT32_MAX ? "a full card" : fmt::format("{}{} slots", caps_.shared_slots ? "shared " : "", slots);
+    const bool no_filter = i == 0 && slots == 0 && caps_.unicast_hash_buckets == 0;
+    const std::string table = no_filter ? "no unicast filter"
+                              : slots == UINT32_MAX
+                                  ? "a full card"
+                                  : fmt::format("{}{} slots", caps_.shared_slots ? "shared " : "", slots);
     reasons.add(fmt::format("{} {} addresses, {}{}", committed_.wanted[i], what, table,
-                            committed_.outside[i] != 0        ? ""
-                            : level == FilterLevel::kDegraded ? ""
-                                                              : " (leaves at 3/4)"));
+                            committed_.outside[i] != 0                     ? ""
+                            : level == FilterLevel::kDegraded || no_filter ? ""
+                                                                           : " (leaves at 3/4)"));
     if (level == FilterLevel::kDegraded) reasons.add(fmt::format("nothing wider than {} exact entries", what));
   }
   if (committed_.vlans_unfit != VlansUnfit::kNo) reasons.add(vlan_reason());

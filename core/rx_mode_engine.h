@@ -115,7 +115,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   void call_driver();
 
   // rx_flags.cc
-  RxFlags asked() const noexcept { return {.promisc = target_.promisc, .allmulti = target_.allmulti}; }
+  RxFlags asked() const noexcept;
   void tell_flags();
   bool leaves_wide() const noexcept;
 

@@ -38,9 +38,11 @@ RxFilterCaps RxModeEngine::caps_of_style(const RxFilterCaps& caps) const noexcep
   const bool whole = dev_.ops.rx_image != nullptr;
   if (!whole && dev_.ops.set_rx_mode == nullptr && dev_.ops.set_rx_mode_kernel == nullptr) return caps;
   constexpr uint32_t kUnlimited = std::numeric_limits<uint32_t>::max();
-  return {.unicast_slots = kUnlimited,
+  // Without a unicast filter no unicast address finds a slot, so that promisc carries it [kernel: IFF_UNICAST_FLT].
+  const bool unicast = dev_.ops.unicast_filter == nullptr || dev_.ops.unicast_filter(dev_.driver_);
+  return {.unicast_slots = unicast ? kUnlimited : 0,
           .multicast_slots = kUnlimited,
-          .own_address_uses_slot = whole,  // it is in the image; elsewhere set_mac_address has the register
+          .own_address_uses_slot = whole && unicast,  // in the image; elsewhere set_mac_address has the register
           .vlan_slots = dev_.ops.set_rx_mode_kernel == nullptr ? kVlanIds : 0u};  // which is handed none
 }
 

@@ -115,6 +115,7 @@ struct net_device* mbx_probe(struct mbx_hw* hw) {
   mbx_priv* priv = mbx_of(dev);
   priv->netdev = dev;
   priv->hw = hw;
+  netdev_add_priv_flags(dev, IFF_UNICAST_FLT);
   priv->wq = alloc_ordered_workqueue("mbx", WQ_MEM_RECLAIM);
   INIT_WORK(&priv->reset_work, mbx_reset);
   INIT_DELAYED_WORK(&priv->link_work, mbx_link);
@@ -181,6 +182,7 @@ constexpr struct net_device_ops mux_ops = {
 struct net_device* mux_newlink(struct net_device* lower) {
   struct net_device* dev = alloc_netdev<&mux_ops>(sizeof(mux_priv), "mux%d", NET_NAME_USER, ether_setup);
   if (!dev) return NULL;
+  netdev_add_priv_flags(dev, IFF_UNICAST_FLT);
   static_cast<mux_priv*>(netdev_priv(dev))->lower = lower;
   rtnl_lock();
   const int err = register_netdevice(dev);

@@ -13,6 +13,7 @@
 //     Result<> write_rx_mode(const RxModeImage&)               lane, IL              process
 //     void set_rx_mode(const RxLists&)                         ..., addr_list_lock   BH disabled
 //     int set_rx_mode_async(NetDevice*, HwAddrList* uc, *mc)   lane, IL              process
+//   bool unicast_filter() const                               none, at register     process      it has one
 //   void change_rx_flags(RxFlags)                             lane, IL              process      nothing to pass on
 //   Result<> change_mtu(uint32_t)                              lane, rtnl, IL        process      any MTU in limits
 //   Result<> set_mac_address(MacAddress)                       lane, rtnl, IL        process      EOPNOTSUPP
@@ -20,7 +21,8 @@
 //   void get_stats(LinkStats&) const                           none                  atomic       nothing to add
 //   Result<> init() / void uninit()                            rtnl                  process      nothing to do
 //
-// Atomic ones are `noexcept USERNIC_NONBLOCKING`. A class whose rx-mode ops need rtnl says
+// Without a unicast filter (`unicast_filter` says false; a plan: no unicast slots, no hash) the device is promiscuous
+// while its unicast list is not empty. Atomic ones are `noexcept USERNIC_NONBLOCKING`. A class whose rx-mode ops need rtnl says
 // `static constexpr bool requires_rtnl = true`. `open` finds an empty filter: own address and broadcast only, or
 // leaves one; after `stop` the hardware neither receives nor transmits. `change_carrier` off holds the link down, on
 // leaves it to the wire again; carrier_on/off say what came of it. Rules: [netdevices: ndo_*].
@@ -54,6 +56,7 @@ struct NetDeviceOps {
   Result<> (*write_rx_mode)(void*, const void* image) = nullptr;
   void (*set_rx_mode)(void*, const RxLists&) noexcept USERNIC_NONBLOCKING = nullptr;
   int (*set_rx_mode_kernel)(void*, NetDevice*, HwAddrList* uc, HwAddrList* mc) = nullptr;
+  bool (*unicast_filter)(const void*) = nullptr;
   uint32_t (*rx_hash)(const void*, AddressClass, const MacAddress&) = nullptr;
   void (*change_rx_flags)(void*, RxFlags changed) = nullptr;
   Result<> (*change_mtu)(void*, uint32_t mtu) = nullptr;
@@ -102,6 +105,10 @@ constexpr NetDeviceOps ops_of() {
   set_rx_style<D>(ops);
   if constexpr (requires(const D& d) { d.rx_filter_caps(); }) {
     ops.rx_filter_caps = [](const void* d) { return static_cast<const D*>(d)->rx_filter_caps(); };
+  }
+  if constexpr (requires(const D& d) { d.unicast_filter(); }) {
+    static_assert(!PlanStyle<D>, "a driver with rx_filter_caps says there what unicast filter it has");
+    ops.unicast_filter = [](const void* d) -> bool { return static_cast<const D*>(d)->unicast_filter(); };
   }
   if constexpr (requires(const D& d, MacAddress a) { d.rx_hash(AddressClass::kUnicast, a); }) {
     ops.rx_hash = [](const void* d, AddressClass c, const MacAddress& a) {

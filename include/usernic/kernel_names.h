@@ -8,7 +8,7 @@
 //
 // What differs and why: docs/driver-styles.md. Not here, of what its parts are about:
 // - Data: &init_net (init_net() is a function), dev->netdev_ops (the table is alloc_netdev's template argument),
-//   dev->priv_destructor, dev->needs_free_netdev, dev->flags, dev->uc and dev->mc (functions).
+//   dev->priv_destructor, dev->needs_free_netdev, dev->flags, dev->priv_flags, dev->uc and dev->mc (functions).
 // - Devices: SET_NETDEV_DEV (a device has no parent) and devm_*, alloc_netdev_dummy, dev_alloc_name, dev_change_name,
 //   dev_set_alias, dev_set_group, ifindex and dev_get_by_index, __dev_get_by_name, for_each_netdev, dev_close_many,
 //   dev_validate_mtu, dev_pre_changeaddr_notify, dev_set_mac_address_user, netif_dormant_*, netif_testing_*,
@@ -17,7 +17,7 @@
 //   netif_change_flags, netif_set_mtu, netif_set_mac_address, napi_enable_locked, napi_disable_locked.
 // - Notifiers: register_netdevice_notifier_net and _dev_net, call_netdevice_notifiers, events that notifier_chain.h
 //   does not name, netdev_notifier_info_ext and the other infos that say more than the device.
-// - rx mode: netif_uc_promisc_update, and IFF_UNICAST_FLT: the engine decides.
+// - rx mode: netif_uc_promisc_update: the rx-mode work does it.
 // - Transmit queues: BQL (netdev_tx_sent_queue, netif_txq_completed_wake), the watchdog (ndo_tx_timeout,
 //   netif_trans_update), netif_set_real_num_tx_queues, netif_xmit_frozen_or_stopped, __netif_tx_acquire.
 // - Work: BH and RCU workqueues (WQ_BH, system_bh_wq, rcu_work), workqueue attributes and lockdep maps,

@@ -75,6 +75,7 @@ constexpr struct net_device_ops upper_ops = {.ndo_open = upper_open,
 NetdevPtr make_upper(Net& net, NetDevice& lower) {
   NetdevPtr dev =
       *net.alloc_netdev<table_driver<&upper_ops>>({.name = "up%d", .address = RxWorld::own(1)}, sizeof(upper_priv));
+  netdev_add_priv_flags(dev.get(), IFF_UNICAST_FLT);
   upper_of(dev.get())->lower = &lower;
   expect(dev->register_netdev().has_value(), "register", "an upper device cannot be registered");
   return dev;

@@ -33,7 +33,12 @@ struct net_device_ops {
   int (*ndo_change_mtu)(net_device*, int mtu) = nullptr;
   int (*ndo_change_carrier)(net_device*, bool new_carrier) = nullptr;
   void (*ndo_get_stats64)(net_device*, rtnl_link_stats64*) = nullptr;
+  bool requires_rtnl = false;  // the rx-mode ops and ndo_change_rx_flags are called with it; not in the kernel's table
 };
+
+// dev->priv_flags |= IFF_UNICAST_FLT, for a setup function or a probe: the card has a unicast filter. Without, as in the
+// kernel, the device is promiscuous while its unicast list is not empty.
+inline constexpr unsigned IFF_UNICAST_FLT = 1u << 12;
 
 inline constexpr unsigned char NET_NAME_UNKNOWN = 0, NET_NAME_ENUM = 1, NET_NAME_USER = 3;
 inline void ether_setup(net_device*) {}
@@ -42,6 +47,7 @@ inline void ether_setup(net_device*) {}
 struct private_data {
   explicit private_data(size_t size) : bytes(new std::byte[size]()) {}
   const std::unique_ptr<std::byte[]> bytes;
+  unsigned priv_flags = 0;
 };
 
 // Kernel code says nothing of effects; the run-time checks watch it.
@@ -55,6 +61,7 @@ class table_driver : public private_data {
   static Result<> result_of(int error) { return error == 0 ? Result<>() : fail(static_cast<std::errc>(-error)); }
 
  public:
+  static constexpr bool requires_rtnl = kOps->requires_rtnl;
   table_driver(NetDevice& dev, size_t size) : private_data(size), dev_(&dev) {}
 
   Result<> init() requires(kOps->ndo_init != nullptr) { return result_of(kOps->ndo_init(dev_)); }
@@ -77,6 +84,7 @@ class table_driver : public private_data {
                         HwAddrList* mc) requires(kOps->ndo_set_rx_mode_async != nullptr) {
     return kOps->ndo_set_rx_mode_async(dev, uc, mc);
   }
+  bool unicast_filter() const { return (priv_flags & IFF_UNICAST_FLT) != 0; }
   void change_rx_flags(RxFlags changed) requires(kOps->ndo_change_rx_flags != nullptr) {
     kOps->ndo_change_rx_flags(dev_, static_cast<int>(mask_of(changed)));
   }
@@ -123,6 +131,10 @@ net_device* alloc_etherdev(int sizeof_priv) {
 // Zeros at first. Requires: the driver is a table.
 inline void* netdev_priv(const net_device* dev) {
   return static_cast<private_data*>(dev->driver())->bytes.get();
+}
+
+inline void netdev_add_priv_flags(net_device* dev, unsigned flags) {
+  static_cast<private_data*>(dev->driver())->priv_flags |= flags;
 }
 
 }  // namespace usernic::kernel_names
