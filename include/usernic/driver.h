@@ -21,8 +21,8 @@
 //   void get_stats(LinkStats&) const                           none                  atomic       nothing to add
 //   Result<> init() / void uninit()                            rtnl                  process      nothing to do
 //
-// Without a unicast filter (`unicast_filter` says false; a plan: no unicast slots, no hash) the device is promiscuous
-// while its unicast list is not empty. Atomic ones are `noexcept USERNIC_NONBLOCKING`. A class whose rx-mode ops need rtnl says
+// Without a unicast filter (`unicast_filter` says false; a plan: no unicast slots, no hash) it is promiscuous while its
+// unicast list is not empty. Atomic ones are `noexcept USERNIC_NONBLOCKING`. A class whose rx-mode ops need rtnl says
 // `static constexpr bool requires_rtnl = true`. `open` finds an empty filter: own address and broadcast only, or
 // leaves one; after `stop` the hardware neither receives nor transmits. `change_carrier` off holds the link down, on
 // leaves it to the wire again; carrier_on/off say what came of it. Rules: [netdevices: ndo_*].

@@ -36,8 +36,8 @@ struct net_device_ops {
   bool requires_rtnl = false;  // the rx-mode ops and ndo_change_rx_flags are called with it; not in the kernel's table
 };
 
-// dev->priv_flags |= IFF_UNICAST_FLT, for a setup function or a probe: the card has a unicast filter. Without, as in the
-// kernel, the device is promiscuous while its unicast list is not empty.
+// dev->priv_flags |= IFF_UNICAST_FLT, for a setup function or a probe: the card has a unicast filter. Without, as in
+// the kernel, the device is promiscuous while its unicast list is not empty.
 inline constexpr unsigned IFF_UNICAST_FLT = 1u << 12;
 
 inline constexpr unsigned char NET_NAME_UNKNOWN = 0, NET_NAME_ENUM = 1, NET_NAME_USER = 3;
