@@ -209,7 +209,8 @@ TEST_F(KernelStack, WhoeverSwitchesWhateverWhenTheCountsBelowAreBalanced) {
 }
 
 TEST_F(KernelStack, SeveralLowersAndSeveralLevels) {
-  struct net_device* second = add(alloc_netdev<&lower_ops>(sizeof(lower_priv), "eth%d", NET_NAME_ENUM, filters_unicast));
+  struct net_device* second =
+      add(alloc_netdev<&lower_ops>(sizeof(lower_priv), "eth%d", NET_NAME_ENUM, filters_unicast));
   struct net_device* bond = over(upper, second);
   upper_of(bond)->multiple = true;
   ASSERT_EQ(dev_open(second), 0);
