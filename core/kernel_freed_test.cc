@@ -117,15 +117,16 @@ TEST_F(KernelFreed, ARegisterWhoseInitFailsCallsNoDestructor) {
   }
 }
 
-TEST_F(KernelFreed, ARegisterWhoseNameIsTakenCallsTheDestructorBeforeItReturns) {
+TEST_F(KernelFreed, ARegisterWhoseNameIsTakenCallsNothingOfTheDriver) {
   struct net_device* first = registered(false);
-  struct net_device* dev = make(false);
-  rtnl_lock();
-  EXPECT_EQ(register_netdevice(dev), -EEXIST);
-  EXPECT_EQ(log.text, "init uninit destructor ");
-  rtnl_unlock();
-  free_netdev(dev);
-  EXPECT_EQ(log.text, "init uninit destructor freed ");
+  for (const auto way : {&register_netdev, +[](struct net_device*dev, Place) { return register_under_rtnl(dev); }}) {
+    struct net_device* dev = make(false);
+    log.text.clear();
+    EXPECT_EQ(way(dev, Place::current()), -EEXIST);
+    EXPECT_EQ(log.text, "");
+    free_netdev(dev);
+    EXPECT_EQ(log.text, "freed ");
+  }
   unregister_netdev(first);
   free_netdev(first);
 }
@@ -208,16 +209,6 @@ TEST_F(KernelFreed, ADestructorMayFreeWhatANotifierForbids) {
   EXPECT_EQ(log.text, "init uninit freed ");
 }
 
-TEST_F(KernelFreed, ADestructorMayFreeADeviceWhoseNameIsTaken) {
-  const NetdevPtr first(registered(false));
-  struct net_device* const dev = make(false);
-  DeviceHandle was(*dev);
-  netdev_set_priv_destructor(dev, [](struct net_device* of) { free_netdev(of); });
-  EXPECT_EQ(register_netdev(dev), -EEXIST);
-  EXPECT_EQ(was->reg_state(), RegState::kReleased);
-  EXPECT_EQ(log.text, "init uninit freed ");
-}
-
 TEST_F(KernelFreed, WhoFreesADeviceASecondTimeHearsOfIt) {
   Reports reports;
   struct net_device* const dev = registered(false);
@@ -243,10 +234,10 @@ TEST_F(KernelFreed, WhatFailsToRegisterIsTheCallersToFree) {
       if (before_unlock) free_netdev(dev);
       rtnl_unlock();
       if (!before_unlock) {
-        EXPECT_EQ(log.text, "init uninit destructor ") << "not freed";
+        EXPECT_EQ(log.text, name_is_taken ? "" : "init uninit destructor ") << "not freed";
         free_netdev(dev);
       }
-      EXPECT_EQ(log.text, "init uninit destructor freed ");
+      EXPECT_EQ(log.text, name_is_taken ? "freed " : "init uninit destructor freed ");
     }
   }
   EXPECT_EQ(reports.rules(), "");

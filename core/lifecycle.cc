@@ -101,8 +101,8 @@ void say_who_holds(const Device& dev) {
   for (const std::string& holder : dev.refs.holders()) say(stderr, "  {}\n", holder);
 }
 
-// Requires: rtnl.
-Result<> list_under_free_name(Device& dev) {
+// A name of its own, by which nobody finds it yet (Net::find). Requires: rtnl.
+Result<> take_name(Device& dev) {
   Net::Impl& net = dev.net_ref.impl();
   MutexGuard names(net.names_lock);
   std::optional<std::string> name = free_name(net.names, dev.name());
@@ -113,17 +113,14 @@ Result<> list_under_free_name(Device& dev) {
   return {};
 }
 
-// Makes an initialised device visible, unless its name or a notifier forbids. Requires: rtnl.
+// Makes an initialised device visible, unless a notifier forbids. Requires: rtnl.
 Result<> show(Device& dev) {
   dev.engine.configure(call_ndo<Ndo::kRxFilterCaps>(dev));
-  if (const Result<> listed = list_under_free_name(dev); !listed) return listed;
   dev.reg_state_.store(RegState::kRegistered);
   const Result<> allowed = notify(dev, NetdevEvent::kRegister);
   if (allowed) return {};
   leave_registered(dev);
   (void)notify(dev, NetdevEvent::kUnregister);
-  unlink_all(dev);
-  unlist(dev);
   return allowed;
 }
 
@@ -133,20 +130,31 @@ bool may_register(const Device& dev, Place where) {
   return false;
 }
 
+// Of a device that got no further than its init there is nothing to undo. Requires: rtnl, a name of its own.
+Result<> init_and_show(Device& dev) {
+  Result<> result = call_ndo<Ndo::kInit>(dev);
+  const bool begun = result.has_value();
+  if (begun) result = show(dev);
+  if (result) return result;
+  unlink_all(dev);
+  unlist(dev);
+  if (begun) call_ndo<Ndo::kUninit>(dev);
+  if (!begun) dev.priv_destructor_ = nullptr;
+  return result;
+}
+
 // Failed, it is UNREGISTERING, and references are to be waited for. Requires: rtnl.
 Result<> register_locked(Device& dev) {
-  Result<> result = call_ndo<Ndo::kInit>(dev);
-  if (result) {
-    result = show(dev);
-    if (result) return result;
-    unlink_all(dev);
-    call_ndo<Ndo::kUninit>(dev);
+  Result<> result = take_name(dev);
+  if (!result) {
+    dev.priv_destructor_ = nullptr;  // nothing of the driver was called, nor is
   } else {
-    dev.priv_destructor_ = nullptr;
+    result = init_and_show(dev);
+    if (result) return result;
   }
   dev.needs_free_ = false;
   const bool seen = dev.reg_state_.exchange(RegState::kUnregistering) != RegState::kUninitialized;
-  if (!seen) destroy_priv(dev);  // its name is taken
+  if (!seen) destroy_priv(dev);
   return result;
 }
 

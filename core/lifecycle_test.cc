@@ -117,10 +117,38 @@ TEST_F(LifecycleTest, AFailingInitLeavesTheDeviceUnregisteredAndNothingToUndo) {
   EXPECT_EQ(script.log, "init destroy");
 }
 
+TEST_F(LifecycleTest, InitRunsUnderTheNameThatTheDeviceWillHaveAndNobodyElseGetsIt) {
+  std::string name_in_init;
+  Script other;
+  NetdevPtr nested = *net.alloc_netdev<ScriptDriver>({.name = "t%d"}, other);
+  script.init = [&]() -> Result<> {
+    name_in_init = script.dev->name();
+    EXPECT_TRUE(net.devices().empty());
+    return nested->register_netdevice();
+  };
+  const NetdevPtr dev = registered("t%d");
+  EXPECT_EQ(name_in_init, "t0");
+  EXPECT_EQ(dev->name(), "t0");
+  EXPECT_EQ(nested->name(), "t1");
+}
+
+TEST_F(LifecycleTest, ANameIsFreeAgainWhereverTheRegisterFailed) {
+  Listener vetoer(net);
+  vetoer.refuses = NetdevEvent::kRegister;
+  EXPECT_EQ(outcome(make("t0")->register_netdev()), "EACCES");
+  vetoer.refuses.reset();
+  script.init = [] { return refuse(std::errc::io_error); };
+  EXPECT_EQ(outcome(make("t0")->register_netdev()), "EIO");
+  script.init = {};
+  EXPECT_EQ(registered("t0")->name(), "t0");
+}
+
 TEST_F(LifecycleTest, ADeviceWhoseNameIsTakenIsGoneForItsLists) {
   const NetdevPtr first = registered("t0");
   const NetdevPtr second = make("t0");
+  script.log.clear();
   EXPECT_EQ(outcome(second->register_netdev()), "EEXIST");
+  EXPECT_EQ(script.log, "") << "the name is looked at before the driver hears anything";
   EXPECT_EQ(outcome(second->uc().add(kNeighbour)), "ENODEV");
   EXPECT_EQ(outcome(second->rx_mode().set_promiscuity(1)), "ENODEV");
 }

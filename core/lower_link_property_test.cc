@@ -18,6 +18,8 @@ namespace {
 
 constexpr int kNics = 3;
 constexpr int kDevices = 11;  // the first kNics are NICs, the others uppers
+constexpr uint32_t kSteps = 400;
+constexpr uint32_t kChangesAStep = 2, kOperationsAStep = 1;
 constexpr int kAddresses = 150;
 constexpr uint16_t kVlans = 100;             // more than a hold tells
 constexpr uint64_t kOwn = 0x0200'0000'1000;  // and the next few: own addresses, and in lists too
@@ -98,9 +100,19 @@ class House {
 
   static MacAddress own_address(Chance& chance) { return MacAddress::from_u64(kOwn + chance.below(4)); }
 
+  // The others do so much a step of the builder, and then wait for his next one: where there are few CPUs, who never
+  // waits would starve him.
+  bool goes_on(uint32_t& done, uint32_t a_step) {
+    for (uint32_t step = step_.load(); step < kSteps; step = step_.load()) {
+      if (done < (step + 1) * a_step) return ++done, true;
+      wait_on(step_, step);
+    }
+    return false;
+  }
+
   void change(uint64_t seed) {
     Chance chance(seed);
-    while (!built_.load()) {
+    for (uint32_t done = 0; goes_on(done, kChangesAStep);) {
       const Shared storey = pick(chance);
       const uint64_t kind = chance.one_in(3) ? 0x0200'0000'0000 : 0x0300'0000'0000;
       const bool own = chance.one_in(10);  // or soon
@@ -146,7 +158,9 @@ class House {
   // Links come and go; devices are removed and made anew.
   void build(uint64_t seed) {
     Chance chance(seed);
-    for (int i = 0; i < 400; ++i) {
+    for (uint32_t i = 0; i < kSteps; ++i) {
+      step_.store(i);
+      wake_all(step_);
       const int above = kNics + static_cast<int>(chance.below(kDevices - kNics));
       const int below = static_cast<int>(chance.below(kDevices));
       TestUpper& upper = *static_cast<TestUpper*>(storeys_[above]->dev->driver());
@@ -162,7 +176,8 @@ class House {
         rebuild(static_cast<int>(chance.below(kDevices)));
       }
     }
-    built_.store(true);
+    step_.store(kSteps);
+    wake_all(step_);
   }
   void rebuild(int index) {
     const Shared fresh = std::make_shared<Storey>(net_, index);
@@ -173,7 +188,7 @@ class House {
 
   void operate(uint64_t seed) {
     Chance chance(seed);
-    while (!built_.load()) {
+    for (uint32_t done = 0; goes_on(done, kOperationsAStep);) {
       const Shared storey = pick(chance);
       if (chance.one_in(8)) {
         (void)storey->dev->set_mac_address(own_address(chance));
@@ -226,7 +241,7 @@ class House {
 
   static constexpr LockClass kClass{"house"};
   Net net_;
-  Atomic<bool> built_{false};
+  Atomic<uint32_t> step_{0};  // of the builder
   Mutex mutex_{kClass};
   std::array<Shared, kDevices> storeys_;  // written by `build`, and read by others, under mutex_
 };

@@ -71,6 +71,71 @@ TEST_F(LowerLinkTest, DevicesOfAnotherNetAndThatAreGoneAreRefused) {
   EXPECT_EQ(link(up, low), "ENODEV");
 }
 
+TEST_F(LowerLinkTest, TheGraphIsChangedAndReadUnderRtnlOnly) {
+  if (!kChecksOn) GTEST_SKIP() << "checks are off";
+  const NetdevPtr up = upper(), low = nic();
+  Work changed([] {});
+  LowerLink link(*up, up->lane(), changed);
+  Reports reports;
+  const auto reported = [&reports] { return std::exchange(reports.all, {}).size(); };
+  ASSERT_EQ(outcome(link.link(*low)), "ok");
+  EXPECT_EQ(reported(), 1u);
+  link.follow();
+  EXPECT_EQ(reported(), 1u);
+  link.unfollow();
+  EXPECT_EQ(reported(), 1u);
+  (void)uppers_of(*low);
+  EXPECT_EQ(reported(), 1u);
+  (void)lowers_of(*up);
+  EXPECT_EQ(reported(), 1u);
+  link.unlink();
+  EXPECT_EQ(reported(), 1u);
+}
+
+TEST_F(LowerLinkTest, ALinkThatFailsLeavesTheLevelsAsTheyWere) {
+  const NetdevPtr up = upper(), over = upper(), low = nic(), below = upper();
+  ASSERT_EQ(link(over, up), "ok");
+  ASSERT_EQ(link(below, low), "ok");
+  std::vector<NetdevPtr> lowers;
+  do {
+    lowers.push_back(nic());
+    ASSERT_LE(lowers.size(), AddressTable::kFollowersMax + 1);
+  } while (link(up, lowers.back()) == "ok");
+  EXPECT_EQ(link(up, below), "ENOSPC");
+  const auto level = [](const NetdevPtr& dev) { return Device::of(*dev).engine.wanted.level(); };
+  EXPECT_EQ(level(up), 1);
+  EXPECT_EQ(level(below), 0);
+  EXPECT_EQ(level(low), 1);
+}
+
+// The pool of a lower that holds so much has no room for what an upper may tell at once.
+void starve(const NetdevPtr& low) {
+  const size_t entries = AddressEntry::kInSlab - kTellEntries + 1;
+  for (uint64_t n = 0; n < entries; ++n) ASSERT_TRUE(low->mc().add(mc(0x10000 + n)));
+  ASSERT_LT(Device::of(*low).engine.wanted.pool.free_entries(), kTellEntries);
+}
+
+TEST_F(LowerLinkTest, LowersWithoutRoomAreToldAllTheSame) {
+  const NetdevPtr up = upper(), low = nic(), second = nic(), third = nic();
+  for (const NetdevPtr* each : {&low, &second, &third}) {
+    ASSERT_EQ(link(up, *each), "ok");
+    starve(*each);
+  }
+  ASSERT_TRUE(up->mc().add(mc(1)));
+  for (int i = 0; i < 3; ++i) up->lane().flush();  // one at a time is told in the context of the change
+  for (const NetdevPtr* each : {&low, &second, &third}) EXPECT_TRUE((*each)->mc().contains(mc(1)));
+}
+
+TEST_F(LowerLinkTest, ALowerWithoutRoomKnowsAllWhenItsUpperIsOpen) {
+  const NetdevPtr up = upper(), low = nic();
+  ASSERT_TRUE(up->close());
+  ASSERT_EQ(link(up, low), "ok");
+  starve(low);
+  for (uint64_t n = 1; n <= 200; ++n) ASSERT_TRUE(up->mc().add(mc(n)));
+  ASSERT_TRUE(up->open());
+  for (uint64_t n = 1; n <= 200; ++n) ASSERT_TRUE(low->mc().contains(mc(n))) << n;
+}
+
 // Two locks of one class at one level, or in the wrong order, would be a report, and a report aborts.
 TEST_F(LowerLinkTest, LevelsAreRightWhenStacksAreJoinedInAnyOrder) {
   const NetdevPtr low = nic();

@@ -282,6 +282,14 @@ TEST_F(NapiTest, DisablingInAtomicContextIsReported) {
   EXPECT_EQ(reports.rules(), "sleep-in-atomic");
 }
 
+TEST_F(NapiTest, WaitingForThePollThreadInAtomicContextIsReported) {
+  if (!kChecksOn) GTEST_SKIP() << "checks are off";
+  Reports reports;
+  const BhScope bh;
+  napi.synchronize();
+  EXPECT_EQ(reports.rules(), "sleep-in-atomic");
+}
+
 TEST_F(NapiTest, DestroyingAnEnabledInstanceIsReported) {
   Reports reports;
   {

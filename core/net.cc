@@ -24,6 +24,11 @@ MacAddress random_address() {
   return MacAddress::from_u64(((random_u64() & 0xffff'ffff'ffff) & ~0x0100'0000'0000ull) | 0x0200'0000'0000ull);
 }
 
+// A name is taken before the device's init runs.
+bool is_visible(const Device& dev) {
+  return dev.reg_state_.load() != RegState::kUninitialized;
+}
+
 }  // namespace
 
 Net::Net() : impl_(new Impl) {}
@@ -62,13 +67,15 @@ void Net::set_driver(NetDevice& dev, void* driver) {
 DeviceHandle Net::find(std::string_view name) const {
   MutexGuard guard(impl_->names_lock);
   const auto it = impl_->names.find(name);
-  return it != impl_->names.end() ? DeviceHandle(*it->second) : DeviceHandle();
+  return it != impl_->names.end() && is_visible(*it->second) ? DeviceHandle(*it->second) : DeviceHandle();
 }
 
 std::vector<DeviceHandle> Net::devices() const {
   std::vector<DeviceHandle> all;
   MutexGuard guard(impl_->names_lock);
-  for (const auto& [name, dev] : impl_->names) all.emplace_back(*dev);
+  for (const auto& [name, dev] : impl_->names) {
+    if (is_visible(*dev)) all.emplace_back(*dev);
+  }
   return all;
 }
 

@@ -26,7 +26,8 @@ struct Net::Impl {
   NotifierChain notifiers;  // under rtnl
   WaitQueue refs_gone;      // of one of the devices
 
-  // Names are changed under rtnl and this lock, and read under either: nobody who looks a device up waits for rtnl.
+  // Names are changed under rtnl and this lock, and read under either: nobody who looks a device up waits for rtnl. One
+  // that is UNINITIALIZED has its name, while its init runs, and is not found by it.
   static constexpr LockClass kNamesClass{"device_names"};
   Mutex names_lock{kNamesClass};
   using Names = std::map<std::string, Device*, std::less<>>;

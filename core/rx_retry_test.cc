@@ -42,6 +42,20 @@ TEST_F(RxRetryTest, SettleWaitsForARetryThatWasStopped) {
   EXPECT_TRUE(mode->covered(mc(1)));
 }
 
+TEST_F(RxRetryTest, ADeviceThatGoesDoesNotWaitForItsNextRetry) {
+  card.decide = [](const RxCommand&, bool&) -> Result<> { return fail(std::errc::io_error); };
+  dev = *net.alloc_netdev<TestDriver>({.name = "t0", .rx_retry = std::chrono::seconds(60)}, card);
+  ASSERT_TRUE(dev->register_netdev() && dev->open() && dev->mc().add(mc(1)));
+  dev->lane().flush();
+  ASSERT_EQ(dev->rx_mode().status().failed.size(), 1u);
+  Event gone;
+  Thread unregisters("unregisters", [&] {
+    dev->unregister_netdev();
+    gone.set();
+  });
+  EXPECT_TRUE(gone.wait());
+}
+
 TEST_F(RxRetryTest, ATransientFailureIsRetriedAndReadable) {
   int failures = 3;
   card.decide = [&](const RxCommand& command, bool&) -> Result<> {

@@ -19,7 +19,7 @@ Softirq::~Softirq() {
 void Softirq::add(Napi& napi) noexcept {
   SpinGuard guard(lock_);
   scheduled_.push_back(napi);
-  if (sleeping_) wake_.wake();
+  wake_.wake();
 }
 
 void Softirq::wait_out(const Napi& napi) {
@@ -47,9 +47,7 @@ void Softirq::loop() {
       continue;
     }
     if (stopping_) break;
-    sleeping_ = true;
     wake_.wait(lock_);
-    sleeping_ = false;
   }
   lock_.unlock();
 }

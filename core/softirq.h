@@ -37,7 +37,6 @@ class Softirq {
   WaitQueue polled_;
   List scheduled_ USERNIC_GUARDED_BY(lock_);
   const Napi* polling_ USERNIC_GUARDED_BY(lock_) = nullptr;
-  bool sleeping_ USERNIC_GUARDED_BY(lock_) = false;
   bool stopping_ USERNIC_GUARDED_BY(lock_) = false;
   Thread thread_;
 };

@@ -32,13 +32,14 @@ TEST_F(WorkReportTest, AnItemThatWaitsForItself) {
             "flush-self flush-self flush-self");
 }
 
-TEST_F(WorkReportTest, AnItemThatFlushesOrParksItsOwnQueue) {
+TEST_F(WorkReportTest, AnItemThatFlushesDrainsOrParksItsOwnQueue) {
   EXPECT_EQ(reported_in_item(ordered,
                              [this](Work&) {
                                ordered.flush();
+                               ordered.drain();
                                ordered.park();
                              }),
-            "flush-self park-self");
+            "flush-self flush-self park-self");
   EXPECT_TRUE(ordered.queue(work)) << "the park that was reported did not happen";
   EXPECT_TRUE(ran.wait());
 }

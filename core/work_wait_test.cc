@@ -124,6 +124,26 @@ TEST_F(WorkTest, FlushOfAQueueWaitsForARunThatWasOwedWhenItBegan) {
   flusher.join();
 }
 
+TEST_F(WorkTest, FlushOfAQueueEndsThoughAnItemQueuesItselfAgainForEver) {
+  Atomic<bool> enough{false};
+  std::optional<Work> again;
+  again.emplace([&] {
+    if (!enough.load()) ordered.queue(*again);
+    ran.set();
+  });
+  ASSERT_TRUE(ordered.queue(*again));
+  ASSERT_TRUE(ran.wait(2));
+  Event flushed;
+  Thread flusher("flusher", [&] {
+    ordered.flush();
+    flushed.set();
+  });
+  EXPECT_TRUE(flushed.wait());
+  enough.store(true);
+  flusher.join();
+  again->cancel_sync();
+}
+
 // --- cancel, disable ---
 
 TEST_F(WorkTest, CancelTakesAPendingItemBack) {

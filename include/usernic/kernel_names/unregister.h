@@ -71,8 +71,8 @@ inline void unregister_netdev(net_device* dev, Place where = Place::current()) {
 }
 
 // dev->priv_destructor and dev->needs_free_netdev, for a setup function, or under rtnl. The destructor is called once,
-// after ndo_uninit when nobody holds a reference any more, without rtnl; under rtnl by a register_netdevice whose name
-// is taken. Not by one whose ndo_init failed. A device that needs_free is freed with unregister_netdev, or rtnl_unlock;
+// after ndo_uninit when nobody holds a reference any more, without rtnl. Not by a register whose name is taken or whose
+// ndo_init failed. A device that needs_free is freed with unregister_netdev, or rtnl_unlock;
 // if its register fails it is the caller's to free, like any other.
 inline void netdev_set_priv_destructor(net_device* dev, void (*destructor)(net_device*)) {
   dev->set_priv_destructor(destructor);
