@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a driver owes its plan: to take its commands, and to answer each. A breach is a report, and made good.
+#include "core/rx_style_fixture.h"
+
+namespace usernic {
+namespace {
+
+struct PlanCard {
+  std::set<MacAddress> exact;
+  std::function<void(RxPlan&)> once;  // instead of what is right
+  uint32_t calls = 0;
+};
+
+struct CarelessDriver : Plain {
+  CarelessDriver(NetDevice& dev, PlanCard& card) : Plain(dev), card_(card) {}
+  RxFilterCaps rx_filter_caps() const { return {.unicast_slots = 8, .multicast_slots = 8}; }
+  void set_rx_mode_async(RxPlan& plan) {
+    ++card_.calls;
+    if (const auto wrong = std::exchange(card_.once, nullptr)) return wrong(plan);
+    while (RxCommand* command = plan.next()) {
+      if (command->kind == RxCommandKind::kAdd) card_.exact.insert(command->address);
+      if (command->kind == RxCommandKind::kDel) card_.exact.erase(command->address);
+      plan.answer(*command, {});
+    }
+  }
+  PlanCard& card_;
+};
+
+struct RxPlanContractTest : StyleTest<CarelessDriver, PlanCard> {
+  // The rules of what a driver broke that did `wrong` with a plan of two adds.
+  std::string broken_by(std::function<void(RxPlan&)> wrong) {
+    start();
+    Reports reports;
+    on_card([&](PlanCard& c) {
+      c.once = std::move(wrong);
+      EXPECT_TRUE(dev->mc().add(mc(1)));
+      EXPECT_TRUE(dev->mc().add(mc(2)));
+    });
+    settle();
+    EXPECT_EQ(on_card([](PlanCard& c) { return c.exact; }), (std::set{mc(1), mc(2)})) << "made good all the same";
+    return on_card([&](PlanCard&) { return reports.rules(); });
+  }
+};
+
+TEST_F(RxPlanContractTest, APlanThatIsNotTouchedIsAReportAndComesAgain) {
+  EXPECT_EQ(broken_by([](RxPlan&) {}), "rx-plan-untouched");
+}
+
+TEST_F(RxPlanContractTest, ACommandThatIsTakenAndNotAnsweredHasFailed) {
+  EXPECT_EQ(broken_by([](RxPlan& plan) { (void)plan.next(); }), "rx-command-unanswered");
+  EXPECT_EQ(mode.status().stats.failures, 1u);
+}
+
+TEST_F(RxPlanContractTest, WhoIsAskedToStopMayLeaveThePlanAsItIs) {
+  start();
+  Reports reports;
+  Event in_call;
+  on_card([&](PlanCard& c) {
+    c.once = [&](RxPlan& plan) {
+      in_call.set();
+      (void)plan.stop().wait_until(kForever);
+    };
+    EXPECT_TRUE(dev->mc().add(mc(1)));
+  });
+  ASSERT_TRUE(in_call.wait());
+  on_card([](PlanCard&) {});  // parks the lane, which asks it to stop
+  settle();
+  EXPECT_EQ(reports.rules(), "");
+  EXPECT_TRUE(mode.covered(mc(1)));
+}
+
+}  // namespace
+}  // namespace usernic
