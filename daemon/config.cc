@@ -16,6 +16,7 @@
 #include "daemon/config_keys.h"
 #include "daemon/config_names.h"
 #include "daemon/config_rules.h"
+#include "daemon/usb_ports.h"
 #include "usernic/refusal.h"
 
 // Some of its assertions fail for text that is not TOML ("[= 1]"); with NDEBUG clang relies on them.
@@ -39,12 +40,12 @@ namespace {
 constexpr size_t kFileBytesMax = 1 << 20;
 constexpr auto kFileKeys = std::to_array<std::string_view>({"host", "nic"});
 constexpr auto kHostKeys = std::to_array<std::string_view>({"name", "netns"});
-constexpr auto kNicKeys =
-    std::to_array<std::string_view>({"name", "host", "driver", "address", "mtu", "addresses", "vlans", "simnic"});
+constexpr auto kNicKeys = std::to_array<std::string_view>(
+    {"name", "host", "driver", "bus", "address", "mtu", "addresses", "vlans", "simnic"});
 constexpr auto kSimnicKeys = std::to_array<std::string_view>(
     {"wire", "unicast_slots", "multicast_slots", "shared_slots", "unicast_hash_bits", "multicast_hash_bits",
      "vlan_slots", "promisc", "allmulti", "command_latency_us", "rx_descriptors", "tx_descriptors", "flow_control"});
-constexpr auto kDrivers = std::to_array<std::string_view>({"dummy", "simnic"});
+constexpr auto kDrivers = std::to_array<std::string_view>({"dummy", "simnic", "rtl8150"});
 
 int line_of(const toml::node& node) {
   return static_cast<int>(node.source().begin.line);
@@ -194,13 +195,47 @@ void read_simnic(const toml::table& table, SimnicConfig& simnic, FirstError& err
   if (!sentence.empty()) error.note(at, "in [nic.simnic], " + sentence);
 }
 
+// Where the card is, for a driver of a bus.
+void read_bus(Section& section, NicConfig& nic) {
+  std::string bus;
+  section.text("bus", bus, "usbip:127.0.0.1:3240/1-1");
+  if (!section.has("bus") || !section.node("bus")->is_string()) return;
+  auto location = usb::Location::parse(bus);
+  if (!location) return section.bad("bus", fmt::format("{}, not \"{}\"", location.error(), ctl::shortened(bus)));
+  const auto& models = usb_models();
+  if (location->bus == usb::Location::Bus::kEmulated && std::ranges::find(models, location->model) == models.end()) {
+    section.bad("bus", fmt::format("names no model: '{}'{}", ctl::shortened(location->model),
+                                   ctl::suggestion(location->model, models)));
+  }
+  nic.usb = *std::move(location);
+}
+
+void check_bus(Section& section, const NicConfig& nic, std::string_view driver) {
+  const UsbDriver* const usb = usb_driver(driver);
+  if (usb != nullptr && !section.has("bus")) {
+    section.bad("driver", fmt::format("is {}, which must know where its card is; write bus = "
+                                      "\"usbip:127.0.0.1:3240/1-1\"",
+                                      driver));
+  } else if (usb == nullptr && section.has("bus")) {
+    section.bad("bus", fmt::format("belongs to a USB driver, but this nic's driver is {}", driver));
+  } else if (usb != nullptr && nic.mtu > usb->mtu_max) {
+    section.bad("mtu", fmt::format("must be at most {} with the driver {}, not {}", usb->mtu_max, driver, nic.mtu));
+  }
+}
+
 void read_driver(Section& section, NicConfig& nic, FirstError& error) {
   std::string driver;
-  section.missing("driver", "simnic");
+  read_bus(section, nic);
+  if (section.has("bus") && !section.has("driver")) {
+    nic.driver = DriverKind::kUsb;
+  } else {
+    section.missing("driver", "simnic");
+  }
   section.text("driver", driver, "simnic");
   const auto known = std::ranges::find(kDrivers, driver);
   if (known != kDrivers.end()) {
     nic.driver = static_cast<DriverKind>(known - kDrivers.begin());
+    check_bus(section, nic, driver);
   } else if (section.has("driver") && section.node("driver")->is_string()) {
     section.bad("driver",
                 fmt::format("names no driver: '{}'{}", ctl::shortened(driver), ctl::suggestion(driver, kDrivers)));
@@ -248,6 +283,7 @@ NicConfig read_nic(const toml::table& table, FirstError& error) {
   check_name(section, "name", interface_name_error(nic.name));
   section.text("host", nic.host, "a");
   check_name(section, "host", host_name_error(nic.host));
+  section.number("mtu", nic.mtu, kMtuMin, kMtuMax);
   read_driver(section, nic, error);
 
   std::string address;
@@ -259,7 +295,6 @@ NicConfig read_nic(const toml::table& table, FirstError& error) {
                                          ctl::shortened(address)));
     }
   }
-  section.number("mtu", nic.mtu, kMtuMin, kMtuMax);
   std::set<std::string> octets;
   section.list("addresses", "a list of unicast addresses like \"10.9.0.1/24\" or \"fd09::1/64\", not ::1, each once",
                [&](const toml::node& item) { return take_address(item, nic.addresses, octets); });
@@ -309,6 +344,7 @@ std::span<const std::string_view> config_keys(ConfigSection section) {
 }
 
 std::string_view driver_name(DriverKind kind) {
+  if (kind == DriverKind::kUsb) return "usb";
   return kDrivers[static_cast<size_t>(kind)];
 }
 

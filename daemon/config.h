@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bus/usb/location.h"
 #include "drivers/simnic/config.h"
 #include "usernic/mac_address.h"
 
@@ -30,7 +31,8 @@ struct HostConfig {
   int line = 0, netns_line = 0;
 };
 
-enum class DriverKind : uint8_t { kDummy, kSimnic };
+// kUsb: whichever takes the device at `usb`.
+enum class DriverKind : uint8_t { kDummy, kSimnic, kRtl8150, kUsb };
 std::string_view driver_name(DriverKind kind);
 
 struct NicConfig {
@@ -42,6 +44,7 @@ struct NicConfig {
   std::vector<std::string> addresses;          // "10.9.0.1/24", "fd09::1/64"
   std::optional<std::vector<uint16_t>> vlans;  // given: the VLAN filter is on, for these
   SimnicConfig simnic;
+  std::optional<usb::Location> usb;  // of the USB drivers
   int line = 0, host_line = 0, address_line = 0, mtu_line = 0, vlans_line = 0;
 };
 

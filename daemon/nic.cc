@@ -4,11 +4,15 @@
 #include <fmt/format.h>
 
 #include "daemon/log.h"
+#include "daemon/usb_ports.h"
 #include "drivers/dummy/dummy.h"
 #include "drivers/simnic/simnic.h"
 
 namespace usernic::daemon {
 namespace {
+
+constexpr Duration kProbeMost = std::chrono::seconds(5);
+constexpr Duration kBusyLook = std::chrono::milliseconds(50);
 
 uint64_t in_us(Duration duration) {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
@@ -20,11 +24,41 @@ MacAddress random_address() {
   return address;
 }
 
+// By the driver that the config names, or whichever takes the device.
+Result<NetdevPtr> make_usb_device(Net& net, simnic::Wires& wires, const NetdevConfig& config, const NicConfig& nic) {
+  const usb::Wait wait{.deadline = Clock::now() + kProbeMost};
+  const std::shared_ptr<usb::Port> port = usb_port(*nic.usb, wires);
+  const UsbDriver* driver = usb_driver(driver_name(nic.driver));
+  if (nic.driver == DriverKind::kUsb) {
+    const Result<std::unique_ptr<usb::Device>> device = port->open(wait);
+    if (!device) return fail(device.error());
+    driver = usb_driver_for((*device)->descriptors().vendor, (*device)->descriptors().product);
+  }
+  if (driver == nullptr) return fail(std::errc::not_supported);
+  // A server may not have seen yet that whoever looked has let go.
+  for (;;) {
+    Result<NetdevPtr> made = driver->probe(net, config, port, wait);
+    if (made || made.error() != std::errc::device_or_resource_busy || Clock::now() >= wait.deadline) return made;
+    wait.stop.wait_until(Clock::now() + kBusyLook);
+  }
+}
+
 Result<NetdevPtr> make_device(Net& net, simnic::Wires& wires, const NicConfig& nic) {
   NetdevConfig config{.name = nic.name, .address = nic.address, .mtu = nic.mtu, .mtu_min = kMtuMin, .mtu_max = kMtuMax};
   if (nic.driver == DriverKind::kDummy) return Dummy::probe(net, config);
+  if (nic.usb) return make_usb_device(net, wires, config, nic);
   const MacAddress permanent = nic.address.is_zero() ? random_address() : nic.address;
   return Simnic::probe(net, config, std::make_shared<simnic::Card>(nic.simnic, permanent, wires.wire(nic.simnic.wire)));
+}
+
+std::string cannot_make(const NicConfig& config, std::errc error) {
+  if (!config.usb) return fmt::format("cannot make the device: {}", errno_name(error));
+  const std::string_view what = error == std::errc::no_such_device            ? "there is no such device there"
+                                : error == std::errc::not_supported           ? "no driver of ours takes what is there"
+                                : error == std::errc::connection_refused      ? "no USB/IP server listens there"
+                                : error == std::errc::device_or_resource_busy ? "somebody else has the device"
+                                                                              : errno_name(error);
+  return fmt::format("cannot take the USB device at its 'bus': {}", what);
 }
 
 ctl::RxModeReport::Stats report_of(const RxModeStatus::Stats& stats) {
@@ -45,7 +79,7 @@ HostResult<std::unique_ptr<Nic>> Nic::create(Net& net, simnic::Wires& wires, con
     return host_fail(error, fmt::format("nic '{}': {}", config.name, what));
   };
   Result<NetdevPtr> dev = make_device(net, wires, config);
-  if (!dev) return why(dev.error(), fmt::format("cannot make the device: {}", errno_name(dev.error())));
+  if (!dev) return why(dev.error(), cannot_make(config, dev.error()));
   std::unique_ptr<Nic> nic(new Nic(config, std::move(host), *std::move(dev)));
   if (const auto registered = nic->dev_->register_netdev(); !registered) {
     return why(registered.error(), fmt::format("cannot register the device: {}", errno_name(registered.error())));

@@ -26,9 +26,8 @@ constexpr uint16_t rcr_of(bool promisc, bool allmulti) noexcept {
 
 }  // namespace
 
-bool Rtl8150::matches(const usb::Descriptors& descriptors) noexcept {
-  return std::ranges::any_of(
-      kIds, [&](const UsbId& id) { return id.vendor == descriptors.vendor && id.product == descriptors.product; });
+bool Rtl8150::takes(uint16_t vendor, uint16_t product) noexcept {
+  return std::ranges::any_of(kIds, [&](const UsbId& id) { return id.vendor == vendor && id.product == product; });
 }
 
 Result<NetdevPtr> Rtl8150::probe(Net& net, NetdevConfig config, std::shared_ptr<usb::Port> port,
@@ -37,7 +36,8 @@ Result<NetdevPtr> Rtl8150::probe(Net& net, NetdevConfig config, std::shared_ptr<
   config.mtu_max = std::min(config.mtu_max, kMtuMax);
   Result<std::unique_ptr<usb::Device>> device = port->open(wait);
   if (!device) return fail(device.error());
-  if (!matches((*device)->descriptors())) return fail(std::errc::not_supported);
+  if (const usb::Descriptors& is = (*device)->descriptors(); !takes(is.vendor, is.product))
+    return fail(std::errc::not_supported);
   if (const Result<> set = (*device)->set_configuration(kConfiguration, wait); !set) return fail(set.error());
   std::array<uint8_t, 6> own;
   const usb::Setup read_own{.request_type = kRequestRead, .request = kRequestRegisters, .value = kIdr};
@@ -274,7 +274,7 @@ void Rtl8150::look_for_it() {
   if (ending_.load() || device_ != nullptr) return;
   const StopToken stop = current_stop_token();
   Result<std::unique_ptr<usb::Device>> opened = port_->open({stop, Clock::now() + kOpenMost});
-  bool back = opened && matches((*opened)->descriptors());
+  bool back = opened && takes((*opened)->descriptors().vendor, (*opened)->descriptors().product);
   if (back) {
     device_ = *std::move(opened);
     back = !up_ || start(stop);

@@ -29,7 +29,7 @@ class Rtl8150 {
  public:
   static constexpr uint32_t kMtuMax = rtl8150::kMtuMax;
 
-  static bool matches(const usb::Descriptors& descriptors) noexcept;
+  static bool takes(uint16_t vendor, uint16_t product) noexcept;
   // A device for the adapter at the port, not registered yet. Without an address it gets the adapter's own. Errors:
   // the port's; not_supported: another kind of device is there; invalid_argument: an MTU that is too large.
   // Context: process.

@@ -27,13 +27,15 @@ import signals_test
 import slow_card_test
 import streams_test
 import traffic_test
+import usb_test
 import verbs_test
 import wait_test
 import wishes_test
 
 SKIPPED = 77
 MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, exhaust_test, life_test, link_test,
-           signals_test, slow_card_test, streams_test, traffic_test, verbs_test, wait_test, wishes_test)
+           signals_test, slow_card_test, streams_test, traffic_test, usb_test, verbs_test, wait_test,
+           wishes_test)
 
 
 class Result(unittest.TextTestResult):

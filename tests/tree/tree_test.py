@@ -30,7 +30,7 @@ ARROWS = {
     "drivers": {"bus"},
     "host": set(),
     "ctl": set(),
-    "daemon": {"ctl", "host", "drivers", "core"},
+    "daemon": {"ctl", "host", "drivers", "bus", "core"},
     "cli": {"ctl"},
     "sim": {"core", "drivers/bond", "drivers/macvlan", "drivers/simnic", "drivers/vlan", "host/mirror.h"},
     "tests": {"core", "drivers"},

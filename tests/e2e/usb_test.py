@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A USB adapter's driver in `usernic run`, with the model of the adapter; its cable ends in a simnic's wire."""
+
+import pathlib
+import subprocess
+import tempfile
+
+import lab as lab_module
+from lab import LabTest, config_of, is_held
+
+GROUP = "01:00:5e:01:02:03"
+
+
+class UsbTest(LabTest):
+    def adapter(self, **keys):
+        return {"name": "nic0", "host": "a", "bus": "emulated:rtl8150/w0", "addresses": ["10.9.0.1/24"]} | keys
+
+    def usb_lab(self, **keys):
+        other = {"name": "nic1", "host": "b", "driver": "simnic", "addresses": ["10.9.0.2/24"], "simnic": {"wire": "w0"}}
+        return self.lab(config_of([self.adapter(**keys), other]))
+
+    def test_it_pings_and_hears_the_groups_of_the_host(self):
+        lab = self.usb_lab(driver="rtl8150")
+        lab.ping("a", "10.9.0.2")
+        lab.inside("a").join(group="239.1.2.3", dev="nic0")
+        report, _ = lab.until_rx_mode(lambda report: is_held(report, GROUP))
+        self.assertEqual(report["mode"]["multicast"], "hash")
+        lab.inside("a").must("ip", "link", "set", "nic0", "promisc", "on")
+        lab.until_rx_mode(lambda report: report["programmed"]["promisc"])
+        lab.inside("a").must("ip", "link", "set", "nic0", "address", "02:00:00:00:00:77")
+        lab.until_link(lambda row: row["address"] == "02:00:00:00:00:77")
+        lab.ping("b", "10.9.0.1")
+
+    def test_its_driver_is_found(self):
+        lab = self.usb_lab()
+        lab.ping("a", "10.9.0.2")
+
+    def test_what_is_wrong_with_the_bus_is_said(self):
+        for nic, says in ((self.adapter(bus="emulated:rtl8151"), "names no model: 'rtl8151'; did you mean 'rtl8150'?"),
+                          (self.adapter(bus="usb"), 'must be "usbip:HOST:PORT/BUSID"'),
+                          (self.adapter(driver="simnic"), "belongs to a USB driver"),
+                          (self.adapter(driver="rtl8150", mtu=1501), "must be at most 1500"),
+                          (self.adapter(bus="usbip:127.0.0.1:1/1-1"), "no USB/IP server listens there")):
+            with self.subTest(says=says), tempfile.TemporaryDirectory() as folder:
+                config = pathlib.Path(folder, "usb.toml")
+                config.write_text(config_of([nic]))
+                done = subprocess.run([lab_module.PROGRAM, "run", config, "--socket", pathlib.Path(folder, "control")],
+                                      capture_output=True, text=True, timeout=lab_module.SECONDS)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(says, done.stderr)
