@@ -39,8 +39,6 @@ template <class Become>
 [[gnu::always_inline]] inline Result<> change(AddressList& list, const MacAddress& address, Absent absent,
                                               Become&& become) {
   AddressTable& table = AddressTable::of(list);
-  const bool multicast = table.address_class() == AddressClass::kMulticast;
-  if (address.is_multicast() != multicast || address.is_zero()) return fail(std::errc::invalid_argument);
   const AddressIndex::Key key = table.key_of(address);
   const Result<> result = table.wanted().apply(
       [&]() __attribute__((always_inline))->Result<> {

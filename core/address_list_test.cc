@@ -51,10 +51,23 @@ TEST_F(AddressListTest, ReferencesAreCounted) {
   EXPECT_EQ(list.del(uc(1)), Result<>(fail(std::errc::no_such_file_or_directory)));
 }
 
-TEST_F(AddressListTest, TheOtherClassIsRefused) {
-  EXPECT_EQ(list.add(mc(1)), Result<>(fail(std::errc::invalid_argument)));
-  EXPECT_EQ(dev->mc().add(uc(1)), Result<>(fail(std::errc::invalid_argument)));
-  EXPECT_EQ(list.add(MacAddress{}), Result<>(fail(std::errc::invalid_argument)));
+TEST_F(AddressListTest, ZerosAndTheOtherClassAreTakenAsTheyAre) {
+  for (AddressList* each : {&dev->uc(), &dev->mc()}) {
+    for (const MacAddress& address : {uc(1), mc(1), MacAddress{}, kBroadcast}) {
+      EXPECT_TRUE(each->add(address));
+      EXPECT_TRUE(each->add_global(address));
+      EXPECT_EQ(each->references(address), 2u);
+    }
+    EXPECT_EQ(each->size(), 4u);
+    EXPECT_EQ(each->snapshot(), (std::vector{MacAddress{}, uc(1), mc(1), kBroadcast}));
+    for (const MacAddress& address : {uc(1), mc(1), MacAddress{}}) {
+      EXPECT_TRUE(each->del(address));
+      EXPECT_TRUE(each->del_global(address));
+      EXPECT_FALSE(each->contains(address));
+    }
+    EXPECT_TRUE(each->flush());
+    EXPECT_EQ(each->size(), 0u);
+  }
 }
 
 TEST_F(AddressListTest, ExclusiveIsRefusedOnlyWhileAUserHoldsTheAddress) {

@@ -9,7 +9,8 @@ namespace usernic {
 // One on the stack while it runs: BH context, whatever lock brought it there, and known by its name.
 class AtomicCallback {
  public:
-  explicit AtomicCallback(const char* op, Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
+  AtomicCallback(const NetDevice& dev, const char* op, Place where = Place::current()) noexcept USERNIC_NONBLOCKING
+      : reports_(dev) {
     if (kChecksOn) [[unlikely]]
       HeldLocks::mine().enter_callback(op, where);
   }
@@ -19,6 +20,9 @@ class AtomicCallback {
   }
   AtomicCallback(const AtomicCallback&) = delete;
   AtomicCallback& operator=(const AtomicCallback&) = delete;
+
+ private:
+  const ReportsOn reports_;
 };
 
 }  // namespace usernic

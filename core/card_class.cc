@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/filter_caps.h"
 #include "core/mutation.h"
 #include "core/wanted.h"
 
@@ -95,14 +96,22 @@ void CardClass::set_maybe(AddressEntry& entry, bool maybe) noexcept {
   maybe ? ++slots->occupied : --slots->occupied;
 }
 
+uint32_t CardClass::bucket(const MacAddress& address) const noexcept {
+  const uint32_t bucket = bucket_of(driver, table.address_class(), address);
+  if (bucket < hash.buckets()) [[likely]]
+    return bucket;
+  report_contract(table.wanted().dev, "rx-hash-range",
+                  bucket_error(table.address_class(), address, bucket, hash.buckets()), Place::current());
+  return 0;
+}
+
 void CardClass::drained(AddressEntry& entry) noexcept {
   const bool wanted = entry.wanted();
   if (wanted == wanted_state(entry.state)) return;
   entry.leaving = !wanted;
   if (wanted && entry.state == CardState::kAbsent) {
     entry.held |= AddressTable::kCardBit;
-    if (hash.buckets() != 0)
-      entry.card().bucket = bucket_of(driver, table.address_class(), entry.address()) % hash.buckets();
+    if (hash.buckets() != 0) entry.card().bucket = bucket(entry.address());
   }
   drained_.push_back(&entry);
 }

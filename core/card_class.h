@@ -53,6 +53,8 @@ class CardClass {
   void wake_parked(Time now);
   Time next_due() const noexcept;
   void set_maybe(AddressEntry& entry, bool maybe) noexcept;
+  // Where the card's hash has it. A driver that leaves its range is reported. Requires: there is a hash.
+  uint32_t bucket(const MacAddress& address) const noexcept;
 
   CardList& list(CardState state) noexcept { return lists_[static_cast<size_t>(state)]; }
   uint32_t count(CardState state) const noexcept { return counts_[static_cast<size_t>(state)]; }

@@ -12,6 +12,7 @@
 #include "core/say.h"
 #include "usernic/env.h"
 #include "usernic/lock.h"
+#include "usernic/net_device.h"
 
 namespace usernic {
 namespace {
@@ -80,6 +81,29 @@ ReportHandler set_report_handler(ReportHandler new_handler) {
   return std::exchange(handler(), std::move(new_handler));
 }
 
+namespace {
+
+using Concerned = Local<const NetDevice*, struct ConcernedTag>;
+
+std::string concerned_text() {
+  const NetDevice* const dev = Concerned::get();
+  return dev != nullptr ? fmt::format("{} (driver {})", dev->name(), dev->driver_name()) : "";
+}
+
+}  // namespace
+
+ReportsOn::ReportsOn(const NetDevice* dev) noexcept : outer_(Concerned::get()) {
+  if (dev != nullptr) Concerned::get() = dev;
+}
+ReportsOn::~ReportsOn() {
+  Concerned::get() = outer_;
+}
+
+void report_contract(const NetDevice& dev, std::string_view rule, std::string_view text, Place here) noexcept {
+  const ReportsOn concerned(dev);
+  report_contract(rule, text, here);
+}
+
 void report_contract(std::string_view rule, std::string_view text, Place here, Place there,
                      std::string_view details) noexcept {
   // A handler may use locks itself: what it breaks meanwhile is not reported again.
@@ -91,9 +115,12 @@ void report_contract(std::string_view rule, std::string_view text, Place here, P
     MutexGuard guard(handler_mutex);
     call = handler();
   }
-  const ContractReport report{std::string(rule), std::string(text), here, there, std::string(details)};
+  const ContractReport report{std::string(rule),   std::string(text), concerned_text(), here, there,
+                              std::string(details)};
   if (call) return call(report);
-  say(stderr, "usernic: contract broken [{}]: {}\n  here:  {}\n", report.rule, report.text, place_text(here));
+  say(stderr, "usernic: contract broken [{}]: {}\n", report.rule, report.text);
+  if (!report.device.empty()) say(stderr, "  device: {}\n", report.device);
+  say(stderr, "  here:  {}\n", place_text(here));
   if (there.line() != 0) say(stderr, "  there: {}\n", place_text(there));
   say(stderr, "{}", report.details);
   std::fflush(stderr);

@@ -27,6 +27,7 @@ class CurrentWork {
 
  private:
   const void* const held_;  // the item, as the lock checks know it
+  const ReportsOn concerned_;
 };
 
 // Waiting for a queue may sleep, and counts as taking its class and letting go. A lane's items take rtnl and IL, so

@@ -39,6 +39,11 @@ struct Device final : NetDevice {
   const uint32_t mtu_max_;
   void* driver_ = nullptr;  // until free
 
+  // Written once, at registration; read in any context. Destroyed after whatever reports.
+  static constexpr LockClass kNameClass{"device_name", LockUse::kAnyContext};
+  mutable SpinLock name_lock{kNameClass};
+  std::string name_ USERNIC_GUARDED_BY(name_lock);
+
   // Under rtnl, but for what a probe function does.
   OwnAddresses own_addresses_;
   void (*priv_destructor_)(NetDevice*) = nullptr;  // still to be called
@@ -64,11 +69,6 @@ struct Device final : NetDevice {
   Atomic<uint32_t> mtu_;
   Atomic<uint64_t> address_;
 
-  // Written once, at registration; read in any context.
-  static constexpr LockClass kNameClass{"device_name", LockUse::kAnyContext};
-  mutable SpinLock name_lock{kNameClass};
-  std::string name_ USERNIC_GUARDED_BY(name_lock);
-
   // Stacked devices: who is above (below: engine.wanted.lowers). Walked under this lock by who may be in an interrupt.
   static constexpr LockClass kUppersClass{"device_uppers", LockUse::kAnyContext};
   SpinLock uppers_lock{kUppersClass};
@@ -78,6 +78,19 @@ struct Device final : NetDevice {
   int chain_down = 1;
   void set_level(int level);
   uint64_t last_look = 0;  // that found it: core/stack_graph.cc, under its lock
+
+  // Frames that the driver took, and did not drop.
+  struct Sent {
+    uint32_t packets = 0;
+    uint64_t bytes = 0;
+  };
+  Sent send(TxQueue& queue, SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+  // From start_xmit of `queue`, an upper's: the frame goes out on `to`. Those of one batch go together, after the last
+  // one, so that they take the lower's xmit lock once and ring its doorbell once; what it does not take is counted
+  // then. Requires: the queue's xmit lock.
+  static NetdevTx send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept USERNIC_NONBLOCKING;
+  // `taken`: octets of those frames, as the upper was given them.
+  static void flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept USERNIC_NONBLOCKING;
 
   // Received frames: to the handlers, then to the port; what is left is freed. Context: BH.
   void deliver(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;

@@ -67,9 +67,29 @@ struct KernelDevice : testing::Test {
   struct net_device* make(unsigned queues = 1) {
     struct net_device* dev = alloc_etherdev_mqs<&nic_ops>(sizeof(nic_priv), queues, 1);
     priv_of(dev)->log = &log;
+    eth_hw_addr_random(dev);
     return dev;
   }
 };
+
+TEST_F(KernelDevice, ANewDeviceHasNoAddress) {
+  struct net_device* dev = alloc_etherdev<&nic_ops>(sizeof(nic_priv));
+  EXPECT_TRUE(is_zero_ether_addr(netdev_dev_addr(dev)));
+  EXPECT_TRUE(dev->address().is_zero());
+  priv_of(dev)->log = &log;
+  ASSERT_EQ(register_netdev(dev), 0);
+  EXPECT_EQ(dev_open(dev), -EADDRNOTAVAIL) << "eth_validate_addr";
+  unregister_netdev(dev);
+  free_netdev(dev);
+}
+
+TEST_F(KernelDevice, AnInitThatReturnsAPositiveNumberFails) {
+  struct net_device* dev = make();
+  priv_of(dev)->init_error = 1;
+  EXPECT_EQ(register_netdev(dev), -EIO);
+  free_netdev(dev);
+  EXPECT_EQ(log, "init ");
+}
 
 // ---- under rtnl -----------------------------------------------------------------------------------------------------
 
@@ -340,7 +360,13 @@ TEST_F(KernelDevice, FlushAndInitLeaveNothingBehind) {
     empty(dev);
     EXPECT_EQ(dev_mc_del_global(dev, group), -ENOENT);
   }
-  EXPECT_EQ(dev_uc_add(dev, group), -EINVAL);
+  const u8 zeros[ETH_ALEN] = {};
+  for (const u8* any : {group, zeros}) {
+    EXPECT_EQ(dev_uc_add(dev, any), 0) << "of what class an address is, is the caller's business";
+    EXPECT_EQ(dev_uc_del(dev, any), 0);
+    EXPECT_EQ(dev_mc_add(dev, any), 0);
+    EXPECT_EQ(dev_mc_del(dev, any), 0);
+  }
   struct netdev_hw_addr_list list;
   ASSERT_EQ(__hw_addr_add(&list, one, ETH_ALEN, NETDEV_HW_ADDR_T_UNICAST), 0);
   __hw_addr_flush(&list);

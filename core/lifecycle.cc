@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/device.h"
+#include "core/filter_caps.h"
 #include "core/ndo.h"
 #include "core/net_impl.h"
 #include "core/say.h"
@@ -113,9 +114,15 @@ Result<> take_name(Device& dev) {
   return {};
 }
 
-// Makes an initialised device visible, unless a notifier forbids. Requires: rtnl.
+// Makes an initialised device visible, unless its driver contradicts itself or a notifier forbids. Requires: rtnl.
 Result<> show(Device& dev) {
-  dev.engine.configure(call_ndo<Ndo::kRxFilterCaps>(dev));
+  const RxFilterCaps caps = call_ndo<Ndo::kRxFilterCaps>(dev);
+  if (const std::string wrong = caps_error(caps, dev.ops, dev.driver_); !wrong.empty()) {
+    say(stderr, "usernic: {} (driver {}) is not registered: its RxFilterCaps cannot be: {}\n", dev.name(),
+        dev.driver_name(), wrong);
+    return fail(std::errc::invalid_argument);
+  }
+  dev.engine.configure(caps);
   dev.reg_state_.store(RegState::kRegistered);
   const Result<> allowed = notify(dev, NetdevEvent::kRegister);
   if (allowed) return {};
@@ -126,7 +133,7 @@ Result<> show(Device& dev) {
 
 bool may_register(const Device& dev, Place where) {
   if (dev.reg_state_.load() == RegState::kUninitialized) return true;
-  report_contract("register-twice", "a device is registered a second time", where);
+  report_contract(dev, "register-twice", "a device is registered a second time", where);
   return false;
 }
 
@@ -162,6 +169,7 @@ Result<> register_locked(Device& dev) {
 
 Result<> NetDevice::register_netdev(Place where) {
   Device& dev = Device::of(*this);
+  const ReportsOn concerned(dev);
   might_sleep(where);
   Result<> result;
   {
@@ -175,6 +183,7 @@ Result<> NetDevice::register_netdev(Place where) {
 
 Result<> NetDevice::register_netdevice(Place where) {
   Device& dev = Device::of(*this);
+  const ReportsOn concerned(dev);
   dev.net_ref.rtnl().assert_held(where);
   if (!may_register(dev, where)) return fail(std::errc::invalid_argument);
   return register_locked(dev);
@@ -186,6 +195,7 @@ void NetDevice::wait_unregistered(Place where) {
 }
 
 size_t NetDevice::wait_any_unregistered(std::span<NetDevice* const> devices, Place where) {
+  const ReportsOn concerned(devices.front());
   might_sleep(where);
   for (NetDevice* each : devices) {
     if (each->reg_state() == RegState::kUnregistering) Device::of(*each).engine.shut_down();
@@ -211,7 +221,7 @@ bool NetDevice::start_unregister(Place where) {
   Device& dev = Device::of(*this);
   OpLocks locks(dev, where);
   if (dev.reg_state_.load() != RegState::kRegistered) {
-    report_contract("unregister-unregistered",
+    report_contract(dev, "unregister-unregistered",
                     fmt::format("a device that is {} is unregistered", reg_state_name(dev.reg_state_.load())), where);
     return false;
   }

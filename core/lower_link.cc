@@ -267,6 +267,7 @@ LowerLink::~LowerLink() {
 Result<> LowerLink::link(NetDevice& lower_dev) {
   Device& upper = link_->upper;
   Device& lower = Device::of(lower_dev);
+  const ReportsOn concerned(upper);
   upper.net_ref.rtnl().assert_held();
   if (link_->to != nullptr) return fail(std::errc::device_or_resource_busy);
   if (const Result<> allowed = check_link(upper, lower); !allowed) return allowed;
@@ -283,15 +284,18 @@ Result<> LowerLink::link(NetDevice& lower_dev) {
 }
 
 void LowerLink::unlink() {
+  const ReportsOn concerned(link_->upper);
   link_->upper.net_ref.rtnl().assert_held();
   if (link_->to != nullptr) unlink_one(*link_);
 }
 
 void LowerLink::follow() {
+  const ReportsOn concerned(link_->upper);
   link_->upper.net_ref.rtnl().assert_held();
   if (link_->to != nullptr) set_following(*link_, true);
 }
 void LowerLink::unfollow() {
+  const ReportsOn concerned(link_->upper);
   link_->upper.net_ref.rtnl().assert_held();
   if (link_->to != nullptr) set_following(*link_, false);
 }
@@ -300,21 +304,21 @@ NetDevice* LowerLink::lower() const noexcept {
   return link_->lower.load();
 }
 
-NetdevTx LowerLink::xmit(Skb& skb, uint16_t queue) noexcept {
-  SkbBatch one;
-  one.push_back(skb);
-  NetDevice* const to = lower();
-  const bool sent = to != nullptr && to->xmit(to->tx_queue(queue % to->tx_queue_count()), one) == 1;
-  return sent ? NetdevTx::kOk : NetdevTx::kDropped;  // what is left is freed
+NetdevTx LowerLink::xmit(Skb& skb, TxQueue& queue) noexcept {
+  if (NetDevice* const to = lower(); to != nullptr) return Device::send_below(queue, *to, skb);
+  SkbPool::free(skb);
+  return NetdevTx::kDropped;
 }
 
 std::vector<DeviceHandle> uppers_of(const NetDevice& dev) {
+  const ReportsOn concerned(dev);
   dev.net().rtnl().assert_held();
   std::vector<DeviceHandle> all;
   for (const Link& link : Device::of(dev).uppers) all.emplace_back(link.upper);
   return all;
 }
 std::vector<DeviceHandle> lowers_of(const NetDevice& dev) {
+  const ReportsOn concerned(dev);
   dev.net().rtnl().assert_held();
   std::vector<DeviceHandle> all;
   for (const Link& link : Device::of(dev).engine.wanted.lowers) all.push_back(link.lower_dev);

@@ -14,7 +14,7 @@ Napi::Napi(NetDevice& dev, void* driver, int weight, Poll poll)
 }
 
 Napi::~Napi() {
-  if (enabled_) report_contract("napi-freed", "a NAPI instance is destroyed while enabled", Place::current());
+  if (enabled_) report_contract(dev_, "napi-freed", "a NAPI instance is destroyed while enabled", Place::current());
   Device& device = Device::of(dev_);
   SpinGuardBh guard(device.napis_lock);
   device.napis.erase(device.napis.iterator_to(*this));
@@ -25,7 +25,7 @@ Napi::~Napi() {
 
 void Napi::enable(Place where) {
   if (enabled_.exchange(true)) {
-    return report_contract("napi-enable-twice", "an enabled NAPI instance is enabled", where);
+    return report_contract(dev_, "napi-enable-twice", "an enabled NAPI instance is enabled", where);
   }
   // What was scheduled while disabled only left MISSED: one poll looks after it.
   const bool missed = (state_.exchange(0) & kMissed) != 0;
@@ -33,9 +33,10 @@ void Napi::enable(Place where) {
 }
 
 void Napi::disable(Place where) {
+  const ReportsOn concerned(dev_);
   might_sleep(where);
   if (!enabled_.exchange(false)) {
-    return report_contract("napi-disable-twice", "a disabled NAPI instance is disabled", where);
+    return report_contract(dev_, "napi-disable-twice", "a disabled NAPI instance is disabled", where);
   }
   // From now on a poll that ends leaves SCHED to us; take it as soon as nobody owns it.
   uint32_t state = state_.fetch_or(kDisable) | kDisable;
@@ -71,6 +72,7 @@ void Napi::schedule_prepared() noexcept {
 }
 
 void Napi::synchronize(Place where) {
+  const ReportsOn concerned(dev_);
   might_sleep(where);
   Device::of(dev_).net_ref.impl().softirq.wait_idle(*this);
 }

@@ -20,7 +20,8 @@ namespace usernic {
 class NdoScope {
  public:
   NdoScope(const NetDevice& dev, Ndo ndo, TxQueue* queue = nullptr, Place where = Place::current()) noexcept
-      USERNIC_NONBLOCKING : dev_(dev),
+      USERNIC_NONBLOCKING : reports_(dev),
+                            dev_(dev),
                             row_(row_of(ndo)) {
     if (kChecksOn) [[unlikely]]
       enter(queue, where);
@@ -40,6 +41,7 @@ class NdoScope {
   void enter(TxQueue* queue, Place where) noexcept USERNIC_NONBLOCKING;
   void leave() noexcept USERNIC_NONBLOCKING;
 
+  const ReportsOn reports_;
   const NetDevice& dev_;
   const NdoRow& row_;
   size_t depth_ = 0;  // of locks and contexts, as the op finds them

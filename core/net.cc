@@ -46,7 +46,7 @@ Result<NetdevPtr> Net::alloc(const NetdevConfig& config, const NetDeviceOps& ops
   }
   try {
     NetdevConfig complete = config;
-    if (complete.address.is_zero()) complete.address = random_address();
+    if (complete.address.is_zero() && !config.address_later) complete.address = random_address();
     NetdevPtr dev(new Device(*this, complete, ops));
     impl_->allocated.fetch_add(1);
     return dev;
@@ -91,13 +91,13 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
       ops(the_ops),
       mtu_min_(config.mtu_min),
       mtu_max_(config.mtu_max),
+      name_(config.name),
       own_addresses_(*this, config.address),
       refs(net.impl().refs_gone),
-      lane_queue(net.impl().workers, "lane", Workqueue::kOrdered, &kLaneClass),
+      lane_queue(net.impl().workers, "lane", Workqueue::kOrdered, &kLaneClass, this),
       engine(*this, config.rx_retry),
       mtu_(config.mtu),
       address_(config.address.to_u64()),
-      name_(config.name),
       napis_lock(kNapisClass) {
   engine.wanted.own = config.address;  // before anybody looks; OwnAddresses says when it changes
   for (uint16_t i = 0; i < config.tx_queues; ++i) tx_queues.emplace_back(*this, i);
@@ -112,6 +112,7 @@ void Device::drop_handle() noexcept {
 
 void FreeNetdev::operator()(NetDevice* dev) const {
   Device& device = Device::of(*dev);
+  const ReportsOn concerned(device);
   if (device.reg_state_.load() == RegState::kRegistered) device.unregister_netdev();
   device.wait_unregistered();
   device.reg_state_.store(RegState::kReleased);

@@ -64,6 +64,10 @@ void* NetDevice::driver() const noexcept {
   return Device::of(*this).driver_;
 }
 
+std::string_view NetDevice::driver_name() const noexcept {
+  return Device::of(*this).ops.driver;
+}
+
 std::string NetDevice::name() const {
   const Device& dev = Device::of(*this);
   SpinGuard guard(dev.name_lock);
@@ -151,8 +155,9 @@ Result<> NetDevice::attach_port(DevicePort& port) {
 }
 
 void NetDevice::detach_port() {
-  might_sleep();
   Device& dev = Device::of(*this);
+  const ReportsOn concerned(dev);
+  might_sleep();
   dev.port.store(nullptr);
   for (uint32_t users = dev.port_users.load(); users != 0; users = dev.port_users.load()) {
     wait_on(dev.port_users, users);
@@ -160,36 +165,84 @@ void NetDevice::detach_port() {
 }
 
 uint32_t NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
-  Device& dev = Device::of(*this);
+  return Device::of(*this).send(queue, frames).packets;
+}
+
+Device::Sent Device::send(TxQueue& queue, SkbBatch& frames) noexcept {
   LevelGuard guard(queue.xmit_lock(), queue.level_);  // the device above may hold its own
-  if (!dev.running_.load() || !dev.present_.load() || !dev.carrier_.load()) {
+  if (!running_.load() || !present_.load() || !carrier_.load()) {
     queue.counters.drop(frames.size());
     SkbPool::free(frames);
-    return 0;
+    return {};
   }
   if (queue.frozen()) [[unlikely]]
-    return 0;
-  const NdoCall<Ndo::kStartXmit> start_xmit(dev, &queue);
-  uint32_t packets = 0;
-  uint64_t bytes = 0;
+    return {};
+  const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue);
+  Sent sent;
+  uint64_t taken_below = 0;
   while (!queue.stopped()) {
     Skb* const skb = frames.pop_front();
     if (skb == nullptr) break;
     const uint32_t size = skb->size();
-    const NetdevTx sent = start_xmit(*skb, queue, !frames.empty());
-    if (sent == NetdevTx::kBusy) {
+    const uint32_t below = queue.below_.size();
+    queue.more_ = !frames.empty();
+    const NetdevTx result = start_xmit(*skb, queue, queue.more_);
+    if (result == NetdevTx::kBusy) {
       frames.push_front(*skb);
       break;
     }
-    if (sent == NetdevTx::kDropped) {
+    if (result == NetdevTx::kDropped) {
       queue.counters.drop(1);
       continue;
     }
-    ++packets;
-    bytes += size;
+    ++sent.packets;
+    sent.bytes += size;
+    if (queue.below_.size() != below) taken_below += size;
   }
-  queue.counters.add(packets, bytes);
-  return packets;
+  if (!queue.below_.empty()) flush_below(queue, taken_below, sent);
+  queue.counters.add(sent.packets, sent.bytes);
+  return sent;
+}
+
+namespace {
+
+uint64_t bytes_of(SkbBatch& frames) noexcept USERNIC_NONBLOCKING {
+  uint64_t bytes = 0;
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) bytes += skb->size();
+  return bytes;
+}
+
+TxQueue& queue_below(NetDevice& to, const TxQueue& upper) noexcept USERNIC_NONBLOCKING {
+  return to.tx_queue(upper.index() % to.tx_queue_count());
+}
+
+}  // namespace
+
+NetdevTx Device::send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept {
+  const bool gathers = queue.more_ || !queue.below_.empty();
+  if (gathers && (queue.below_.empty() || queue.below_to_ == &to)) {
+    queue.below_to_ = &to;
+    queue.below_.push_back(skb);
+    return NetdevTx::kOk;
+  }
+  SkbBatch one;
+  one.push_back(skb);
+  const bool sent = of(to).send(queue_below(to, queue), one).packets == 1;
+  return sent ? NetdevTx::kOk : NetdevTx::kDropped;  // what is left is freed
+}
+
+void Device::flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept {
+  const uint32_t count = queue.below_.size();
+  const uint64_t handed = bytes_of(queue.below_);
+  const Sent below = of(*queue.below_to_).send(queue_below(*queue.below_to_, queue), queue.below_);
+  SkbPool::free(queue.below_);
+  const uint32_t lost = count - below.packets;
+  if (lost == 0) return;
+  queue.counters.drop(lost);
+  sent.packets -= lost;
+  // What an upper adds to a frame, a tag, it adds to each.
+  const int64_t added = static_cast<int64_t>(handed - taken) / count;
+  sent.bytes -= handed - below.bytes - static_cast<uint64_t>(added * lost);
 }
 
 TxQueue::TxQueue(NetDevice& dev, uint16_t index) noexcept : dev_(dev), index_(index), xmit_lock_(kXmitClass) {}
@@ -200,6 +253,7 @@ void TxQueue::wake() noexcept {
 }
 
 void TxQueue::lock_xmit(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  const ReportsOn concerned(dev_);
   if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
   lock_at(xmit_lock_, level_, where);
 }
@@ -217,6 +271,7 @@ void TxQueue::unlock_xmit() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
 // Locks of one class do not nest at one level, so not all xmit locks are held: each queue is marked under its own.
 void NetDevice::freeze_tx(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
   Device& dev = Device::of(*this);
+  const ReportsOn concerned(dev);
   if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
   dev.tx_freeze_lock.lock(dev.engine.wanted.level(), where);
   for (TxQueue& queue : dev.tx_queues) {

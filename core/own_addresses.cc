@@ -16,6 +16,7 @@ OwnAddresses::OwnAddresses(Device& dev, const MacAddress& address) : dev_(dev), 
 }
 
 Result<> OwnAddresses::add(const MacAddress& address, uint8_t type, Place where) {
+  const ReportsOn concerned(dev_);
   dev_.net_ref.rtnl().assert_held(where);
   NotifierChain& notifiers = dev_.net_ref.impl().notifiers;
   if (const Result<> allowed = notifiers.call(NetdevEvent::kPreChangeAddr, dev_); !allowed) return allowed;
@@ -25,6 +26,7 @@ Result<> OwnAddresses::add(const MacAddress& address, uint8_t type, Place where)
 }
 
 Result<> OwnAddresses::del(const MacAddress& address, uint8_t type, Place where) {
+  const ReportsOn concerned(dev_);
   dev_.net_ref.rtnl().assert_held(where);
   const HwAddr& first = *list_.first();
   const bool is_primary = MacAddress::from_bytes(first.addr) == address && (type == HwAddr::kAny || type == first.type);
@@ -35,6 +37,7 @@ Result<> OwnAddresses::del(const MacAddress& address, uint8_t type, Place where)
 }
 
 void OwnAddresses::set(size_t offset, const void* octets, size_t len, Place where) {
+  const ReportsOn concerned(dev_);
   if (dev_.reg_state_.load() != RegState::kUninitialized) dev_.net_ref.rtnl().assert_held(where);
   (void)check(where);
   if (offset > MacAddress().octets.size() || len > MacAddress().octets.size() - offset) {
@@ -54,7 +57,7 @@ void OwnAddresses::publish() {
 bool OwnAddresses::check(Place where) {
   const MacAddress found = MacAddress::from_bytes(primary());
   if (found == shadow_) return true;
-  report_contract("dev-addr-written",
+  report_contract(dev_, "dev-addr-written",
                   fmt::format("the own address was written directly: it is {}, and was set to {}", found.to_string(),
                               shadow_.to_string()),
                   where);

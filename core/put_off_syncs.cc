@@ -33,6 +33,7 @@ void PutOffSyncs::carry_out() noexcept {
   for (const One& one : all) {
     const Result<> result = sync(*one.to, *one.from);
     if (result || result.error() == std::errc::no_such_device) continue;
+    const ReportsOn concerned(one.from->wanted().dev);
     report_contract("sync-refused",
                     fmt::format("{} cannot follow {}: {}", one.to->wanted().dev.name(), one.from->wanted().dev.name(),
                                 errno_name(result.error())),

@@ -103,6 +103,7 @@ void hold_untracked(NetDevice& dev) noexcept {
   Device::of(dev).refs.hold();
 }
 void put_untracked(NetDevice& dev, Place where) noexcept {
+  const ReportsOn concerned(dev);
   Device::of(dev).refs.put(where);
 }
 

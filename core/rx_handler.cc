@@ -14,6 +14,7 @@ Atomic<RxHandler*>& slot(Device& dev, RxStage stage) noexcept {
 }  // namespace
 
 Result<> register_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler) {
+  const ReportsOn concerned(dev);
   dev.net().rtnl().assert_held();
   if (dev.reg_state() != RegState::kRegistered) return fail(std::errc::no_such_device);
   RxHandler* none = nullptr;
@@ -24,6 +25,7 @@ Result<> register_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler) 
 }
 
 void unregister_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler) {
+  const ReportsOn concerned(dev);
   dev.net().rtnl().assert_held();
   RxHandler* mine = &handler;
   if (slot(Device::of(dev), stage).compare_exchange_strong(mine, nullptr)) synchronize_rx(dev);
@@ -34,6 +36,7 @@ RxHandler* rx_handler(const NetDevice& dev, RxStage stage) noexcept {
 }
 
 void synchronize_rx(NetDevice& dev) {
+  const ReportsOn concerned(dev);
   might_sleep();
   dev.net().rtnl().assert_held();
   Device::of(dev).rx_sections.synchronize();

@@ -68,8 +68,6 @@ void RxModeEngine::configure(const RxFilterCaps& driver_caps) {
     each->driver = dev_.driver_;
     each->retry_first = retry_first_;
   }
-  const bool hashes = dev_.ops.rx_hash != nullptr;
-  if (!hashes) caps_.unicast_hash_buckets = caps_.multicast_hash_buckets = 0;
   if (!wanted.reserve(1)) throw std::bad_alloc();
   SpinGuardBh guard(wanted.lock, wanted.level());
   uc_.configure(tables_[0], caps_.unicast_hash_buckets);
@@ -180,11 +178,11 @@ bool RxModeEngine::covers(const MacAddress& address) const {
   SpinGuardBh guard(wanted.lock, wanted.level());
   if (wanted.gone || !valid()) return false;
   if (address.is_broadcast() || (address == wanted.own && !caps_.own_address_uses_slot)) return true;
-  const CardClass& each = address.is_multicast() ? mc_ : uc_;
+  const CardClass& each = class_wanting(address);
   const AddressEntry* entry = each.table.find(address);
   const bool has_hash = each.hash.buckets() != 0;
   uint32_t bucket = 0;
-  if (has_hash) bucket = each.bucket_of(each.driver, each.table.address_class(), address) % each.hash.buckets();
+  if (has_hash) bucket = each.bucket(address);
   return covers_entry(each.table.address_class(), entry != nullptr && entry->covers(), bucket);
 }
 
@@ -192,7 +190,7 @@ Result<bool> RxModeEngine::ticket_state(const RxTicket& ticket) const {
   SpinGuardBh guard(wanted.lock, wanted.level());
   if (wanted.gone) return fail(std::errc::no_such_device);
   if (!committed_.up) return fail(std::errc::network_down);
-  const CardClass& each = ticket.address.is_multicast() ? mc_ : uc_;
+  const CardClass& each = class_wanting(ticket.address);
   const AddressEntry* entry = each.table.find(ticket.address);
   if (entry == nullptr || !entry->wanted() || entry->generation > ticket.generation) {
     return fail(std::errc::operation_canceled);
@@ -210,6 +208,7 @@ Result<bool> RxModeEngine::ticket_state(const RxTicket& ticket) const {
 
 // A run is what ends the wait, and a run needs the lane.
 void RxModeEngine::check_may_wait(Place where) const {
+  const ReportsOn concerned(dev_);
   if (!dev_.lane_queue.is_current()) return check_wait(dev_.lane_queue, "waiting for the rx mode", where);
   report_contract("wait-on-lane", "an item of a lane, or who parked it, waits for that lane's rx-mode work", where);
 }
@@ -225,7 +224,7 @@ Result<> RxModeEngine::wait_ticket(const RxTicket& ticket, Time deadline, Place 
     published_.wait_since(seen, deadline, where);
   }
   SpinGuardBh guard(wanted.lock, wanted.level());
-  const AddressEntry* entry = wanted_table(ticket.address).find(ticket.address);
+  const AddressEntry* entry = class_wanting(ticket.address).table.find(ticket.address);
   const bool failed = entry != nullptr && entry->card().attempts != 0;
   return fail(failed ? entry->card().error : std::errc::timed_out);
 }
@@ -252,8 +251,15 @@ Result<> RxModeEngine::wait_settled(Time deadline, Place where) const {
   }
 }
 
-const AddressTable& RxModeEngine::wanted_table(const MacAddress& address) const noexcept {
-  return address.is_multicast() ? wanted.mc : wanted.uc;
+// That of its own class, unless it is wanted by the other list only.
+const CardClass& RxModeEngine::class_wanting(const MacAddress& address) const noexcept {
+  const CardClass& usual = address.is_multicast() ? mc_ : uc_;
+  const CardClass& other = address.is_multicast() ? uc_ : mc_;
+  const auto wants = [&address](const CardClass& each) {
+    const AddressEntry* const entry = each.table.find(address);
+    return entry != nullptr && entry->wanted();
+  };
+  return !wants(usual) && wants(other) ? other : usual;
 }
 
 FilterMode RxModeEngine::mode_of(AddressClass address_class) const noexcept {

@@ -13,13 +13,6 @@
 #include "core/rx_mode_engine.h"
 
 namespace usernic {
-namespace {
-
-bool is_refusal(std::errc error) {
-  return error == std::errc::no_space_on_device || error == std::errc::operation_not_supported;
-}
-
-}  // namespace
 
 void RxModeEngine::commit() {
   const bool forgot = card_epoch_.load() != committed_.epoch;

@@ -185,7 +185,7 @@ class RxModeEngine final : public RxMode, private RxTarget {
   FilterMode mode_of(AddressClass address_class) const noexcept;
   std::string reason() const;
   std::string vlan_reason() const;
-  const AddressTable& wanted_table(const MacAddress& address) const noexcept;
+  const CardClass& class_wanting(const MacAddress& address) const noexcept;
 
   // RxTarget
   bool promisc() const noexcept override { return promisc_.target; }

@@ -25,7 +25,7 @@ RxFilterCaps random_caps(Chance& chance) {
   caps.unicast_slots = static_cast<uint32_t>(chance.below(5));
   caps.multicast_slots = static_cast<uint32_t>(chance.below(5));
   caps.shared_slots = chance.one_in(3);
-  caps.own_address_uses_slot = chance.one_in(3);
+  caps.own_address_uses_slot = chance.one_in(3) && caps.unicast_slots != 0;
   if (chance.one_in(3)) caps.unicast_hash_buckets = 4;
   if (chance.one_in(2)) caps.multicast_hash_buckets = 4;
   caps.allmulti = !chance.one_in(4);

@@ -19,10 +19,6 @@ RxModeEngine& engine_of(RxMode& mode) noexcept USERNIC_NONBLOCKING {
   return static_cast<RxModeEngine&>(mode);
 }
 
-bool is_refusal(std::errc error) {
-  return error == std::errc::no_space_on_device || error == std::errc::operation_not_supported;
-}
-
 bool is_narrow(const RxCommand& command) {
   return command.kind == RxCommandKind::kNarrow;
 }
@@ -138,8 +134,8 @@ HwAddrList& RxModeEngine::hw_list(AddressClass address_class, Place where) {
   if (in_driver_call()) return list;
   if (kept && dev_.running_.load()) {
     if (!dev_.lane_queue.is_current() && !dev_.instance_lock.held_by_me()) {
-      report_contract("hw-list-unlocked", "the list that a running driver pushes from is taken outside its own calls",
-                      where);
+      report_contract(dev_, "hw-list-unlocked",
+                      "the list that a running driver pushes from is taken outside its own calls", where);
     }
     return list;
   }
@@ -203,7 +199,7 @@ bool RxModeEngine::prepare_image(bool narrow, Result<>& prepared) {
     if (!commands_.empty() || asked_now_) {
       const bool wide = in_call_->promisc() || in_call_->allmulti();
       prepared = image_->prepare(target_.generation, wide, [this](void* image) noexcept USERNIC_NONBLOCKING {
-        const AtomicCallback prepare_rx_mode("prepare_rx_mode");
+        const AtomicCallback prepare_rx_mode(dev_, "prepare_rx_mode");
         return dev_.ops.prepare_rx_mode(dev_.driver_, *in_call_, image);
       });
     }
@@ -284,7 +280,7 @@ void RxModeEngine::call_legacy(RxPlan& plan) {
     SpinGuardBh guard(wanted.lock, wanted.level());
     if (commands_.empty()) ++committed_.driver_calls;
     {
-      const AtomicCallback set_rx_mode("set_rx_mode");
+      const AtomicCallback set_rx_mode(dev_, "set_rx_mode");
       dev_.ops.set_rx_mode(dev_.driver_, *in_call_);
     }
     syncs = std::exchange(put_off_syncs, {});
@@ -393,13 +389,13 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report prints; the process is on its way 
     internal::pending_rx_image(NetDevice& dev, const RxImageType& type, Place where) noexcept {
   RxModeEngine& engine = engine_of(dev.rx_mode());
   if (!engine.wanted.lock.held_by_me()) {
-    report_contract("rx-image-unlocked", "the pending rx-mode image is changed without addr_list_lock", where);
+    report_contract(dev, "rx-image-unlocked", "the pending rx-mode image is changed without addr_list_lock", where);
     return nullptr;
   }
   RxImagePair* const image = engine.image();
   if (image != nullptr && &image->type == &type) return image->pending();
   report_contract(
-      "rx-image-type",
+      dev, "rx-image-type",
       image != nullptr ? "the device's rx-mode image is of another type" : "the device has no rx-mode image", where);
   return nullptr;
 }

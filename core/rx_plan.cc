@@ -41,8 +41,7 @@ void RxPlan::answer(RxCommand& command, Result<> result) noexcept {
   if (command.entry == nullptr) return;
   // An add takes a slot unless it was refused; only a del that worked surely frees one (R18).
   int64_t& free_slots = free_slots_[slot_table(command)];
-  const bool refused = !result && (result.error() == std::errc::no_space_on_device ||
-                                   result.error() == std::errc::operation_not_supported);
+  const bool refused = !result && is_refusal(result.error());
   if (command.kind == RxCommandKind::kAdd && !static_cast<AddressEntry*>(command.entry)->maybe && !refused) {
     --free_slots;
   }

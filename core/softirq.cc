@@ -54,9 +54,9 @@ void Softirq::loop() {
 
 // Reports allocate, but only on the way to an abort or in a test.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
-static void report_overrun(int work, int weight) noexcept USERNIC_NONBLOCKING {
+static void report_overrun(const NetDevice& dev, int work, int weight) noexcept USERNIC_NONBLOCKING {
   const BlockingByDesign allowed;
-  report_contract("napi-overrun", fmt::format("poll says {} of a budget of {}", work, weight), Place::current());
+  report_contract(dev, "napi-overrun", fmt::format("poll says {} of a budget of {}", work, weight), Place::current());
 }
 USERNIC_BLOCKING_BY_DESIGN_END
 
@@ -68,7 +68,7 @@ void Softirq::poll_one(Napi& napi) noexcept {
     work = napi.poll_(napi.driver_, napi, weight);
   }
   if (work < weight) return;  // it completed: somebody else owns it now, or it is freed already
-  if (work > weight) report_overrun(work, weight);
+  if (work > weight) report_overrun(napi.dev_, work, weight);
   // The whole budget: still ours. A disable that waits takes the instance from here.
   if ((napi.state_.load() & Napi::kDisable) != 0) return napi.yield_to_disable();
   add(napi);

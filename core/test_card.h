@@ -31,7 +31,7 @@ class TestCard {
   bool accepts(const MacAddress& address) const {
     const bool multicast = address.is_multicast();
     const uint32_t count = multicast ? caps.multicast_hash_buckets : caps.unicast_hash_buckets;
-    return promisc || (multicast && allmulti) || exact[multicast].contains(address) ||
+    return promisc || (multicast && allmulti) || exact[0].contains(address) || exact[1].contains(address) ||
            (count != 0 && buckets[multicast].contains(hash(address) % count));
   }
   void reset() {
@@ -122,7 +122,11 @@ class TestDriver {
     return NetdevTx::kOk;
   }
   RxFilterCaps rx_filter_caps() const { return card_.caps; }
-  uint32_t rx_hash(AddressClass, const MacAddress& address) const { return TestCard::hash(address); }
+  uint32_t rx_hash(AddressClass c, const MacAddress& address) const {
+    const uint32_t buckets =
+        c == AddressClass::kUnicast ? card_.caps.unicast_hash_buckets : card_.caps.multicast_hash_buckets;
+    return TestCard::hash(address) % buckets;
+  }
   void set_rx_mode_async(RxPlan& plan) {
     {
       MutexGuard guard(card_.mutex);

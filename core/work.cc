@@ -54,7 +54,11 @@ void check_wait(const Workqueue& queue, const char* what, Place where) {
 }
 
 CurrentWork::CurrentWork(Work& the_work, Workqueue& the_queue, StopToken token, Place where) noexcept
-    : work(&the_work), queue(the_queue), stop(token), held_(&the_work) {
+    : work(&the_work),
+      queue(the_queue),
+      stop(token),
+      held_(&the_work),
+      concerned_(queue.device() != nullptr ? queue.device() : work->owner_) {
   hold(&queue, queue.lock_class(), where);
   hold(held_, work->lock_class_, where);
   MyWork::get() = this;
@@ -94,6 +98,7 @@ Work::~Work() {
   if (state_ == State::kIdle) return;
   CurrentWork* const current = CurrentWork::mine();
   if (current != nullptr && current->work == this && current->goes_on_without_it()) return;
+  const ReportsOn concerned(ref_ ? owner_ : nullptr);
   report_contract("work-freed", "a work item is destroyed while pending or running", Place::current());
 }
 
@@ -174,11 +179,13 @@ bool Work::enable(Place where) noexcept {
 Workqueue::Workqueue(Net& net, std::string name, int max_active, Place where)
     : Workqueue(net.impl().workers, name, max_active,
                 class_of_site("queue " + name.substr(0, name.find_first_of("0123456789")), nullptr, where)) {}
-Workqueue::Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass* lock_class)
-    : pool_(pool), name_(std::move(name)), max_active_(max_active), lock_class_(lock_class) {}
+Workqueue::Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass* lock_class,
+                     const NetDevice* dev)
+    : pool_(pool), name_(std::move(name)), max_active_(max_active), lock_class_(lock_class), dev_(dev) {}
 
 Workqueue::~Workqueue() {
   if (pool_.leave(*this)) return;
+  const ReportsOn concerned(dev_);
   report_contract("workqueue-freed", fmt::format("workqueue '{}' is destroyed with items in it", name_),
                   Place::current());
 }
@@ -197,24 +204,28 @@ bool Workqueue::move_to(Work& work, Time due) noexcept {
 }
 
 void Workqueue::flush(Place where) {
+  const ReportsOn concerned(dev_);
   if (is_current()) return report_contract("flush-self", "a work item flushes its own queue", where);
   check_wait(*this, "flushing a workqueue", where);
   pool_.flush(*this);
 }
 
 void Workqueue::drain(Place where) {
+  const ReportsOn concerned(dev_);
   if (is_current()) return report_contract("flush-self", "a work item drains its own queue", where);
   check_wait(*this, "draining a workqueue", where);
   pool_.drain(*this);
 }
 
 void Workqueue::park(Place where) {
+  const ReportsOn concerned(dev_);
   if (is_current()) return report_contract("park-self", "a work item parks its own queue", where);
   check_wait(*this, "parking a lane", where);
   pool_.park(*this);
 }
 void Workqueue::unpark(Place where) {
   if (pool_.unpark(*this)) return;
+  const ReportsOn concerned(dev_);
   report_contract("unpark-unparked", fmt::format("workqueue '{}' is unparked that is not parked", name_), where);
 }
 int Workqueue::parks() const {
@@ -230,7 +241,7 @@ bool Workqueue::is_current() const noexcept {
   return false;
 }
 
-LaneGuard::LaneGuard(Workqueue& lane, Place where) {
+LaneGuard::LaneGuard(Workqueue& lane, Place where) : concerned_(lane.device()) {
   if (lane.is_current()) return;
   (void)lane_rules(lane.lock_class(), "parking a lane", where);
   hold(&lane, lane.lock_class(), where);

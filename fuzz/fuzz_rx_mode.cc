@@ -23,6 +23,7 @@ RxWorldConfig world_of(Input& input) {
                  .multicast_hash_buckets = input.below(2) * 4,
                  .allmulti = input.below(4) != 0,
                  .vlan_slots = input.below(3)};
+  if (config.caps.unicast_slots == 0) config.caps.own_address_uses_slot = false;  // there is no such card
   config.temper = {.transient_one_in = input.below(8),
                    .refusal_one_in = input.below(8),
                    .unsupported_one_in = input.below(2) * 4,

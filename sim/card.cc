@@ -18,7 +18,7 @@ uint32_t Card::hash(const MacAddress& address) noexcept {
 bool Card::accepts(const MacAddress& address) const {
   const bool multicast = address.is_multicast();
   const uint32_t count = multicast ? caps.multicast_hash_buckets : caps.unicast_hash_buckets;
-  return promisc || (multicast && allmulti) || exact[multicast].contains(address) ||
+  return promisc || (multicast && allmulti) || exact[0].contains(address) || exact[1].contains(address) ||
          (count != 0 && buckets[multicast].contains(hash(address) % count));
 }
 

@@ -116,7 +116,11 @@ class CardDriver : public CardOps {
  public:
   using CardOps::CardOps;
   RxFilterCaps rx_filter_caps() const { return card_.caps; }
-  uint32_t rx_hash(AddressClass, const MacAddress& address) const { return Card::hash(address); }
+  uint32_t rx_hash(AddressClass c, const MacAddress& address) const {
+    const RxFilterCaps& caps = card_.caps;
+    return Card::hash(address) %
+           (c == AddressClass::kUnicast ? caps.unicast_hash_buckets : caps.multicast_hash_buckets);
+  }
   void set_rx_mode_async(RxPlan& plan);
 };
 

@@ -42,7 +42,8 @@ void end_runs_at_reports() {
   static const bool once = [] {
     (void)set_report_handler([](const ContractReport& report) {
       const std::string place = fmt::format("{}:{}", base_name(report.here.file_name()), report.here.line());
-      Scheduler::current()->fail("contract: " + report.rule, report.text + " at " + place);
+      Scheduler::current()->fail("contract: " + report.rule,
+                                 report.text + " at " + place + (report.device.empty() ? "" : ", " + report.device));
     });
     return true;
   }();

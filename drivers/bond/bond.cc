@@ -195,7 +195,7 @@ void Bond::stop() {
 
 NetdevTx Bond::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
   Slave* const slave = active_.load();
-  if (slave != nullptr) return slave->link.xmit(skb, queue.index());
+  if (slave != nullptr) return slave->link.xmit(skb, queue);
   SkbPool::free(skb);
   return NetdevTx::kDropped;
 }

@@ -66,7 +66,7 @@ void Macvlan::stop() {
 
 NetdevTx Macvlan::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
   if (mode_ == MacvlanMode::kBridge && port_->switch_frame(*this, skb)) return NetdevTx::kOk;
-  return link_.xmit(skb, queue.index());
+  return link_.xmit(skb, queue);
 }
 
 void Macvlan::receive_later(Skb& skb) noexcept {

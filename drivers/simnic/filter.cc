@@ -70,7 +70,7 @@ bool Filter::accepts(const MacAddress& destination) const noexcept {
   if (promisc_ || address == own_ || destination.is_broadcast()) return true;
   const bool multicast = (address & kMulticastBit) != 0;
   if (multicast && allmulti_) return true;
-  return exact_[multicast && !shared_].holds(address) || hash_[multicast].holds(destination);
+  return exact_[0].holds(address) || exact_[1].holds(address) || hash_[multicast].holds(destination);
 }
 
 bool Filter::passes_vlan(Frame frame) const noexcept {
@@ -97,9 +97,6 @@ Result<> Filter::execute(const Message& message) noexcept {
 
 Result<> Filter::exact_message(const Message& message) noexcept {
   if (message.table != Table::kUnicast && message.table != Table::kMulticast) {
-    return fail(std::errc::invalid_argument);
-  }
-  if (message.address.is_multicast() != (message.table == Table::kMulticast) || message.address.is_zero()) {
     return fail(std::errc::invalid_argument);
   }
   if (message.op == Op::kAdd) return exact(message.table).add(message.address.to_u64());

@@ -71,7 +71,7 @@ NetdevTx Vlan::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
   const uint8_t tag[kTag] = {VlanDemux::kTagType >> 8, VlanDemux::kTagType & 0xff, static_cast<uint8_t>(id_ >> 8),
                              static_cast<uint8_t>(id_)};
   std::memcpy(start + kOffset, tag, kTag);
-  return link_.xmit(skb, queue.index());
+  return link_.xmit(skb, queue);
 }
 
 Result<> Vlan::change_mtu(uint32_t mtu) {

@@ -184,6 +184,7 @@ struct net_device* mux_newlink(struct net_device* lower) {
   if (!dev) return NULL;
   netdev_add_priv_flags(dev, IFF_UNICAST_FLT);
   static_cast<mux_priv*>(netdev_priv(dev))->lower = lower;
+  eth_hw_addr_random(dev);
   rtnl_lock();
   const int err = register_netdevice(dev);
   if (err) free_netdev(dev);

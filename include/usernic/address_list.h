@@ -5,6 +5,10 @@
 // end of the list's change order; whoever follows the list - the card, lower devices - drains what stands behind its
 // cursor. An entry lives while it is referenced or some follower still has to hear of its end.
 //
+// A list takes every address as it is, zeros and those of the other class too [kernel: dev_uc_add]: it is wanted, goes
+// into a slot, bucket or flag as the others of that list do, and is covered when they would be. Whether a card's hash
+// or allmulti passes an address of the other class is the card's affair. What can be an own address: is_valid_own.
+//
 // Locks: every function takes the device's addr_list_lock itself, for a bounded time. Context: any but hard irq.
 // After an effective change the device's rx mode is run soon [kernel: __dev_set_rx_mode]. On a device that is gone
 // every function answers ENODEV. Rules: [netdevices: address lists], kernel names in kernel_names.h.
@@ -25,7 +29,7 @@ class AddressList {
   AddressList(const AddressList&) = delete;
   AddressList& operator=(const AddressList&) = delete;
 
-  // One reference more. EINVAL: the address is of the other class. ENOMEM.
+  // One reference more. ENOMEM.
   Result<> add(const MacAddress& address);
   // The "global" reference, refused with EEXIST while a user holds the address. EINVAL, ENOMEM as above.
   Result<> add_excl(const MacAddress& address);

@@ -20,6 +20,8 @@
 
 namespace usernic {
 
+struct NetDevice;
+
 using Place = std::source_location;
 std::string place_text(const Place& place);  // "core/napi.cc:31 (void usernic::Napi::enable())"
 
@@ -82,10 +84,27 @@ USERNIC_BLOCKING_BY_DESIGN_END
 // Says that the caller may sleep here; reported in an atomic context or under a SpinLock [kernel: might_sleep].
 void might_sleep(Place where = Place::current()) noexcept;
 
+// What this thread breaks, to the end of the scope, it breaks on behalf of a device: reports name it and its driver.
+// The core knows that in every call of a driver, in a lane's items and in what operates a device; a thread of a
+// driver's own, an interrupt handler say, may say so itself. The innermost counts; null leaves the one outside. The
+// device is there to the end of the scope.
+class ReportsOn {
+ public:
+  explicit ReportsOn(const NetDevice* dev) noexcept USERNIC_NONBLOCKING;
+  explicit ReportsOn(const NetDevice& dev) noexcept USERNIC_NONBLOCKING : ReportsOn(&dev) {}
+  ~ReportsOn() USERNIC_NONBLOCKING;
+  ReportsOn(const ReportsOn&) = delete;
+  ReportsOn& operator=(const ReportsOn&) = delete;
+
+ private:
+  const NetDevice* const outer_;
+};
+
 // One broken rule. `rule` is a short stable name ("sleep-in-atomic", "lock-twice", ...); `text` is the sentence.
 struct ContractReport {
   std::string rule;
   std::string text;
+  std::string device;  // "nic0 (driver Simnic)"; empty where no device is concerned
   Place here;
   Place there;          // line 0 when there is no second place
   std::string details;  // of a lock order: both stacks of locks and the chain between them, in lines
@@ -96,6 +115,7 @@ using ReportHandler = std::function<void(const ContractReport&)>;
 ReportHandler set_report_handler(ReportHandler handler);
 void report_contract(std::string_view rule, std::string_view text, Place here, Place there = {},
                      std::string_view details = {}) noexcept;
+void report_contract(const NetDevice& dev, std::string_view rule, std::string_view text, Place here) noexcept;
 
 }  // namespace usernic
 // Explained best by: core/context_test.cc

@@ -25,10 +25,12 @@
 // unicast list is not empty. Atomic ones are `noexcept USERNIC_NONBLOCKING`. A class whose rx-mode ops need rtnl says
 // `static constexpr bool requires_rtnl = true`. `open` finds an empty filter: own address and broadcast only, or
 // leaves one; after `stop` the hardware neither receives nor transmits. `change_carrier` off holds the link down, on
-// leaves it to the wire again; carrier_on/off say what came of it. Rules: [netdevices: ndo_*].
+// leaves it to the wire again; carrier_on/off say what came of it. Reports name the driver by its type, or by its
+// `static constexpr std::string_view kDriverName`. Rules: [netdevices: ndo_*].
 #pragma once
 
 #include <new>
+#include <string_view>
 
 #include "usernic/annotations.h"
 #include "usernic/error.h"
@@ -44,6 +46,7 @@ namespace usernic {
 
 // The table that ops_of derives. A null op is absent. The first argument is the driver.
 struct NetDeviceOps {
+  std::string_view driver;  // its name, for people
   Result<> (*init)(void*) = nullptr;
   void (*uninit)(void*) = nullptr;
   Result<> (*open)(void*) = nullptr;
@@ -77,9 +80,23 @@ Result<> refused_without_memory(Call&& call) {
   }
 }
 
+// "Simnic": what a driver says that it is called (kDriverName), or else its type without namespaces and arguments.
+template <class D>
+constexpr std::string_view driver_name_of() {
+  if constexpr (requires { std::string_view(D::kDriverName); }) {
+    return D::kDriverName;
+  } else {
+    std::string_view name = __PRETTY_FUNCTION__;  // "... [with D = usernic::Simnic; ...]", "... [D = usernic::Simnic]"
+    name.remove_prefix(name.find("D = ") + 4);
+    name = name.substr(0, name.find_first_of("<;]"));
+    return name.substr(name.rfind(':') + 1);
+  }
+}
+
 template <class D>
 constexpr NetDeviceOps ops_of() {
   NetDeviceOps ops;
+  ops.driver = driver_name_of<D>();
   static_assert(
       requires(D & d) {
         d.open();

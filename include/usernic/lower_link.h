@@ -56,10 +56,11 @@ class LowerLink {
   // The lower device; null when there is none. Requires: rtnl, or an xmit lock of the upper.
   NetDevice* lower() const noexcept USERNIC_NONBLOCKING;
 
-  // From the upper's start_xmit: sends the frame on the lower's queue of that number. kDropped: there is no lower, its
-  // queue is stopped, or it dropped the frame; there is no queue of waiting frames in between. Its carrier is the
-  // upper's to look at.
-  NetdevTx xmit(Skb& skb, uint16_t queue) noexcept USERNIC_NONBLOCKING;
+  // From the upper's start_xmit of `queue`: sends the frame on the lower's queue of that number. kDropped: there is no
+  // lower, its queue is stopped, or it dropped the frame; there is no queue of waiting frames in between. Frames of one
+  // batch are kOk and go out together, with one doorbell, after the last one: then what the lower does not take leaves
+  // the upper's counts for its drops. The lower's carrier is the upper's to look at.
+  NetdevTx xmit(Skb& skb, TxQueue& queue) noexcept USERNIC_NONBLOCKING;
 
  private:
   const std::unique_ptr<struct Link> link_;

@@ -27,6 +27,7 @@ using NetdevPtr = std::unique_ptr<NetDevice, FreeNetdev>;
 struct NetdevConfig {
   std::string name = "nic%d";  // "%d" is replaced by the first free number at registration
   MacAddress address;          // zero: a random, locally administered one
+  bool address_later = false;  // then: zeros until the driver sets one (own_addresses.h) [kernel: alloc_netdev]
   uint32_t mtu = 1500;
   uint32_t mtu_min = 68;
   uint32_t mtu_max = 9000;

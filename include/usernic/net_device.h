@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "usernic/address_list.h"
 #include "usernic/device_ref.h"
@@ -50,9 +51,11 @@ struct NetDevice {
   MacAddress address() const noexcept USERNIC_NONBLOCKING;
   LinkStats stats() const;
   void* driver() const noexcept USERNIC_NONBLOCKING;
+  std::string_view driver_name() const noexcept USERNIC_NONBLOCKING;  // [kernel: netdev_drivername]
 
-  // Makes the device visible. EEXIST: the name is taken. Errors of init and of notifiers. Once only: a second call is
-  // a contract report. Context: process, no locks.
+  // Makes the device visible. EEXIST: the name is taken; nothing of the driver is called. Errors of init and of
+  // notifiers; EINVAL: RxFilterCaps that cannot be true (rx_filter.h). Once only: a second call is a contract report.
+  // Context: process, no locks.
   Result<> register_netdev(Place where = Place::current());
   // The same for who holds rtnl. A failed one leaves UNREGISTERING: `wait_unregistered`, without locks, sleeps until
   // the last reference is gone.
@@ -64,8 +67,8 @@ struct NetDevice {
   // the order in which they become free. False: a report, and nothing to wait for.
   bool start_unregister(Place where = Place::current());
   // Called once: when an unregister is over and nobody holds a reference any more, or by a register that failed after
-  // init; a device that was never registered is freed without. Set before registration, or under rtnl.
-  // [kernel: priv_destructor]
+  // init; a device that was never registered, or whose name was taken, is freed without. Set before registration, or
+  // under rtnl. [kernel: priv_destructor]
   void set_priv_destructor(void (*destructor)(NetDevice*)) noexcept;
   // Registered, it is nobody's: who unregisters it by the kernel's names has it freed. Off again when the register
   // fails. Set as above. [kernel: needs_free_netdev]

@@ -22,20 +22,31 @@
 
 namespace usernic {
 
+// Is it an answer that no retry will change: the command did nothing, and something wider has to do?
+constexpr bool is_refusal(std::errc error) noexcept {
+  return error == std::errc::no_space_on_device || error == std::errc::operation_not_supported;
+}
+
 enum class AddressClass : uint8_t { kUnicast, kMulticast };
 
-// What the card's filter holds. Zero means "has none". Constant from registration on.
+// What the card's filter holds. Zero means "has none". Constant from registration on, which refuses what no card can be
+// (EINVAL, and a sentence on stderr). The core's memory follows the addresses that are wanted, 145 octets each,
+// whatever is said here; buckets take 9 octets each.
 struct RxFilterCaps {
   uint32_t unicast_slots = 0;          // exact entries
   uint32_t multicast_slots = 0;        // exact entries; not used with shared_slots
   bool shared_slots = false;           // one table of `unicast_slots` entries serves both classes
   bool own_address_uses_slot = false;  // false: the own address has a register, set by set_mac_address
-  uint32_t unicast_hash_buckets = 0;
+  uint32_t unicast_hash_buckets = 0;  // powers of two: bits of a hash choose one. rx_hash says which, below this number
   uint32_t multicast_hash_buckets = 0;
   bool promisc = true;
   bool allmulti = true;
   uint32_t vlan_slots = 0;  // VLAN ids; 0: every VLAN passes, always
 };
+// No card known has a hundredth of the slots, or a tenth of the buckets; whoever is above miscounted.
+inline constexpr uint32_t kRxSlotsMax = 1u << 20;
+inline constexpr uint32_t kRxHashBucketsMax = 1u << 16;
+inline constexpr uint32_t kRxVlanSlotsMax = 4096;
 
 enum class RxCommandKind : uint8_t {
   kWiden,        // accept more: turn a flag on

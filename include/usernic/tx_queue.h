@@ -11,6 +11,7 @@
 
 #include "usernic/annotations.h"
 #include "usernic/lock.h"
+#include "usernic/skb.h"
 #include "usernic/stats.h"
 
 namespace usernic {
@@ -65,9 +66,15 @@ struct TxQueue {
   NetDevice& dev_;
   const uint16_t index_;
   SpinLock xmit_lock_;
-  Atomic<int> level_{0};        // nesting level of the xmit lock: how many devices are above
-  bool frozen_ = false;         // under the xmit lock
-  Atomic<bool> stopped_{true};  // opened by the driver's open, closed again by the core at close
+  Atomic<int> level_{0};  // nesting level of the xmit lock: how many devices are above
+  // Under the xmit lock.
+  bool frozen_ = false;
+  bool more_ = false;  // the frame in start_xmit is not the last of its batch
+  SkbBatch below_;     // an upper device's: what waits for the last one (Device::send_below)
+  NetDevice* below_to_ = nullptr;
+  // On a line of its own: the poll thread looks at it at every completion, whatever the transmitter counts meanwhile.
+  // Opened by the driver's open, closed again by the core at close.
+  alignas(64) Atomic<bool> stopped_{true};
 };
 
 }  // namespace usernic

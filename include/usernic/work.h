@@ -112,7 +112,9 @@ struct Workqueue {
 
   // Queues of one name up to its first digit, made at one place, are one class of docs/lockdep.md.
   Workqueue(Net& net, std::string name, int max_active, Place where = Place::current());
-  Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass* lock_class);  // the core's
+  // The core's. `dev`: whose lane it is.
+  Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass* lock_class,
+            const NetDevice* dev = nullptr);
   // Requires: no item pending or running.
   ~Workqueue();
   Workqueue(const Workqueue&) = delete;
@@ -147,6 +149,8 @@ struct Workqueue {
   bool ordered() const noexcept { return max_active_ == kOrdered; }
   // What a running item of this queue, or a park, holds, and what waiting for the queue takes. Null: not checked.
   const LockClass* lock_class() const noexcept { return lock_class_; }
+  // Whose lane it is, or null: for reports.
+  const NetDevice* device() const noexcept { return dev_; }
 
  private:
   friend class Work;
@@ -159,6 +163,7 @@ struct Workqueue {
   const std::string name_;
   const int max_active_;
   const LockClass* const lock_class_;
+  const NetDevice* const dev_;
   // The rest is guarded by the pool's lock.
   Items pending_;
   Items running_;
@@ -179,6 +184,7 @@ class LaneGuard {
 
  private:
   friend struct Workqueue;
+  const ReportsOn concerned_;
   Workqueue* parked_ = nullptr;
   LaneGuard* outer_ = nullptr;
 };

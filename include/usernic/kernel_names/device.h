@@ -17,13 +17,14 @@
 
 namespace usernic::kernel_names {
 
-// A device whose driver is a class, built as Driver(NetDevice&, args...). NULL: a name that is none, or no queue.
-// A driver that is a table of functions: netdev_ops.h.
+// A device whose driver is a class, built as Driver(NetDevice&, args...). Its address is zeros until the driver sets
+// one (eth_hw_addr_set, eth_hw_addr_random). NULL: a name that is none, or no queue. A driver that is a table of
+// functions: netdev_ops.h.
 template <class Driver, class... Args>
 net_device* alloc_netdev_mqs(const char* name, unsigned txqs, unsigned rxqs, Args&&... args) {
   if (txqs < 1 || rxqs < 1) return nullptr;
   if (txqs > UINT16_MAX) return nullptr;
-  const NetdevConfig config{.name = name, .tx_queues = static_cast<uint16_t>(txqs)};
+  const NetdevConfig config{.name = name, .address_later = true, .tx_queues = static_cast<uint16_t>(txqs)};
   Result<NetdevPtr> dev = init_net().alloc_netdev<Driver>(config, std::forward<Args>(args)...);
   return dev ? dev->release() : nullptr;
 }

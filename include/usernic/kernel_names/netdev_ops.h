@@ -58,10 +58,22 @@ class table_driver : public private_data {
                 "a driver needs ndo_open, ndo_stop and ndo_start_xmit");
   static_assert(kOps->ndo_set_rx_mode == nullptr || kOps->ndo_set_rx_mode_async == nullptr,
                 "a driver has one of ndo_set_rx_mode and ndo_set_rx_mode_async");
-  static Result<> result_of(int error) { return error == 0 ? Result<>() : fail(static_cast<std::errc>(-error)); }
+  // "my_ops", of "... [with ... kOps = (& my_ops); ...]" or "... [kOps = &my_ops]".
+  static constexpr std::string_view table_name() {
+    std::string_view name = __PRETTY_FUNCTION__;
+    name.remove_prefix(name.rfind('&') + 1);
+    name = name.substr(0, name.find_first_of(";]"));
+    if (name.ends_with(')')) name.remove_suffix(1);
+    return name.substr(name.find_last_of(": ") + 1);
+  }
+  static Result<> result_of(int error) {  // a positive one is none [kernel: register_netdevice makes -EIO of it]
+    if (error == 0) return {};
+    return fail(error < 0 ? static_cast<std::errc>(-error) : std::errc::io_error);
+  }
 
  public:
   static constexpr bool requires_rtnl = kOps->requires_rtnl;
+  static constexpr std::string_view kDriverName = table_name();
   table_driver(NetDevice& dev, size_t size) : private_data(size), dev_(&dev) {}
 
   Result<> init() requires(kOps->ndo_init != nullptr) { return result_of(kOps->ndo_init(dev_)); }

@@ -14,13 +14,14 @@ using gfp_t = unsigned;
 inline constexpr gfp_t GFP_KERNEL = 0, GFP_ATOMIC = 1;
 inline void netdev_hold(net_device* dev, netdevice_tracker* tracker, gfp_t, Place where = Place::current()) {
   if (dev == nullptr) return;
-  if (*tracker) return report_contract("ref-held-twice", "a netdevice_tracker that holds a reference takes one", where);
+  if (*tracker)
+    return report_contract(*dev, "ref-held-twice", "a netdevice_tracker that holds a reference takes one", where);
   tracker->hold(*dev, "netdev_hold", where);
 }
 inline void netdev_put(net_device* dev, netdevice_tracker* tracker, Place where = Place::current()) {
   if (dev == nullptr) return;
   if (tracker->get() == dev) return tracker->put();
-  report_contract("ref-underflow", "a device's reference is put that its netdevice_tracker does not hold", where);
+  report_contract(*dev, "ref-underflow", "a device's reference is put that its netdevice_tracker does not hold", where);
 }
 inline void dev_hold(net_device* dev) {
   if (dev != nullptr) hold_untracked(*dev);

@@ -80,7 +80,7 @@ inline bool waits_under_rtnl(net_device* dev, const char* what, Place where) {
   const std::string text = std::string(what) +
                            " is called under rtnl: it waits for the device's lane first, and that is done while "
                            "holding nothing; call it without rtnl, or queue it on a work item";
-  report_contract("wait-under-rtnl", text, where);
+  report_contract(*dev, "wait-under-rtnl", text, where);
   return true;
 }
 

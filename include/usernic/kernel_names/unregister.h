@@ -34,12 +34,12 @@ inline void unregister_together(std::span<net_device* const> devices, Place wher
   const uint64_t batch = todo.new_number();
   for (net_device* dev : devices) {
     if (mine.net != &dev->net()) {
-      report_contract("unregister-unseen",
+      report_contract(*dev, "unregister-unseen",
                       "unregister_netdevice is called outside rtnl_lock .. rtnl_unlock, and of unregister_netdev: "
                       "nobody would carry it out; queue it on a work item that takes rtnl_lock",
                       where);
     } else if (!todo.add({.dev = dev, .run = mine.run, .batch = batch, .unregister = true})) {
-      report_contract("unregister-unregistered", "a device is unregistered a second time", where);
+      report_contract(*dev, "unregister-unregistered", "a device is unregistered a second time", where);
     }
   }
 }
@@ -65,7 +65,7 @@ inline void unregister_netdev(net_device* dev, Place where = Place::current()) {
   rtnl_section::enter(dev->net(), where);
   const uint64_t run = rtnl_section::mine().run;
   if (!init_net_is::todo(where).add({.dev = dev, .run = run, .unregister = true})) {
-    report_contract("unregister-unregistered", "a device is unregistered a second time", where);
+    report_contract(*dev, "unregister-unregistered", "a device is unregistered a second time", where);
   }
   carry_out_todo(where);
 }
@@ -89,11 +89,11 @@ inline void free_netdev(net_device* dev, Place where = Place::current()) {
   const bool freed = dev->reg_state() == RegState::kReleased;
   const bool later = !freed && init_net_is::todo(where).free_later(dev);
   if (freed || (later && frees_itself)) {
-    report_contract("free-twice", "a device is freed that was freed, or frees itself (needs_free_netdev)", where);
+    report_contract(*dev, "free-twice", "a device is freed that was freed, or frees itself (needs_free_netdev)", where);
   }
   if (freed || later) return;
   if (dev->reg_state() == RegState::kRegistered) {
-    report_contract("free-registered", "a registered device is freed", where);
+    report_contract(*dev, "free-registered", "a registered device is freed", where);
   }
   const bool of_init_net = &dev->net() == &init_net(where);
   DeviceHandle last(*dev);
