@@ -87,6 +87,9 @@ void add_showing_verbs(Line& line) {
   CLI::App* stats = add_verb(line, Verb::kStats, "stats", "Show a NIC's counters", "usernic stats nic0 --json");
   add_dev(stats, line);
   add_json(stats, line);
+  add_dev(add_verb(line, Verb::kAttach, "attach", "Make a NIC's interface again, when it was deleted or moved away",
+                   "usernic attach nic0"),
+          line);
   add_json(add_verb(line, Verb::kMonitor, "monitor", "Show changes as they happen, until Ctrl-C", "usernic monitor"),
            line);
 }

@@ -20,13 +20,13 @@ inline constexpr int kCouldNotEnter = 125;
 inline constexpr int kCouldNotRun = 126;
 inline constexpr int kNoSuchCommand = 127;
 
-enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kMonitor, kContract, kExec, kSim };
+enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kAttach, kMonitor, kContract, kExec, kSim };
 
 struct Command {
   Verb verb = Verb::kLink;
   std::string socket;  // --socket; "" when not given
   bool json = false;
-  std::string dev;                  // rx-mode, stats
+  std::string dev;                  // rx-mode, stats, attach
   std::optional<uint64_t> wait_ms;  // rx-mode --wait
   std::string op;                   // contract; "": all
   bool markdown = false;            // contract

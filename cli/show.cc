@@ -8,6 +8,7 @@
 #include <map>
 
 #include "cli/table.h"
+#include "usernic/env.h"
 
 namespace usernic::cli {
 namespace {
@@ -16,6 +17,27 @@ using ctl::RxModeReport;
 
 std::string show_host(const std::string& host) {
   return host.empty() ? "-" : host;
+}
+
+// What the kernel calls it, and what the config does where that is another name.
+std::string show_name(const ctl::LinkRow& row) {
+  return row.name == row.nic ? row.name : fmt::format("{} ({})", row.name, row.nic);
+}
+
+std::string show_state(bool up, const std::string& where) {
+  return where == "gone" ? where : up ? "up" : "down";
+}
+
+// Where it should be, and where it is instead.
+std::string show_place(const std::string& host, const std::string& where) {
+  if (where == "home" || where == "gone") return show_host(host);
+  return fmt::format("{}, moved to {}", show_host(host), where);
+}
+
+std::string show_refused(const ctl::RefusedWish& refused) {
+  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
+  const uint64_t ago_us = std::max(static_cast<uint64_t>(now), refused.at_us) - refused.at_us;
+  return fmt::format("refused \"{}\": {}, {} ago", refused.wish, refused.answer, show_time(ago_us));
 }
 
 // What the card does with a wanted address that it holds neither exactly nor by hash.
@@ -101,16 +123,23 @@ std::string show_links(const std::vector<ctl::LinkRow>& rows) {
                {"RX DROPPED", kNumber},
                {"TX DROPPED", kNumber}});
   for (const ctl::LinkRow& row : rows) {
-    table.add({row.name, row.driver, row.address.to_string(), std::to_string(row.mtu), row.up ? "up" : "down",
-               row.carrier ? "yes" : "no", show_host(row.host), std::to_string(row.rx_packets),
-               std::to_string(row.tx_packets), std::to_string(row.rx_dropped), std::to_string(row.tx_dropped)});
+    table.add({show_name(row), row.driver, row.address.to_string(), std::to_string(row.mtu),
+               show_state(row.up, row.where), row.carrier ? "yes" : "no", show_place(row.host, row.where),
+               std::to_string(row.rx_packets), std::to_string(row.tx_packets), std::to_string(row.rx_dropped),
+               std::to_string(row.tx_dropped)});
   }
-  return table.text();
+  std::string text = table.text();
+  for (const ctl::LinkRow& row : rows) {
+    if (row.refused) text += fmt::format("{}: the device {}\n", show_name(row), show_refused(*row.refused));
+  }
+  return text;
 }
 
 std::string show_rx_mode(const RxModeReport& report) {
   const auto& [wanted, programmed] = report.generation;
-  std::string text = fmt::format("{}  {}  {}  ", report.dev, report.address.to_string(), report.up ? "up" : "down");
+  std::string text =
+      fmt::format("{}  {}  {}  ", report.dev, report.address.to_string(), show_state(report.up, report.where));
+  if (report.where != "home" && report.where != "gone") text += fmt::format("moved to {}  ", report.where);
   text += wanted == programmed ? fmt::format("generation {}, in effect\n", wanted)
                                : fmt::format("generation {} wanted, {} in effect\n", wanted, programmed);
   text += fmt::format("  unicast    {}\n  multicast  {}\n", report.mode.unicast, report.mode.multicast);
@@ -145,8 +174,9 @@ std::string show_stats(const ctl::StatsReport& report) {
 std::string show_event(const ctl::Event& event) {
   if (event.link) {
     const ctl::LinkRow& row = *event.link;
-    return fmt::format("{}  {}  {}  mtu {}  {}  {}  host {}\n", event.what, row.name, row.address.to_string(), row.mtu,
-                       row.up ? "up" : "down", row.carrier ? "carrier" : "no carrier", show_host(row.host));
+    return fmt::format("{}  {}  {}  mtu {}  {}  {}  host {}{}\n", event.what, show_name(row), row.address.to_string(),
+                       row.mtu, show_state(row.up, row.where), row.carrier ? "carrier" : "no carrier",
+                       show_place(row.host, row.where), row.refused ? "  " + show_refused(*row.refused) : "");
   }
   const auto& [wanted, programmed] = event.generation;
   return fmt::format("{}  {}  generation {} wanted, {} in effect  unicast {}  multicast {}{}\n", event.what, event.dev,

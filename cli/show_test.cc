@@ -12,17 +12,22 @@ const MacAddress kGroup4 = MacAddress::from_u64(0x01005e000001);
 const MacAddress kGroup6 = MacAddress::from_u64(0x333300000001);
 
 TEST(Show, Links) {
-  const std::vector<ctl::LinkRow> rows{
-      {.name = "nic0",
-       .driver = "simnic",
-       .address = kOwn,
-       .mtu = 1500,
-       .up = true,
-       .carrier = true,
-       .host = "a",
-       .rx_packets = 1234567,
-       .tx_packets = 20},
-      {.name = "long-name-123", .driver = "dummy", .address = kUnicast, .mtu = 68, .rx_dropped = 3}};
+  const std::vector<ctl::LinkRow> rows{{.name = "nic0",
+                                        .nic = "nic0",
+                                        .driver = "simnic",
+                                        .address = kOwn,
+                                        .mtu = 1500,
+                                        .up = true,
+                                        .carrier = true,
+                                        .host = "a",
+                                        .rx_packets = 1234567,
+                                        .tx_packets = 20},
+                                       {.name = "long-name-123",
+                                        .nic = "long-name-123",
+                                        .driver = "dummy",
+                                        .address = kUnicast,
+                                        .mtu = 68,
+                                        .rx_dropped = 3}};
   EXPECT_EQ(
       show_links(rows),
       "NAME           DRIVER  ADDRESS             MTU  STATE  CARRIER  HOST       RX  TX  RX DROPPED  TX DROPPED\n"
@@ -143,9 +148,17 @@ TEST(Show, Stats) {
 }
 
 TEST(Show, Events) {
-  const ctl::LinkRow row{.name = "nic0", .driver = "simnic", .address = kOwn, .mtu = 1500, .up = true, .host = "a"};
+  const ctl::LinkRow row{
+      .name = "nic0", .nic = "nic0", .driver = "simnic", .address = kOwn, .mtu = 1500, .up = true, .host = "a"};
   EXPECT_EQ(show_event({.what = "link", .link = row}),
             "link  nic0  02:00:00:00:00:01  mtu 1500  up  no carrier  host a\n");
+  ctl::LinkRow moved = row;
+  moved.name = "lan7", moved.where = "net:[7]", moved.refused = ctl::RefusedWish{"MTU 9001", "EINVAL", 1};
+  EXPECT_TRUE(show_event({.what = "link", .link = moved})
+                  .starts_with("link  lan7 (nic0)  02:00:00:00:00:01  mtu 1500  up  no carrier  host a, moved to "
+                               "net:[7]  refused \"MTU 9001\": EINVAL, "));
+  moved.where = "gone";
+  EXPECT_TRUE(show_event({.what = "link-gone", .link = moved}).contains("  gone  no carrier  host a  "));
   EXPECT_EQ(show_event({.what = "rx-mode", .dev = "nic0", .generation = {5, 4}, .mode = {"exact", "hash", "why"}}),
             "rx-mode  nic0  generation 5 wanted, 4 in effect  unicast exact  multicast hash  (why)\n");
 }

@@ -84,6 +84,13 @@ int stats(const Command& command) {
   return show_report<ctl::StatsReport>(command, {.verb = "stats", .dev = command.dev}, show_stats);
 }
 
+int attach(const Command& command) {
+  auto client = connect(command);
+  if (!client) return failed(client.error());
+  const auto attached = client->ask<ctl::LinkRow>({.verb = "attach", .dev = command.dev});
+  return attached ? kDone : failed(attached.error());
+}
+
 int monitor(const Command& command) {
   auto client = connect(command);
   if (!client) return failed(client.error());

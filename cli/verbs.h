@@ -10,6 +10,7 @@ int link(const Command& command);
 // With --wait: 0 when every wanted address is covered, 1 with what is missing at the deadline.
 int rx_mode(const Command& command);
 int stats(const Command& command);
+int attach(const Command& command);
 // Until interrupted, or the daemon ends.
 int monitor(const Command& command);
 

@@ -13,9 +13,13 @@ namespace {
 template <class T, class Message>
 concept Is = std::same_as<std::remove_const_t<T>, Message>;
 
+void fields(auto& f, Is<RefusedWish> auto& m) {
+  f("wish", m.wish), f("answer", m.answer), f("at_us", m.at_us);
+}
 void fields(auto& f, Is<LinkRow> auto& m) {
-  f("name", m.name), f("driver", m.driver), f("address", m.address), f("mtu", m.mtu), f("up", m.up);
-  f("carrier", m.carrier), f("host", m.host), f("rx_packets", m.rx_packets), f("tx_packets", m.tx_packets);
+  f("name", m.name), f("nic", m.nic), f("driver", m.driver), f("address", m.address), f("mtu", m.mtu), f("up", m.up);
+  f("carrier", m.carrier), f("host", m.host), f("where", m.where), f("refused", m.refused);
+  f("rx_packets", m.rx_packets), f("tx_packets", m.tx_packets);
   f("rx_dropped", m.rx_dropped), f("tx_dropped", m.tx_dropped), f("rx_filtered", m.rx_filtered);
 }
 void fields(auto& f, Is<RxModeReport::Generation> auto& m) {
@@ -43,7 +47,8 @@ void fields(auto& f, Is<RxModeReport::Stats> auto& m) {
   f("retries", m.retries), f("failures", m.failures), f("lag_us", m.lag_us);
 }
 void fields(auto& f, Is<RxModeReport> auto& m) {
-  f("dev", m.dev), f("address", m.address), f("up", m.up), f("generation", m.generation), f("mode", m.mode);
+  f("dev", m.dev), f("address", m.address), f("up", m.up), f("where", m.where), f("generation", m.generation);
+  f("mode", m.mode);
   f("wanted", m.wanted), f("programmed", m.programmed), f("failed", m.failed), f("stats", m.stats);
 }
 void fields(auto& f, Is<StatsReport::Rx> auto& m) {

@@ -32,12 +32,23 @@ struct Request {
   uint64_t changes = 0;
 };
 
+// A change that the kernel wished for and the device did not make. `at_us` is of CLOCK_MONOTONIC.
+struct RefusedWish {
+  std::string wish, answer;  // "MTU 9001", "EINVAL"
+  uint64_t at_us = 0;
+  bool operator==(const RefusedWish&) const = default;
+};
+
 struct LinkRow {
-  std::string name, driver;
+  std::string name;  // what the kernel calls it
+  std::string nic;   // what the config calls it
+  std::string driver;
   MacAddress address;
   uint64_t mtu = 0;
   bool up = false, carrier = false;
-  std::string host;  // "": where usernic was started
+  std::string host;            // "": where usernic was started
+  std::string where = "home";  // or "gone", "out-of-reach", or the namespace it was moved to: "net:[4026532345]"
+  std::optional<RefusedWish> refused;  // the last one
   uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0, rx_filtered = 0;
   bool operator==(const LinkRow&) const = default;
 };
@@ -46,6 +57,7 @@ struct RxModeReport {
   std::string dev;
   MacAddress address;
   bool up = false;
+  std::string where = "home";  // as of a LinkRow
   struct Generation {
     uint64_t wanted = 0, programmed = 0;
     bool operator==(const Generation&) const = default;

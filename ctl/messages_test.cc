@@ -15,7 +15,7 @@ TEST(Messages, RxModeIsExactlyTheDocumentedObject) {
   report.mode = {"exact", "hash", "17 multicast addresses, 16 slots"};
   report.failed.push_back({kGroup, "EIO", 3, 4000});
   EXPECT_EQ(to_text(to_json(report)),
-            R"({"dev":"nic0","address":"02:00:00:00:00:01","up":true,)"
+            R"({"dev":"nic0","address":"02:00:00:00:00:01","up":true,"where":"home",)"
             R"("generation":{"wanted":12,"programmed":12},)"
             R"("mode":{"unicast":"exact","multicast":"hash","reason":"17 multicast addresses, 16 slots"},)"
             R"("wanted":{"unicast":[],"multicast":[],"promiscuity":0,"allmulti":0,"vlans":[]},)"
@@ -26,21 +26,25 @@ TEST(Messages, RxModeIsExactlyTheDocumentedObject) {
 }
 
 TEST(Messages, LinkIsExactlyTheDocumentedList) {
-  const std::vector<LinkRow> rows{{.name = "nic0",
+  const std::vector<LinkRow> rows{{.name = "lan7",
+                                   .nic = "nic0",
                                    .driver = "simnic",
                                    .address = kOwn,
                                    .mtu = 1500,
                                    .up = true,
                                    .carrier = true,
                                    .host = "a",
+                                   .where = "gone",
+                                   .refused = RefusedWish{"MTU 9001", "EINVAL", 7},
                                    .rx_packets = 1,
                                    .tx_packets = 2,
                                    .rx_dropped = 3,
                                    .tx_dropped = 4,
                                    .rx_filtered = 5}};
   EXPECT_EQ(to_text(to_json(rows)),
-            R"([{"name":"nic0","driver":"simnic","address":"02:00:00:00:00:01","mtu":1500,"up":true,"carrier":true,)"
-            R"("host":"a","rx_packets":1,"tx_packets":2,"rx_dropped":3,"tx_dropped":4,"rx_filtered":5}])");
+            R"([{"name":"lan7","nic":"nic0","driver":"simnic","address":"02:00:00:00:00:01","mtu":1500,"up":true,)"
+            R"("carrier":true,"host":"a","where":"gone","refused":{"wish":"MTU 9001","answer":"EINVAL","at_us":7},)"
+            R"("rx_packets":1,"tx_packets":2,"rx_dropped":3,"tx_dropped":4,"rx_filtered":5}])");
   EXPECT_EQ(*from_json<std::vector<LinkRow>>(to_json(rows)), rows);
 }
 

@@ -71,6 +71,25 @@ ctl::RxModeReport::Stats report_of(const RxModeStatus::Stats& stats) {
           .lag_us = {in_us(stats.lag_p50), in_us(stats.lag_p99), in_us(stats.lag_max)}};
 }
 
+std::optional<ctl::RefusedWish> report_of(const std::optional<RefusedWish>& refused) {
+  if (!refused) return std::nullopt;
+  return ctl::RefusedWish{refused->wish, std::string(errno_name(refused->answer)), in_us(refused->when - Time())};
+}
+
+std::string where(const HostPortStatus& port) {
+  switch (port.whereabouts) {
+    case Whereabouts::kHome:
+      return "home";
+    case Whereabouts::kElsewhere:
+      return fmt::format("net:[{}]", port.netns);
+    case Whereabouts::kOutOfReach:
+      return "out-of-reach";
+    case Whereabouts::kGone:
+      return "gone";
+  }
+  return "";
+}
+
 }  // namespace
 
 HostResult<std::unique_ptr<Nic>> Nic::create(Net& net, simnic::Wires& wires, const NicConfig& config,
@@ -80,22 +99,47 @@ HostResult<std::unique_ptr<Nic>> Nic::create(Net& net, simnic::Wires& wires, con
   };
   Result<NetdevPtr> dev = make_device(net, wires, config);
   if (!dev) return why(dev.error(), cannot_make(config, dev.error()));
-  std::unique_ptr<Nic> nic(new Nic(config, std::move(host), *std::move(dev)));
+  std::unique_ptr<Nic> nic(new Nic(config, netns, std::move(host), *std::move(dev)));
   if (const auto registered = nic->dev_->register_netdev(); !registered) {
     return why(registered.error(), fmt::format("cannot register the device: {}", errno_name(registered.error())));
   }
   if (const auto set = nic->set_vlans(); !set) {
     return why(set.error(), fmt::format("cannot set the VLAN filter: {}", errno_name(set.error())));
   }
-  const auto log = [](const std::string& sentence) { log_warning(sentence); };
-  auto port = HostPort::create(*nic->dev_, netns, {.name = config.name, .ip_addresses = config.addresses, .log = log});
+  auto port = nic->make_port();
   if (!port) return why(port.error().error, port.error().sentence);
+  MutexGuard guard(nic->port_lock_);
   nic->port_ = *std::move(port);
   return nic;
 }
 
 Nic::~Nic() {
+  MutexGuard guard(port_lock_);
   port_.reset();
+}
+
+HostResult<std::shared_ptr<HostPort>> Nic::make_port() const {
+  const auto log = [](const std::string& sentence) { log_warning(sentence); };
+  return HostPort::create(*dev_, netns_, {.name = config_.name, .ip_addresses = config_.addresses, .log = log});
+}
+
+std::shared_ptr<HostPort> Nic::port() const {
+  MutexGuard guard(port_lock_);
+  return port_;
+}
+
+HostResult<> Nic::attach() {
+  MutexGuard guard(attach_lock_);
+  const std::shared_ptr<HostPort> old = port();
+  if (old->status().whereabouts == Whereabouts::kHome) {
+    return host_fail(EEXIST, fmt::format("nic '{}' has its interface", config_.name));
+  }
+  old->close();
+  auto fresh = make_port();
+  if (!fresh) return std::unexpected(fresh.error());
+  MutexGuard port_guard(port_lock_);
+  port_ = *std::move(fresh);
+  return {};
 }
 
 Result<> Nic::set_vlans() {
@@ -108,23 +152,28 @@ Result<> Nic::set_vlans() {
 
 ctl::LinkRow Nic::link() const {
   const LinkStats stats = dev_->stats();
-  return {.name = config_.name,
+  const HostPortStatus port = this->port()->status();
+  return {.name = port.interface,
+          .nic = config_.name,
           .driver = std::string(driver_name(config_.driver)),
           .address = dev_->address(),
           .mtu = dev_->mtu(),
           .up = dev_->running(),
           .carrier = dev_->carrier_ok(),
           .host = host_,
+          .where = where(port),
+          .refused = report_of(port.refused),
           .rx_packets = stats.rx_packets,
           .tx_packets = stats.tx_packets,
-          .rx_dropped = stats.rx_dropped + port_->status().receive_dropped,
-          .tx_dropped = stats.tx_dropped + port_->status().oversized,
+          .rx_dropped = stats.rx_dropped + port.receive_dropped,
+          .tx_dropped = stats.tx_dropped + port.oversized,
           .rx_filtered = stats.rx_filtered};
 }
 
 ctl::RxModeReport Nic::rx_mode() const {
   const RxModeStatus status = dev_->rx_mode().status();
-  ctl::RxModeReport report{.dev = config_.name, .address = status.own_address, .up = status.up};
+  const HostPortStatus port = this->port()->status();
+  ctl::RxModeReport report{.dev = port.interface, .address = status.own_address, .up = status.up, .where = where(port)};
   report.generation = {status.generation_wanted, status.generation_programmed};
   report.mode = {std::string(filter_mode_name(status.unicast_mode)),
                  std::string(filter_mode_name(status.multicast_mode)), status.reason};
@@ -148,8 +197,8 @@ ctl::RxModeReport Nic::rx_mode() const {
 
 ctl::StatsReport Nic::stats() const {
   const LinkStats stats = dev_->stats();
-  const HostPortStatus port = port_->status();
-  return {.dev = config_.name,
+  const HostPortStatus port = this->port()->status();
+  return {.dev = port.interface,
           .rx = {.packets = stats.rx_packets,
                  .bytes = stats.rx_bytes,
                  .dropped = stats.rx_dropped,

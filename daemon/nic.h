@@ -19,8 +19,8 @@ namespace usernic::daemon {
 
 class Nic {
  public:
-  // Shown in `netns`, which the reports call `host`. EBUSY: the interface's name is in use there. Context: process, no
-  // locks.
+  // Shown in `netns`, which outlives it and which the reports call `host`. EBUSY: the interface's name is in use there.
+  // Context: process, no locks.
   static HostResult<std::unique_ptr<Nic>> create(Net& net, simnic::Wires& wires, const NicConfig& config,
                                                  const NetNamespace& netns, std::string host);
   ~Nic();
@@ -28,8 +28,14 @@ class Nic {
   Nic& operator=(const Nic&) = delete;
 
   NetDevice& dev() const noexcept { return *dev_; }
-  HostPort& port() const noexcept { return *port_; }
+  // It stays while somebody holds it, also when `attach` has put another in its place.
+  std::shared_ptr<HostPort> port() const;
   const NicConfig& config() const noexcept { return config_; }
+  const std::string& host() const noexcept { return host_; }
+
+  // Makes the interface again where it was made first, as the config says, when it is not there any more: deleted, or
+  // moved elsewhere, where it then goes. EEXIST: it is there. Context: process, no locks; takes the kernel's time.
+  HostResult<> attach();
 
   // None of these waits for a card.
   ctl::LinkRow link() const;
@@ -37,14 +43,20 @@ class Nic {
   ctl::StatsReport stats() const;
 
  private:
-  Nic(const NicConfig& config, std::string host, NetdevPtr dev)
-      : config_(config), host_(std::move(host)), dev_(std::move(dev)) {}
+  Nic(const NicConfig& config, const NetNamespace& netns, std::string host, NetdevPtr dev)
+      : config_(config), netns_(netns), host_(std::move(host)), dev_(std::move(dev)) {}
   Result<> set_vlans();
+  HostResult<std::shared_ptr<HostPort>> make_port() const;
 
   const NicConfig config_;
+  const NetNamespace& netns_;
   const std::string host_;
   const NetdevPtr dev_;
-  std::unique_ptr<HostPort> port_;  // on top of the device, gone before it
+  static constexpr LockClass kAttachClass{"nic_attach"};
+  Mutex attach_lock_{kAttachClass};
+  static constexpr LockClass kPortClass{"nic_port"};
+  mutable Mutex port_lock_{kPortClass};
+  std::shared_ptr<HostPort> port_ USERNIC_GUARDED_BY(port_lock_);  // on top of the device, gone before it
 };
 
 }  // namespace usernic::daemon

@@ -34,7 +34,9 @@ Result<> wait_in_slices(Time deadline, const StopToken& stop, Wait&& wait) {
 // Why a device is not settled; `missing` addresses are listed beside it.
 std::string reason(const NetDevice& dev, const HostPort& port, size_t missing, std::errc error,
                    std::string_view otherwise) {
-  if (port.status().interface_gone) return "its interface was deleted or moved to another namespace";
+  const Whereabouts whereabouts = port.status().whereabouts;
+  if (whereabouts == Whereabouts::kGone) return "its interface was deleted; 'usernic attach' makes it again";
+  if (whereabouts == Whereabouts::kOutOfReach) return "its interface was moved to where it cannot be followed";
   if (error == std::errc::no_such_device) return "the device is gone";
   if (!dev.running()) return "the device is down";
   if (missing > 0) return fmt::format("{} {} not covered", missing, missing == 1 ? "address is" : "addresses are");
@@ -62,7 +64,8 @@ ctl::WaitReport wait_covered(NetDevice& dev, HostPort& port, Time as_of, Time de
   for (;;) {
     const Result<> settled = wait_in_slices(deadline, stop, [&](Time slice) { return dev.rx_mode().settle(slice); });
     if (settled) return {.covered = true};
-    const bool may_come_up = settled.error() == std::errc::network_down && !port.status().interface_gone;
+    const bool may_come_up =
+        settled.error() == std::errc::network_down && port.status().whereabouts != Whereabouts::kGone;
     if (!may_come_up || Clock::now() >= deadline ||
         stop.wait_until(std::min(deadline, Clock::now() + 10 * kLookAgain))) {
       return not_covered(settled.error(), "the card has not answered yet");

@@ -108,14 +108,40 @@ Topology::Host* Topology::find_host(std::string_view name) {
   return found == hosts_.end() ? nullptr : found->get();
 }
 
-ctl::Outcome<Nic*> Topology::nic(std::string_view name) const {
+// A name that was just given to another is found out: the kernel is asked about each that is about to be answered for,
+// and about all when nobody seems to have it.
+std::vector<Nic*> Topology::called(std::string_view host, std::string_view name) const {
+  const auto find = [&](bool ask) {
+    std::vector<Nic*> found;
+    for (const auto& nic : nics_) {
+      if (!host.empty() && nic->host() != host) continue;
+      const std::shared_ptr<HostPort> port = nic->port();
+      if ((ask ? port->name_now() : port->status().interface) == name) found.push_back(nic.get());
+    }
+    return found;
+  };
+  std::vector<Nic*> found = find(false);
+  const bool still = std::ranges::all_of(found, [&](Nic* nic) { return nic->port()->name_now() == name; });
+  return found.empty() || !still ? find(true) : found;
+}
+
+ctl::Outcome<Nic*> Topology::nic(std::string_view asked) const {
+  if (asked.empty()) return ctl::refuse("the request names no nic");
+  const size_t slash = asked.find('/');
+  const std::string_view host = slash == asked.npos ? "" : asked.substr(0, slash);
+  const std::string_view name = slash == asked.npos ? asked : asked.substr(slash + 1);
+  const std::vector<Nic*> found = called(host, name);
+  if (found.size() == 1) return found.front();
+  if (found.size() > 1) {
+    return ctl::refuse(fmt::format("{} nics are called '{}'; say {}/{} or {}/{}", found.size(), name, found[0]->host(),
+                                   name, found[1]->host(), name));
+  }
   std::vector<std::string> names;
   for (const auto& nic : nics_) {
-    if (nic->config().name == name) return nic.get();
-    names.push_back(nic->config().name);
+    if (nic->config().name == name && (host.empty() || nic->host() == host)) return nic.get();
+    names.push_back(nic->port()->status().interface);
   }
-  if (name.empty()) return ctl::refuse("the request names no nic");
-  return ctl::refuse(no_such("nic", name, names));
+  return ctl::refuse(no_such("nic", asked, names));
 }
 
 std::vector<std::string> Topology::host_names() const {

@@ -36,7 +36,8 @@ class Topology {
 
   Net& net() noexcept { return net_; }
   const std::vector<std::unique_ptr<Nic>>& nics() const noexcept { return nics_; }
-  // The nic, or the sentence for who asked for it.
+  // The nic that the kernel calls so at this moment, in whatever host; else the one that the config calls so. Or the
+  // sentence for who asked for it. "HOST/NAME" where two hosts have one of the name.
   ctl::Outcome<Nic*> nic(std::string_view name) const;
   std::vector<std::string> host_names() const;
   // Descriptors for whoever wants to enter a host: its user namespace, its network namespace.
@@ -50,6 +51,7 @@ class Topology {
   HostResult<> add_host(const HostConfig& config);
   HostResult<> add_nic(const NicConfig& config, bool own_namespaces);
   Host* find_host(std::string_view name);
+  std::vector<Nic*> called(std::string_view host, std::string_view name) const;
 
   std::vector<std::unique_ptr<Host>> hosts_;
   Net net_;

@@ -13,7 +13,7 @@ namespace usernic::daemon {
 namespace {
 
 constexpr auto kVerbs = std::to_array<std::string_view>(
-    {"hello", "link", "rx-mode", "stats", "monitor", "namespaces", "wait", "wait-address", "burst"});
+    {"hello", "link", "rx-mode", "stats", "monitor", "namespaces", "attach", "wait", "wait-address", "burst"});
 
 }  // namespace
 
@@ -58,7 +58,14 @@ void Verbs::start_wait(const ctl::Request& request, Nic& nic, ctl::Responder to)
   NetDevice& dev = nic.dev();
   if (request.verb == "wait") {
     return waits_.start(to, [&nic, now, deadline](const ctl::Responder& to, const StopToken& stop) {
-      to.answer(ctl::to_json(wait_covered(nic.dev(), nic.port(), now, deadline, stop)));
+      const std::shared_ptr<HostPort> port = nic.port();
+      to.answer(ctl::to_json(wait_covered(nic.dev(), *port, now, deadline, stop)));
+    });
+  }
+  if (request.verb == "attach") {
+    return waits_.start(to, [&nic](const ctl::Responder& to, const StopToken&) {
+      const HostResult<> attached = nic.attach();
+      attached ? to.answer(ctl::to_json(nic.link())) : to.refuse(attached.error().sentence);
     });
   }
   if (request.verb == "burst") {

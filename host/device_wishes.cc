@@ -41,11 +41,23 @@ bool DeviceWishes::answered() const {
   return done_ == wished_;
 }
 
+std::optional<RefusedWish> DeviceWishes::refused() const {
+  MutexGuard guard(lock_);
+  return refused_;
+}
+
 template <class What>
 void DeviceWishes::check(const Result<>& result, What what) noexcept {
   if (result) return;
   try {
-    log_(fmt::format("{}: the device refused \"{}\": {}", dev_.name(), what(), errno_name(result.error())));
+    RefusedWish refused{.wish = what(), .answer = result.error(), .when = Clock::now()};
+    const std::string sentence =
+        fmt::format("{}: the device refused \"{}\": {}", dev_.name(), refused.wish, errno_name(refused.answer));
+    {
+      MutexGuard guard(lock_);
+      refused_ = std::move(refused);
+    }
+    log_(sentence);
   } catch (const std::bad_alloc&) {  // refused all the same
   }
 }

@@ -18,6 +18,7 @@
 #include <string>
 
 #include "host/kick.h"
+#include "host/refused_wish.h"
 #include "usernic/lock.h"
 #include "usernic/net.h"
 #include "usernic/net_device.h"
@@ -41,6 +42,8 @@ class DeviceWishes {
 
   // Has the device answered to the newest of each?
   bool answered() const;
+  // The last wish that the device refused.
+  std::optional<RefusedWish> refused() const;
   // Nothing is carried out any more. Waits for what the driver is doing, after asking it to stop.
   void stop();
   // Did the kernel have the device opened, and not closed since? Then closes it. Requires: stopped.
@@ -70,7 +73,8 @@ class DeviceWishes {
   Wishes wishes_ USERNIC_GUARDED_BY(lock_);
   uint64_t wished_ USERNIC_GUARDED_BY(lock_) = 0;  // generation of the newest
   uint64_t done_ USERNIC_GUARDED_BY(lock_) = 0;    // generation that was carried out
-  bool opened_ = false;                            // the item's; after stop, undo's
+  std::optional<RefusedWish> refused_ USERNIC_GUARDED_BY(lock_);
+  bool opened_ = false;  // the item's; after stop, undo's
   Workqueue queue_;
   Work work_;
 };

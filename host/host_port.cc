@@ -39,26 +39,42 @@ class HostPort::Impl {
     PictureReader pictures;
   };
 
-  Impl(NetDevice& dev, HostPortConfig config, Tap tap, Kicks kicks, Sockets sockets);
+  Impl(NetDevice& dev, HostPortConfig config, Tap tap, uint64_t home, Kicks kicks, Sockets sockets);
   ~Impl();
   HostResult<> start();
+  void close();
+
+  static HostResult<Sockets> open_sockets(const NetNamespace& netns, const std::string& interface);
 
   const HostPortConfig config_;
-  const int ifindex_;
+  const uint64_t home_;
 
   // Written by the mirror thread, read by anybody.
   Atomic<uint64_t> pictures_{0}, pictures_failed_{0}, events_count_{0}, last_picture_us_{0};
-  Atomic<bool> interface_gone_{false};
-  bool joins_are_announced() const noexcept { return sockets_.events.joins_are_announced(); }
+  Atomic<int> ifindex_;
+  Atomic<Whereabouts> whereabouts_{Whereabouts::kHome};
+  Atomic<uint64_t> netns_;
+  Atomic<bool> joins_are_announced_;
+  std::string name() const;
+  std::string name_now();
   const FramePump& pump() const noexcept { return pump_; }
   FreshLook& look() noexcept { return look_; }
+  std::optional<RefusedWish> refused() const { return wishes_.refused(); }
 
  private:
   Result<> on_netdev_event(NetdevEvent event, NetDevice& dev);
   void mirror_loop();
   bool follow_kernel(bool more_events);
   void wait(bool more_events);
+  Time next_picture() const { return look_again_ == kForever ? mirror_.next_picture() : kForever; }
   void take_picture();
+  void note_name();
+  void look_for_interface();
+  void move_to(const NetNamespace& netns, Sockets sockets);
+  void out_of_reach(const std::string& why);
+  void set_whereabouts(Whereabouts whereabouts, const std::string& what);
+  HostResult<> as_the_device();
+  void as_it_was_found();
   void carry_out(const HostWishes& wishes);
   void change_lists(const HostWishes& wishes);
   void follow(const HostLink& link);
@@ -76,6 +92,16 @@ class HostPort::Impl {
   DeviceWishes wishes_;
   Sockets sockets_;
   Atomic<bool> stopping_{false};
+  bool closed_ = false;
+
+  static constexpr LockClass kNameClass{"host_port_name"};
+  mutable Mutex name_lock_{kNameClass};
+  std::string name_ USERNIC_GUARDED_BY(name_lock_);
+  bool tap_closed_ USERNIC_GUARDED_BY(name_lock_) = false;
+
+  // How a persistent TAP was found, and what we have added to it.
+  std::optional<HostLink> found_;
+  std::vector<std::string> added_;
 
   // The mirror thread's alone.
   Mirror mirror_;
@@ -83,8 +109,10 @@ class HostPort::Impl {
   Followed<bool> up_;
   Followed<uint32_t> mtu_;
   Followed<MacAddress> address_;
-  Followed<bool> carrier_{true};  // a TAP starts with it
-  bool link_is_fresh_ = false;    // the mirror's LINK is younger than what we told the kernel last
+  Followed<bool> carrier_{false};
+  bool lost_ = false;           // the interface is not where it was
+  Time look_again_ = kForever;  // for one that is out of reach
+  bool link_is_fresh_ = false;  // the mirror's LINK is younger than what we told the kernel last
   bool promiscuous_ = false;
   bool allmulti_ = false;
 
@@ -94,6 +122,7 @@ class HostPort::Impl {
 
 namespace {
 
+constexpr Duration kLookAgain = std::chrono::seconds(1);
 constexpr Duration kMemoryWait = std::chrono::milliseconds(10);
 
 std::string why_not_attached(std::errc error) {
@@ -125,9 +154,12 @@ HostResult<> with_memory(Tell& tell, const T& value) {
 
 }  // namespace
 
-HostPort::Impl::Impl(NetDevice& dev, HostPortConfig config, Tap tap, Kicks kicks, Sockets sockets)
+HostPort::Impl::Impl(NetDevice& dev, HostPortConfig config, Tap tap, uint64_t home, Kicks kicks, Sockets sockets)
     : config_(std::move(config)),
+      home_(home),
       ifindex_(sockets.ifindex),
+      netns_(home),
+      joins_are_announced_(sockets.events.joins_are_announced()),
       handle_(dev),
       dev_(dev),
       tap_(std::move(tap)),
@@ -136,26 +168,53 @@ HostPort::Impl::Impl(NetDevice& dev, HostPortConfig config, Tap tap, Kicks kicks
       pump_(dev, tap_, changed_, std::move(kicks.woken)),
       wishes_(dev, changed_, config_.log),
       sockets_(std::move(sockets)),
+      name_(tap_.name()),
       mirror_(config_.audit),
       up_(dev.running()),
       mtu_(dev.mtu()),
       address_(dev.address()) {}
 
+// The TAP starts as the device is; what changes from here on is followed.
+HostResult<> HostPort::Impl::as_the_device() {
+  Rtnetlink& tap = sockets_.rtnetlink;
+  const int ifindex = ifindex_.load();
+  const HostResult<HostLink> link = tap.link(ifindex);
+  if (!link) return std::unexpected(link.error());
+  if (tap_.persistent()) found_ = *link;
+  // An address that is not its first one is somebody's wish, as udev's policy: it is followed.
+  if (link->address == tap_.first_address() && link->address != dev_.address()) {
+    if (auto done = tap.set_address(ifindex, dev_.address()); !done) return done;
+  }
+  if (link->mtu != dev_.mtu()) {
+    if (auto done = tap.set_mtu(ifindex, dev_.mtu()); !done) return done;
+  }
+  follow_carrier(std::nullopt);
+  if (!link->up && (config_.up || dev_.running())) {
+    if (auto done = tap.set_up(ifindex, true); !done) return done;
+  }
+  for (const std::string& address : config_.ip_addresses) {
+    const HostResult<> done = tap.add_ip_address(ifindex, address);
+    if (done) {
+      added_.push_back(address);
+    } else if (!tap_.persistent() || done.error().error != std::errc::file_exists) {
+      return done;
+    }
+  }
+  return {};
+}
+
+// Nobody else knows what a persistent TAP was like before.
+void HostPort::Impl::as_it_was_found() {
+  if (!found_) return;
+  Rtnetlink& tap = sockets_.rtnetlink;
+  const int ifindex = ifindex_.load();
+  for (const std::string& address : added_) (void)tap.del_ip_address(ifindex, address);
+  (void)tap.set_up(ifindex, found_->up);
+  (void)tap.set_mtu(ifindex, found_->mtu);
+  (void)tap.set_address(ifindex, found_->address);
+}
+
 HostResult<> HostPort::Impl::start() {
-  // The TAP starts as the device is; what changes from here on is followed.
-  const auto as_the_device = [&]() -> HostResult<> {
-    Rtnetlink& tap = sockets_.rtnetlink;
-    if (auto done = tap.set_address(ifindex_, dev_.address()); !done) return done;
-    if (auto done = tap.set_mtu(ifindex_, dev_.mtu()); !done) return done;
-    follow_carrier(std::nullopt);
-    if (config_.up || dev_.running()) {
-      if (auto done = tap.set_up(ifindex_, true); !done) return done;
-    }
-    for (const std::string& address : config_.ip_addresses) {
-      if (auto done = tap.add_ip_address(ifindex_, address); !done) return done;
-    }
-    return {};
-  };
   if (const Result<> attached = pump_.start(); !attached) {
     return host_fail(attached.error(),
                      fmt::format("{} cannot be shown: {}", dev_.name(), why_not_attached(attached.error())));
@@ -175,6 +234,11 @@ HostResult<> HostPort::Impl::start() {
 }
 
 HostPort::Impl::~Impl() {
+  close();
+}
+
+void HostPort::Impl::close() {
+  if (std::exchange(closed_, true)) return;
   look_.end();
   stopping_.store(true);
   changed_.kick();
@@ -188,6 +252,13 @@ HostPort::Impl::~Impl() {
   } catch (const std::bad_alloc&) {  // references stay with the device, which hears too much rather than too little
   }
   wishes_.undo();
+  try {
+    as_it_was_found();
+  } catch (const std::bad_alloc&) {  // it keeps what it got
+  }
+  MutexGuard guard(name_lock_);
+  tap_closed_ = true;
+  tap_.close();
 }
 
 // Under rtnl: only looks, and wakes those who act.
@@ -219,9 +290,17 @@ bool HostPort::Impl::follow_kernel(bool more_events) {
   events_.clear();
   more_events = sockets_.events.read(events_);
   const Time now = Clock::now();
-  for (const HostEvent& event : events_) mirror_.on_event(event, now);
+  for (const HostEvent& event : events_) {
+    if (event.kind == HostEvent::Kind::kLinkGone) {
+      lost_ = true;  // deleted, or only moved
+    } else {
+      mirror_.on_event(event, now);
+    }
+  }
   events_count_.fetch_add(events_.size());
-  if (Clock::now() >= mirror_.next_picture()) take_picture();
+  if (!events_.empty()) note_name();
+  if (lost_ || now >= look_again_) look_for_interface();
+  if (Clock::now() >= next_picture()) take_picture();
   carry_out(mirror_.take_wishes());
   if (wishes_.answered()) look_.known(mirror_.known_as_of());
   return more_events;
@@ -230,7 +309,7 @@ bool HostPort::Impl::follow_kernel(bool more_events) {
 // Until the kernel announces something, somebody kicks, or a picture is due.
 void HostPort::Impl::wait(bool more_events) {
   pollfd fds[2] = {{changed_.fd(), POLLIN, 0}, {sockets_.events.fd(), POLLIN, 0}};
-  const Time due = mirror_.next_picture();
+  const Time due = std::min(next_picture(), look_again_);
   Duration left = Duration::zero();
   if (!more_events && due > Clock::now()) left = due - Clock::now();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
@@ -248,22 +327,90 @@ void HostPort::Impl::take_picture() {
     pictures_.fetch_add(1);
     last_picture_us_.store(static_cast<uint64_t>((ended - begun) / std::chrono::microseconds(1)));
   } else if (picture.error().error == std::errc::no_such_device) {
-    mirror_.on_event({HostEvent::Kind::kLinkGone, {}}, ended);
+    look_for_interface();
   } else {
     mirror_.on_picture_failed(begun, ended);
     pictures_failed_.fetch_add(1);
   }
 }
 
+// The kernel says something of a rename only in passing; the TAP knows.
+void HostPort::Impl::note_name() {
+  const Result<std::string> now = tap_.name_now();
+  MutexGuard guard(name_lock_);
+  if (now) name_ = *now;
+}
+
+std::string HostPort::Impl::name() const {
+  MutexGuard guard(name_lock_);
+  return name_;
+}
+
+std::string HostPort::Impl::name_now() {
+  MutexGuard guard(name_lock_);
+  if (tap_closed_) return name_;
+  if (const Result<std::string> now = tap_.name_now()) name_ = *now;
+  return name_;
+}
+
+// It is not where it was: somebody deleted it, or moved it, and the TAP knows where to.
+void HostPort::Impl::look_for_interface() {
+  look_again_ = kForever;
+  const Result<std::string> name = tap_.name_now();
+  if (!name) {
+    set_whereabouts(Whereabouts::kGone, "the interface was deleted");
+    look_.end();
+    lost_ = false;
+    return mirror_.on_event({HostEvent::Kind::kLinkGone, {}}, Clock::now());
+  }
+  note_name();
+  const HostResult<NetNamespace> netns = tap_.netns_now();
+  if (!netns) return out_of_reach(netns.error().sentence);
+  HostResult<Sockets> sockets = open_sockets(*netns, *name);
+  if (!sockets) return out_of_reach(sockets.error().sentence);
+  move_to(*netns, *std::move(sockets));
+}
+
+void HostPort::Impl::move_to(const NetNamespace& netns, Sockets sockets) {
+  mirror_.let_go();
+  change_lists(mirror_.take_wishes());
+  mirror_ = Mirror(config_.audit);
+  sockets_ = std::move(sockets);
+  lost_ = false;
+  ifindex_.store(sockets_.ifindex);
+  joins_are_announced_.store(sockets_.events.joins_are_announced());
+  netns_.store(netns.id());
+  link_is_fresh_ = false;
+  const bool home = netns.id() == home_;
+  set_whereabouts(home ? Whereabouts::kHome : Whereabouts::kElsewhere,
+                  home ? "the interface is at home" : fmt::format("the interface was moved to net:[{}]", netns.id()));
+}
+
+void HostPort::Impl::out_of_reach(const std::string& why) {
+  look_again_ = Clock::now() + kLookAgain;
+  lost_ = false;
+  if (whereabouts_.load() == Whereabouts::kOutOfReach) return;
+  mirror_.let_go();
+  change_lists(mirror_.take_wishes());
+  mirror_ = Mirror(config_.audit);
+  (void)tap_.set_carrier(false);
+  carrier_ = Followed<bool>(false);
+  if (dev_.running()) wishes_.wish_up(false);
+  up_ = Followed<bool>(false);
+  netns_.store(0);
+  set_whereabouts(Whereabouts::kOutOfReach,
+                  fmt::format("the interface was moved to where it cannot be followed, and has no carrier: {}", why));
+}
+
+void HostPort::Impl::set_whereabouts(Whereabouts whereabouts, const std::string& what) {
+  if (whereabouts_.exchange(whereabouts) != whereabouts) config_.log(fmt::format("{}: {}", name(), what));
+}
+
 void HostPort::Impl::carry_out(const HostWishes& wishes) {
   change_lists(wishes);
-  if (wishes.gone && !interface_gone_.exchange(true)) {
-    look_.end();
-    config_.log(fmt::format("{}: the interface was deleted or moved to another namespace", tap_.name()));
-  }
   const bool fresh = link_is_fresh_;  // before `follow` tells the kernel something
   if (wishes.known && (fresh || wishes.gone)) follow(wishes.link);
-  if (!wishes.gone) follow_carrier(fresh ? wishes.link.carrier : std::nullopt);
+  if (!wishes.gone && look_again_ == kForever) follow_carrier(fresh ? wishes.link.carrier : std::nullopt);
 }
 
 // Lists never wait for a card, so this happens at once. Context: any but hard irq.
@@ -298,7 +445,7 @@ void HostPort::Impl::follow_one(Followed<T>& followed, bool answered,
     link_is_fresh_ = false;
     mirror_.on_event({HostEvent::Kind::kLinkChanged, {}}, Clock::now());
   } else {
-    config_.log(fmt::format("{}: {}", tap_.name(), told.error().sentence));
+    config_.log(fmt::format("{}: {}", name(), told.error().sentence));
   }
 }
 
@@ -307,15 +454,15 @@ void HostPort::Impl::follow(const HostLink& link) {
   const bool answered = wishes_.answered();  // asked before the device's values are read: they are the answer
   follow_one(
       up_, answered, link.up, dev_.running(), [&](bool up) { wishes_.wish_up(up); },
-      [&](bool up) { return tap.set_up(ifindex_, up); });
-  if (interface_gone_.load()) return;
+      [&](bool up) { return tap.set_up(ifindex_.load(), up); });
+  if (whereabouts_.load() == Whereabouts::kGone) return;
   follow_one(
       mtu_, answered, link.mtu, dev_.mtu(), [&](uint32_t mtu) { wishes_.wish_mtu(mtu); },
-      [&](uint32_t mtu) { return tap.set_mtu(ifindex_, mtu); });
+      [&](uint32_t mtu) { return tap.set_mtu(ifindex_.load(), mtu); });
   follow_one(
       address_, answered, link.address, dev_.address(),
       [&](const MacAddress& address) { wishes_.wish_address(address); },
-      [&](const MacAddress& address) { return tap.set_address(ifindex_, address); });
+      [&](const MacAddress& address) { return tap.set_address(ifindex_.load(), address); });
 }
 
 // Other than the rest, the device's carrier reaches the kernel also while no picture is fresh.
@@ -330,6 +477,20 @@ void HostPort::Impl::follow_carrier(std::optional<bool> kernel) {
       });
 }
 
+HostResult<HostPort::Impl::Sockets> HostPort::Impl::open_sockets(const NetNamespace& netns,
+                                                                 const std::string& interface) {
+  HostResult<Rtnetlink> rtnetlink = Rtnetlink::open(netns);
+  if (!rtnetlink) return std::unexpected(rtnetlink.error());
+  const HostResult<int> ifindex = rtnetlink->ifindex(interface);
+  if (!ifindex) return std::unexpected(ifindex.error());
+  // Listening begins before the first look, so nothing falls between.
+  HostResult<EventSocket> events = EventSocket::open(netns, *ifindex);
+  if (!events) return std::unexpected(events.error());
+  HostResult<PictureReader> pictures = PictureReader::open(netns, *ifindex);
+  if (!pictures) return std::unexpected(pictures.error());
+  return Sockets{*ifindex, std::move(*rtnetlink), std::move(*events), std::move(*pictures)};
+}
+
 HostPort::HostPort(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 HostPort::~HostPort() = default;
 
@@ -341,28 +502,22 @@ HostResult<std::unique_ptr<HostPort>> HostPort::create(NetDevice& dev, const Net
   if (!woken) return std::unexpected(woken.error());
   HostResult<Tap> tap = Tap::create(netns, config.name);
   if (!tap) return std::unexpected(tap.error());
-  HostResult<Rtnetlink> rtnetlink = Rtnetlink::open(netns);
-  if (!rtnetlink) return std::unexpected(rtnetlink.error());
-  const HostResult<int> ifindex = rtnetlink->ifindex(config.name);
-  if (!ifindex) return std::unexpected(ifindex.error());
-  // Listening begins before the first look, so nothing falls between.
-  HostResult<EventSocket> events = EventSocket::open(netns, *ifindex);
-  if (!events) return std::unexpected(events.error());
-  HostResult<PictureReader> pictures = PictureReader::open(netns, *ifindex);
-  if (!pictures) return std::unexpected(pictures.error());
-
-  auto impl = std::make_unique<Impl>(
-      dev, std::move(config), std::move(*tap), Impl::Kicks{std::move(*changed), std::move(*woken)},
-      Impl::Sockets{*ifindex, std::move(*rtnetlink), std::move(*events), std::move(*pictures)});
+  HostResult<Impl::Sockets> sockets = Impl::open_sockets(netns, config.name);
+  if (!sockets) return std::unexpected(sockets.error());
+  auto impl = std::make_unique<Impl>(dev, std::move(config), std::move(*tap), netns.id(),
+                                     Impl::Kicks{std::move(*changed), std::move(*woken)}, *std::move(sockets));
   if (HostResult<> started = impl->start(); !started) return std::unexpected(started.error());
   return std::unique_ptr<HostPort>(new HostPort(std::move(impl)));
 }
 
-const std::string& HostPort::name() const noexcept {
-  return impl_->config_.name;
+void HostPort::close() {
+  impl_->close();
+}
+std::string HostPort::name_now() const {
+  return impl_->name_now();
 }
 int HostPort::ifindex() const noexcept {
-  return impl_->ifindex_;
+  return impl_->ifindex_.load();
 }
 
 Result<> HostPort::wait_known(Time as_of, Time deadline) {
@@ -371,14 +526,17 @@ Result<> HostPort::wait_known(Time as_of, Time deadline) {
 
 HostPortStatus HostPort::status() const {
   HostPortStatus status;
-  status.joins_are_announced = impl_->joins_are_announced();
-  status.interface_gone = impl_->interface_gone_.load();
+  status.joins_are_announced = impl_->joins_are_announced_.load();
+  status.interface = impl_->name();
+  status.whereabouts = impl_->whereabouts_.load();
+  status.netns = impl_->netns_.load();
   status.pictures = impl_->pictures_.load();
   status.pictures_failed = impl_->pictures_failed_.load();
   status.events = impl_->events_count_.load();
   status.last_picture_us = impl_->last_picture_us_.load();
   status.receive_dropped = impl_->pump().receive_dropped();
   status.oversized = impl_->pump().oversized();
+  status.refused = impl_->refused();
   return status;
 }
 

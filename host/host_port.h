@@ -10,22 +10,31 @@
 //                   <-- answers, the device's own changes --> the TAP, by rtnetlink, its carrier by ioctl
 //
 // No kernel caller ever waits for the driver: the kernel changes its TAP and goes on. A change that the device refuses
-// is taken back on the TAP, with a sentence in the log. A join that the kernel announces is in the device's lists
-// within milliseconds, a silent one at the next audit (mirror.h has the rhythm), or when somebody asks (`wait_known`).
+// is taken back on the TAP, with a sentence in the log and a place in the status. A join that the kernel announces is
+// in the device's lists within milliseconds, a silent one at the next audit (mirror.h has the rhythm), or when somebody
+// asks (`wait_known`).
+//
+// Whoever administers the interface may rename it, and move it to another namespace: it is followed there, with fresh
+// sockets, and home again. Where it cannot be followed (the namespace is not ours to enter) it has no carrier, so that
+// nobody takes it for working, until it comes back. While it is served elsewhere that namespace is held. Deleted, it is
+// gone: another port has to be made.
 //
 // Life: made on a registered device, destroyed before the device is freed; it survives the device's unregistering in
-// between. Destruction undoes everything: references, an open that the kernel asked for, the interface.
+// between. Its end undoes everything: references, an open that the kernel asked for, the interface. One that was
+// there before (a persistent TAP) is left as it was found.
 // Locks: one of its own for the wishes; below everything. Errors: HostError, with a sentence.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "host/host_error.h"
 #include "host/netns.h"
+#include "host/refused_wish.h"
 #include "usernic/device_ref.h"
 #include "usernic/env.h"
 #include "usernic/error.h"
@@ -40,15 +49,25 @@ struct HostPortConfig {
   std::function<void(const std::string&)> log = [](const std::string&) {};  // one sentence; from any thread
 };
 
+enum class Whereabouts : uint8_t {
+  kHome,        // where it was made
+  kElsewhere,   // in another namespace, and served there
+  kOutOfReach,  // in another namespace, and not served: it has no carrier
+  kGone,        // somebody deleted it
+};
+
 struct HostPortStatus {
   bool joins_are_announced = false;
-  bool interface_gone = false;  // somebody deleted it
+  std::string interface;  // what the kernel calls it; its last name when it is gone
+  Whereabouts whereabouts = Whereabouts::kHome;
+  uint64_t netns = 0;  // NetNamespace::id() of where it is; 0: not known
   uint64_t pictures = 0;
   uint64_t pictures_failed = 0;
   uint64_t events = 0;
   uint64_t last_picture_us = 0;
-  uint64_t receive_dropped = 0;  // frames that the kernel did not take
-  uint64_t oversized = 0;        // frames of the kernel that were too long for the device
+  uint64_t receive_dropped = 0;                       // frames that the kernel did not take
+  uint64_t oversized = 0;                             // frames of the kernel that were too long for the device
+  std::optional<RefusedWish> refused = std::nullopt;  // the last one
 };
 
 class HostPort {
@@ -60,7 +79,13 @@ class HostPort {
   HostPort(const HostPort&) = delete;
   HostPort& operator=(const HostPort&) = delete;
 
-  const std::string& name() const noexcept;
+  // Its end, as by destruction; only the status can still be asked for. A second time: nothing. Context: process, no
+  // locks, one thread.
+  void close();
+
+  // What the kernel calls the interface at this moment; its last name when it is gone. Context: process; the kernel
+  // takes rtnl.
+  std::string name_now() const;
   int ifindex() const noexcept;
   HostPortStatus status() const;
 

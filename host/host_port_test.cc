@@ -316,7 +316,7 @@ TEST_F(HostPortTest, ADeletedInterfaceLetsTheDeviceGo) {
   shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self");
   ASSERT_TRUE(eventually([&] { return dev_->uc().size() == 1; }));
   shell("ip link del nic0");
-  EXPECT_TRUE(eventually([&] { return port_->status().interface_gone && !dev_->running(); }));
+  EXPECT_TRUE(eventually([&] { return port_->status().whereabouts == Whereabouts::kGone && !dev_->running(); }));
   EXPECT_EQ(dev_->uc().size(), 0u);
   EXPECT_EQ(dev_->mc().size(), 0u);
   EXPECT_TRUE(logged("nic0: the interface was deleted"));
@@ -330,7 +330,9 @@ TEST_F(HostPortTest, ADeviceIsShownOnceAndANameIsUsedOnce) {
   EXPECT_EQ(again.error().sentence, "nic0 cannot be shown: something sits on it already");
   auto same_name = HostPort::create(*dev_, *netns_, {.name = "nic0"});
   ASSERT_FALSE(same_name);
-  EXPECT_EQ(same_name.error().sentence, "cannot make interface \"nic0\": the name is in use in that network namespace");
+  EXPECT_EQ(same_name.error().sentence,
+            "cannot make interface \"nic0\": the name is in use in that network namespace, by a TAP that another "
+            "program has open");
 }
 
 TEST_F(HostPortTest, AWrongAddressIsSaidInASentenceAndNothingIsLeftBehind) {

@@ -135,7 +135,7 @@ class Mirror {
   void hint(Time now) noexcept { hinted_ = true, hint_time_ = now; }
   void note_link(const HostLink& link);
 
-  const Duration audit_;
+  Duration audit_;
   std::unordered_map<uint64_t, Entry> entries_;  // by MacAddress::to_u64; never iterated into an output
   std::vector<uint64_t> changed_;                // whose told and wished may differ; duplicates allowed
   size_t present_ = 0;

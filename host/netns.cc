@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
@@ -111,6 +112,11 @@ HostResult<NetNamespace> NetNamespace::adopt(UniqueFd fd) {
     return host_fail(EINVAL, "the descriptor is not one of a network namespace");
   }
   return NetNamespace(std::move(fd));
+}
+
+uint64_t NetNamespace::id() const noexcept {
+  struct stat status {};
+  return ::fstat(fd_.get(), &status) == 0 ? status.st_ino : 0;
 }
 
 HostResult<> NetNamespace::run(std::move_only_function<void()> body) const {

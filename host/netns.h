@@ -9,6 +9,7 @@
 // Locks: none; a NetNamespace may be used by several threads. Context: process. Errors: HostError, with a sentence.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string_view>
 
@@ -31,6 +32,8 @@ class NetNamespace {
   // Runs `body` inside, on a helper thread, and waits for its end.
   HostResult<> run(std::move_only_function<void()> body) const;
 
+  // Which one it is: the number in "net:[4026531840]".
+  uint64_t id() const noexcept;
   int fd() const noexcept { return fd_.get(); }
 
  private:

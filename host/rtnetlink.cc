@@ -154,6 +154,14 @@ HostResult<> Rtnetlink::set_address(int ifindex, const MacAddress& address) {
 }
 
 HostResult<> Rtnetlink::add_ip_address(int ifindex, std::string_view address) {
+  return change_ip_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, address);
+}
+
+HostResult<> Rtnetlink::del_ip_address(int ifindex, std::string_view address) {
+  return change_ip_address(RTM_DELADDR, 0, ifindex, address);
+}
+
+HostResult<> Rtnetlink::change_ip_address(int type, int flags, int ifindex, std::string_view address) {
   const auto ip = parse_ip_address(address);
   if (!ip) {
     return host_fail(EINVAL,
@@ -163,10 +171,11 @@ HostResult<> Rtnetlink::add_ip_address(int ifindex, std::string_view address) {
   header.ifa_family = static_cast<uint8_t>(ip->family);
   header.ifa_prefixlen = ip->prefix_bits;
   header.ifa_index = static_cast<uint32_t>(ifindex);
-  const NetlinkMessage message = netlink_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof header);
+  const NetlinkMessage message = netlink_message(type, flags, &header, sizeof header);
   nla_put(message.get(), IFA_LOCAL, ip->bytes, ip->octets);
   nla_put(message.get(), IFA_ADDRESS, ip->bytes, ip->octets);
-  return change(*message, fmt::format("add {} to it", address).c_str());
+  const bool add = type == RTM_NEWADDR;
+  return change(*message, fmt::format("{} {} {} it", add ? "add" : "take", address, add ? "to" : "from").c_str());
 }
 
 }  // namespace usernic

@@ -37,10 +37,12 @@ class Rtnetlink {
   // "10.9.0.1/24" or "fd00::1/64"; without a prefix length the address alone. EINVAL: not an address.
   // EEXIST: the interface has it.
   HostResult<> add_ip_address(int ifindex, std::string_view address);
+  HostResult<> del_ip_address(int ifindex, std::string_view address);
 
  private:
   explicit Rtnetlink(NetlinkSocket socket) noexcept : socket_(std::move(socket)) {}
   HostResult<> change(nl_msg& message, const char* what);
+  HostResult<> change_ip_address(int type, int flags, int ifindex, std::string_view address);
   NetlinkSocket socket_;
 };
 

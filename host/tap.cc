@@ -3,9 +3,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <cctype>
 #include <cerrno>
@@ -45,10 +48,6 @@ HostError cannot_open(int error) {
 
 HostError cannot_create(int error, const std::string& name) {
   switch (error) {
-    case EBUSY:
-    case EEXIST:
-      return {std::errc::device_or_resource_busy,
-              fmt::format("cannot make interface \"{}\": the name is in use in that network namespace", name)};
     case EPERM:
       return {std::errc::operation_not_permitted,
               fmt::format("cannot make interface \"{}\": that needs root, or a user namespace of one's own", name)};
@@ -56,6 +55,33 @@ HostError cannot_create(int error, const std::string& name) {
       return {static_cast<std::errc>(error),
               fmt::format("cannot make interface \"{}\": {}", name, refusal(static_cast<std::errc>(error)))};
   }
+}
+
+// What has that name here, as its driver calls itself; "" where it does not.
+std::string kind_of(const std::string& name) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_drvinfo info{.cmd = ETHTOOL_GDRVINFO};
+  ifreq request{};
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  request.ifr_data = reinterpret_cast<char*>(&info);
+  if (!socket || ::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return "";
+  const bool of_tun = std::strcmp(info.driver, "tun") == 0;  // TUN or TAP: that is in place of a bus
+  const char* const kind = of_tun ? info.bus_info : info.driver;
+  return std::string(kind, ::strnlen(kind, sizeof info.driver));
+}
+
+// Why the TAP that we would attach to cannot be had.
+HostError in_use(int error, const std::string& name) {
+  const std::string kind = kind_of(name);
+  const auto by = [&]() -> std::string {
+    if (error == EBUSY) return "a TAP that another program has open";
+    if (error == EPERM) return "a TAP of another user";
+    if (kind == "tun") return "a TUN, which has no Ethernet frames";
+    if (kind == "tap") return "a TAP of several queues";
+    return kind.empty() ? "an interface that is no TAP" : fmt::format("a {}, which is no TAP", kind);
+  };
+  return {std::errc::device_or_resource_busy,
+          fmt::format("cannot make interface \"{}\": the name is in use in that network namespace, by {}", name, by())};
 }
 
 // [kernel: dev_valid_name; TUN also expands "%d"]
@@ -76,6 +102,8 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) 
                                          name));
   }
   UniqueFd fd;
+  MacAddress address;
+  bool persistent = false;
   std::optional<HostError> failed;
   const HostResult<> ran = netns.run([&] {
     // A TAP belongs to the namespace of the thread that opens the device.
@@ -87,11 +115,28 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) 
     ifreq request{};
     request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL);
     std::memcpy(request.ifr_name, name.data(), name.size());
-    if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) failed = cannot_create(errno, name);
+    if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
+      if (errno != EBUSY && errno != EEXIST) {
+        failed = cannot_create(errno, name);
+        return;
+      }
+      persistent = true;
+      request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI);
+      if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
+        failed = in_use(errno, name);
+        return;
+      }
+    }
+    const int without = 0;
+    if (::ioctl(fd.get(), SIOCGIFHWADDR, &request) != 0 || ::ioctl(fd.get(), TUNSETCARRIER, &without) != 0) {
+      failed = cannot_create(errno, name);
+      return;
+    }
+    address = MacAddress::from_bytes(request.ifr_hwaddr.sa_data);
   });
   if (!ran) return std::unexpected(ran.error());
   if (failed) return std::unexpected(*failed);
-  return Tap(std::move(fd), name);
+  return Tap(std::move(fd), name, address, persistent);
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the descriptor is non-blocking: one bounded system call
@@ -111,6 +156,18 @@ Result<> Tap::write(std::span<const uint8_t> frame) noexcept {
   }
 }
 USERNIC_BLOCKING_BY_DESIGN_END
+
+Result<std::string> Tap::name_now() const {
+  ifreq request{};
+  if (::ioctl(fd_.get(), TUNGETIFF, &request) != 0) return fail(static_cast<std::errc>(errno));
+  return std::string(request.ifr_name, ::strnlen(request.ifr_name, IFNAMSIZ));
+}
+
+HostResult<NetNamespace> Tap::netns_now() const {
+  UniqueFd netns(::ioctl(fd_.get(), TUNGETDEVNETNS));
+  if (!netns) return host_fail(errno, fmt::format("cannot tell its network namespace: {}", std::strerror(errno)));
+  return NetNamespace::adopt(std::move(netns));
+}
 
 Result<> Tap::set_carrier(bool on) noexcept {
   int carrier = on ? 1 : 0;

@@ -2,7 +2,10 @@
 // host: a TAP, the kernel's end of a cable whose other end is a descriptor.
 //
 // What the kernel sends on the interface is read from the descriptor, what is written is received by the kernel: whole
-// Ethernet frames, no header before them. The interface lives as long as the descriptor. It starts down, with carrier.
+// Ethernet frames, no header before them. The interface lives as long as the descriptor, unless it is persistent: made
+// beforehand (`ip tuntap add`), it is attached to and stays. It starts without carrier: the kernel's operational state
+// follows the carrier's changes, and would stay unknown without one. Whoever may can rename it, move it to another
+// namespace or delete it: the descriptor knows its name and its namespace.
 //
 // Locks: none. Reading and writing may happen at once from different threads, each by one thread at a time. They never
 // sleep, so writing is allowed in atomic context. Errors: opening fails with a sentence for people.
@@ -18,13 +21,15 @@
 #include "host/netns.h"
 #include "usernic/annotations.h"
 #include "usernic/error.h"
+#include "usernic/mac_address.h"
 
 namespace usernic {
 
 class Tap {
  public:
-  // Makes the interface in that namespace. EBUSY: the name is in use. EINVAL: not a name of an interface.
-  // EACCES, ENOENT, ENODEV of /dev/net/tun: the sentence says how to open it.
+  // Makes the interface in that namespace, or attaches to a persistent TAP that is there. EBUSY: the name is in use,
+  // the sentence says by what. EINVAL: not a name of an interface. EACCES, ENOENT, ENODEV of /dev/net/tun: the sentence
+  // says how to open it.
   static HostResult<Tap> create(const NetNamespace& netns, const std::string& name);
 
   // The next frame that the kernel sent: its size, at most the buffer's; a frame that fills the buffer may have been
@@ -36,13 +41,27 @@ class Tap {
   // Context: process; the kernel takes rtnl.
   Result<> set_carrier(bool on) noexcept;
 
+  // What the kernel calls it now. EBADFD: it is gone. Context: process; the kernel takes rtnl.
+  Result<std::string> name_now() const;
+  // Where it is now. EBADFD: it is gone. EPERM: in a namespace that is not ours to enter. Context as above.
+  HostResult<NetNamespace> netns_now() const;
+
+  // The interface goes, or is left alone. Nothing else may be called afterwards.
+  void close() noexcept { fd_.reset(); }
+
   int fd() const noexcept { return fd_.get(); }
-  const std::string& name() const noexcept { return name_; }
+  bool persistent() const noexcept { return persistent_; }
+  // Its address when it was opened: a random one, unless it is persistent.
+  const MacAddress& first_address() const noexcept { return first_address_; }
+  const std::string& name() const noexcept { return name_; }  // when it was opened
 
  private:
-  Tap(UniqueFd fd, std::string name) noexcept : fd_(std::move(fd)), name_(std::move(name)) {}
+  Tap(UniqueFd fd, std::string name, MacAddress first_address, bool persistent) noexcept
+      : fd_(std::move(fd)), name_(std::move(name)), first_address_(first_address), persistent_(persistent) {}
   UniqueFd fd_;
   std::string name_;
+  MacAddress first_address_;
+  bool persistent_;
 };
 
 }  // namespace usernic

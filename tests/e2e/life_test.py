@@ -167,6 +167,37 @@ class BeginTest(LabTest):
         self.assertFalse(lab.socket.exists())
         self.assertIn("nic0", place.must("ip", "-br", "link"), "the one that was there stays")
 
+    def test_a_persistent_tap_is_attached_to_and_left_as_it_was_found(self):
+        place = self.place()
+        place.must("ip", "tuntap", "add", "nic0", "mode", "tap")
+        place.must("ip", "link", "set", "nic0", "mtu", "1400", "address", "02:00:00:00:00:77")
+
+        def shown():
+            link = json.loads(place.must("ip", "-j", "address", "show", "dev", "nic0"))[0]
+            return link["ifindex"], link["mtu"], link["address"], "UP" in link["flags"], link["addr_info"]
+
+        before = shown()
+        for _ in range(2):
+            lab = self.lab(config_of(HERE), place=place)
+            lab.until_link(lambda row: row["up"] and row["carrier"])
+            self.assertEqual(shown()[0], before[0], "it is the one that was there")
+            self.assertEqual(shown()[2], lab.link()["address"])
+            self.assertEqual(lab.stop(), 0)
+            self.assertEqual(shown(), before)
+
+    def test_what_is_no_tap_or_not_free_is_said(self):
+        place = self.place()
+        for make, words in ((["ip", "tuntap", "add", "nic0", "mode", "tun"], "a TUN"),
+                            (["ip", "tuntap", "add", "nic0", "mode", "tap", "multi_queue"], "several queues"),
+                            (["ip", "link", "add", "nic0", "type", "bridge"], "a bridge, which is no TAP")):
+            with self.subTest(words):
+                place.must(*make)
+                self.refused(self.new_lab(config_of(HERE), place=place), "nic0", "in use", words)
+                place.must("ip", "link", "del", "nic0")
+        first = self.lab(config_of(HERE), place=place)
+        self.refused(self.new_lab(config_of(HERE), place=place), "nic0", "a TAP that another program has open")
+        self.assertTrue(first.link()["up"], "the first one goes on")
+
     def test_what_was_begun_is_undone_when_a_later_nic_cannot_be(self):
         place = self.place()
         place.must("ip", "link", "add", "nic1", "type", "veth", "peer", "name", "nic9")

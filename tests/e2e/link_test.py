@@ -2,8 +2,9 @@
 """Up, MTU, own address and carrier are the same on both sides of the host port."""
 
 import json
+import time
 
-from lab import SECONDS, LabTest, is_held, is_settled, pair
+from lab import SECONDS, LabTest, config_of, is_held, is_settled, pair
 
 
 class LinkTest(LabTest):
@@ -36,6 +37,11 @@ class LinkTest(LabTest):
         lab.inside("a").run(argv=["ip", "link", "set", "nic0", "mtu", "9500"])  # a TAP takes it, the device does not
         self.eventually(lambda: self.kernel_link(lab)["mtu"] == 1500, "the interface has the device's MTU again")
         self.assertEqual(lab.link()["mtu"], 1500)
+        refused = lab.link()["refused"]
+        self.assertEqual((refused["wish"], refused["answer"]), ("MTU 9500", "EINVAL"))
+        self.assertLessEqual(refused["at_us"], time.monotonic_ns() // 1000)
+        self.assertRegex(lab.must("link"), r'nic0: the device refused "MTU 9500": EINVAL, [0-9.]+ m?s ago')
+        self.assertIsNone(lab.link("nic1")["refused"])
         lab.ping("a", "10.9.0.2", 1, "-s", 1472, "-M", "do")
 
     def test_the_own_address_follows_ip_link(self):
@@ -100,6 +106,98 @@ class LinkTest(LabTest):
         self.eventually(lambda: "nic0" in lab.stderr(), "it says which interface is gone")
         self.assertTrue(lab.link("nic1")["up"])
         self.assertEqual(lab.stop(), 0)
+
+    def test_gone_is_not_down_and_attach_makes_the_interface_again(self):
+        lab = self.lab(pair())
+        lab.exec("a", "ip", "link", "set", "nic0", "down")
+        lab.until_link(lambda row: not row["up"])
+        self.assertEqual(lab.link()["where"], "home")
+        done = lab.usernic("attach", "nic0")
+        self.assertEqual(done.returncode, 1)
+        self.assert_sentence(done.stderr, "nic0", "has its interface")
+        lab.exec("a", "ip", "link", "del", "nic0")
+        lab.until_link(lambda row: row["where"] == "gone")
+        self.assertRegex(lab.must("link"), r"nic0 .* gone ")
+        self.assertIn("  gone  ", lab.must("rx-mode", "nic0").splitlines()[0])
+        for _ in range(2):
+            lab.must("attach", "nic0")
+            lab.until_link(lambda row: row["where"] == "home" and row["up"] and row["carrier"])
+            self.assertIn("2 received", lab.exec("a", "ping", "-c", "2", "-i", "0.05", "-w", "10", "10.9.0.2"))
+            lab.inside("a").join(group="239.1.2.3", dev="nic0")
+            lab.until_rx_mode(lambda report: is_held(report, "01:00:5e:01:02:03"))
+            lab.inside("a").leave(group="239.1.2.3", dev="nic0")
+            lab.exec("a", "ip", "link", "del", "nic0")
+            lab.until_link(lambda row: row["where"] == "gone")
+
+    def test_a_renamed_interface_is_known_by_the_kernels_name(self):
+        lab = self.lab(pair())
+        lab.exec("a", "sh", "-c", "ip link set nic0 down; ip link set nic0 name lan7; ip link set lan7 up")
+        lab.until("link", lambda rows: rows[0]["name"] == "lan7" and rows[0]["up"])
+        self.assertEqual(lab.link("lan7")["nic"], "nic0")
+        self.assertIn("lan7 (nic0)", lab.must("link"))
+        lab.exec("a", "ip", "maddr", "add", "33:33:00:00:12:34", "dev", "lan7")
+        for name in ("lan7", "nic0", "a/lan7"):
+            report = lab.json("rx-mode", name, "--wait")
+            self.assertEqual(report["dev"], "lan7")
+            self.assertTrue(is_held(report, "33:33:00:00:12:34"))
+            self.assertEqual(lab.json("stats", name)["dev"], "lan7")
+        done = lab.usernic("rx-mode", "b/lan7")
+        self.assertEqual(done.returncode, 1)
+        self.assert_sentence(done.stderr, "b/lan7")
+
+    def test_two_nics_that_swap_names_answer_for_themselves(self):
+        nics = [{"name": f"nic{i}", "host": "a", "driver": "dummy", "address": f"02:00:00:00:00:0{i}"} for i in (0, 1)]
+        lab = self.lab(config_of(nics))
+        script = "; ".join(f"ip link set {old} name {new}" for old, new in
+                           (("nic0", "aside"), ("nic1", "nic0"), ("aside", "nic1")))
+        a = lab.inside("a")
+        a.must("sh", "-c", "ip link set nic0 down; ip link set nic1 down")
+        for swaps in range(1, 5):
+            a.must("sh", "-c", script)
+            for name in (0, 1):
+                owner = name if swaps % 2 == 0 else 1 - name
+                report = lab.control().ask("rx-mode", dev=f"nic{name}")
+                self.assertEqual((report["dev"], report["address"]), (f"nic{name}", f"02:00:00:00:00:0{owner}"))
+
+    def test_one_name_in_two_hosts_is_asked_for_with_the_host(self):
+        lab = self.lab(pair())
+        lab.exec("b", "sh", "-c", "ip link set nic1 down; ip link set nic1 name nic0")
+        done = lab.usernic("rx-mode", "nic0")
+        self.assertEqual(done.returncode, 1)
+        self.assert_sentence(done.stderr, "a/nic0", "b/nic0")
+        for host, address in (("a", "02:00:00:00:00:01"), ("b", "02:00:00:00:00:02")):
+            self.assertEqual(lab.json("rx-mode", f"{host}/nic0")["address"], address)
+
+    def test_an_interface_that_is_moved_is_served_there_and_at_home_again(self):
+        place = self.place()
+        place.must("ip", "netns", "add", "blue")
+        place.must("ip", "netns", "add", "home")
+        nics = [{"name": "nic0", "host": "a", "driver": "simnic", "address": "02:00:00:00:00:01",
+                 "simnic": {"wire": "w0"}},
+                {"name": "nic1", "host": "b", "driver": "simnic", "addresses": ["10.9.0.2/24"],
+                 "simnic": {"wire": "w0"}}]
+        lab = self.lab(config_of(nics, hosts=[{"name": "a", "netns": "home"}, {"name": "b"}]), place=place)
+        for here, there in (("home", "blue"), ("blue", "home"), ("home", "blue")):
+            place.must("ip", "-n", here, "link", "set", "nic0", "netns", there)
+            place.must("ip", "-n", there, "link", "set", "nic0", "up")
+            place.must("ip", "-n", there, "address", "add", "10.9.0.1/24", "dev", "nic0")
+            lab.until_link(lambda row, there=there: (row["where"] == "home") == (there == "home") and row["up"])
+            self.assertIn("2 received", place.must("ip", "netns", "exec", there,
+                                                   "ping", "-c", "2", "-i", "0.05", "-w", "10", "10.9.0.2"))
+            place.must("ip", "-n", there, "maddr", "add", "33:33:00:00:12:34", "dev", "nic0")
+            self.assertTrue(is_held(lab.json("rx-mode", "nic0", "--wait"), "33:33:00:00:12:34"))
+        self.assertRegex(lab.must("link"), r"a, moved to net:\[[0-9]+\]")
+        lab.must("attach", "nic0")
+        lab.until_link(lambda row: row["where"] == "home" and row["up"])
+        self.assertNotIn("nic0", place.must("ip", "-n", "blue", "link"))
+
+    def test_operstate_is_up_after_the_first_up(self):
+        nics = [{"name": "d0", "host": "a", "driver": "dummy"},
+                {"name": "s0", "host": "a", "driver": "simnic", "simnic": {"wire": "w0"}},
+                {"name": "s1", "host": "a", "driver": "simnic", "simnic": {"wire": "w0"}}]
+        lab = self.lab(config_of(nics))
+        for dev in ("d0", "s0", "s1"):
+            self.eventually(lambda dev=dev: self.kernel_link(lab, dev=dev)["operstate"] == "UP", f"{dev} is up")
 
     def test_a_dummy_is_a_nic_like_any_other(self):
         lab = self.lab('[[host]]\nname = "a"\n[[nic]]\nname = "dummy0"\nhost = "a"\ndriver = "dummy"\n'
