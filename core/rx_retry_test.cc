@@ -167,8 +167,8 @@ TEST_F(RxRetryTest, ANarrowingThatWasStoppedIsStillOwed) {
     MutexGuard guard(card.mutex);
     card.call_time = std::chrono::hours(1);
   }
-  ASSERT_TRUE(mode->set_promiscuity(-1));
   const uint32_t calls = on_card([](TestCard& c) { return c.calls; });
+  ASSERT_TRUE(mode->set_promiscuity(-1));
   const auto called = [&] { return on_card([](TestCard& c) { return c.calls; }) > calls; };
   ASSERT_TRUE(eventually(called));
   {

@@ -55,7 +55,7 @@ TEST_F(PictureReaderTest, ShowsTheLinkAndWhatTheKernelAddsByItself) {
   const HostPicture taken = picture();
   EXPECT_EQ(taken.before, taken.after);
   EXPECT_EQ(taken.after,
-            (HostLink{.up = true, .mtu = 1400, .address = *MacAddress::parse("02:00:00:00:00:05"), .carrier = true}));
+            (HostLink{.up = true, .mtu = 1400, .address = *MacAddress::parse("02:00:00:00:00:05"), .carrier = false}));
   EXPECT_TRUE(taken.whole);
   EXPECT_TRUE(shows("01:00:5e:00:00:01")) << "224.0.0.1";
   EXPECT_LT(taken.begun, taken.ended);

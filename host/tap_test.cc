@@ -25,12 +25,14 @@ TEST_F(TapTest, TheInterfaceLivesAsLongAsTheDescriptor) {
 TEST_F(TapTest, ANameInUseIsSaidInASentence) {
   auto first = Tap::create(*netns_, "tap0");
   ASSERT_TRUE(first);
-  for (const char* name : {"tap0", "lo"}) {
+  const std::pair<const char*, const char*> taken[] = {{"tap0", "a TAP that another program has open"},
+                                                       {"lo", "an interface that is no TAP"}};
+  for (const auto& [name, by] : taken) {
     auto second = Tap::create(*netns_, name);
     ASSERT_FALSE(second) << name;
     EXPECT_EQ(second.error().error, std::errc::device_or_resource_busy) << second.error().sentence;
-    EXPECT_EQ(second.error().sentence,
-              std::string("cannot make interface \"") + name + "\": the name is in use in that network namespace");
+    EXPECT_EQ(second.error().sentence, std::string("cannot make interface \"") + name +
+                                           "\": the name is in use in that network namespace, by " + by);
   }
 }
 
@@ -47,6 +49,7 @@ TEST_F(TapTest, CarriesFramesBothWays) {
   ASSERT_TRUE(tap);
   const uint8_t frame[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 9, 0x88, 0xb5};
   EXPECT_EQ(tap->write(frame).error(), std::errc::io_error) << "down";
+  ASSERT_TRUE(tap->set_carrier(true));
   shell("sysctl -qw net.ipv6.conf.tap0.disable_ipv6=0; ip link set tap0 up");
   ASSERT_TRUE(tap->write(frame));
   EXPECT_NE(shell("ip -s -o link show tap0").find("60"), std::string::npos);

@@ -17,13 +17,14 @@ RX_MODE_STATS = {"changes": int, "runs": int, "driver_calls": int, "coalesced": 
 MODE = {"unicast": str, "multicast": str, "reason": str}
 GENERATION = {"wanted": int, "programmed": int}
 RX_MODE = {
-    "dev": str, "address": ADDRESS, "up": bool, "generation": GENERATION, "mode": MODE,
+    "dev": str, "address": ADDRESS, "up": bool, "where": str, "generation": GENERATION, "mode": MODE,
     "wanted": {"unicast": [ADDRESS], "multicast": [ADDRESS], "promiscuity": int, "allmulti": int, "vlans": [int]},
     "programmed": {"unicast": [ADDRESS], "multicast": [ADDRESS], "promisc": bool, "allmulti": bool, "vlans": [int]},
     "failed": [{"address": ADDRESS, "error": str, "attempts": int, "next_retry_ms": int}],
     "stats": RX_MODE_STATS,
 }
-LINK = {"name": str, "driver": str, "address": ADDRESS, "mtu": int, "up": bool, "carrier": bool, "host": str,
+LINK = {"name": str, "nic": str, "driver": str, "address": ADDRESS, "mtu": int, "up": bool, "carrier": bool,
+        "host": str, "where": str, "refused": type(None),
         "rx_packets": int, "tx_packets": int, "rx_dropped": int, "tx_dropped": int, "rx_filtered": int}
 DIRECTION = {"packets": int, "bytes": int, "dropped": int, "errors": int}
 STATS = {"dev": str, "rx": DIRECTION | {"filtered": int, "off": int, "pause": int, "refused": int},
