@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // rtl8150: the adapter in software: registers, a filter that filters, a link, and a cable.
 //
-// What it is like is held against the kernel's own driver, which attaches to it over USB/IP (tests/usb). It does what
-// the registers say and no more: a filter that was never set receives nothing, a frame that is too short is not sent.
+// It does what the registers say and no more: a filter that was never set receives nothing, a frame that is too short
+// is not sent. README.md says what it was held against.
 //
 // Locks: one, a leaf; it is not held while the cable or the bus is called. Frames may come from any thread.
 #pragma once
