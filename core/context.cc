@@ -95,7 +95,7 @@ std::string concerned_text() {
 ReportsOn::ReportsOn(const NetDevice* dev) noexcept : outer_(Concerned::get()) {
   if (dev != nullptr) Concerned::get() = dev;
 }
-ReportsOn::~ReportsOn() {
+ReportsOn::~ReportsOn() USERNIC_NONBLOCKING {
   Concerned::get() = outer_;
 }
 

@@ -28,22 +28,23 @@ void* allocate(size_t size, size_t alignment) {
 
 }  // namespace
 
+// Not inlined: GCC takes free() of what new gave for a mistake, and sees both only then.
 void* operator new(size_t size) {
   return allocate(size, alignof(std::max_align_t));
 }
 void* operator new(size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<size_t>(alignment));
 }
-void operator delete(void* block) noexcept {
+[[gnu::noinline]] void operator delete(void* block) noexcept {
   std::free(block);
 }
-void operator delete(void* block, size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* block, size_t) noexcept {
   std::free(block);
 }
-void operator delete(void* block, std::align_val_t) noexcept {
+[[gnu::noinline]] void operator delete(void* block, std::align_val_t) noexcept {
   std::free(block);
 }
-void operator delete(void* block, size_t, std::align_val_t) noexcept {
+[[gnu::noinline]] void operator delete(void* block, size_t, std::align_val_t) noexcept {
   std::free(block);
 }
 

@@ -279,6 +279,9 @@ TEST_F(SocketPathTest, LongPathIsASentence) {
 }
 
 TEST_F(SocketPathTest, WithoutADescriptorNothingIsLeftBehind) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "UndefinedBehaviorSanitizer looks at objects through a pipe, which needs descriptors";
+#endif
   for (int left = 0; left < 3; ++left) {  // for the lock file, the stale socket's probe, the socket
     const SocketPath path = *socket_path("");
     {

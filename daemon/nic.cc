@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
+
 #include "daemon/log.h"
 #include "daemon/usb_ports.h"
 #include "drivers/dummy/dummy.h"
@@ -22,6 +24,14 @@ MacAddress random_address() {
   MacAddress address = MacAddress::from_u64(random_u64());
   address.octets[0] = static_cast<uint8_t>((address.octets[0] & 0xfc) | 0x02);  // unicast, locally administered
   return address;
+}
+
+// As the config would name it; of a device on a bus it may have named none.
+std::string shown_driver(const NicConfig& config, const NetDevice& dev) {
+  if (config.driver != DriverKind::kUsb) return std::string(driver_name(config.driver));
+  std::string name(dev.driver_name());
+  for (char& letter : name) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  return name;
 }
 
 // By the driver that the config names, or whichever takes the device.
@@ -155,7 +165,7 @@ ctl::LinkRow Nic::link() const {
   const HostPortStatus port = this->port()->status();
   return {.name = port.interface,
           .nic = config_.name,
-          .driver = std::string(driver_name(config_.driver)),
+          .driver = shown_driver(config_, *dev_),
           .address = dev_->address(),
           .mtu = dev_->mtu(),
           .up = dev_->running(),

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint8_t kTypeMask = 0x60;  // of a request: 0 is standard
 constexpr uint8_t kVendor = 0x40;
-constexpr uint8_t kRecipientMask = 0x1f, kToDevice = 0, kToInterface = 1, kToEndpoint = 2;
+constexpr uint8_t kRecipientMask = 0x1f, kToEndpoint = 2;  // 0 is the device, 1 an interface
 constexpr uint8_t kGetStatus = 0, kClearFeature = 1, kSetFeature = 3, kGetDescriptor = 6, kGetConfiguration = 8,
                   kSetConfiguration = 9, kGetInterface = 10, kSetInterface = 11;
 constexpr uint8_t kDeviceDescriptor = 1, kConfigurationDescriptor = 2, kStringDescriptor = 3;

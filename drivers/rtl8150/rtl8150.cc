@@ -50,6 +50,7 @@ Result<NetdevPtr> Rtl8150::probe(Net& net, NetdevConfig config, std::shared_ptr<
 
 Rtl8150::Rtl8150(NetDevice& dev, std::shared_ptr<usb::Port> port, std::unique_ptr<usb::Device> device)
     : dev_(dev),
+      lane_(dev.lane()),
       port_(std::move(port)),
       device_(std::move(device)),
       napi_(dev, *this),
@@ -246,7 +247,7 @@ void Rtl8150::on_interrupt(void* self, usb::Transfer& transfer) noexcept {
   if (error == std::errc::operation_canceled || error == std::errc::no_such_device) return;
   if (error == std::errc{} && driver.device_->submit(transfer)) return;
   driver.interrupt_broken_.store(true);
-  driver.dev_.lane().queue_at(driver.repair_work_, Clock::now() + kRepairAfter);
+  driver.lane_.queue_at(driver.repair_work_, Clock::now() + kRepairAfter);
 }
 
 void Rtl8150::link_changed(bool up) noexcept {
@@ -257,7 +258,7 @@ void Rtl8150::on_unplugged(void* self) noexcept {
   auto& driver = *static_cast<Rtl8150*>(self);
   if (driver.ending_.load()) return;
   driver.dev_.carrier_off();
-  driver.dev_.lane().queue(driver.unplug_work_);
+  driver.lane_.queue(driver.unplug_work_);
 }
 
 void Rtl8150::unplugged() {
@@ -266,7 +267,7 @@ void Rtl8150::unplugged() {
   quiesce({});
   dev_.carrier_off();
   device_ = nullptr;
-  dev_.lane().queue_at(look_work_, Clock::now() + port_->look_again());
+  lane_.queue_at(look_work_, Clock::now() + port_->look_again());
 }
 
 // Is it, or its like, back? Then everything is as it was: the core programs the filter after attach.
@@ -281,7 +282,7 @@ void Rtl8150::look_for_it() {
     if (!back) device_ = nullptr;
   }
   if (!back) {
-    dev_.lane().queue_at(look_work_, Clock::now() + port_->look_again());
+    lane_.queue_at(look_work_, Clock::now() + port_->look_again());
     return;
   }
   (void)dev_.attach();
@@ -318,7 +319,7 @@ void Rtl8150::repair() {
     }
     again |= !cleared;
   }
-  if (again) dev_.lane().queue_at(repair_work_, Clock::now() + kRepairAfter);
+  if (again) lane_.queue_at(repair_work_, Clock::now() + kRepairAfter);
 }
 
 }  // namespace usernic

@@ -112,6 +112,7 @@ class Rtl8150 {
 
   // Constant.
   NetDevice& dev_;
+  Workqueue& lane_;
   const std::shared_ptr<usb::Port> port_;
 
   // The lane's, see above.

@@ -69,7 +69,7 @@ void Rtl8150::on_sent(void* owner, usb::Transfer& transfer) noexcept {
   if (!result) driver.tx_errors_.fetch_add(1, std::memory_order_relaxed);
   if (!result && !ended(result)) {
     driver.tx_stalled_.store(true);
-    driver.dev_.lane().queue_at(driver.repair_work_, Clock::now() + kRepairAfter);
+    driver.lane_.queue_at(driver.repair_work_, Clock::now() + kRepairAfter);
   }
   if (!driver.started_.load()) return;  // a closed queue stays closed
   driver.dev_.tx_queue(0).maybe_wake([&driver]() noexcept { return driver.tx_room(); }, kTxTransfers / 2);
@@ -139,7 +139,7 @@ int Rtl8150::poll(Napi& napi, int budget) noexcept {
       rx_errors_.fetch_add(1, std::memory_order_relaxed);
       SpinGuard guard(rx_lock_);
       slot->broken = true;
-      dev_.lane().queue_at(repair_work_, Clock::now() + kRepairAfter);
+      lane_.queue_at(repair_work_, Clock::now() + kRepairAfter);
       continue;
     }
     if (Skb* const frame = take_frame(*slot)) frames.push_back(*frame);

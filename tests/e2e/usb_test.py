@@ -34,6 +34,7 @@ class UsbTest(LabTest):
     def test_its_driver_is_found(self):
         lab = self.usb_lab()
         lab.ping("a", "10.9.0.2")
+        self.assertEqual(lab.link("nic0")["driver"], "rtl8150")
 
     def test_what_is_wrong_with_the_bus_is_said(self):
         for nic, says in ((self.adapter(bus="emulated:rtl8151"), "names no model: 'rtl8151'; did you mean 'rtl8150'?"),
