@@ -14,7 +14,7 @@ namespace {
 struct Sender {
   static constexpr uint32_t kSlots = 64;
   explicit Sender(const std::shared_ptr<Wire>& wire, const SimnicConfig& config = {})
-      : card(config, kOwnB, wire), ring(std::make_unique<Descriptor[]>(kSlots)) {
+      : ring(std::make_unique<Descriptor[]>(kSlots)), card(config, kOwnB, wire) {
     card.write(Reg::kTxRing, reinterpret_cast<uintptr_t>(ring.get()));
     card.write(Reg::kTxSize, kSlots);
     card.write(Reg::kControl, kControlTx);
@@ -31,10 +31,10 @@ struct Sender {
   uint64_t sent() const { return card.counters().tx_frames; }
   bool done(uint32_t index) const { return ring[index].status.load() == kDescriptorDone; }
 
-  Card card;
   std::unique_ptr<Descriptor[]> ring;
   std::deque<std::vector<uint8_t>> frames;
   uint32_t tail = 0;
+  Card card;  // goes first: it may be reading the ring yet
 };
 
 class FlowControlTest : public CardTest {
