@@ -4,7 +4,7 @@
 #include <new>
 #include <utility>
 
-#include "core/wanted.h"
+#include "core/device.h"
 
 namespace usernic {
 namespace {
@@ -27,10 +27,9 @@ Result<bool> StackGuard::leads_to(Wanted& from, const Wanted& to) noexcept {
 
 bool StackGuard::find(Wanted& from, const Wanted& to) {
   ++looks;
-  found_.clear();
-  found_.push_back({DeviceHandle(from.dev), &from});
+  found_.assign(1, DeviceHandle(from.dev));
   for (size_t i = 0; i < found_.size(); ++i) {
-    Wanted& at = *found_[i].wanted;
+    Wanted& at = Device::of(*found_[i]).engine.wanted;
     if (&at == &to) return true;
     look_below(at);
   }
@@ -38,19 +37,18 @@ bool StackGuard::find(Wanted& from, const Wanted& to) {
 }
 
 void StackGuard::look_below(Wanted& at) {
-  std::vector<Found> below;
+  std::vector<DeviceHandle> below;
   {
-    ListGuard guard(at.lock, at.stack_level);
-    for (const Link& link : at.lowers) below.push_back({DeviceHandle(link.to->dev), link.to});
-    for (const WantedList* table : {&at.uc, &at.mc}) {
+    LevelGuard guard(at.lock, at.stack_level);
+    for (const Link& link : at.lowers) below.emplace_back(link.to->dev);
+    for (const AddressTable* table : {&at.uc, &at.mc}) {
       table->for_each_follower([&](const Follower& follower) {
-        if (follower.to == nullptr) return;
-        below.push_back({follower.to_dev, &static_cast<WantedList*>(follower.to)->wanted()});
+        if (follower.to != nullptr) below.push_back(follower.to_dev);
       });
     }
   }
-  for (Found& each : below) {
-    if (std::exchange(each.wanted->last_look, looks) != looks) found_.push_back(std::move(each));
+  for (DeviceHandle& dev : below) {
+    if (std::exchange(Device::of(*dev).last_look, looks) != looks) found_.push_back(std::move(dev));
   }
 }
 

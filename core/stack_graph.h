@@ -23,11 +23,7 @@ class StackGuard {
   bool find(Wanted& from, const Wanted& to);
   void look_below(Wanted& at);
 
-  struct Found {  // kept in memory
-    DeviceHandle dev;
-    Wanted* wanted;
-  };
-  std::vector<Found> found_;  // outlives the lock: the last handle frees a device
+  std::vector<DeviceHandle> found_;  // outlives the lock: the last handle frees a device
   SpinGuardBh guard_;
 };
 
