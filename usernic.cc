@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the program. `run` is the daemon; every other verb talks to one.
 #include <cstdio>
 #include <exception>

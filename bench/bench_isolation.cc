@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What a stuck NIC costs its neighbour: B's operations alone, and beside A, whose driver call hangs and heeds no stop
 // while everything that can be asked of a device is asked of A: by threads of their own, and by its host port.
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The rx-mode engine's figures. Every row visits its addresses in a fresh shuffle each round, because a learned order
 // flatters any index; a second thread lives throughout, so that no lock is elided.
 //

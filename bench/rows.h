@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // bench: runs a program's rows and reports them by the names that they were registered under. Google Benchmark adds
 // how a row was measured ("/manual_time", "/iterations:3"), and whoever looks a row up would have to know that. Only
 // --benchmark_filter still sees those.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: what was asked for on the command line, and the tree's one door to CLI11.
 //
 // Exit codes of every verb: 0 done, 1 failed (with one sentence on stderr), 2 not understood. `exec` has the exit

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: the net_device contract, shown: `usernic contract [OP]`. It asks no daemon.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: `usernic demo`, the guided tour: about ten seconds, then it ends by itself.
 //
 //   1 two hosts, a card in each, one wire        4 a burst of changes against a slow card

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: numbered frames from one host to another, to see whether any is lost.
 //
 // A sender goes round a set of destination addresses, one frame a millisecond; a receiver counts the numbers that

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: the demo's own memberships in multicast groups, by sockets that live in host a, as any program joins them.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The third step: six ways to tell a kernel what to receive, each until the card accepts it.
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: a usernic of the demo's own: `usernic run` as a child, with a socket nobody else knows, and ways into its hosts.
 //
 // Whatever happens to the demo, nothing is left, not even by SIGKILL: between the two stands a keeper, to whom the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The fifth step: more addresses than the card has slots, and back, while numbered frames go to wanted addresses.
 #include <arpa/inet.h>
 #include <fmt/format.h>

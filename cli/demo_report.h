@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: what the demo measured. `usernic demo --json` prints it as one object.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: the steps of the demo. Each shows what it does, measures it into the report, and fails with a sentence when
 // something did not go as it should.
 #pragma once

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: `usernic exec HOST -- COMMAND...`: the process becomes the command, inside a host.
 //
 // It enters the host's namespaces (host_entry.h), then a mount namespace of its own in which /sys is mounted afresh

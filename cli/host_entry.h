@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: entering a host of a running usernic.
 //
 // The daemon hands out a host's namespaces as descriptors; nothing runs in the daemon, and nothing is left behind.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: the daemon's reports as text for people. (For programs they are printed as the JSON they came as.)
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: `usernic sim`: the simulator is a program of its own, because it has a core of its own.
 #pragma once
 

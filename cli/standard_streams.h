@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: descriptors 0 to 2, which whoever starts a program may have closed.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: columns for people: a row of titles, two spaces between columns, numbers to the right.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // cli: the verbs that ask a running usernic and show what it says. Each returns the exit code.
 #pragma once
 

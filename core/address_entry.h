@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: one address of one list.
 //
 // Three groups of members with one writer each: what is wanted (addr_list_lock, any context), what readers may know

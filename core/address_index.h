@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: from address to entry, in constant time and without a burst.
 //
 // Linear hashing: chains through the entries themselves, one chain split per insert, so that the table grows with its

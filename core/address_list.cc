@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The users' side of AddressList, and stacked devices' sync.
 #include "usernic/address_list.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: a device's unicast or multicast list, behind AddressList.
 //
 // The change order is a list of all entries, the newest effective change last. A *follower* (the card, a lower device)

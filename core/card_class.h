@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: one address class on the card, as the rx-mode work knows it: each entry's state, and how wide the filter is.
 //
 // Every drained entry is in exactly one list: by its state, or parked after a failure until its time comes. Counters

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Every row of the contract, broken on both sides: by the core that calls, and by the driver that is called.
 #include "usernic/contract.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: all of a net_device. NetDevice is its public face and has no data.
 #pragma once
 

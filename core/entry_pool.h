@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: memory for a device's address entries and hash buckets.
 //
 // Slabs are made and touched outside addr_list_lock and adopted under it, so that no page fault and no allocation

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The door's production side: pthreads, futex, CLOCK_MONOTONIC, getrandom.
 #include "usernic/env.h"
 

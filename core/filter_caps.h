@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: what a driver says of its card's filter, looked at before anything is built on it.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What a driver says of its card's filter is looked at when its device is registered.
 #include <gtest/gtest.h>
 #include <sys/resource.h>

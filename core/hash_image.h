@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: the hash filter of one address class: who needs which bucket, and what the card has.
 //
 // `users` and `dirty` are the rx-mode work's own; `sure` and `maybe` are written under addr_list_lock. A bucket is

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: what the current thread holds and which contexts it is in, while checks are on.
 //
 // One fixed array a thread, innermost last; a context scope and a held lock are entries of the same array, so that

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The rules of the kernel's address lists, one test a rule [netdevices: address lists].
 #include "usernic/hw_addr_list.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Nobody waits for somebody else's card: while one driver call hangs, every other device lives as ever, and what is
 // asked of the stuck one ends as soon as its bus lets go.
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The lives of devices in kernel style: under rtnl and not, their references and addresses.
 #include <gtest/gtest.h>
 

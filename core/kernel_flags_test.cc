@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A device's flags in kernel style: the user's references on promiscuity and allmulti among all.
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The end of a device in kernel style: priv_destructor, needs_free_netdev, and who frees it.
 #include <gtest/gtest.h>
 

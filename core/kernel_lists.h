@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: the lists that a driver of the kernel's signature, or a legacy one, may push from: HwAddrList::sync_dev.
 //
 // They live from call to call, so that sync_cnt says what is on the card. Before a call they are brought up to date

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A file in kernel style: it compiles against kernel_names.h, and sees what kernel code would see.
 #include "usernic/kernel_names.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Stacked drivers in kernel style: ndo_set_rx_mode, under the upper's netif_addr_lock, calls dev_uc_sync(lower, dev),
 // and ndo_change_rx_flags calls dev_set_promiscuity(lower, one more or fewer).
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Keeping everybody out of ndo_start_xmit, in kernel style.
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Devices in kernel style that go together: one holds a reference on the other, or takes it along.
 #include <gtest/gtest.h>
 

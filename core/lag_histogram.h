@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: durations in buckets of 1/16 octave: quantiles with an error of at most 6 percent, in constant memory.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: a SpinLock whose nesting level changes, but only while it is held: stacks are joined and taken apart under
 // rtnl.
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: libc's blocking calls, watched: a driver that sleeps, allocates, reads or writes in an atomic callback is
 // reported while checks are on. Where the compiler checks function effects it says so earlier, RealtimeSanitizer says
 // more; this one works with every compiler.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A device's life: register, open, change, close, unregister.
 //
 // Every operation parks the lane while holding nothing, then takes rtnl, then the instance lock (IL); the lane is left

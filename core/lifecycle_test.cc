@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A device's life: states, registration, open and close.
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: the inside of a LowerLink: what one upper device has put on one lower device.
 //
 // Links are added and removed under rtnl, both ends' addr_list_lock and the lower's uppers_lock: whoever holds one of

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: in which order lock classes are taken, in which contexts, and what that forbids [kernel: lockdep].
 //
 // A node is a class at a nesting level; an edge A -> B says that B was waited for while A was held. Both stay for as

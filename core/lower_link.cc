@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The graph of stacked devices, and what one link passes on. How it gets there is in propagation.cc.
 #include "usernic/lower_link.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // For tests of links: NICs with a card that is a filter, upper devices, and stacks of them.
 #pragma once
 

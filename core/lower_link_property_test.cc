@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Random stacks on real threads: lists and counters change, devices open, close, are linked, unlinked, removed and made
 // anew, all at once. Afterwards every list is what its own users and the uppers that follow it want, and nothing else;
 // and when all is unlinked, nothing of anybody else is left. The lock levels are checked all along.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What an upper device sends: a batch goes down as a batch, and rings one doorbell.
 #include "core/lower_link_fixture.h"
 #include "core/test_nic.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: rules that the simulator can switch off, one at a time, to show that its checkers would notice.
 //
 // In production `mutated` is false at compile time, and what it guards is not there. Numbers are those of

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: the one way to a driver's op.
 //
 //   call_ndo<Ndo::kOpen>(dev)                          one call

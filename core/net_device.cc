@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What anybody may ask of a device, and its data path. Its life is in lifecycle.cc.
 #include "usernic/net_device.h"
 

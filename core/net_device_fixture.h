@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // For tests: a device whose driver writes down what it is asked, and does what the test says.
 #pragma once
 

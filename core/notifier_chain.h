@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: who is told what happens to a Net's devices. Everything under rtnl.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Calls that promise ENOMEM keep the promise: each allocation of each of them is refused in turn. A program of its own,
 // because it has an operator new of its own.
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: passes what changed in an upper device's lists and counters on to the devices under it.
 //
 // `serve` goes down the whole stack with the locks nested, upper then lower; the lock levels, and a graph without

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "core/put_off_syncs.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: syncs that were asked for by who holds the upper list's addr_list_lock, until it is let go.
 //
 // A kernel driver's ndo_set_rx_mode calls dev_uc_sync under that lock. A first sync looks at all stacks, and any may

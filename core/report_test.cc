@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Reports name the device that they concern, and its driver.
 #include <gtest/gtest.h>
 

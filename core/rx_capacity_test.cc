@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // More is wanted than the card has slots for.
 #include "core/rx_mode_fixture.h"
 

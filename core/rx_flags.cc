@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What a driver is told of promiscuity and allmulti, from its open to its stop. Kept on the lane.
 #include "usernic/rx_flags.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What a driver is told of promiscuity and allmulti: one step at a time from open to stop, whatever happens meanwhile.
 #include "usernic/rx_flags.h"
 

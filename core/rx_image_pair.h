@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: the pending image of a driver of the prepare + write style, and the one being written.
 //
 // `pending`, `ready` and `generation` are guarded by addr_list_lock; `writing` is the rx-mode work's own.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver style: the kernel's signature.
 #include "core/rx_style_fixture.h"
 #include "usernic/rx_style.h"

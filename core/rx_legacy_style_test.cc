@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver style: set_rx_mode under addr_list_lock.
 #include "core/rx_style_fixture.h"
 #include "usernic/rx_style.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Under addr_list_lock, everything.
 #include "usernic/rx_lists.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The users' and readers' side of the rx mode, and its place in the device's life.
 #include "usernic/rx_mode.h"
 

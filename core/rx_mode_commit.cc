@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A run of the rx-mode work, after the driver call: what the answers mean (R4, R5, R6).
 //
 //   answer              entry, bucket, flag                       in this file called

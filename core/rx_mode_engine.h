@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: the rx-mode work of one device: brings the card to what is wanted.
 //
 // A run, top to bottom (rx_mode_run.cc):

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // An open device with a card that a test can make refuse, fail, hang and forget.
 #pragma once
 

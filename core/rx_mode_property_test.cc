@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The engine's invariants under random changes, failures, removals and resets, on real threads: the card checks after
 // every command that nothing went deaf which was covered, and at the end that it holds what is wanted.
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A run of the rx-mode work, up to the driver call.
 #include <algorithm>
 #include <optional>

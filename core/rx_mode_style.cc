@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver call of a run in the styles other than the plan.
 //
 // They know no commands. The run plans as for a card with room for everything, makes the one call, and answers every

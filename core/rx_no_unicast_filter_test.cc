@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A card without a unicast filter: the device is promiscuous while its unicast list is not empty, in every style.
 #include "core/rx_style_fixture.h"
 #include "usernic/kernel_names.h"

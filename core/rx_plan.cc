@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The plan as the driver walks it: what may be handed out next.
 #include "core/address_entry.h"
 #include "core/mutation.h"

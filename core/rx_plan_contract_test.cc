@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What a driver owes its plan: to take its commands, and to answer each. A breach is a report, and made good.
 #include "core/rx_style_fixture.h"
 

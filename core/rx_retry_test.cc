@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Commands that fail, are refused or stopped: tried again, and told.
 #include "core/rx_mode_fixture.h"
 

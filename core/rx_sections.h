@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: sections of a device's receivers that somebody can wait for, without a lock for them.
 //
 // Two counters: who enters is counted in the one of the current phase. `synchronize` moves on to the other phase and

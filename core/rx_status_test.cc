@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What readers see: reasons, counts of calls, coverage of a device that is down, and when a retry comes.
 #include <algorithm>
 

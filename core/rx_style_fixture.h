@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // For tests of the driver styles: a device of one style, and its card.
 #pragma once
 

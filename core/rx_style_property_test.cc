@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The engine's invariants in the styles other than the plan: random changes, failures, resets on real threads. The card
 // checks after every register write that nothing went deaf that was covered, and at the end holds what is wanted.
 #include <fmt/format.h>

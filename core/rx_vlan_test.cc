@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The card's VLAN filter.
 #include "core/rx_mode_fixture.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: text for people that nobody may be reading: a full disk or a closed stderr is no reason to throw, and a pipe
 // that nobody empties none to wait.
 #pragma once

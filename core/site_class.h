@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: lock classes of what is waited for though it is no lock: work items and workqueues.
 //
 // Items that one line of code makes from one function do the same, and so do the queues that it makes under one name.

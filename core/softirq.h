@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: the poll thread of a Net: calls the poll of every NAPI instance that is scheduled, in turn, in BH context.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: who is below whom, by LowerLink or by sync, so that no stack of devices becomes a loop.
 //
 // Whoever puts one device below another holds a StackGuard from the look to the deed. Links change under rtnl, but sync

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Requests to stop, on the door's one primitive to block on.
 #include "usernic/context.h"
 #include "usernic/env.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Everything at once, on real threads: for TSan and ASan to watch, and for the card to be right in the end.
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // For tests: a card that is nothing but a filter, and a driver for it. Each command's fate is the test's choice.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // For tests: a notifier that writes down what it hears, and refuses what it is told to refuse.
 #pragma once
 

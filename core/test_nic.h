@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // For tests of upper devices: a NIC that keeps what it is given to send, a port that keeps what arrives, and frames.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // For tests: an upper device over any number of lower ones, all of which follow while it is up.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // For tests: events to wait for, contract reports caught, and results as words.
 //
 // Nothing here sleeps for its own sake: a wait ends with its event, and its limit only turns a hang into a failure.

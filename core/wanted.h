@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: what is wanted received of one device: both lists and the scalars, under addr_list_lock.
 //
 // Every change bumps `generation` and, once the lock is gone, owes the device's rx-mode work a run.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // For tests of work items: a Net with a queue of its own, and items that say when they run.
 #pragma once
 

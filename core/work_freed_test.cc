@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Items that their own function destroys: the queue goes on as if they were still there until it has returned.
 #include "core/work_fixture.h"
 #include "usernic/work.h"

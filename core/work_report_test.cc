@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What items must not do, and the reports of it.
 #include "core/work_fixture.h"
 #include "usernic/work.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What an item does: queued, delayed, owned, gone.
 #include "usernic/work.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Waiting for items and taking them back: flush, cancel, disable.
 #include "core/work_fixture.h"
 #include "usernic/work.h"

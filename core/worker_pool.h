@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: the threads that run work items.
 //
 // One pool a Net, one lock for the state of all its items and queues; holds are a few list operations. A queue that

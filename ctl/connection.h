@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // ctl: one client of the daemon, as bytes: what came in, what still has to go out, and until when.
 //
 // Nothing here grows without bound: a request has at most `kRequestBytesMax`, and while one is being answered nothing

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // ctl: a word that somebody wrote and nobody knows: how it is shown, and which one was probably meant.
 #pragma once
 

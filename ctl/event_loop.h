@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // ctl: one thread that serves many descriptors.
 //
 // A watch calls back when its descriptor is ready; a timer calls back at its time; `post` runs a call on the loop's

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // ctl: JSON values, and the tree's one door to a JSON library.
 //
 // A Json is null, true/false, an integer, a number with a fraction, a text, an array or an object. Objects keep the

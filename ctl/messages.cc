@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Each message lists its fields once; writing and reading walk the same list.
 #include "ctl/messages.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // ctl: what is said over the control socket, as plain structs.
 //
 // A request names a verb and its arguments; the daemon answers with one of the reports below, or with a sentence.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // ctl: for tests: while one lives, this process gets no new descriptor.
 #pragma once
 

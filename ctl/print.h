@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // ctl: text for people that nobody may be reading: a full disk or a closed pipe is no reason to throw.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // ctl: the daemon's side of the control socket.
 //
 // One event loop serves every client; nobody's behaviour costs another client more than its turn:

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A server on a loop of its own thread, and clients that behave well and badly.
 #include "ctl/server.h"
 

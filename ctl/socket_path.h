@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // ctl: where the control socket is, and how it is taken and found.
 //
 //   --socket PATH, else $USERNIC_SOCKET, else `usernic/control` in $XDG_RUNTIME_DIR (for root only when that folder

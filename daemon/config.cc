@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The one file that includes toml++: from text to plain structs, each value checked by itself. What must hold between
 // them is in config_rules.cc.
 #include "daemon/config.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: what the config file says, checked.
 //
 // Whoever holds a Config may rely on it: names are unique and allowed, every host that a nic names is there, the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // docs/config.md says what the parser does, and what examples/configs has can be run.
 #include <fmt/format.h>
 #include <gtest/gtest.h>

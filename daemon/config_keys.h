@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: keys of a config that no parser should see: toml++ goes down a dotted key by recursion, however long it is.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: what must hold between the parts of a config: unique names, hosts that exist.
 #pragma once
 

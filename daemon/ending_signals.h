@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: the signals that end usernic: SIGINT, SIGTERM and SIGHUP.
 //
 // The first is asked for, while usernic starts and while it serves, and everything is undone in order. One that comes

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The one file that includes spdlog: it gives a line its time and its colour.
 #include "daemon/log.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: what a running usernic has to say, on stderr, with time and weight; the tree's one door to spdlog.
 //
 // Nobody who logs waits for who reads: see daemon/log_writer.h.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: lines on their way to a descriptor that nobody may be reading.
 //
 // Whoever adds a line never waits for the descriptor: lines wait for a thread of the writer's own, kLinesMax of them.

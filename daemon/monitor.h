@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: what `usernic monitor` follows: links and rx modes as they change.
 //
 // While somebody follows, the nics are looked at every kPeriod and what differs from the last look is told; between

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: one nic of the config, running: a device, its driver, and the host port that shows it.
 //
 // Made in this order: card, device, registration, VLAN ids, host port. Destroyed in the opposite one; the kernel's

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A nic that cannot be made: what is said, and that nothing of it is left. Interfaces need rights: see tests/e2e.
 #include "daemon/nic.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: the right to make network namespaces and interfaces, and no other right that can be given up.
 //
 // Who may administer the network (root, usually) works where it was started. Everybody else gets a user namespace in

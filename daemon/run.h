@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: `usernic run`, in the foreground until SIGINT, SIGTERM or SIGHUP.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: waiting for a card, and measuring it. Each function takes as long as it takes: they run as work items of
 // `Waits`, never on the event loop, and return early when `stop` says so.
 #pragma once

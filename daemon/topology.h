@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: a config, running: hosts, wires and nics.
 //
 // A host is a network namespace that only descriptors hold, so it ends with the process, however that ends; a host

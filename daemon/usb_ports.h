@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: USB: the drivers and the models that there are, and the port at a place in a config.
 //
 // Who adds a driver or a model adds a row to the tables in usb_ports.cc.

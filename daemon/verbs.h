@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: what each verb of the control protocol does. ctl/README.md describes them for callers.
 #pragma once
 

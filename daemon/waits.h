@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: requests that take time, off the event loop.
 //
 // Each runs as a work item of a queue of its own, told to stop when its client leaves or the daemon ends. There are at

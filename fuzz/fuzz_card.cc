@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The simulated card against a driver that writes any register and any descriptor, while frames come and faults
 // happen: it stays inside the memory that it was given, every frame is counted once, and a doorbell is soon over. What
 // it says it has room for is not lost for want of a descriptor, and it sends nothing to who has no room.

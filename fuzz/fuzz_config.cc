@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Any octets as a config file: a config that its reader may rely on, or one sentence with file and line.
 #include <set>
 

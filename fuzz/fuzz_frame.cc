@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Frames of any content and length through VLANs and macvlans: each comes out where a naive switch would send it, with
 // the octets that it should have, or is counted as dropped.
 #include <map>

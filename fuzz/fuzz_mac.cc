@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Text as an Ethernet address: what parses is what it prints, and nothing else parses.
 #include <cctype>
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Netlink messages with whatever lengths they claim, read by the host's parsers up to a page that cannot be read, and
 // their events and pictures given to a mirror: its wishes are orderly, and in the end those of the last picture.
 #include <linux/if_addr.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What a client sends down the control socket: lines come out of the connection as they went in, however they were
 // cut; what decodes encodes back to the same; what does not is one sentence.
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver's rings against a card that writes into descriptors whatever it likes: no frame is longer than its
 // buffer, none is handed out twice, and in the end every buffer is back.
 #include <set>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // An input as a history: a card, and what somebody does with a device on it, in the simulator. The lists answer as a
 // naive model does, the checkers of sim/checkers.h look on at each step, and in the end the card holds what is wanted.
 #include <map>

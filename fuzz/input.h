@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // fuzz: what a fuzzer is given, read as numbers and octets; and what it says when a property does not hold.
 //
 // An input that has come to its end reads as zeros, so every input is a whole one.

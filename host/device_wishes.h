@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: what the kernel wants changed on the device that may take the driver long: open, close, MTU, own address,
 // carrier.
 //

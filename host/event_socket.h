@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: the kernel's announcements about one interface.
 //
 //   RTNLGRP_LINK          up/down, MTU, address, promiscuity, allmulti, the end of the interface

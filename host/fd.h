@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: a file descriptor that is closed when its owner goes.
 //
 // Locks: none. Context: closing a descriptor is a bounded system call.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: one value that exists on both sides of the host port - up, MTU, own address, carrier - and follows in both
 // directions.
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: frames between a device and its TAP.
 //
 //   NAPI poll --receive--> one write a frame --> TAP    (in the poll's context; what the kernel refuses is dropped)

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: how anybody waits until what the kernel wanted at some moment is in the device's lists.
 //
 // The kernel keeps silent about some changes, so only a look at its lists that began after that moment will do. Those

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: an error that people read: an errno, and one sentence that says what failed and what helps.
 #pragma once
 

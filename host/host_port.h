@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: one net_device shown to a kernel as an interface.
 //
 // The interface is a TAP in some network namespace. Frames go both ways (frame_pump.h). What the kernel's stack wants

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What the kernel's stack wants received reaches the card, by every road there is, in time.
 #include <arpa/inet.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: for tests, a TestNic shown as "nic0" in a fresh namespace, and things that happen to it there.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Waiting until what the kernel wanted at some moment is in the device's lists, also where the kernel said nothing.
 #include <gtest/gtest.h>
 

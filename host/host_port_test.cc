@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The interface as people see it: frames, up/down, MTU, address, carrier, and its end.
 #include "host/host_port.h"
 

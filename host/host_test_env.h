@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: what the tests on a real kernel share: the right to make namespaces and TAPs, and running commands inside one.
 //
 // As root they run as they are. Otherwise the test program makes its own user namespace before its first thread; where

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: wakes a thread that sleeps in poll(2), through an eventfd.
 //
 // Any thread in any context kicks; the sleeper polls `fd()` and calls `clear` before it looks at what changed. A kick

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: the mc lists of a namespace's interfaces, as /proc/net/dev_mcast shows them: each whole, read under one hold of
 // the kernel's lock on it, in the list's order.
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: what the kernel's stack wants received from the TAP, worked out from what the kernel lets us see.
 //
 // A pure state machine: no clock, no socket, no thread; time is an argument. One owner calls it:

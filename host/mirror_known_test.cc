@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // As of when everything that the kernel wanted is known, however silently it was asked for.
 #include "host/mirror_fixture.h"
 

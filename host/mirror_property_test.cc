@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Random histories of a kernel that announces some changes and not others, loses events, and is looked at by pictures
 // that overlap with changes. Three things must always hold:
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: one rtnetlink socket, bound to a network namespace.
 //
 // A question is one message; its answer is messages with the same sequence number, in one or more datagrams ("parts"),

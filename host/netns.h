@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: a network namespace, held by a descriptor.
 //
 // A host of usernic is a namespace that nothing but descriptors hold: it has no name in /run/netns, and when the

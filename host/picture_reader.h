@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: takes the pictures that the mirror lives on: LINK, neighbour dump, LINK of one interface.
 //
 // The dump is RTM_GETNEIGH of PF_BRIDGE, which shows dev->uc and dev->mc whoever put the entries there. The kernel

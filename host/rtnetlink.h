@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: asking and telling the kernel about one of its interfaces.
 //
 // Works in the network namespace it was opened in. Interfaces are named by their index, which stays the same when

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: a TAP, the kernel's end of a cable whose other end is a descriptor.
 //
 // What the kernel sends on the interface is read from the descriptor, what is written is received by the kernel: whole

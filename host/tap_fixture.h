@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: for tests that need a TAP, tap0, in a namespace of its own.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: for tests, a NIC whose every answer is the test's choice. What it is sent is kept, what the test injects is
 // received through NAPI; its filter holds everything it is told.
 #pragma once

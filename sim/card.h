@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: a card that is nothing but a filter, and its driver: fails in every way that a driver may report, loses its
 // filter at any time, takes its time and honours a stop.
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: what must always hold of one device's rx mode, checked beside a simulated card.
 //
 // After every step that changed something (invariants by their numbers in ARCHITECTURE.md):

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The door's second implementation: fibers under one scheduler, virtual time, a seed's random numbers.
 //
 // Outside a run - static initialisation, a test's own code - there is one thread: time stands still, nobody can be

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: a fiber: a thread of the simulated world, on a stack of its own.
 //
 // Sanitizers are told of every change of stacks. What the C++ runtime knows of exceptions belongs to the fiber, so a

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic-sim: the program behind `usernic sim`. Exit codes: 0 nothing found, 1 something found, 2 not understood.
 #include <fmt/format.h>
 #include <fmt/ranges.h>

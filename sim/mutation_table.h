@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: how well the checkers see: each rule switched off, and the number of seeds until somebody notices.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: what waits for no card (invariant 4), timed in virtual time.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: plays scenarios: one seed, many seeds, and with rules switched off.
 #pragma once
 

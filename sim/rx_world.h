@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: a device with a simulated card and its checkers, and random users of it: what the rx-mode models share.
 //
 // Each user is a fiber with chance of its own. Which operations a history has at all is drawn first, so that some have

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: a scenario: a small world that a seed fills with events, and what must hold in it.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The scenarios: the same seed tells the same story, and no rule can be switched off unnoticed.
 #include "sim/scenario.h"
 

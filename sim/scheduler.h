@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: decides, from one seed, which fiber goes on at every point at which control can change hands.
 //
 // A *point* is an operation on an Atomic (so every lock and unlock), a wait, a wake, a thread's birth and end, a stop

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The simulator itself: it finds what it is there to find, and says the same thing twice.
 #include "sim/scheduler.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: drivers of a simulated card in the styles other than the plan.
 //
 //   ImageDriver   writes all registers at once; the write may fail with and without effect, and there may be no room

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: the time outside, for "so many seeds a second". No history may look at it.
 #pragma once
 

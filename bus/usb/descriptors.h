@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: what a device says of itself, checked: whatever octets it sends, nothing is read beyond them.
 //
 // [USB 2.0, 9.5 and 9.6]. Descriptors of a class stay as octets, for the driver of that class.

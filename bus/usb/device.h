@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: a device on a bus, opened; the same whatever carries it: a model in process, USB/IP.
 //
 // Asynchronous: `submit` and `cancel`, in any context; a transfer's end is its `complete`. Everything else is made of

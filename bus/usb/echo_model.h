@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: for tests, a device that sends back what it is sent: bulk OUT 2 comes in at bulk IN 1, vendor requests write and
 // read 64 octets by their index, interrupt IN 3 says what one asks it to.
 #pragma once

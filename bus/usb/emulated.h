@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: a port with a model in it, in process; with its faults, for tests and demos, and to be served over USB/IP.
 //
 // One thread a device that is open: control transfers one after the other, each as long as Faults says; what the host

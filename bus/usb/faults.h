@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: what goes wrong with an emulated device, on purpose. Any of it can be changed while the device is in use.
 #pragma once
 

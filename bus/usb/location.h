@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: where a device is, as somebody writes it: "usbip:127.0.0.1:3240/1-1", "emulated:rtl8150/w0".
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: a device in software: what is behind the plug of an EmulatedPort.
 //
 // It says its descriptors, answers the requests that are its own (the port answers the standard ones), takes what the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: a place where a device may be: a socket of a hub, a bus id at a USB/IP server, a model's plug.
 //
 // Devices come and go; a driver keeps the port, and opens what is there again after an unplug.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // An atomic callback that makes CALL: the compiler refuses what sleeps. Compiled by ctest only, see CMakeLists.txt.
 #include "bus/usb/device.h"
 

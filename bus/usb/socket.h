@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: a TCP connection, and a kick for the thread that polls it.
 //
 // What sleeps takes a Wait. Locks: none; one thread a socket, any thread kicks.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: one transfer, asynchronous: what is asked of an endpoint, and what came of it.
 //
 //   idle --submit--> in flight --(done, failed, cancelled, unplugged)--> complete() --> idle, or in flight again

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: what every transport does the same, as tests of an EchoModel behind a port.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: the USB/IP protocol's messages, as octets and back.
 //
 // [Linux, Documentation/usb/usbip_protocol.rst]. Big-endian, but for the setup packet, which is as on a USB wire.

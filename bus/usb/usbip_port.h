@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: a device that a USB/IP server exports: the client, without a kernel module.
 //
 // One connection a device, one thread that polls it. What is submitted is written as soon as the socket takes it; a

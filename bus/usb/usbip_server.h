@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: serves the device at a port over USB/IP, so that a kernel's vhci_hcd, or our own client, takes it.
 //
 // One device, one importer at a time; a list says whether it is there. Unplugged, the importer's connection is closed.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // bond: several lower devices as one, of which one is used at a time (active-backup).
 //
 // The active one is the primary while it is usable (up, present, with carrier), else the one that was active, else the

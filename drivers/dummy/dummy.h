@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // dummy: the smallest whole driver. Its link is up from open on, until somebody turns it off; it drops what it is
 // given.
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // macvlan: several devices, each with an address of its own, on one lower device.
 //
 //   bridge     frames between the macvlans of a lower device are switched on the spot

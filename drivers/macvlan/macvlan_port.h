@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // macvlan: the switch between the macvlans of one lower device, and that device. One a device, shared by them.
 //
 // Who is on the port is a table that nobody changes: a new one takes its place, and the old one is freed when no

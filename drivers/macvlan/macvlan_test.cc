@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "drivers/macvlan/macvlan.h"
 
 #include <gtest/gtest.h>

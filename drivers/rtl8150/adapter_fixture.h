@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // rtl8150: for tests, an adapter in software with its cable, the device that drives it, and a port that listens.
 #pragma once
 

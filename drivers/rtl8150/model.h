@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // rtl8150: the adapter in software: registers, a filter that filters, a link, and a cable.
 //
 // It does what the registers say and no more: a filter that was never set receives nothing, a frame that is too short

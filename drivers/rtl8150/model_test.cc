@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "drivers/rtl8150/model.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // rtl8150: the chip's programming interface. Driver and model share this page only.
 //
 // Sources: how two public drivers use the chip, [L] Linux drivers/net/usb/rtl8150.c and [F] FreeBSD

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Life, link and filter of the driver. Frames are in rtl8150_frames.cc.
 #include "drivers/rtl8150/rtl8150.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // rtl8150: the driver of Realtek's USB 1.1 Fast Ethernet adapter.
 //
 //   start_xmit -> a free transfer, copied and padded -> bulk OUT      bulk IN -> done list -> NAPI schedule

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Frames: start_xmit, poll, and what completes beside them.
 #include <algorithm>
 

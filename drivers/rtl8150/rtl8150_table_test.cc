@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // What comes up, for every kind of address in every mode: one cell a test, by frames through the adapter's cable.
 #include "drivers/rtl8150/adapter_fixture.h"
 

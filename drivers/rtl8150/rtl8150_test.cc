@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "drivers/rtl8150/rtl8150.h"
 
 #include "drivers/rtl8150/adapter_fixture.h"

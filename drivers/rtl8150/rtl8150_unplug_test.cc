@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The plug is pulled at every transfer there is, and put back: nothing hangs, nothing is left, and the device comes
 // back with its filter. In process, and over USB/IP.
 #include "drivers/rtl8150/adapter_fixture.h"

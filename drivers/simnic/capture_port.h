@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: for tests, what sits on a device: counts frames, remembers their order, and can be waited for.
 #pragma once
 

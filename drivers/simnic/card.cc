@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver's side of the card: registers, mailbox, interrupts; and the hand of fate. Frames are in card_frames.cc.
 #include "drivers/simnic/card.h"
 

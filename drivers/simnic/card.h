@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: the card. It knows registers, descriptors, messages and frames, and nothing of a net_device.
 //
 //   wire --hear--> [filter] --> next empty descriptor --> written back --> data interrupt, if armed

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The card's mailbox: commands, faults, reset, latency.
 #include <gtest/gtest.h>
 

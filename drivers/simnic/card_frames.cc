@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The card's way of frames: from the wire into memory, from memory onto the wire.
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Frames and interrupts of the card; its commands are in card_command_test.cc.
 #include "drivers/simnic/card.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: what one card is built like. Numbers as on a data sheet; zero means "has none".
 //
 // A plain struct: whoever reads a file or a command line fills it in, `config_error` says in a sentence what no card

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: faults that somebody asked for: the next commands that fit fail, in the way described.
 //
 //   {.error = io_error, .count = 3}                              the next three, transiently

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: the card's RX filter: what passes from the wire into memory.
 //
 // A frame passes when promiscuity is on, or when its VLAN passes and one of these does: broadcast, the own address

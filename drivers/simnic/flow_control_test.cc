@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A card without descriptors makes the others wait, and nobody waits for ever.
 #include <gtest/gtest.h>
 

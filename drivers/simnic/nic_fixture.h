@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: what the tests of the driver share: a card with its device and a port that captures.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: the card's programming interface, as its data sheet would print it. Card and driver share this page only.
 //
 // Registers are 64 bits wide. A card that is not there reads as all ones and takes no writes.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic, the driver: its receive ring. Empty buffers go to the card, frames come back in the same buffers.
 //
 // Descriptors [next, tail) are the card's; [tail, next + size) have no buffer, because the pool was empty. Only the

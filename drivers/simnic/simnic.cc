@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Life, link and filter of the driver. Frames are in simnic_frames.cc.
 #include "drivers/simnic/simnic.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: the driver, written as one would for silicon.
 //
 //   start_xmit -> TX ring -> doorbell                     card -> data interrupt -> NAPI schedule

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver's receive mode: from what is wanted to what the card holds.
 #include <gtest/gtest.h>
 

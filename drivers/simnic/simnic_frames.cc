@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver's way of frames: start_xmit, the interrupt, the poll.
 #include "drivers/simnic/simnic.h"
 

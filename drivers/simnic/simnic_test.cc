@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver on a Net: life, frames, MTU, link. Its filter is in simnic_filter_test.cc.
 #include "drivers/simnic/simnic.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: an ear and a mouth on a wire, for tests and demos.
 //
 // It hears everything, counts it, and keeps copies of the first `kept_max` frames; it can say something itself; and

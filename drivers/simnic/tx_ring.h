@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic, the driver: its transmit ring. Frames go to the card and are given back to their pools when it is done.
 //
 // Two sides without a lock: start_xmit (under the xmit lock) moves `tail`, the poll (owner of the NAPI instance)

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: the wire: whoever is plugged into one hears what the others send.
 //
 // Delivery happens in the sender's context, which may be a start_xmit: nothing here sleeps or allocates. One SpinLock

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // vlan: an 802.1Q VLAN of another device: its frames carry the tag below, and none above.
 //
 // It has the lower device's carrier, at most its MTU, and unless it is given one, its address. While it is up, what it

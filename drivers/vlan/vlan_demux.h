@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // vlan: hands the tagged frames of one device to the VLANs on it. One a device, shared by them.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A driver as it stands in the kernel, ported by include: probe and remove, ndo ops, a workqueue of its own, a reset,
 // and a device stacked on top.
 //

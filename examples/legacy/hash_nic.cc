@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A driver of the legacy style: a NIC whose registers are memory, so that its filter can be written under a lock.
 //
 // set_rx_mode is called under addr_list_lock with BHs disabled: it must not sleep, allocate or wait for the card, and

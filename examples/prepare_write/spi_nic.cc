@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A driver of the prepare + write style: a small NIC behind a slow bus, its filter four registers that are written at
 // once.
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: a device's unicast or multicast list: what somebody wants received besides the own address.
 //
 // Entries are counted references. An *effective* change (first reference taken, last one gone) moves the entry to the

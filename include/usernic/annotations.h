@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what the compiler is told about locks and contexts.
 //
 // USERNIC_NONBLOCKING goes after a function's parameter list (and noexcept): it may be called in atomic context

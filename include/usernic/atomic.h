@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what threads share without a lock (Atomic), and what each thread has of its own (Local). Part of the door:
 // env.h includes it.
 //

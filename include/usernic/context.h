@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: contexts, and reports of a broken contract.
 //
 // Code runs in one of three contexts, as in the kernel: process (may sleep), BH disabled (softirq: start_xmit, poll,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the net_device contract as data: one row an op.
 //
 // A row says what the core holds when it calls the op, in which context, whether a driver may leave the op out, and

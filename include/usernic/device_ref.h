@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: references on a net_device.
 //
 // DeviceRef says "the device must stay registered or wait for me": unregister sleeps until the last one is gone, and

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what a driver is: an ordinary class whose members are the netdevice ops.
 //
 //   member                                                     locks held            context      absent means

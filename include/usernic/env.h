@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the door to the outside: clock, threads, blocking, chance.
 //
 // The core, the drivers and everything built on them meet the machine here and in lock.h, nowhere else (a test over

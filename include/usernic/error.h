@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what a call that can fail returns.
 //
 // Errors are values: `Result<T>` is a T or an errno, named by std::errc. The kernel's `-EBUSY` is

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: one entry of a HwAddrList.
 //
 // An address and its type, with `refcount` holders. `sync_cnt` of them stand for places that the entry was pushed to

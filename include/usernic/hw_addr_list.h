@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the kernel's hardware address list, as a value: references, and what was pushed from it and into it.
 //
 // The core's lists are AddressLists. This one is what a driver of the kernel's signature is given, and what code in

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the kernel's names for what usernic has, as thin functions over its classes.
 //
 // Include it when you port kernel code, or know the kernel and want to be at home: `using namespace

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the locks of the contract.
 //
 // Order, outermost first:  lane -> rtnl -> instance lock -> addr_list_lock (upper device, then lower) -> the rest.

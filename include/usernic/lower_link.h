@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: stacked devices: one lower device under an upper one (a NIC under a VLAN, a macvlan, a bond).
 //
 //   upper (vlan, macvlan, bond)     wants: uc, mc, promiscuity, allmulti, its own address, VLAN ids

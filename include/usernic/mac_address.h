@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: an Ethernet address.
 //
 // Six octets in wire order. Written lower-case with colons ("02:00:00:00:00:01"); ordered and compared by

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: NAPI, interrupt mitigation by polling.
 //
 // An interrupt only schedules the instance; the Net's poll thread then calls `driver.poll(napi, budget)` in BH

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: a Net is a namespace of devices: its own rtnl, names, notifiers, workers and poll thread.
 //
 // Several live in one process without knowing of each other [kernel: struct net].

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the net_device.
 //
 //   UNINITIALIZED --register--> REGISTERED --unregister--> UNREGISTERING --> UNREGISTERED --free--> RELEASED

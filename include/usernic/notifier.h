@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: notifiers, called under rtnl when something happens to a device.
 //
 // The kPre* events and kRegister may be refused: the first error ends the operation with that error, and those that

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: a device's own addresses: the primary one, by which it is known, and others (LAN, SAN) that it answers to.
 //
 // The primary one is the first entry, and NetDevice::address is its value. It changes in place: by `set`, which asks

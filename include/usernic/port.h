@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what sits on top of a device and takes its frames: the host port, a test's capture.
 //
 // At most one a device (NetDevice::attach_port). All three are called in atomic context, a batch at a time; they must

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what the machine refused - a descriptor, a thread, memory - in words: which limit it was, what raises it.
 //
 // Both are what comes behind a colon: "cannot make a socket: ". Context: process.

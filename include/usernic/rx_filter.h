@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the RX filter as a driver sees it: what the card can do, and the plan of one driver call.
 //
 // A driver says in RxFilterCaps what its card holds. The core decides what goes where, and calls the driver's

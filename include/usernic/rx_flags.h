@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: promiscuity and allmulti, each on or off, as a driver hears of them besides its filter.
 //
 //   Result<> open()                          RxMode::promisc and allmulti say what is on

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: who looks at a device's received frames before the port does: the upper devices on it.
 //
 //   Napi::receive, NetDevice::receive --> kVlan handler --> kUpper handler --> port

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the register image of a driver of the prepare + write style.
 //
 //   lists --[prepare_rx_mode, addr_list_lock]--> pending, ready --[swap, addr_list_lock]--> written

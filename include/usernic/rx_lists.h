@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what a card shall accept, whole, as a driver reads it under addr_list_lock.
 //
 // Given to prepare_rx_mode and to the legacy set_rx_mode: they condense it into register values. Nothing is copied; it

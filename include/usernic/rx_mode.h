@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the receive mode of a device.
 //
 // A NIC receives what its filter accepts. What the stack wants received changes in any context and at any rate;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the four ways a driver may program its RX filter, of which it chooses one. docs/driver-styles.md says which.
 //
 //   plan       void set_rx_mode_async(RxPlan&), with rx_filter_caps

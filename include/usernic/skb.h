@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: frames in memory.
 //
 // An Skb is one Ethernet frame (no FCS) in one buffer with headroom before and tailroom after it. Buffers come from

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what a queue counts, and what a device adds up.
 //
 // Counters are written by the queue's owner of the moment and folded when somebody reads [kernel: rtnl_link_stats64].

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: a transmit queue.
 //
 // The stack sends a batch under the queue's xmit lock; the driver's start_xmit takes one frame after the other and

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: work items and workqueues.
 //
 // A Work is a function that somebody wants run soon in process context. Queueing is coalescing: a pending item is

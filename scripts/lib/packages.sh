@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 # shellcheck shell=bash disable=SC2034
 # What usernic needs from Debian's packages, and how it gets there. Sourced, after stages.sh, by the scripts above.
 #

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 # shellcheck shell=bash disable=SC2034
 # Building and testing one preset of CMakePresets.json, and counting what was tested. Sourced, after stages.sh, by the
 # scripts above.

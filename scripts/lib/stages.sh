@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 # shellcheck shell=bash
 # A stage is one line: "building release ... 42 s". What its command says goes to build/log and is shown, the end of
 # it, when the command fails. Stages speak on stderr, so stdout belongs to the result. Sourced by the scripts above.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Invariant 8: who changes flags, addresses or VLANs and waits, finds it done when the wait says ok. Several do so at
 // once, beside a card that fails, takes its time, forgets and is closed.
 #include <algorithm>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Stacked devices: several bring one list over to another while it changes.
 #include <fmt/format.h>
 

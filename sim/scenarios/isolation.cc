@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Invariant 4: nobody waits for somebody else's card. One card takes seconds for every call, while its device is
 // changed, reset, closed, opened, detached and unregistered; beside it others live, and are timed.
 #include <optional>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Drivers in kernel style on top of each other and of a card: what one takes of the promiscuity and allmulti below it,
 // it gives back, and nobody is deaf meanwhile.
 #include <algorithm>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // macvlans that come, go, open, close and change their addresses over a device that does the same: what they want is
 // wanted below exactly, and every frame is at its receiver, on the wire, or among the drops.
 #include <fmt/format.h>

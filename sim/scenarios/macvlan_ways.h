@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: macvlans of one device, and where a frame among them has to go, by the rules of drivers/macvlan/README.md.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The host mirror, fed as by a busy machine: events late, lost or in a heap, pictures that changes tear apart and
 // that arrive when they are old.
 #include "host/mirror.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The data path's two hand-shakes: NAPI's ownership, and a transmit queue that stops and is woken.
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"

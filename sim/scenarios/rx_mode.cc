@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The hand-off from what is wanted to what the card holds, against everything that happens meanwhile.
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"

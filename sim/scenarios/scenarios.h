@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: one function a scenario; sim/scenario.cc lists them with a sentence each.
 #pragma once
 

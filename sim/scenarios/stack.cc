@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Stacked devices: what is wanted above is wanted below, whatever is linked, changed, closed, slow or removed
 // meanwhile.
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Drivers of the styles other than the plan: the same changes, failures and resets, and the same checkers.
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // sim: frames that are sent and received on upper devices, counted; and what those scenarios share.
 #pragma once
 

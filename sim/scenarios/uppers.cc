@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The drivers on top of other devices: frames in are frames out and drops, and what they want is wanted below.
 #include <algorithm>
 #include <deque>

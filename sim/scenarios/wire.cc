@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The whole data path: two simnics on a wire send each other frames, while links, cards and devices come and go.
 #include <algorithm>
 #include <optional>

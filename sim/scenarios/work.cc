@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Work items: cancelling, disabling and flushing against queueing, and unregistering against the last reference.
 #include "usernic/work.h"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """driver.cc calls usleep, malloc or write in set_rx_mode, or nothing: each of three watchmen says so, or stays silent.
 
     atomic_callbacks_test.py compiler CALL -- COMMAND...   the compiler's function effects refuse it

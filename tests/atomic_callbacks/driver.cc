@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A driver of the legacy style whose set_rx_mode makes BLOCKING_CALL. The compiler, the
 // checks and RealtimeSanitizer each catch it: atomic_callbacks_test.py.
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A driver whose rx-mode ops are chosen by a macro. Only the one without a macro compiles; CMakeLists.txt has the
 // sentence that each of the others must be refused with.
 #include <vector>

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """Where every frame is: from one kernel over the wire to the other, each is in exactly one counter."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """A bad config: exit 2, one sentence with file and line that says what would be right, and nothing started."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """`usernic exec HOST -- COMMAND...` becomes the command inside the host."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """A machine that has run out of descriptors, threads, memory: start-up either works, or ends with one sentence.
 
 `usernic run` is started again and again, and each time the next call of one kind is refused (tests/exhaust/refuse.cc),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """A process inside a host: joins groups, sends and hears frames, runs the kernel's tools, for a test outside.
 
 A request is one line of JSON, ["method", {arguments}]; so is the answer, {"ok": result} or {"error": sentence}. Times

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """A usernic of a test's own: on a private socket in a temporary folder, gone when the test is over.
 
 `Lab` starts the program and asks it things, `Inside` talks to a process in one of its hosts, `Place` is a set of

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """How a usernic begins and ends: what it leaves behind, and what it says when it cannot begin."""
 
 import json

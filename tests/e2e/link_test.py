@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """Up, MTU, own address and carrier are the same on both sides of the host port."""
 
 import json

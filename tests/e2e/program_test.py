@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """The whole program with a real kernel: each test has a usernic of its own, and the kernel's own tools.
 
     USERNIC_PROGRAM=build/debug/usernic tests/e2e/program_test.py [-v] [CLASS | CLASS.TEST ...]

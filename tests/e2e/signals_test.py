@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """Signals that end usernic while it starts, and a second one while it ends. Stopped, it has them all at once."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """A card that is stuck: nobody but its own rx mode waits for it, so everything here ends although it never does."""
 
 import json

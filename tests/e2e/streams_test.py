@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """Standard streams that are closed or full, and a machine that refuses what it is asked for."""
 
 import contextlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """Frames: what crosses the wire, what the card's filter keeps out."""
 
 from lab import SECONDS, LabTest, config_of, is_gone, is_held, pair

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """A USB adapter's driver in `usernic run`, with the model of the adapter; its cable ends in a simnic's wire."""
 
 import pathlib

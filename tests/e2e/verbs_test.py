@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """What the verbs print: JSON of a fixed shape for programs, tables for people, sentences when they cannot."""
 
 import json

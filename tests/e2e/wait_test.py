@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """`rx-mode DEV --wait` right after something that the kernel announces to nobody: what it shows is what there is."""
 
 import json

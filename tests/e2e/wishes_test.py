@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """What the kernel's stack wants to receive becomes what the card is programmed with."""
 
 import time

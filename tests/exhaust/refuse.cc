@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A machine that has run out, for tests: preloaded before a program, it stands before libc's functions and refuses the
 // N-th call of one kind since main began.
 //

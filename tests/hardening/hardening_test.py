@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """A program is built hardened: hardening_test.py PROGRAM [--release]. Read from the binary, by readelf.
 
 --release: also what only that build has: stack protector, CET, the checked calls of _FORTIFY_SOURCE.

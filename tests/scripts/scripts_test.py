@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """The scripts on a copy of the tree, with stand-ins for what installs, builds and tests: each only says who it is."""
 
 import os

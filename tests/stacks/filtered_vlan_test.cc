@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A VLAN, on top of something that passes tags through, over cards that let only known VLANs in.
 #include "drivers/bond/bond.h"
 #include "drivers/macvlan/macvlan.h"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """Every rule of tree_test.py is broken here once, in a tree of its own, and must say where; a good tree must pass."""
 
 import pathlib

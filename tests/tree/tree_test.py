@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """The rules of the house, checked over the whole tree.
 
 A rule is a function that takes a Tree and yields Faults; its first line of documentation is the rule. `tree_test.py`
@@ -261,7 +261,7 @@ def lines_fit(tree):
                 yield Fault(path, number, f"{len(line)} columns", f"at most {COLUMNS_MAX}")
 
 
-SPDX = "SPDX-License-Identifier: Apache-2.0"
+SPDX = "SPDX-License-Identifier: Apache-2.0 OR MIT"
 
 
 def licence_first(tree):

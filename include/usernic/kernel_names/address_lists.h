@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: address lists, the device's own (dev_addr_*), its filters (dev_uc_*, dev_mc_*), private ones
 // (__hw_addr_*).
 //

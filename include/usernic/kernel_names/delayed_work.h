@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: delayed work items. What they share with others: work.h.
 //
 // A delay is in jiffies, which are milliseconds; with none an item stands in line like any other. Every timer is

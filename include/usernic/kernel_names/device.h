@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: the life of a device, carrier, MTU. Its end: unregister.h. Under rtnl: rtnl.h.
 //
 // Other than in the kernel, dev_open, dev_close, dev_set_mtu, dev_set_mac_address, dev_change_carrier and

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: Ethernet addresses as octets, their hash, and the ops that most drivers share.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: what a device's flags are, for a driver and for a user, and changing them as a user.
 //
 // Promisc and allmulti are counted (rx_mode.h). One reference on each is the user's, the one that dev_change_flags

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: hardware address lists as values, pushing them to a device or another list, walking them.
 //
 // Return values and counts are exactly the kernel's. `unsync` may be NULL. Locks: the owner's.

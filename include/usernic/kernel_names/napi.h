@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: NAPI, and the few of skbs that a driver's poll and xmit need.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: a driver as a table of functions, with its private data behind netdev_priv.
 //
 //   static constexpr net_device_ops my_ops = {.ndo_open = my_open, .ndo_stop = my_stop, .ndo_start_xmit = my_xmit};

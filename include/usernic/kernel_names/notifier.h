@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: hearing of what happens to init_net's devices, and refusing it.
 //
 //   static int my_event(struct notifier_block* nb, unsigned long event, void* ptr) {

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: the blocks that hear of an init_net's devices, as one Notifier; see notifier.h.
 #pragma once
 

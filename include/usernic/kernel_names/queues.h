@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: transmit queues, and what a frame is sent with. Their locks: tx_lock.h.
 #pragma once
 

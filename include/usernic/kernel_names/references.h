@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: references on a device, and finding one by its name.
 //
 // A put too many is a report, as is a second hold by one tracker, which would lose the first.

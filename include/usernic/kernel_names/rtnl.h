@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: rtnl, and what it puts off until it is free. What is unregistered under it: unregister.h.
 //
 // Nobody waits for a device's lane, or for its references, under rtnl (ARCHITECTURE.md): a stuck card would keep

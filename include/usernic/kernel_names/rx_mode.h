@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: promiscuity, running and retrying the rx mode, addr_list_lock. Flags: flags.h.
 #pragma once
 

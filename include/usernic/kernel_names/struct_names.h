@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names behind `struct`. Kernel code says `struct net_device *dev`, and C++ takes no alias after
 // `struct`: so these few names are macros for the classes, which work with and without it. The classes are declared
 // `struct`, or compilers would warn wherever kernel code says so.

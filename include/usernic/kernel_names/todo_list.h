@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: devices that are to go once rtnl is free; see rtnl.h.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: keeping everybody out of ndo_start_xmit, on one queue or on all.
 //
 // BHs are disabled in between by all of these, so each is its own _bh.

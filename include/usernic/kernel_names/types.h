@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what all the kernel's names share: types, errors, time, container_of, and which Net they mean.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: unregistering devices, one by one or many at once, and freeing them.
 //
 // Under rtnl it is rtnl_unlock that unregisters: until then the device is registered, and its name taken. What

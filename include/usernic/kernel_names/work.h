@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: work items. Delayed ones: delayed_work.h; queues of one's own: workqueue.h.
 //
 // Return values are the kernel's. A function may free its own item with the struct around it, by `delete`: nobody may

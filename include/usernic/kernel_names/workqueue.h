@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: kernel names: workqueues, the system's and one's own.
 //
 // Flags are taken and change nothing: every queue has a rescuer and runs anywhere.
