@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "usernic/env.h"
+
 namespace usernic {
 namespace {
 
@@ -21,6 +23,10 @@ MacAddress MacAddress::from_bytes(const void* six_octets) noexcept {
   MacAddress address;
   std::memcpy(address.octets.data(), six_octets, address.octets.size());
   return address;
+}
+
+MacAddress MacAddress::generate() noexcept {
+  return from_u64(((random_u64() & 0xffff'ffff'ffff) & ~0x0100'0000'0000ull) | 0x0200'0000'0000ull);
 }
 
 std::optional<MacAddress> MacAddress::parse(std::string_view text) noexcept {

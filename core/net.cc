@@ -19,11 +19,6 @@ bool valid_name(std::string_view name) {
   return std::none_of(name.begin(), name.end(), [](unsigned char c) { return c <= ' ' || c == '/' || c == ':'; });
 }
 
-MacAddress random_address() {
-  // Locally administered, unicast.
-  return MacAddress::from_u64(((random_u64() & 0xffff'ffff'ffff) & ~0x0100'0000'0000ull) | 0x0200'0000'0000ull);
-}
-
 // A name is taken before the device's init runs.
 bool is_visible(const Device& dev) {
   return dev.reg_state_.load() != RegState::kUninitialized;
@@ -46,7 +41,7 @@ Result<NetdevPtr> Net::alloc(const NetdevConfig& config, const NetDeviceOps& ops
   }
   try {
     NetdevConfig complete = config;
-    if (complete.address.is_zero() && !config.address_later) complete.address = random_address();
+    if (complete.address.is_zero() && !config.address_later) complete.address = MacAddress::generate();
     NetdevPtr dev(new Device(*this, complete, ops));
     impl_->allocated.fetch_add(1);
     return dev;

@@ -7,6 +7,7 @@
 // docs/config.md lists every key, with its unit, default and limits.
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -16,13 +17,13 @@
 #include <vector>
 
 #include "bus/usb/location.h"
-#include "drivers/simnic/config.h"
 #include "usernic/mac_address.h"
 
 namespace usernic::daemon {
 
 inline constexpr uint32_t kMtuMin = 68;
 inline constexpr uint32_t kMtuMax = 9000;
+inline constexpr uint16_t kVlanIdMax = 4094;
 inline constexpr uint32_t kIp6MtuMin = 1280;  // RFC 8200, 5
 
 struct HostConfig {
@@ -31,20 +32,18 @@ struct HostConfig {
   int line = 0, netns_line = 0;
 };
 
-// kUsb: whichever takes the device at `usb`.
-enum class DriverKind : uint8_t { kDummy, kSimnic, kRtl8150, kUsb };
-std::string_view driver_name(DriverKind kind);
+struct Driver;
 
 struct NicConfig {
   std::string name;
-  std::string host;  // "": see daemon/README.md
-  DriverKind driver = DriverKind::kDummy;
-  MacAddress address;  // zero: a random one
+  std::string host;                // "": see daemon/README.md
+  const Driver* driver = nullptr;  // null: whichever takes the device at `usb`
+  MacAddress address;              // zero: a random one
   uint32_t mtu = 1500;
   std::vector<std::string> addresses;          // "10.9.0.1/24", "fd09::1/64"
   std::optional<std::vector<uint16_t>> vlans;  // given: the VLAN filter is on, for these
-  SimnicConfig simnic;
-  std::optional<usb::Location> usb;  // of the USB drivers
+  std::any section;                            // what the driver's own section says, as the driver has it
+  std::optional<usb::Location> usb;            // of the USB drivers
   int line = 0, host_line = 0, address_line = 0, mtu_line = 0, vlans_line = 0;
 };
 
@@ -54,8 +53,8 @@ struct Config {
   std::vector<NicConfig> nics;
 };
 
-// The keys that each may have. `kFile` stands for the file itself.
-enum class ConfigSection : uint8_t { kFile, kHost, kNic, kSimnic };
+// The keys that each may have but for drivers' sections (Driver::keys). `kFile` stands for the file itself.
+enum class ConfigSection : uint8_t { kFile, kHost, kNic };
 std::span<const std::string_view> config_keys(ConfigSection section);
 
 // The error is a sentence that starts with "FILE:LINE: ".

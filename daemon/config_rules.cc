@@ -8,6 +8,7 @@
 
 #include "ctl/did_you_mean.h"
 #include "daemon/config.h"
+#include "daemon/drivers.h"
 
 namespace usernic::daemon {
 namespace {
@@ -65,7 +66,9 @@ void check_ip6_mtu(const Config& config, FirstError& error) {
 
 void check_vlans(const Config& config, FirstError& error) {
   for (const NicConfig& nic : config.nics) {
-    if (!nic.vlans || (nic.driver == DriverKind::kSimnic && nic.simnic.vlan_slots > 0)) continue;
+    const bool filters =
+        nic.driver != nullptr && nic.driver->filters_vlans != nullptr && nic.driver->filters_vlans(nic);
+    if (!nic.vlans || filters) continue;
     error.note(nic.vlans_line,
                fmt::format("the nic '{}' has 'vlans', but its card has no VLAN filter; give it vlan_slots "
                            "in [nic.simnic], or leave 'vlans' out",

@@ -5,6 +5,8 @@
 
 #include "daemon/config_keys.h"
 #include "daemon/config_names.h"
+#include "daemon/drivers.h"
+#include "drivers/simnic/config.h"
 
 namespace usernic::daemon {
 namespace {
@@ -26,6 +28,10 @@ multicast_hash_bits = 64
 command_latency_us = 10000
 )";
 
+SimnicConfig card_of(const NicConfig& nic) {
+  return std::any_cast<const SimnicConfig&>(nic.section);
+}
+
 TEST(Config, TakesTheExampleOfTheIssue) {
   const auto config = parse_config(kIssueExample, "f");
   ASSERT_TRUE(config) << config.error();
@@ -34,11 +40,11 @@ TEST(Config, TakesTheExampleOfTheIssue) {
   const NicConfig& nic = config->nics[0];
   EXPECT_EQ(nic.name, "nic0");
   EXPECT_EQ(nic.host, "a");
-  EXPECT_EQ(nic.driver, DriverKind::kSimnic);
+  EXPECT_EQ(nic.driver, find_driver("simnic"));
   EXPECT_EQ(nic.address, MacAddress::from_u64(0x020000000001));
   EXPECT_EQ(nic.addresses.at(0), "10.9.0.1/24");
-  EXPECT_EQ(nic.simnic.multicast_slots, 16u);
-  EXPECT_EQ(nic.simnic.command_latency_us, 10000u);
+  EXPECT_EQ(card_of(nic).multicast_slots, 16u);
+  EXPECT_EQ(card_of(nic).command_latency_us, 10000u);
   EXPECT_FALSE(nic.vlans);
 }
 
@@ -64,9 +70,9 @@ driver = "dummy"
   EXPECT_EQ(config->nics[0].host, "");
   EXPECT_EQ(*config->nics[0].vlans, (std::vector<uint16_t>{1, 4094}));
   EXPECT_EQ(config->nics[0].addresses[0], "fd09::1/64");
-  EXPECT_TRUE(config->nics[0].simnic.shared_slots);
-  EXPECT_FALSE(config->nics[0].simnic.promisc);
-  EXPECT_EQ(config->nics[1].driver, DriverKind::kDummy);
+  EXPECT_TRUE(card_of(config->nics[0]).shared_slots);
+  EXPECT_FALSE(card_of(config->nics[0]).promisc);
+  EXPECT_EQ(config->nics[1].driver, find_driver("dummy"));
 }
 
 TEST(Config, DefaultIsOneThatAFileCouldHave) {
@@ -74,7 +80,7 @@ TEST(Config, DefaultIsOneThatAFileCouldHave) {
   ASSERT_TRUE(config) << config.error();
   EXPECT_EQ(config->hosts.size(), 2u);
   EXPECT_EQ(config->nics.size(), 2u);
-  EXPECT_EQ(config->nics[0].simnic.wire, config->nics[1].simnic.wire);
+  EXPECT_EQ(card_of(config->nics[0]).wire, card_of(config->nics[1]).wire);
 }
 
 struct Bad {

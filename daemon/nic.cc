@@ -3,72 +3,57 @@
 
 #include <fmt/format.h>
 
-#include <cctype>
-
+#include "daemon/drivers.h"
 #include "daemon/log.h"
 #include "daemon/usb_ports.h"
-#include "drivers/dummy/dummy.h"
-#include "drivers/simnic/simnic.h"
 
 namespace usernic::daemon {
 namespace {
-
-constexpr Duration kProbeMost = std::chrono::seconds(5);
-constexpr Duration kBusyLook = std::chrono::milliseconds(50);
 
 uint64_t in_us(Duration duration) {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
 }
 
-MacAddress random_address() {
-  MacAddress address = MacAddress::from_u64(random_u64());
-  address.octets[0] = static_cast<uint8_t>((address.octets[0] & 0xfc) | 0x02);  // unicast, locally administered
-  return address;
-}
+// Why there is no device; the errno for who asks by program.
+struct NotMade {
+  std::errc error;
+  std::string why;
+};
 
-// As the config would name it; of a device on a bus it may have named none.
-std::string shown_driver(const NicConfig& config, const NetDevice& dev) {
-  if (config.driver != DriverKind::kUsb) return std::string(driver_name(config.driver));
-  std::string name(dev.driver_name());
-  for (char& letter : name) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-  return name;
-}
-
-// By the driver that the config names, or whichever takes the device.
-Result<NetdevPtr> make_usb_device(Net& net, simnic::Wires& wires, const NetdevConfig& config, const NicConfig& nic) {
-  const usb::Wait wait{.deadline = Clock::now() + kProbeMost};
-  const std::shared_ptr<usb::Port> port = usb_port(*nic.usb, wires);
-  const UsbDriver* driver = usb_driver(driver_name(nic.driver));
-  if (nic.driver == DriverKind::kUsb) {
-    const Result<std::unique_ptr<usb::Device>> device = port->open(wait);
-    if (!device) return fail(device.error());
-    driver = usb_driver_for((*device)->descriptors().vendor, (*device)->descriptors().product);
-  }
-  if (driver == nullptr) return fail(std::errc::not_supported);
-  // A server may not have seen yet that whoever looked has let go.
-  for (;;) {
-    Result<NetdevPtr> made = driver->probe(net, config, port, wait);
-    if (made || made.error() != std::errc::device_or_resource_busy || Clock::now() >= wait.deadline) return made;
-    wait.stop.wait_until(Clock::now() + kBusyLook);
-  }
-}
-
-Result<NetdevPtr> make_device(Net& net, simnic::Wires& wires, const NicConfig& nic) {
-  NetdevConfig config{.name = nic.name, .address = nic.address, .mtu = nic.mtu, .mtu_min = kMtuMin, .mtu_max = kMtuMax};
-  if (nic.driver == DriverKind::kDummy) return Dummy::probe(net, config);
-  if (nic.usb) return make_usb_device(net, wires, config, nic);
-  const MacAddress permanent = nic.address.is_zero() ? random_address() : nic.address;
-  return Simnic::probe(net, config, std::make_shared<simnic::Card>(nic.simnic, permanent, wires.wire(nic.simnic.wire)));
-}
-
-std::string cannot_make(const NicConfig& config, std::errc error) {
-  if (!config.usb) return fmt::format("cannot make the device: {}", errno_name(error));
+NotMade not_made(const NicConfig& config, std::errc error) {
+  if (!config.usb) return {error, fmt::format("cannot make the device: {}", errno_name(error))};
   const std::string_view what = error == std::errc::no_such_device            ? "there is no such device there"
                                 : error == std::errc::not_supported           ? "no driver of ours takes what is there"
                                 : error == std::errc::connection_refused      ? "no USB/IP server listens there"
                                 : error == std::errc::device_or_resource_busy ? "somebody else has the device"
                                                                               : errno_name(error);
-  return fmt::format("cannot take the USB device at its 'bus': {}", what);
+  return {error, fmt::format("cannot take the USB device at its 'bus': {}", what)};
+}
+
+struct Made {
+  NetdevPtr dev;
+  const Driver* driver;
+};
+
+// By the driver that the config names, or whichever takes the device at its place.
+std::expected<Made, NotMade> make_device(Net& net, simnic::Wires& wires, const NicConfig& nic) {
+  const NetdevConfig config{
+      .name = nic.name, .address = nic.address, .mtu = nic.mtu, .mtu_min = kMtuMin, .mtu_max = kMtuMax};
+  const ProbeSite site{net, wires, nic, nic.usb ? usb_port(*nic.usb, wires) : nullptr};
+  const Driver* driver = nic.driver;
+  if (driver == nullptr) {
+    const Result<const Driver*> taker = usb_driver_at(*site.port);
+    if (!taker) return std::unexpected(not_made(nic, taker.error()));
+    driver = *taker;
+  }
+  if (nic.mtu > driver->mtu_max) {
+    return std::unexpected(
+        NotMade{std::errc::invalid_argument, fmt::format("its 'mtu' must be at most {} with the driver {}, not {}",
+                                                         driver->mtu_max, driver->name, nic.mtu)});
+  }
+  Result<NetdevPtr> dev = driver->probe(site, config);
+  if (!dev) return std::unexpected(not_made(nic, dev.error()));
+  return Made{*std::move(dev), driver};
 }
 
 ctl::RxModeReport::Stats report_of(const RxModeStatus::Stats& stats) {
@@ -107,9 +92,9 @@ HostResult<std::unique_ptr<Nic>> Nic::create(Net& net, simnic::Wires& wires, con
   const auto why = [&](std::errc error, std::string_view what) {
     return host_fail(error, fmt::format("nic '{}': {}", config.name, what));
   };
-  Result<NetdevPtr> dev = make_device(net, wires, config);
-  if (!dev) return why(dev.error(), cannot_make(config, dev.error()));
-  std::unique_ptr<Nic> nic(new Nic(config, netns, std::move(host), *std::move(dev)));
+  auto made = make_device(net, wires, config);
+  if (!made) return why(made.error().error, made.error().why);
+  std::unique_ptr<Nic> nic(new Nic(config, netns, std::move(host), *made->driver, std::move(made->dev)));
   if (const auto registered = nic->dev_->register_netdev(); !registered) {
     return why(registered.error(), fmt::format("cannot register the device: {}", errno_name(registered.error())));
   }
@@ -165,7 +150,7 @@ ctl::LinkRow Nic::link() const {
   const HostPortStatus port = this->port()->status();
   return {.name = port.interface,
           .nic = config_.name,
-          .driver = shown_driver(config_, *dev_),
+          .driver = std::string(driver_.name),
           .address = dev_->address(),
           .mtu = dev_->mtu(),
           .up = dev_->running(),

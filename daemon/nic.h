@@ -43,12 +43,13 @@ class Nic {
   ctl::StatsReport stats() const;
 
  private:
-  Nic(const NicConfig& config, const NetNamespace& netns, std::string host, NetdevPtr dev)
-      : config_(config), netns_(netns), host_(std::move(host)), dev_(std::move(dev)) {}
+  Nic(const NicConfig& config, const NetNamespace& netns, std::string host, const Driver& driver, NetdevPtr dev)
+      : config_(config), driver_(driver), netns_(netns), host_(std::move(host)), dev_(std::move(dev)) {}
   Result<> set_vlans();
   HostResult<std::shared_ptr<HostPort>> make_port() const;
 
   const NicConfig config_;
+  const Driver& driver_;
   const NetNamespace& netns_;
   const std::string host_;
   const NetdevPtr dev_;

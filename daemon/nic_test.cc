@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/drivers.h"
 #include "drivers/dummy/dummy.h"
+#include "drivers/simnic/config.h"
 
 namespace usernic::daemon {
 namespace {
@@ -18,18 +20,26 @@ class NicTest : public testing::Test {
     EXPECT_TRUE(net_.devices().empty()) << "what is registered is unregistered again";
     return nic ? "made" : nic.error().sentence;
   }
-  static NicConfig simnic(const std::string& name) { return {.name = name, .driver = DriverKind::kSimnic}; }
+  static NicConfig dummy(const std::string& name) { return {.name = name, .driver = find_driver("dummy")}; }
+  static NicConfig simnic(const std::string& name) { return {.name = name, .driver = find_driver("simnic")}; }
 
   Net net_;
   simnic::Wires wires_{net_.system_workqueue()};
 };
 
 TEST_F(NicTest, AnImpossibleDeviceIsNotMade) {
-  EXPECT_EQ(refused({.name = "a/b"}), "nic 'a/b': cannot make the device: EINVAL");
-  EXPECT_EQ(refused({.name = "nic0", .mtu = kMtuMax + 1}), "nic 'nic0': cannot make the device: EINVAL");
+  EXPECT_EQ(refused(dummy("a/b")), "nic 'a/b': cannot make the device: EINVAL");
+  NicConfig jumbo = dummy("nic0");
+  jumbo.mtu = kMtuMax + 1;
+  EXPECT_EQ(refused(jumbo), "nic 'nic0': its 'mtu' must be at most 9000 with the driver dummy, not 9001");
   NicConfig card = simnic("nic0");
   card.mtu = kMtuMin - 1;
   EXPECT_EQ(refused(card), "nic 'nic0': cannot make the device: EINVAL");
+}
+
+TEST_F(NicTest, WhoeverTakesTheDeviceKeepsToItsMtu) {
+  NicConfig card{.name = "nic0", .mtu = 1501, .usb = usb::Location::parse("emulated:rtl8150/w0").value()};
+  EXPECT_EQ(refused(card), "nic 'nic0': its 'mtu' must be at most 1500 with the driver rtl8150, not 1501");
 }
 
 TEST_F(NicTest, ANameIsTakenOnce) {
@@ -37,7 +47,7 @@ TEST_F(NicTest, ANameIsTakenOnce) {
   ASSERT_TRUE(other->register_netdev());
   auto here = NetNamespace::current();
   ASSERT_TRUE(here);
-  const auto nic = Nic::create(net_, wires_, {.name = "nic0"}, *here, "a");
+  const auto nic = Nic::create(net_, wires_, dummy("nic0"), *here, "a");
   ASSERT_FALSE(nic);
   EXPECT_EQ(nic.error().sentence, "nic 'nic0': cannot register the device: EEXIST");
   EXPECT_EQ(net_.devices().size(), 1u);
@@ -45,7 +55,7 @@ TEST_F(NicTest, ANameIsTakenOnce) {
 
 TEST_F(NicTest, AVlanFilterThatTheDeviceDoesNotTakeIsRefused) {
   NicConfig card = simnic("nic0");
-  card.simnic.vlan_slots = 4;
+  card.section = SimnicConfig{.vlan_slots = 4};
   card.vlans = {10, 4095};
   EXPECT_EQ(refused(card), "nic 'nic0': cannot set the VLAN filter: EINVAL");
 }

@@ -6,24 +6,18 @@
 #include "bus/usb/emulated.h"
 #include "bus/usb/usbip_port.h"
 #include "drivers/rtl8150/model.h"
-#include "drivers/rtl8150/rtl8150.h"
 
 namespace usernic::daemon {
 namespace {
 
-constexpr UsbDriver kDrivers[] = {{"rtl8150", &Rtl8150::takes, Rtl8150::kMtuMax, &Rtl8150::probe}};
-
-MacAddress random_address() {
-  MacAddress address = MacAddress::from_u64(random_u64());
-  address.octets[0] = static_cast<uint8_t>((address.octets[0] & 0xfc) | 0x02);  // unicast, locally administered
-  return address;
-}
+constexpr Duration kProbeMost = std::chrono::seconds(5);
+constexpr Duration kBusyLook = std::chrono::milliseconds(50);
 
 // An rtl8150 whose cable ends in a wire.
 class WiredRtl8150 final : rtl8150::Cable, simnic::WirePort {
  public:
   WiredRtl8150(std::shared_ptr<simnic::Wire> wire, const std::string& name)
-      : wire_(std::move(wire)), model_(random_address()), plug_(model_, name) {
+      : wire_(std::move(wire)), model_(MacAddress::generate()), plug_(model_, name) {
     model_.connect_cable(this);
     wire_->plug(*this);
   }
@@ -46,16 +40,6 @@ class WiredRtl8150 final : rtl8150::Cable, simnic::WirePort {
 
 }  // namespace
 
-const UsbDriver* usb_driver(std::string_view name) {
-  const auto found = std::ranges::find(kDrivers, name, &UsbDriver::name);
-  return found == std::end(kDrivers) ? nullptr : found;
-}
-
-const UsbDriver* usb_driver_for(uint16_t vendor, uint16_t product) {
-  const auto found = std::ranges::find_if(kDrivers, [&](const UsbDriver& d) { return d.takes(vendor, product); });
-  return found == std::end(kDrivers) ? nullptr : found;
-}
-
 const std::vector<std::string_view>& usb_models() {
   static const std::vector<std::string_view> kModels = {"rtl8150"};
   return kModels;
@@ -68,6 +52,23 @@ std::shared_ptr<usb::Port> usb_port(const usb::Location& location, simnic::Wires
   const std::string name = "emulated:" + location.model + "/" + location.wire;
   const auto adapter = std::make_shared<WiredRtl8150>(wires.wire(location.wire), name);
   return {adapter, &adapter->plug()};
+}
+
+Result<const Driver*> usb_driver_at(usb::Port& port) {
+  const Result<std::unique_ptr<usb::Device>> device = port.open({.deadline = Clock::now() + kProbeMost});
+  if (!device) return fail(device.error());
+  const Driver* const driver = usb_driver_for((*device)->descriptors().vendor, (*device)->descriptors().product);
+  if (driver == nullptr) return fail(std::errc::not_supported);
+  return driver;
+}
+
+Result<NetdevPtr> probe_when_free(UsbProbe probe, const ProbeSite& site, const NetdevConfig& config) {
+  const usb::Wait wait{.deadline = Clock::now() + kProbeMost};
+  for (;;) {
+    Result<NetdevPtr> made = probe(site.net, config, site.port, wait);
+    if (made || made.error() != std::errc::device_or_resource_busy || Clock::now() >= wait.deadline) return made;
+    wait.stop.wait_until(Clock::now() + kBusyLook);
+  }
 }
 
 }  // namespace usernic::daemon

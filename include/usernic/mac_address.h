@@ -50,6 +50,9 @@ struct MacAddress {
   }
   static MacAddress from_bytes(const void* six_octets) noexcept USERNIC_NONBLOCKING;
 
+  // Unicast, locally administered [kernel: eth_random_addr].
+  static MacAddress generate() noexcept;
+
   // Exactly "xx:xx:xx:xx:xx:xx", either case; nullopt for anything else.
   static std::optional<MacAddress> parse(std::string_view text) noexcept;
   std::string to_string() const;

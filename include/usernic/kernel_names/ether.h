@@ -39,11 +39,8 @@ inline void eth_zero_addr(u8* addr) {
 inline void eth_broadcast_addr(u8* addr) {
   std::memset(addr, 0xff, ETH_ALEN);
 }
-// Locally administered, unicast.
 inline void eth_random_addr(u8* addr) {
-  const u64 bits = random_u64();
-  std::memcpy(addr, &bits, ETH_ALEN);
-  addr[0] = static_cast<u8>((addr[0] & 0xfe) | 0x02);
+  std::memcpy(addr, MacAddress::generate().octets.data(), ETH_ALEN);
 }
 
 // The CRC of the octets, least significant bit first, by which cards choose a hash bucket; ether_crc has its bits

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include <fmt/format.h>
+
+#include <array>
+
+#include "daemon/config.h"
+#include "daemon/config_section.h"
+#include "daemon/drivers.h"
+#include "drivers/simnic/simnic.h"
+
+namespace usernic::daemon {
+namespace {
+
+constexpr auto kKeys = std::to_array<std::string_view>(
+    {"wire", "unicast_slots", "multicast_slots", "shared_slots", "unicast_hash_bits", "multicast_hash_bits",
+     "vlan_slots", "promisc", "allmulti", "command_latency_us", "rx_descriptors", "tx_descriptors", "flow_control"});
+
+SimnicConfig card_of(const NicConfig& nic) {
+  const auto* card = std::any_cast<SimnicConfig>(&nic.section);
+  return card != nullptr ? *card : SimnicConfig{};
+}
+
+void read(Section& section, NicConfig& nic) {
+  SimnicConfig card;
+  section.text("wire", card.wire, "w0");
+  section.number("unicast_slots", card.unicast_slots, 0, kSimnicSlotsMax);
+  section.number("multicast_slots", card.multicast_slots, 0, kSimnicSlotsMax);
+  section.flag("shared_slots", card.shared_slots);
+  section.number("unicast_hash_bits", card.unicast_hash_bits, 0, kSimnicHashBitsMax);
+  section.number("multicast_hash_bits", card.multicast_hash_bits, 0, kSimnicHashBitsMax);
+  section.number("vlan_slots", card.vlan_slots, 0, kSimnicVlansMax);
+  section.flag("promisc", card.promisc);
+  section.flag("allmulti", card.allmulti);
+  section.number("command_latency_us", card.command_latency_us, 0, kSimnicLatencyUsMax);
+  section.number("rx_descriptors", card.rx_descriptors, 1, kSimnicDescriptorsMax);
+  section.number("tx_descriptors", card.tx_descriptors, 1, kSimnicDescriptorsMax);
+  section.flag("flow_control", card.flow_control);
+  // What is wrong with a card as a whole names its field first.
+  const std::string sentence = config_error(card);
+  if (!sentence.empty()) {
+    section.bad_at(std::string_view(sentence).substr(0, sentence.find(' ')), "in [nic.simnic], " + sentence);
+  }
+  nic.section = std::move(card);
+}
+
+Result<NetdevPtr> probe(const ProbeSite& site, const NetdevConfig& config) {
+  const SimnicConfig card = card_of(site.nic);
+  const MacAddress permanent = config.address.is_zero() ? MacAddress::generate() : config.address;
+  return Simnic::probe(site.net, config, std::make_shared<simnic::Card>(card, permanent, site.wires.wire(card.wire)));
+}
+
+}  // namespace
+
+extern const Driver kSimnicDriver;
+const Driver kSimnicDriver{
+    .name = "simnic",
+    .help = "a card of software, on a wire with others",
+    .mtu_max = kMtuMax,
+    .keys = kKeys,
+    .read = read,
+    .filters_vlans = [](const NicConfig& nic) { return card_of(nic).vlan_slots > 0; },
+    .probe = probe,
+};
+
+}  // namespace usernic::daemon

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "daemon/drivers.h"
+
+#include <algorithm>
+
+namespace usernic::daemon {
+
+extern const Driver kDummyDriver, kSimnicDriver, kRtl8150Driver;
+
+namespace {
+
+constexpr const Driver* kDrivers[] = {&kDummyDriver, &kSimnicDriver, &kRtl8150Driver};
+
+template <class Is>
+const Driver* first(Is is) {
+  const auto found = std::ranges::find_if(kDrivers, [&](const Driver* driver) { return is(*driver); });
+  return found == std::end(kDrivers) ? nullptr : *found;
+}
+
+}  // namespace
+
+std::span<const Driver* const> drivers() {
+  return kDrivers;
+}
+
+std::vector<std::string_view> driver_names() {
+  std::vector<std::string_view> names;
+  for (const Driver* driver : kDrivers) names.push_back(driver->name);
+  return names;
+}
+
+const Driver* find_driver(std::string_view name) {
+  return first([&](const Driver& driver) { return driver.name == name; });
+}
+
+const Driver* usb_driver_for(uint16_t vendor, uint16_t product) {
+  return first([&](const Driver& driver) { return driver.takes != nullptr && driver.takes(vendor, product); });
+}
+
+}  // namespace usernic::daemon
