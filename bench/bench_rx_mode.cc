@@ -179,31 +179,21 @@ void tree_and_list(benchmark::State& state, Op op) {
   list_operation(state, op, list);
 }
 
-}  // namespace
-
-// A run as RxModeEngine::run does it, with a clock around the two parts that hold addr_list_lock.
-struct RxModeBench {
-  static Duration hand_off(RxModeEngine& engine) {
-    engine.again_ = false;
-    engine.now_ = Clock::now();
-    const Time begin = Clock::now();
-    const bool drained = engine.sample_and_drain();
-    Duration held = since(begin);
-    engine.take_in(drained);
-    engine.place();
-    engine.commands_.clear();
-    engine.plan();
-    engine.call_driver();
-    const Time end = Clock::now();
-    engine.commit();
-    held += since(end);
-    engine.publish();
-    return held - 2 * clock_cost();
-  }
-  static void run(RxModeEngine& engine) { engine.run(); }
-};
-
-namespace {
+// A run, with a clock around the two parts that hold addr_list_lock.
+Duration timed_hand_off(RxRun& run) {
+  run.begin();
+  const Time begin = Clock::now();
+  const bool drained = run.sample();
+  Duration held = since(begin);
+  run.take_in(drained);
+  run.decide();
+  run.call();
+  const Time end = Clock::now();
+  run.commit();
+  held += since(end);
+  run.publish();
+  return held - 2 * clock_cost();
+}
 
 // An open device with N multicast addresses on the card, its lane parked: the runs are the caller's.
 struct QuietBed : Bed {
@@ -239,7 +229,7 @@ void hand_off(benchmark::State& state) {
   holds.reserve(10'000'000);
   for (auto _ : state) {
     bed.change_one();
-    const double seconds = std::max(1e-9, std::chrono::duration<double>(RxModeBench::hand_off(bed.engine)).count());
+    const double seconds = std::max(1e-9, std::chrono::duration<double>(timed_hand_off(bed.engine.run)).count());
     if (holds.size() < holds.capacity()) holds.push_back(seconds * 1e9);
     state.SetIterationTime(seconds);
   }
@@ -252,7 +242,7 @@ void run(benchmark::State& state) {
   QuietBed bed(static_cast<size_t>(state.range(0)));
   for (auto _ : state) {
     bed.change_one();
-    RxModeBench::run(bed.engine);
+    bed.engine.run.run();
   }
 }
 

@@ -8,6 +8,7 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 
+#include "core/retry.h"
 #include "usernic/env.h"
 #include "usernic/error.h"
 #include "usernic/mac_address.h"
@@ -36,10 +37,9 @@ struct alignas(64) CardEntry {
   boost::intrusive::list_node_traits<void*>::node hook;  // in a CardList, first: the rx-mode work's own
 
   // Of the card, for readers.
-  uint16_t attempts = 0;  // failures since the last success
-  std::errc error{};      // of the last failure
-  uint32_t bucket = 0;    // rx_hash, when the class has one
-  Time due{};             // when a failed command is tried again
+  Retry retry;          // of a command that failed
+  std::errc error{};    // of the last failure
+  uint32_t bucket = 0;  // rx_hash, when the class has one
 };
 
 // One cache line: all that a change and a look-up touch.
@@ -66,7 +66,7 @@ struct alignas(64) AddressEntry : OrderNode {
   CardState state = CardState::kAbsent;
   bool maybe = false;    // a slot may be taken
   bool refused = false;  // never this one, until it goes or the card forgets
-  bool parked = false;   // failed: not before `due`
+  bool parked = false;   // failed: not before its time
   bool hashed = false;   // counted among the users of its bucket
 
   // EntryPool lays out so many entries, and then their card sides.

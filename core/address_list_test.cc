@@ -5,10 +5,10 @@
 #include <map>
 #include <set>
 
-#include "core/address_table.h"
 #include "core/test_addresses.h"
 #include "core/test_card.h"
 #include "core/test_watch.h"
+#include "core/wanted.h"
 
 namespace usernic {
 namespace {
@@ -223,7 +223,7 @@ RC_GTEST_FIXTURE_PROP(AddressListTest, BehavesLikeANaiveModel, ()) {
 TEST_F(AddressListTest, AddressesThatComeAndGoTakeNoMemoryWithAStalledFollower) {
   ASSERT_TRUE(dev->mc().add(mc(1)));
   ASSERT_TRUE(sync(lower->mc(), dev->mc()));  // and never again
-  AddressTable& table = AddressTable::of(dev->mc());
+  WantedList& table = WantedList::of(dev->mc());
   for (uint64_t n = 2; n < 100'000; ++n) {
     ASSERT_TRUE(dev->mc().add(mc(n)));
     ASSERT_TRUE(dev->mc().del(mc(n)));

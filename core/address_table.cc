@@ -4,14 +4,9 @@
 #include <bit>
 #include <utility>
 
-#include "core/wanted.h"
-
 namespace usernic {
 
-AddressTable::AddressTable(Wanted& wanted, EntryPool& pool, AddressClass address_class, uint64_t seed)
-    : wanted_(wanted), pool_(pool), class_(address_class), index_(pool, seed) {}
-
-AddressTable::~AddressTable() {
+AddressTable::~AddressTable() USERNIC_NO_THREAD_SAFETY_ANALYSIS {
   order_.clear();  // the entries are the pool's, the followers that nobody took back are ours
   for (Follower* follower : followers_) {
     if (follower != nullptr && follower->to != nullptr) delete follower;
@@ -23,7 +18,7 @@ void AddressTable::set_refs(AddressEntry& entry, uint64_t refs) noexcept {
   const int more = AddressEntry::referenced(refs) - AddressEntry::referenced(before);
   referenced_.store(referenced() + more, std::memory_order_relaxed);
   if ((refs != 0) == (before != 0)) return;
-  const uint64_t generation = wanted_.next_generation();
+  const uint64_t generation = changes_.next_generation();
   if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
   if (refs == 0 && entry.held == 0) return free(entry);
   entry.generation = generation;
@@ -82,30 +77,6 @@ const AddressEntry* AddressTable::next_entry(const AddressEntry* after) const no
   auto it = after != nullptr ? std::next(order_.iterator_to(*after)) : order_.begin();
   while (it != order_.end() && it->generation == 0) ++it;  // a cursor
   return it != order_.end() ? static_cast<const AddressEntry*>(&*it) : nullptr;
-}
-
-uint64_t AddressTable::begin_read(Follower& cursor) const {
-  SpinGuardBh guard(wanted_.lock, wanted_.level());
-  order_.push_front(cursor);
-  return wanted_.generation;
-}
-
-void AddressTable::end_read(Follower& cursor) const {
-  SpinGuardBh guard(wanted_.lock, wanted_.level());
-  order_.erase(order_.iterator_to(cursor));
-}
-
-bool AddressTable::read_chunk(Follower& cursor, uint64_t target, std::array<EntryView, kChunk>& views,
-                              size_t& count) const {
-  SpinGuardBh guard(wanted_.lock, wanted_.level());
-  return const_cast<AddressTable*>(this)->drain_chunk(cursor, target, [&](const AddressEntry& entry) {
-    const CardEntry& card = entry.card();
-    views[count++] = {entry.address(), entry.references(),
-                      entry.wanted(),  (entry.held & kCardBit) != 0,
-                      entry.sure,      entry.covers(),
-                      card.attempts,   card.error,
-                      card.bucket,     card.due};
-  });
 }
 
 }  // namespace usernic

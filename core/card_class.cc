@@ -5,12 +5,10 @@
 
 #include "core/filter_caps.h"
 #include "core/mutation.h"
-#include "core/wanted.h"
 
 namespace usernic {
 namespace {
 
-constexpr uint32_t kRetryFactorMax = 60;
 constexpr uint32_t kHashLoadMax = 2;  // entries a bucket; more, and the hash lets too much through
 
 bool wanted_state(CardState state) {
@@ -23,17 +21,18 @@ size_t parking_lot(uint32_t attempts) {
 
 }  // namespace
 
-Duration retry_delay(Duration first, uint32_t attempts) noexcept {
-  return first * std::min(1u << (std::clamp(attempts, 1u, 7u) - 1), kRetryFactorMax);
+// Nobody else knows the list yet, or any more.
+CardClass::CardClass(AddressTable& of) : table(of) {
+  addr_list_lock.assert_held();
+  table.follow(card);
 }
-
-void CardClass::configure(SlotTable& table_slots, uint32_t hash_buckets) {
-  slots = &table_slots;
-  hash.configure(hash_buckets);
+CardClass::~CardClass() {
+  addr_list_lock.assert_held();
+  table.unfollow(card);
 }
 
 CardList& CardClass::home(AddressEntry& entry) noexcept {
-  if (entry.parked) return parked_[parking_lot(entry.card().attempts)];
+  if (entry.parked) return parked_[parking_lot(entry.card().retry.attempts())];
   if (entry.state == CardState::kOver && entry.refused) return refused_;
   return list(entry.state);
 }
@@ -70,22 +69,26 @@ void CardClass::move(AddressEntry& entry, CardState state) {
 void CardClass::park(AddressEntry& entry, std::errc error, Time now) {
   leave(entry);
   entry.parked = true;
-  if (entry.card().attempts != UINT16_MAX) ++entry.card().attempts;
+  entry.card().retry.failed(retry_first, now);
   entry.card().error = error;
-  entry.card().due = now + retry_delay(retry_first, entry.card().attempts);
   enter(entry);
+}
+
+void CardClass::worked(AddressEntry& entry) noexcept {
+  entry.card().retry.clear();
+  entry.card().error = {};
 }
 
 void CardClass::wake_parked(Time now) {
   for (CardList& lot : parked_) {
-    while (!lot.empty() && lot.front().card().due <= now) move(lot.front(), lot.front().state);
+    while (!lot.empty() && !lot.front().card().retry.waits(now)) move(lot.front(), lot.front().state);
   }
 }
 
 Time CardClass::next_due() const noexcept {
   Time due = kForever;
   for (const CardList& lot : parked_) {
-    if (!lot.empty()) due = std::min(due, lot.front().card().due);
+    if (!lot.empty()) due = std::min(due, lot.front().card().retry.due());
   }
   return due;
 }
@@ -100,9 +103,16 @@ uint32_t CardClass::bucket(const MacAddress& address) const noexcept {
   const uint32_t bucket = bucket_of(driver, table.address_class(), address);
   if (bucket < hash.buckets()) [[likely]]
     return bucket;
-  report_contract(table.wanted().dev, "rx-hash-range",
-                  bucket_error(table.address_class(), address, bucket, hash.buckets()), Place::current());
+  report_contract("rx-hash-range", bucket_error(table.address_class(), address, bucket, hash.buckets()),
+                  Place::current());
   return 0;
+}
+
+bool CardClass::drain(uint64_t target) noexcept {
+  return table.drain_chunk(card, target, [this](AddressEntry& entry) {
+    addr_list_lock.assert_held();
+    drained(entry);
+  });
 }
 
 void CardClass::drained(AddressEntry& entry) noexcept {
@@ -116,15 +126,15 @@ void CardClass::drained(AddressEntry& entry) noexcept {
   drained_.push_back(&entry);
 }
 
-void CardClass::take_in() {
+bool CardClass::take_in() {
   const auto taken = [this](AddressEntry* entry) { return !take_in(*entry); };
   drained_.erase(std::remove_if(drained_.begin(), drained_.end(), taken), drained_.end());
-  if (drained_.empty()) return;
-  Wanted& wanted = table.wanted();
-  SpinGuardBh guard(wanted.lock, wanted.level());
+  return !drained_.empty();
+}
+
+void CardClass::settle_drained() noexcept {
   for (AddressEntry* const entry : drained_) {
-    entry->card().attempts = 0;
-    entry->card().error = {};
+    worked(*entry);
     if (entry->state == CardState::kAbsent) table.release(*entry, AddressTable::kCardBit);
   }
   drained_.clear();
@@ -138,7 +148,7 @@ bool CardClass::take_in(AddressEntry& entry) noexcept {
   } else {
     move(entry, entry.sure ? CardState::kExact : CardState::kTrying);
   }
-  return entry.state == CardState::kAbsent || entry.card().attempts != 0;
+  return entry.state == CardState::kAbsent || entry.card().retry.owed();
 }
 
 uint32_t CardClass::parked() const noexcept {
@@ -165,7 +175,7 @@ FilterLevel CardClass::decide(bool promisc_ok, bool allmulti_ok) const noexcept 
     }
     return level;
   }
-  const bool hash_ok = hash.buckets() != 0 && !hash_refused;
+  const bool hash_ok = hash.usable();
   const uint64_t room = uint64_t{kHashLoadMax} * hash.buckets();
   if (hash_ok && outside() <= (wide_now ? room * 3 / 4 : room)) return FilterLevel::kHash;
   if (table.address_class() == AddressClass::kMulticast && allmulti_ok) return FilterLevel::kAllmulti;
@@ -182,7 +192,7 @@ void CardClass::set_level(FilterLevel next) {
 }
 
 bool CardClass::uncovered_by_exact_and_hash() const noexcept {
-  if (level == FilterLevel::kHash) return hash.failed_count != 0;
+  if (level == FilterLevel::kHash) return !hash.all_well();
   return parked_wanted_ != 0 || outside() != 0;
 }
 
@@ -197,37 +207,27 @@ CardList* CardClass::next_list() noexcept {
   return nullptr;
 }
 
-void CardClass::forget_all(bool close) {
-  CardList forgotten;
-  Wanted& wanted = table.wanted();
-  for (bool more = true; more;) {
-    SpinGuardBh guard(wanted.lock, wanted.level());
-    for (size_t i = 0; i < AddressTable::kChunk; ++i) {
-      CardList* const from = next_list();
-      if (from == nullptr) {
-        more = false;
-        break;
-      }
-      AddressEntry& entry = from->front();
-      const bool keep = !close && wanted_state(entry.state);
-      move(entry, CardState::kAbsent);
-      set_maybe(entry, false);
-      entry.sure = entry.refused = false;
-      entry.card().attempts = 0;
-      entry.card().error = {};
-      if (keep) {
-        forgotten.push_back(entry);
-      } else {
-        table.release(entry, AddressTable::kCardBit);
-      }
-    }
+bool CardClass::forget_chunk(bool close) {
+  for (size_t i = 0; i < AddressTable::kChunk; ++i) {
+    CardList* const from = next_list();
+    if (from == nullptr) return false;
+    AddressEntry& entry = from->front();
+    const bool keep = !close && wanted_state(entry.state);
+    move(entry, CardState::kAbsent);
+    set_maybe(entry, false);
+    entry.sure = entry.refused = false;
+    worked(entry);
+    keep ? forgotten_.push_back(entry) : table.release(entry, AddressTable::kCardBit);
   }
-  while (!forgotten.empty()) {
-    AddressEntry& entry = forgotten.front();
-    forgotten.pop_front();
+  return true;
+}
+
+void CardClass::come_back() {
+  while (!forgotten_.empty()) {
+    AddressEntry& entry = forgotten_.front();
+    forgotten_.pop_front();
     move(entry, CardState::kTrying);
   }
-  hash_refused = false;
   level = FilterLevel::kExact;
 }
 

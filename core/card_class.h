@@ -3,7 +3,7 @@
 //
 // Every drained entry is in exactly one list: by its state, or parked after a failure until its time comes. Counters
 // answer every question a run asks, so a run costs what changed. Written by the rx-mode work alone, without a lock,
-// except where a function says otherwise.
+// except where a function requires addr_list_lock: there something changes that readers see.
 #pragma once
 
 #include <array>
@@ -30,25 +30,27 @@ struct SlotTable {
   int64_t free() const noexcept { return int64_t{limit} - occupied; }
 };
 
-// After the first failure `first`, then 2, 4, .. 60 times that.
-Duration retry_delay(Duration first, uint32_t attempts) noexcept USERNIC_NONBLOCKING;
-
 class CardClass {
  public:
-  explicit CardClass(AddressTable& table) : table(table) {}
-  void configure(SlotTable& slots, uint32_t hash_buckets);
+  explicit CardClass(AddressTable& table);
+  ~CardClass();
+  CardClass(const CardClass&) = delete;
+  CardClass& operator=(const CardClass&) = delete;
 
-  // One entry that the card's cursor passed: what readers, and who wants it again, must know. At most kChunk, then
-  // `take_in`. Requires: addr_list_lock.
-  void drained(AddressEntry& entry) noexcept;
+  // Moves the card's cursor over at most a chunk of what is not newer than `target`, then `take_in`. Returns true when
+  // nothing up to `target` is left.
+  bool drain(uint64_t target) noexcept USERNIC_REQUIRES(addr_list_lock);
   // What was drained goes to the list where it belongs: without the lock, because its neighbours there may be far from
-  // every cache. Takes the lock for what failed before, and for what is not on the card.
-  void take_in();
+  // every cache. Returns true when some of it, which failed before or is not on the card, is left to `settle_drained`.
+  bool take_in();
+  void settle_drained() noexcept USERNIC_REQUIRES(addr_list_lock);
 
   // Moves an entry to a state, out of the parking lot if it was there.
   void move(AddressEntry& entry, CardState state);
-  // Keeps an entry in its state until `due`. Requires: addr_list_lock (readers see when).
-  void park(AddressEntry& entry, std::errc error, Time now);
+  // Keeps an entry in its state until its retry is due (readers see when).
+  void park(AddressEntry& entry, std::errc error, Time now) USERNIC_REQUIRES(addr_list_lock);
+  // It works: no failure is left of it.
+  static void worked(AddressEntry& entry) noexcept USERNIC_REQUIRES(addr_list_lock);
   // Puts what is due back among the entries to be dealt with.
   void wake_parked(Time now);
   Time next_due() const noexcept;
@@ -68,8 +70,10 @@ class CardClass {
   // Would some wanted entry be deaf if only exact entries and the hash stayed on?
   bool uncovered_by_exact_and_hash() const noexcept;
 
-  // Everything to absent (close) or to trying (forget), in chunks under addr_list_lock.
-  void forget_all(bool close);
+  // The card is empty: a chunk of entries becomes absent, nothing is on it and nothing known of them. Those that stay
+  // wanted (`close`: none does) are kept for `come_back`, which has them tried. Returns true when there are more.
+  bool forget_chunk(bool close) USERNIC_REQUIRES(addr_list_lock);
+  void come_back();
 
   template <class Visit>
   void for_each_wanted(Visit&& visit) const;
@@ -77,7 +81,6 @@ class CardClass {
   AddressTable& table;
   Follower card;
   HashImage hash;
-  bool hash_refused = false;
   FilterLevel level = FilterLevel::kExact;
   uint32_t slots_at_entry = 0;  // when the level became wide
   SlotTable* slots = nullptr;
@@ -88,12 +91,14 @@ class CardClass {
  private:
   static constexpr size_t kParkingLots = 7;
   CardList& home(AddressEntry& entry) noexcept;
+  void drained(AddressEntry& entry) noexcept USERNIC_REQUIRES(addr_list_lock);
   bool take_in(AddressEntry& entry) noexcept;
   void leave(AddressEntry& entry) noexcept;
   void enter(AddressEntry& entry) noexcept;
   CardList* next_list() noexcept;
 
   boost::container::static_vector<AddressEntry*, AddressTable::kChunk> drained_;
+  CardList forgotten_;
   std::array<CardList, kCardStates> lists_;    // kOver: those that may be promoted
   CardList refused_;                           // kOver, but the card does not take them
   std::array<CardList, kParkingLots> parked_;  // by retry delay, so each is in order of its due times

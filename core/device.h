@@ -77,7 +77,6 @@ struct Device final : NetDevice {
   // Under rtnl: devices in the longest chain downwards, this one included; and how many are above (level_guard.h).
   int chain_down = 1;
   void set_level(int level);
-  uint64_t last_look = 0;  // that found it: core/stack_graph.cc, under its lock
 
   // Frames that the driver took, and did not drop.
   struct Sent {

@@ -18,8 +18,8 @@ void KernelLists::forget(bool in_call) {
   }
 }
 
-HwAddr* KernelLists::find(const RxCommand& command) noexcept {
-  return list_of(command).find(command.address.octets.data(), command.address.octets.size());
+HwAddr* KernelLists::find(const RxStep& step) noexcept {
+  return list_of(step).find(step.command.address.octets.data(), step.command.address.octets.size());
 }
 
 HwAddr& KernelLists::make(AddressClass address_class, const MacAddress& address) {
@@ -48,11 +48,12 @@ void KernelLists::match(AddressClass address_class, std::span<const std::pair<Ma
   }
 }
 
-void KernelLists::bring_up_to_date(std::span<const RxCommand> commands) {
-  for (const RxCommand& command : commands) {
-    if (!is_address(command)) continue;
-    HwAddrList& list = list_of(command);
-    HwAddr* entry = find(command);
+void KernelLists::bring_up_to_date(std::span<const RxStep> steps) {
+  for (const RxStep& step : steps) {
+    if (!is_address(step)) continue;
+    const RxCommand& command = step.command;
+    HwAddrList& list = list_of(step);
+    HwAddr* entry = find(step);
     const bool wanted = entry != nullptr && entry->refcount > entry->sync_cnt;
     const bool doubtful = doubtful_.contains(command.address);
     if (doubtful && entry != nullptr && command.kind == RxCommandKind::kAdd && !wanted) {  // to be pushed, not believed
@@ -60,8 +61,7 @@ void KernelLists::bring_up_to_date(std::span<const RxCommand> commands) {
       entry = nullptr;
     }
     if ((command.kind == RxCommandKind::kAdd && !wanted) || (doubtful && entry == nullptr)) {
-      HwAddr& made = make(command.object == RxObject::kMulticast ? AddressClass::kMulticast : AddressClass::kUnicast,
-                          command.address);
+      HwAddr& made = make(step.address_class(), command.address);
       if (command.kind == RxCommandKind::kDel) made.sync_cnt = 1;  // stale
     } else if (command.kind == RxCommandKind::kDel && wanted) {
       (void)list.del(*entry);
@@ -71,12 +71,12 @@ void KernelLists::bring_up_to_date(std::span<const RxCommand> commands) {
 }
 
 // What sync_cnt says of one address of a list that the driver pushes from.
-KernelLists::Fate KernelLists::fate_of(const RxCommand& command, const Use& use, int call_error, int& error) {
+KernelLists::Fate KernelLists::fate_of(const RxStep& step, const Use& use, int call_error, int& error) {
   if (!use.pushed) return Fate::kAsTheCall;
-  HwAddr* const entry = find(command);
-  if (command.kind == RxCommandKind::kDel) {
+  HwAddr* const entry = find(step);
+  if (step.command.kind == RxCommandKind::kDel) {
     if (entry != nullptr && entry->error == -ENOENT)
-      (void)list_of(command).del(*entry);  // it was not there
+      (void)list_of(step).del(*entry);  // it was not there
     else if (entry != nullptr)
       error = entry->error != 0 ? entry->error : -EIO;  // it stays, stale
     return error == 0 ? Fate::kDone : Fate::kFailed;
@@ -87,7 +87,7 @@ KernelLists::Fate KernelLists::fate_of(const RxCommand& command, const Use& use,
     if (call_error == 0) return Fate::kDone;
     error = call_error;
   }
-  if (entry != nullptr) (void)list_of(command).del(*entry);
+  if (entry != nullptr) (void)list_of(step).del(*entry);
   if (error == 0 && mutated(Mutation::kCutShortBelieved)) return Fate::kDone;
   return error != 0 ? Fate::kFailed : Fate::kNotReached;
 }

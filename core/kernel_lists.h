@@ -13,8 +13,8 @@
 #include <span>
 #include <utility>
 
+#include "core/rx_step.h"
 #include "usernic/hw_addr_list.h"
-#include "usernic/rx_filter.h"
 
 namespace usernic {
 
@@ -26,14 +26,14 @@ class KernelLists {
   // Has exactly these users' references; what is pushed stays so, stale if need be.
   void match(AddressClass address_class, std::span<const std::pair<MacAddress, int>> wanted);
   // Adds and deletes what the plan says.
-  void bring_up_to_date(std::span<const RxCommand> commands);
+  void bring_up_to_date(std::span<const RxStep> steps);
 
-  // What became of the plan by a call that returned `error`, 0 or negative. `answer(command, result)` is called for the
-  // commands whose fate is known; the others are to come again at once. Before what concerns the call as a whole,
+  // What became of the plan by a call that returned `error`, 0 or negative. `answer(step, result)` is called for the
+  // steps whose fate is known; the others are to come again at once. Before what concerns the call as a whole,
   // `lost(address_class, address, error)` is called for what the plan does not mention and a push failed for, or did
   // not get to (error 0): it was not pushed before because the driver saw no need. It leaves the list.
   template <class Answer, class Lost>
-  void answer(std::span<RxCommand> commands, int error, Answer&& answer, Lost&& lost);
+  void answer(std::span<RxStep> steps, int error, Answer&& answer, Lost&& lost);
 
  private:
   enum class Fate : uint8_t { kDone, kFailed, kNotReached, kAsTheCall };
@@ -43,12 +43,10 @@ class KernelLists {
     bool cut_short = false;  // at an error: the rest was not reached
   };
   Use take_use(HwAddrList& list) noexcept { return {list.take_used(), list.take_cut_short()}; }
-  Fate fate_of(const RxCommand& command, const Use& use, int call_error, int& error);
-  static bool is_address(const RxCommand& command) noexcept { return command.entry != nullptr; }
-  HwAddrList& list_of(const RxCommand& command) noexcept {
-    return list(command.object == RxObject::kMulticast ? AddressClass::kMulticast : AddressClass::kUnicast);
-  }
-  HwAddr* find(const RxCommand& command) noexcept;
+  Fate fate_of(const RxStep& step, const Use& use, int call_error, int& error);
+  static bool is_address(const RxStep& step) noexcept { return step.entry != nullptr; }
+  HwAddrList& list_of(const RxStep& step) noexcept { return list(step.address_class()); }
+  HwAddr* find(const RxStep& step) noexcept;
   // A new entry. Throws std::bad_alloc: the run comes again.
   HwAddr& make(AddressClass address_class, const MacAddress& address);
 
@@ -57,17 +55,17 @@ class KernelLists {
 };
 
 template <class Answer, class Lost>
-void KernelLists::answer(std::span<RxCommand> commands, int error, Answer&& answer, Lost&& lost) {
+void KernelLists::answer(std::span<RxStep> steps, int error, Answer&& answer, Lost&& lost) {
   const Use uses[2] = {take_use(lists_[0]), take_use(lists_[1])};
   bool explained = false;  // the call failed because an address did
   const auto failed = [](int code) { return fail(static_cast<std::errc>(-code)); };
-  for (RxCommand& command : commands) {
-    if (!is_address(command)) continue;
+  for (RxStep& step : steps) {
+    if (!is_address(step)) continue;
     int why = 0;
-    const Fate fate = fate_of(command, uses[command.object == RxObject::kMulticast], error, why);
+    const Fate fate = fate_of(step, uses[step.command.object == RxObject::kMulticast], error, why);
     if (fate == Fate::kFailed) explained = explained || why == error;
-    if (fate == Fate::kDone) doubtful_.erase(command.address), answer(command, Result<>());
-    if (fate == Fate::kFailed) answer(command, Result<>(failed(why)));
+    if (fate == Fate::kDone) doubtful_.erase(step.command.address), answer(step, Result<>());
+    if (fate == Fate::kFailed) answer(step, Result<>(failed(why)));
   }
   for (size_t i = 0; i < 2; ++i) {
     for (HwAddr* entry = lists_[i].first(); uses[i].pushed && entry != nullptr;) {
@@ -77,15 +75,15 @@ void KernelLists::answer(std::span<RxCommand> commands, int error, Answer&& answ
       (void)lists_[i].del(each);
     }
   }
-  for (RxCommand& command : commands) {
-    const bool pushes = uses[command.object == RxObject::kMulticast].pushed;
-    if (is_address(command) && pushes) continue;
-    if (error == 0 && is_address(command)) doubtful_.erase(command.address);
-    if (error == 0) answer(command, Result<>());
+  for (RxStep& step : steps) {
+    const bool pushes = uses[step.command.object == RxObject::kMulticast].pushed;
+    if (is_address(step) && pushes) continue;
+    if (error == 0 && is_address(step)) doubtful_.erase(step.command.address);
+    if (error == 0) answer(step, Result<>());
     if (error == 0 || explained) continue;
-    answer(command, Result<>(failed(error)));
-    if (HwAddr* const entry = is_address(command) ? find(command) : nullptr; entry != nullptr) {
-      if (command.kind == RxCommandKind::kAdd) (void)list_of(command).del(*entry);
+    answer(step, Result<>(failed(error)));
+    if (HwAddr* const entry = is_address(step) ? find(step) : nullptr; entry != nullptr) {
+      if (step.command.kind == RxCommandKind::kAdd) (void)list_of(step).del(*entry);
     }
   }
 }

@@ -9,12 +9,15 @@
 
 #include "core/address_table.h"
 #include "core/vlan_set.h"
-#include "usernic/lower_link.h"
+#include "usernic/device_ref.h"
+#include "usernic/work.h"
 
 namespace usernic {
 
 struct Device;
+enum class VlanIds : uint8_t;
 class Wanted;
+class WantedList;
 
 struct Link {
   Device& upper;
@@ -47,17 +50,18 @@ struct Link {
   bool behind(uint64_t generation) const noexcept { return told != generation; }
   // Tells it at most a chunk of each list; returns how many entries, and VLAN ids. Requires: both addr_list_locks, room
   // in the pool.
-  size_t tell(Wanted& from) noexcept;
+  size_t tell(Wanted& from) noexcept USERNIC_REQUIRES(addr_list_lock);
   // The lower holds our own address exactly while it is not its own. Requires: the lower's addr_list_lock, room.
-  void settle_own() noexcept;
+  void settle_own() noexcept USERNIC_REQUIRES(addr_list_lock);
 
  private:
   // A chunk of each, counted in `entries`. They return true when nothing is left to tell.
-  bool tell_list(AddressTable& upper, Follower& follower, AddressTable& lower, size_t& entries) noexcept;
-  bool tell_wider(Wanted& from, size_t& entries) noexcept;
-  void tell_narrower(const Wanted& from) noexcept;
-  void tell_own(Wanted& from) noexcept;
-  bool tell_vlans(const Wanted& from, size_t& entries) noexcept;
+  bool tell_list(WantedList& upper, Follower& follower, WantedList& lower, size_t& entries) noexcept
+      USERNIC_REQUIRES(addr_list_lock);
+  bool tell_wider(Wanted& from, size_t& entries) noexcept USERNIC_REQUIRES(addr_list_lock);
+  void tell_narrower(const Wanted& from) noexcept USERNIC_REQUIRES(addr_list_lock);
+  void tell_own(Wanted& from) noexcept USERNIC_REQUIRES(addr_list_lock);
+  bool tell_vlans(const Wanted& from, size_t& entries) noexcept USERNIC_REQUIRES(addr_list_lock);
 };
 
 using Lowers = boost::intrusive::list<
@@ -69,10 +73,12 @@ using Uppers = boost::intrusive::list<
 inline constexpr size_t kTellEntries = 2 * AddressTable::kChunk + 2;
 
 // What `to` has to hear of one entry of `from` whose follower has `bit`. Requires: both addr_list_locks.
-void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, AddressTable& to, bool wanted) noexcept;
+void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, WantedList& to, bool wanted) noexcept
+    USERNIC_REQUIRES(addr_list_lock);
 
 // References on an address that is the own one too come and go without an effective change, and rule R10 keeps the
 // entry where it is in the change order; so whoever told of another own address tells of the list's share in this one.
-void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, AddressTable& to, bool follows) noexcept;
+void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, WantedList& to, bool follows) noexcept
+    USERNIC_REQUIRES(addr_list_lock);
 
 }  // namespace usernic

@@ -13,7 +13,7 @@ namespace usernic {
 
 // --- What one link passes on ---
 
-void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, AddressTable& to, bool wanted) noexcept {
+void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, WantedList& to, bool wanted) noexcept {
   if (wanted == ((entry.held & bit) != 0)) return;
   if (!to.wanted().gone) {
     AddressEntry& below = to.find_or_make(to.key_of(entry));
@@ -26,32 +26,33 @@ void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, AddressTa
   }
 }
 
-void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, AddressTable& to, bool follows) noexcept {
+void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, WantedList& to, bool follows) noexcept {
   if (AddressEntry* const entry = from.find(own); entry != nullptr)
     tell_entry(from, *entry, bit, to, follows && entry->referenced());
 }
 
 namespace {
 
-void refer(AddressTable& to, const MacAddress& address, bool wanted) noexcept {
+void refer(AddressTable& to, const MacAddress& address, bool wanted) noexcept USERNIC_REQUIRES(addr_list_lock) {
   AddressEntry& entry = to.find_or_make(address);
   to.set_refs(entry, wanted ? entry.refs + AddressEntry::kUpper : entry.refs - AddressEntry::kUpper);
 }
 
 // Brings our reference on a mode to `wanted`.
-void tell_mode(Wanted& to, ModeRefs& mode, bool& held, bool wanted) noexcept {
+void tell_mode(Wanted& to, ModeRefs& mode, bool& held, bool wanted) noexcept USERNIC_REQUIRES(addr_list_lock) {
   if (held != wanted && to.count(mode, &ModeRefs::uppers, wanted ? 1 : -1)) held = wanted;
 }
 
-MacAddress own_of(const Link& link, const Wanted& from) noexcept {
+MacAddress own_of(const Link& link, const Wanted& from) noexcept USERNIC_REQUIRES(addr_list_lock) {
   return link.following ? from.own : MacAddress{};
 }
 
 }  // namespace
 
-bool Link::tell_list(AddressTable& upper, Follower& follower, AddressTable& lower, size_t& entries) noexcept {
+bool Link::tell_list(WantedList& upper, Follower& follower, WantedList& lower, size_t& entries) noexcept {
   if (upper.passed_all(follower)) return true;
   return upper.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
+    addr_list_lock.assert_held();
     ++entries;
     tell_entry(upper, entry, follower.bit, lower, following && entry.referenced());
   });
@@ -178,7 +179,7 @@ Result<> join(Link& link, Device& lower) {
   Wanted& to = wanted_of(lower);
   StackGuard stack;
   if (const Result<> line = refuse_loop(stack, to, from); !line) return line;  // by a sync in between
-  SpinGuardBh upper_guard(from.lock, from.level());
+  ListGuard upper_guard(from.lock, from.level());
   SpinGuard lower_guard(to.lock, to.level());
   if (!from.uc.follow(link.uc)) return fail(std::errc::no_space_on_device);
   if (!from.mc.follow(link.mc)) {
@@ -195,7 +196,7 @@ Result<> join(Link& link, Device& lower) {
 
 void part(Link& link, Device& lower) {
   Wanted& from = wanted_of(link.upper);
-  SpinGuardBh upper_guard(from.lock, from.level());
+  ListGuard upper_guard(from.lock, from.level());
   SpinGuard lower_guard(link.to->lock, link.to->level());
   from.uc.unfollow(link.uc);
   from.mc.unfollow(link.mc);
@@ -207,10 +208,9 @@ void part(Link& link, Device& lower) {
 }
 
 void set_following(Link& link, bool on) {
-  RxModeEngine& engine = link.upper.engine;
-  Wanted& from = engine.wanted;
+  Wanted& from = wanted_of(link.upper);
   {
-    SpinGuardBh upper_guard(from.lock, from.level());
+    ListGuard upper_guard(from.lock, from.level());
     SpinGuard lower_guard(link.to->lock, link.to->level());
     if (link.following == on) return;
     link.following = on;
@@ -220,8 +220,8 @@ void set_following(Link& link, bool on) {
     link.told = link.scalars_told = Link::kUntold;
   }
   for (bool behind = true; behind;) {
-    (void)engine.serve_once();
-    SpinGuardBh guard(from.lock, from.level());
+    (void)from.serve_once();
+    ListGuard guard(from.lock, from.level());
     behind = link.behind(from.generation);
   }
 }
@@ -246,7 +246,7 @@ void unlink_one(Link& link, bool lower_is_gone = false) {
 
 void Device::set_level(int level) {
   {
-    SpinGuardBh guard(engine.wanted.lock, engine.wanted.level());
+    ListGuard guard(engine.wanted.lock, engine.wanted.level());
     engine.wanted.stack_level.store(level);
   }
   for (TxQueue& queue : tx_queues) {

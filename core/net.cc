@@ -8,6 +8,7 @@
 
 #include "core/device.h"
 #include "core/net_impl.h"
+#include "core/site_class.h"
 
 namespace usernic {
 namespace {
@@ -81,6 +82,10 @@ Workqueue& Net::system_workqueue() noexcept {
   return impl_->system;
 }
 
+Workqueue::Workqueue(Net& net, std::string name, int max_active, Place where)
+    : Workqueue(net.impl().workers, name, max_active,
+                class_of_site("queue " + name.substr(0, name.find_first_of("0123456789")), nullptr, where)) {}
+
 Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops)
     : net_ref(net),
       ops(the_ops),
@@ -90,7 +95,8 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
       own_addresses_(*this, config.address),
       refs(net.impl().refs_gone),
       lane_queue(net.impl().workers, "lane", Workqueue::kOrdered, &kLaneClass, this),
-      engine(*this, config.rx_retry),
+      engine({*this, ops, driver_, net.rtnl(), instance_lock, lane_queue, reg_state_, running_, present_},
+             config.rx_retry),
       mtu_(config.mtu),
       address_(config.address.to_u64()),
       napis_lock(kNapisClass) {

@@ -51,7 +51,7 @@ void OwnAddresses::set(size_t offset, const void* octets, size_t len, Place wher
 void OwnAddresses::publish() {
   shadow_ = MacAddress::from_bytes(primary());
   dev_.address_.store(shadow_.to_u64());
-  dev_.engine.own_changed(shadow_);
+  dev_.engine.own_changed(shadow_, dev_.uppers);
 }
 
 bool OwnAddresses::check(Place where) {

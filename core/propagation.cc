@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "core/propagation.h"
 
-#include "core/device.h"
 #include "core/mutation.h"
+#include "core/wanted.h"
 
 namespace usernic {
 
@@ -21,28 +21,27 @@ bool Propagation::serve(Wanted& upper) {
     budget_ -= 1 + static_cast<int>(link.tell(upper));
     if (link.behind(upper.generation)) all = false;
     if (lower.generation == before) continue;
-    RxModeEngine& engine = Device::of(lower.dev).engine;
-    if (engine.claim_run()) owed_.emplace_back(lower.dev);
-    if (!lower.lowers.empty() && !serve(lower) && !mutated(Mutation::kToldToNobody)) engine.owe_serve();
+    if (lower.run.claim()) owed_.push_back({DeviceHandle(lower.dev), &lower});
+    if (!lower.lowers.empty() && !serve(lower) && !mutated(Mutation::kToldToNobody)) lower.owe_serve();
   }
   return all;
 }
 
 // One is tried again by `finish`, in the same context; a second one at a time is the upper's lane's.
 void Propagation::starve(Wanted& upper, Wanted& lower) {
-  if (starved_) return Device::of(upper.dev).engine.owe_serve();
-  behind_ = DeviceHandle(upper.dev);
-  starved_ = DeviceHandle(lower.dev);
+  if (starved_.dev) return upper.owe_serve();
+  behind_ = {DeviceHandle(upper.dev), &upper};
+  starved_ = {DeviceHandle(lower.dev), &lower};
 }
 
 void Propagation::finish_below() {
-  for (DeviceHandle& dev : owed_) Device::of(*dev).engine.queue_run();
+  for (Held& lower : owed_) lower.wanted->run.queue();
   owed_.clear();
-  if (!starved_) return;
-  const bool fed = Device::of(*starved_).engine.wanted.reserve(kTellEntries);
+  if (!starved_.dev) return;
+  const bool fed = starved_.wanted->reserve(kTellEntries);
   starved_ = {};
-  RxModeEngine& engine = Device::of(*behind_).engine;
-  if (!fed || !engine.serve_once()) engine.owe_serve();
+  Wanted& upper = *behind_.wanted;
+  if (!fed || !upper.serve_once()) upper.owe_serve();
 }
 
 }  // namespace usernic

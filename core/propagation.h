@@ -8,6 +8,7 @@
 #include <boost/container/static_vector.hpp>
 
 #include "core/address_table.h"
+#include "usernic/device_ref.h"
 
 namespace usernic {
 
@@ -21,10 +22,10 @@ class Propagation {
   Propagation& operator=(const Propagation&) = delete;
 
   // Returns true when every device directly below knows all of it, or will after `finish`. Requires: `upper`'s lock.
-  bool serve(Wanted& upper);
+  bool serve(Wanted& upper) USERNIC_REQUIRES(addr_list_lock);
   // The runs that lower devices owe now, and another try where a pool was empty. Requires: no lock of a list.
   void finish() {
-    if (!owed_.empty() || starved_) finish_below();
+    if (!owed_.empty() || starved_.dev) finish_below();
   }
 
  private:
@@ -34,9 +35,13 @@ class Propagation {
   void finish_below();
 
   int budget_ = kBudget;
-  boost::container::static_vector<DeviceHandle, kBudget> owed_;  // every device told costs one of the budget
-  DeviceHandle behind_;                                          // an upper that was left, because
-  DeviceHandle starved_;                                         // this one's pool had no room
+  struct Held {  // a device, kept in memory
+    DeviceHandle dev;
+    Wanted* wanted = nullptr;
+  };
+  boost::container::static_vector<Held, kBudget> owed_;  // every device told costs one of the budget
+  Held behind_;                                          // an upper that was left, because
+  Held starved_;                                         // this one's pool had no room
 };
 
 }  // namespace usernic

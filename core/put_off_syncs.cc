@@ -15,7 +15,7 @@ namespace usernic {
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a few words of memory; what sync allocates is a slab [kernel: GFP_ATOMIC]
 
     Result<>
-    PutOffSyncs::add(AddressTable& to, AddressTable& from, Place where) noexcept {
+    PutOffSyncs::add(WantedList& to, WantedList& from, Place where) noexcept {
   const BlockingByDesign bounded;
   const auto same = [&](const One& one) { return one.to == &to && one.from == &from; };
   if (std::ranges::any_of(all_, same)) return {};

@@ -8,14 +8,14 @@
 
 #include <vector>
 
-#include "core/address_table.h"
+#include "core/wanted_list.h"
 
 namespace usernic {
 
 class PutOffSyncs {
  public:
   // Once, however often it is asked for. ENOMEM. Requires: `from`'s addr_list_lock.
-  Result<> add(AddressTable& to, AddressTable& from, Place where) noexcept USERNIC_NONBLOCKING;
+  Result<> add(WantedList& to, WantedList& from, Place where) noexcept USERNIC_NONBLOCKING;
   bool empty() const noexcept USERNIC_NONBLOCKING { return all_.empty(); }
   // Reports what is refused: a loop, or too many followers. Requires: no addr_list_lock.
   void carry_out() noexcept USERNIC_NONBLOCKING;
@@ -23,8 +23,8 @@ class PutOffSyncs {
  private:
   struct One {
     DeviceHandle to_dev;  // keeps it in memory
-    AddressTable* to;
-    AddressTable* from;
+    WantedList* to;
+    WantedList* from;
     Place where;
   };
   std::vector<One> all_;

@@ -2,7 +2,8 @@
 // Under addr_list_lock, everything.
 #include "usernic/rx_lists.h"
 
-#include "core/wanted.h"
+#include "core/address_table.h"
+#include "core/vlan_set.h"
 
 namespace usernic {
 
@@ -27,6 +28,7 @@ uint32_t RxLists::count(AddressClass address_class) const noexcept {
 }
 
 const AddressEntry* RxLists::next(AddressClass address_class, const AddressEntry* after) const noexcept {
+  addr_list_lock.assert_held();
   const AddressTable& table = *tables_[static_cast<size_t>(address_class)];
   while ((after = table.next_entry(after)) != nullptr) {
     const bool users = after->references() != 0;

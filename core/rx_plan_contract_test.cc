@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// What a driver owes its plan: to take its commands, and to answer each. A breach is a report, and made good.
+// What a driver owes its plan: to take its commands, and to answer each once, as it is. Each breach is a report that
+// names the device and its driver.
 #include "core/rx_style_fixture.h"
 
 namespace usernic {
@@ -38,9 +39,54 @@ struct RxPlanContractTest : StyleTest<CarelessDriver, PlanCard> {
     });
     settle();
     EXPECT_EQ(on_card([](PlanCard& c) { return c.exact; }), (std::set{mc(1), mc(2)})) << "made good all the same";
-    return on_card([&](PlanCard&) { return reports.rules(); });
+    return on_card([&](PlanCard&) {
+      for (const ContractReport& each : reports.all) {
+        EXPECT_NE(each.device.find("t0"), std::string::npos) << each.device;
+        EXPECT_NE(each.device.find("CarelessDriver"), std::string::npos) << each.device;
+      }
+      return reports.rules();
+    });
   }
 };
+
+TEST_F(RxPlanContractTest, AnInventedCommandIsNoneOfThePlan) {
+  EXPECT_EQ(broken_by([this](RxPlan& plan) {
+              RxCommand invented{.kind = RxCommandKind::kAdd, .object = RxObject::kMulticast, .address = mc(1)};
+              plan.answer(invented, {});
+              while (RxCommand* command = plan.next()) {
+                RxCommand copy = *command;
+                plan.answer(copy, fail(std::errc::io_error));
+                card.exact.insert(command->address);
+                plan.answer(*command, {});
+              }
+            }),
+            "rx-command-unknown rx-command-unknown rx-command-unknown");
+}
+
+TEST_F(RxPlanContractTest, AnEditedCommandCountsAsItWas) {
+  EXPECT_EQ(broken_by([this](RxPlan& plan) {
+              while (RxCommand* command = plan.next()) {
+                card.exact.insert(command->address);
+                command->address = mc(9);
+                command->kind = RxCommandKind::kDel;
+                plan.answer(*command, {});
+              }
+            }),
+            "rx-command-edited rx-command-edited");
+  EXPECT_TRUE(mode.covered(mc(1)));
+  EXPECT_FALSE(mode.covered(mc(9)));
+}
+
+TEST_F(RxPlanContractTest, OfTwoAnswersTheFirstCounts) {
+  EXPECT_EQ(broken_by([](RxPlan& plan) {
+              while (RxCommand* command = plan.next()) {
+                plan.answer(*command, fail(std::errc::io_error));
+                plan.answer(*command, {});
+              }
+            }),
+            "rx-command-twice rx-command-twice");
+  EXPECT_EQ(mode.status().stats.failures, 2u);
+}
 
 TEST_F(RxPlanContractTest, APlanThatIsNotTouchedIsAReportAndComesAgain) {
   EXPECT_EQ(broken_by([](RxPlan&) {}), "rx-plan-untouched");

@@ -4,7 +4,7 @@
 #include <new>
 #include <utility>
 
-#include "core/device.h"
+#include "core/wanted.h"
 
 namespace usernic {
 namespace {
@@ -27,9 +27,10 @@ Result<bool> StackGuard::leads_to(Wanted& from, const Wanted& to) noexcept {
 
 bool StackGuard::find(Wanted& from, const Wanted& to) {
   ++looks;
-  found_.assign(1, DeviceHandle(from.dev));
+  found_.clear();
+  found_.push_back({DeviceHandle(from.dev), &from});
   for (size_t i = 0; i < found_.size(); ++i) {
-    Wanted& at = Device::of(*found_[i]).engine.wanted;
+    Wanted& at = *found_[i].wanted;
     if (&at == &to) return true;
     look_below(at);
   }
@@ -37,18 +38,19 @@ bool StackGuard::find(Wanted& from, const Wanted& to) {
 }
 
 void StackGuard::look_below(Wanted& at) {
-  std::vector<DeviceHandle> below;
+  std::vector<Found> below;
   {
-    LevelGuard guard(at.lock, at.stack_level);
-    for (const Link& link : at.lowers) below.emplace_back(link.to->dev);
-    for (const AddressTable* table : {&at.uc, &at.mc}) {
+    ListGuard guard(at.lock, at.stack_level);
+    for (const Link& link : at.lowers) below.push_back({DeviceHandle(link.to->dev), link.to});
+    for (const WantedList* table : {&at.uc, &at.mc}) {
       table->for_each_follower([&](const Follower& follower) {
-        if (follower.to != nullptr) below.push_back(follower.to_dev);
+        if (follower.to == nullptr) return;
+        below.push_back({follower.to_dev, &static_cast<WantedList*>(follower.to)->wanted()});
       });
     }
   }
-  for (DeviceHandle& dev : below) {
-    if (std::exchange(Device::of(*dev).last_look, looks) != looks) found_.push_back(std::move(dev));
+  for (Found& each : below) {
+    if (std::exchange(each.wanted->last_look, looks) != looks) found_.push_back(std::move(each));
   }
 }
 

@@ -23,7 +23,11 @@ class StackGuard {
   bool find(Wanted& from, const Wanted& to);
   void look_below(Wanted& at);
 
-  std::vector<DeviceHandle> found_;  // outlives the lock: the last handle frees a device
+  struct Found {  // kept in memory
+    DeviceHandle dev;
+    Wanted* wanted;
+  };
+  std::vector<Found> found_;  // outlives the lock: the last handle frees a device
   SpinGuardBh guard_;
 };
 

@@ -7,14 +7,18 @@
 #include <array>
 #include <cstdint>
 
-#include "core/address_table.h"
+#include "core/change_count.h"
 #include "core/level_guard.h"
 #include "core/link.h"
 #include "core/lock_classes.h"
+#include "core/owed_run.h"
 #include "core/propagation.h"
+#include "core/put_off_syncs.h"
 #include "core/vlan_set.h"
+#include "core/wanted_list.h"
 #include "usernic/lock.h"
 #include "usernic/mac_address.h"
+#include "usernic/rx_flags.h"
 
 namespace usernic {
 
@@ -27,9 +31,9 @@ struct ModeRefs {
   uint32_t total() const noexcept { return users + uppers + by_switch; }
 };
 
-class Wanted {
+class Wanted : public ChangeCount {
  public:
-  Wanted(NetDevice& dev, uint64_t seed);
+  Wanted(NetDevice& dev, Workqueue& lane, OwedRun& run, uint64_t seed);
 
   NetDevice& dev;
 
@@ -39,37 +43,36 @@ class Wanted {
   Atomic<int> stack_level{0};
   int level() const noexcept { return stack_level.load(std::memory_order_relaxed); }
 
-  // Under `lock`.
-  uint64_t generation = 0;  // so many changes
-  uint64_t scalars = 0;     // generation of the last change of promiscuity, allmulti, own address or VLAN ids
-  bool gone = false;        // unregistered: no more changes
-  EntryPool pool;
-  AddressTable uc;
-  AddressTable mc;
-  ModeRefs promiscuity;
-  ModeRefs allmulti;
-  bool vlan_filter = false;
-  VlanSet vlans;  // those with references
-  std::array<uint32_t, kVlanIds> vlan_refs{};
-  MacAddress own;
-  Lowers lowers;       // links to the devices below
-  bool dirty = false;  // changed since the last run sampled
-  Time dirty_since{};
+  uint64_t scalars USERNIC_GUARDED_BY(addr_list_lock) = 0;  // generation of the last change of flags, own, VLAN ids
+  bool gone USERNIC_GUARDED_BY(addr_list_lock) = false;     // unregistered: no more changes
+  EntryPool pool USERNIC_GUARDED_BY(addr_list_lock);
+  WantedList uc;
+  WantedList mc;
+  ModeRefs promiscuity USERNIC_GUARDED_BY(addr_list_lock);
+  ModeRefs allmulti USERNIC_GUARDED_BY(addr_list_lock);
+  bool vlan_filter USERNIC_GUARDED_BY(addr_list_lock) = false;
+  VlanSet vlans USERNIC_GUARDED_BY(addr_list_lock);  // those with references
+  std::array<uint32_t, kVlanIds> vlan_refs USERNIC_GUARDED_BY(addr_list_lock){};
+  MacAddress own USERNIC_GUARDED_BY(addr_list_lock);
+  Lowers lowers;  // links to the devices below: link.h
+  PutOffSyncs put_off_syncs USERNIC_GUARDED_BY(addr_list_lock);
+  uint64_t last_look = 0;  // that found it: core/stack_graph.cc, under its lock
 
-  AddressTable& table(AddressClass address_class) noexcept { return address_class == AddressClass::kUnicast ? uc : mc; }
-  uint64_t next_generation() noexcept {
-    if (!dirty) {
-      dirty = true;
-      dirty_since = Clock::now();
-    }
-    return ++generation;
+  WantedList& table(AddressClass address_class) noexcept { return address_class == AddressClass::kUnicast ? uc : mc; }
+  // That of the address' own class, unless it is wanted by the other list only.
+  const WantedList& wanting(const MacAddress& address) const noexcept USERNIC_REQUIRES(addr_list_lock);
+  // Is one asked for? Takes no lock.
+  RxFlags flags() const noexcept USERNIC_NONBLOCKING USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+    return {.promisc = promiscuity.on.load(), .allmulti = allmulti.on.load()};
   }
-  void scalar_changed() noexcept { scalars = next_generation(); }
+  void scalar_changed() noexcept USERNIC_REQUIRES(addr_list_lock) { scalars = next_generation(); }
 
-  // One reference more or less of `whose`. EINVAL, EOVERFLOW. Requires: `lock`.
-  Result<> count(ModeRefs& mode, uint32_t ModeRefs::*whose, int change) noexcept;
-  // The references on an id become `refs`, a sum of VlanRefs' units. Requires: `lock`.
-  void set_vlan_refs(uint16_t id, uint32_t refs) noexcept;
+  // One reference more or less of `whose`. EINVAL, EOVERFLOW.
+  Result<> count(ModeRefs& mode, uint32_t ModeRefs::*whose, int change) noexcept USERNIC_REQUIRES(addr_list_lock);
+  // The references on an id become `refs`, a sum of VlanRefs' units.
+  void set_vlan_refs(uint16_t id, uint32_t refs) noexcept USERNIC_REQUIRES(addr_list_lock);
+  // `in_list`: it uses a slot of the card, so it is an entry of the unicast list.
+  void set_own(const MacAddress& address, bool in_list, Uppers& uppers);
 
   // Calls `change` under the lock, with `entries` in the pool. If the generation moved, the devices below hear of it,
   // and a run is owed. ENOMEM: there is none for the entries.
@@ -77,8 +80,19 @@ class Wanted {
   Result<> apply(Change&& change, size_t entries = 1);
   // Without the lock: sees to it that `entries` can be taken without an allocation, for now. False: there is no memory.
   [[nodiscard]] bool reserve(size_t entries) noexcept;
-  void owe_run() noexcept;
-  void owe_serve() noexcept;
+
+  // The rx-mode work owes a run. Context: any.
+  OwedRun& run;
+  // The devices below have to hear more than a changer tells them: the lane does it / now, about a chunk; false: there
+  // is more. Context: any / process, no locks.
+  void owe_serve() noexcept USERNIC_NONBLOCKING { lane_.queue(serve_); }
+  bool serve_once();
+  // Sleeps until nobody serves any more.
+  void stop_serving() { serve_.disable_sync(); }
+
+ private:
+  Workqueue& lane_;
+  Work serve_;
 };
 
 // In the path of every change of a list, so it is made for the caller who is on top of nothing.
@@ -88,7 +102,7 @@ template <class Change>
   bool more_below = false;
   while (true) {
     {
-      LevelGuard guard(lock, stack_level);
+      ListGuard guard(lock, stack_level);
       if (gone) return fail(std::errc::no_such_device);
       if (pool.free_entries() >= entries) [[likely]] {
         const uint64_t before = generation;
@@ -101,7 +115,7 @@ template <class Change>
     }
     if (!reserve(entries)) return fail(std::errc::not_enough_memory);
   }
-  owe_run();
+  run.owe();
   if (more_below) owe_serve();
   return {};
 }

@@ -6,7 +6,6 @@
 #include "core/current_work.h"
 #include "core/held_locks.h"
 #include "core/lock_classes.h"
-#include "core/net_impl.h"
 #include "core/site_class.h"
 #include "core/worker_pool.h"
 
@@ -176,9 +175,6 @@ bool Work::enable(Place where) noexcept {
   return count == 1;
 }
 
-Workqueue::Workqueue(Net& net, std::string name, int max_active, Place where)
-    : Workqueue(net.impl().workers, name, max_active,
-                class_of_site("queue " + name.substr(0, name.find_first_of("0123456789")), nullptr, where)) {}
 Workqueue::Workqueue(WorkerPool& pool, std::string name, int max_active, const LockClass* lock_class,
                      const NetDevice* dev)
     : pool_(pool), name_(std::move(name)), max_active_(max_active), lock_class_(lock_class), dev_(dev) {}

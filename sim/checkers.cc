@@ -8,74 +8,83 @@
 #include "core/device.h"
 #include "core/net_impl.h"
 
-namespace usernic {
+namespace usernic::sim {
+namespace {
 
-// The engine's inside, read without a lock: nobody else runs meanwhile.
+// The rx mode's inside, read without a lock: nobody else runs meanwhile.
 class RxModeSight {
  public:
-  explicit RxModeSight(const RxModeEngine& engine) : e_(engine) {}
+  explicit RxModeSight(const RxModeEngine& engine) : wanted_(engine.wanted), filter_(engine.filter), e_(engine) {}
 
-  uint64_t runs() const { return e_.committed_.runs; }
-  uint64_t calls() const { return e_.committed_.driver_calls; }
-  uint64_t generation() const { return e_.committed_.generation; }
-  uint64_t epoch() const { return e_.card_epoch_.load(); }
-  bool up() const { return e_.committed_.up; }
-  bool valid() const { return e_.valid(); }
-  bool promisc_sure() const { return e_.promisc_.sure; }
-  const CardClass& of(bool multicast) const { return multicast ? e_.mc_ : e_.uc_; }
+  const RxStatus::Committed& committed() const {
+    addr_list_lock.assert_held();
+    return e_.status.committed();
+  }
+  uint64_t epoch() const { return e_.status.card_epoch.load(); }
+  bool valid() const {
+    addr_list_lock.assert_held();
+    return e_.status.valid();
+  }
+  bool promisc_sure() const { return filter_.flag(RxObject::kPromisc).is_sure(); }
   const AddressEntry* find(const MacAddress& address) const {
-    return (address.is_multicast() ? e_.wanted.mc : e_.wanted.uc).find(address);
+    addr_list_lock.assert_held();
+    return wanted_.wanting(address).find(address);
   }
   bool covers(const AddressEntry& entry) const {
-    return e_.covers_entry(entry.address().is_multicast() ? AddressClass::kMulticast : AddressClass::kUnicast,
-                           entry.covers(), entry.card().bucket);
+    addr_list_lock.assert_held();
+    const WantedList& table = wanted_.wanting(entry.address());
+    return valid() && filter_.covers(table.address_class(), entry.covers(), entry.card().bucket);
   }
   // Addresses that somebody wants, the own one included where it is an entry.
-  static uint32_t wanted_in(const AddressTable& table) {
+  static uint32_t wanted_in(const WantedList& table) {
+    addr_list_lock.assert_held();
     const AddressEntry* const own = table.find(table.wanted().own);
     return table.referenced() + (own != nullptr && own->own() && !own->referenced() ? 1 : 0);
   }
   // Every wanted address has been drained.
   bool drained() const {
-    return e_.uc_.wanted() == wanted_in(e_.wanted.uc) && e_.mc_.wanted() == wanted_in(e_.wanted.mc);
+    return of(false).wanted() == wanted_in(wanted_.uc) && of(true).wanted() == wanted_in(wanted_.mc);
   }
 
   // The first difference between what is believed and what the card holds; empty: none. A driver that writes the whole
   // may have written, across a loss of the filter, what nobody knows of; it is `settled` when the next call replaces
   // it.
-  std::string difference(const sim::Card& card, const std::vector<MacAddress>& addresses, bool settled) const {
-    const bool knows_all = settled || card.style == sim::CardStyle::kPlan;
-    const auto flag = [&](const RxModeEngine::Flag& flag, bool on, const char* name) -> std::string {
-      if (flag.sure && !on) return fmt::format("{} is believed on, and is off", name);
-      if (knows_all && on && !flag.maybe) return fmt::format("{} is believed off, and is on", name);
+  std::string difference(const Card& card, const std::vector<MacAddress>& addresses, bool settled) const {
+    addr_list_lock.assert_held();
+    const bool knows_all = settled || card.style == CardStyle::kPlan;
+    const auto flag = [&](RxObject object, bool on, const char* name) -> std::string {
+      if (filter_.flag(object).is_sure() && !on) return fmt::format("{} is believed on, and is off", name);
+      if (knows_all && on && !filter_.flag(object).is_maybe())
+        return fmt::format("{} is believed off, and is on", name);
       return "";
     };
-    if (auto text = flag(e_.promisc_, card.promisc, "promisc"); !text.empty()) return text;
-    if (auto text = flag(e_.allmulti_, card.allmulti, "allmulti"); !text.empty()) return text;
-    if (auto text = flag(e_.vlan_unfiltered_, card.vlan_open, "the open VLAN filter"); !text.empty()) return text;
+    if (auto text = flag(RxObject::kPromisc, card.promisc, "promisc"); !text.empty()) return text;
+    if (auto text = flag(RxObject::kAllmulti, card.allmulti, "allmulti"); !text.empty()) return text;
+    if (auto text = flag(RxObject::kVlanUnfiltered, card.vlan_open, "the open VLAN filter"); !text.empty()) return text;
     for (const MacAddress& address : addresses) {
       const AddressEntry* const entry = find(address);
       const bool on = card.exact[address.is_multicast()].contains(address);
       // A driver that writes the whole need not write what everything passes.
-      const bool there = on || (card.style != sim::CardStyle::kPlan && card.accepts(address));
+      const bool there = on || (card.style != CardStyle::kPlan && card.accepts(address));
       if (entry != nullptr && entry->sure && !there)
         return address.to_string() + " is believed on the card, and is not";
-      if (card.style == sim::CardStyle::kPlan && on && (entry == nullptr || !entry->maybe))
+      if (card.style == CardStyle::kPlan && on && (entry == nullptr || !entry->maybe))
         return address.to_string() + " is on the card, and not believed";
     }
     for (bool multicast : {false, true}) {
       const HashImage& hash = of(multicast).hash;
       for (uint32_t bucket = 0; bucket < hash.buckets(); ++bucket) {
         const bool on = card.buckets[multicast].contains(bucket);
-        if (hash.sure[bucket] && !on) return fmt::format("bucket {} is believed set, and is not", bucket);
-        if (on && !hash.maybe[bucket]) return fmt::format("bucket {} is set, and not believed", bucket);
+        if (hash.sure(bucket) && !on) return fmt::format("bucket {} is believed set, and is not", bucket);
+        if (on && !hash.maybe(bucket)) return fmt::format("bucket {} is set, and not believed", bucket);
       }
     }
     for (uint16_t id = 0; id < 8; ++id) {
       const bool on = card.vlans.contains(id);
-      if (e_.committed_.vlans[id] && !on && !card.vlan_open)
+      if (filter_.vlans().sure()[id] && !on && !card.vlan_open)
         return fmt::format("VLAN {} is believed on the card, and is not", id);
-      if (knows_all && on && !e_.vlans_maybe_[id]) return fmt::format("VLAN {} is on the card, and not believed", id);
+      if (knows_all && on && !filter_.vlans().maybe()[id])
+        return fmt::format("VLAN {} is on the card, and not believed", id);
     }
     return "";
   }
@@ -88,22 +97,34 @@ class RxModeSight {
   }
   // The own address is outside, while another has a slot that it could have.
   std::string own_outside() const {
-    if (!e_.caps_.own_address_uses_slot || e_.whole_call()) return "";
-    const AddressEntry* const own = find(e_.wanted.own);
+    if (!filter_.caps().own_address_uses_slot || e_.call->one_result()) return "";
+    const AddressEntry* const own = find(own_address());
     const bool placed = own == nullptr || own->refused || own->state == CardState::kExact;
-    if (placed || e_.uc_.count(CardState::kExact) == 0 || !e_.has_cover(e_.uc_)) return "";
+    const bool others = of(false).count(CardState::kExact) != 0;
+    if (placed || !others || !filter_.has_cover(AddressClass::kUnicast)) return "";
+    const SlotTable& slots = filter_.slots(AddressClass::kUnicast);
     return fmt::format("the own address is in state {}, {}, {} of {} slots taken, and others have one",
                        static_cast<int>(own->state), own->maybe ? "perhaps on the card" : "not on the card",
-                       e_.uc_.slots->occupied, e_.uc_.slots->limit);
+                       slots.occupied, slots.limit);
   }
-  bool nobody_wants_more() const { return e_.wanted.promiscuity.total() == 0 && e_.wanted.allmulti.total() == 0; }
+  bool nobody_wants_more() const {
+    addr_list_lock.assert_held();
+    return wanted_.promiscuity.total() == 0 && wanted_.allmulti.total() == 0;
+  }
 
  private:
+  const CardClass& of(bool multicast) const {
+    return filter_.of(multicast ? AddressClass::kMulticast : AddressClass::kUnicast);
+  }
+  const MacAddress& own_address() const {
+    addr_list_lock.assert_held();
+    return wanted_.own;
+  }
+
+  const Wanted& wanted_;
+  const CardFilter& filter_;
   const RxModeEngine& e_;
 };
-
-namespace sim {
-namespace {
 
 constexpr uint64_t kCallsToSettle = 300;  // more driver calls than any card needs once nothing changes and all works
 
@@ -119,9 +140,15 @@ RxChecker::RxChecker(NetDevice& dev, Card& card, std::vector<MacAddress> address
 RxChecker::Seen RxChecker::look() const {
   const NoSwitch quiet;
   const RxModeSight sight(dev_.engine);
-  return {card_.version,          sight.runs(),  sight.generation(),
-          sight.calls(),          sight.epoch(), dev_.engine.wanted.generation,
-          sight.up() && card_.up, card_.losses};
+  const RxStatus::Committed& committed = sight.committed();
+  return {card_.version,
+          committed.runs,
+          committed.generation,
+          committed.driver_calls,
+          sight.epoch(),
+          dev_.engine.wanted.generation,
+          committed.up && card_.up,
+          card_.losses};
 }
 
 void RxChecker::step() {
@@ -141,12 +168,13 @@ void RxChecker::step() {
     found("covered", address.to_string() + " is called covered, and the card does not accept it");
   }
   if (published) {
-    if (sight.generation() == now.generation && !sight.drained()) {
+    if (sight.committed().generation == now.generation && !sight.drained()) {
       found("published", "a generation is published that was not drained completely");
     }
     note_covered(false);
   }
-  const bool across_a_loss = card_.style != CardStyle::kPlan && sight.generation() == 0;  // the next call writes all
+  const bool across_a_loss =
+      card_.style != CardStyle::kPlan && sight.committed().generation == 0;  // the next call writes all
   if (published && !card_.in_call && !across_a_loss) {
     if (std::string text = sight.difference(card_, addresses_, false); !text.empty())
       found("programmed", std::move(text));
@@ -167,12 +195,13 @@ void RxChecker::watch_promiscuity() {
 // Reported covered: by a published generation, or by promiscuity that somebody asked for.
 void RxChecker::note_covered(bool by_flag) {
   const RxModeSight sight(dev_.engine);
-  const bool flag_holds = promiscuous_since_ != 0 && sight.generation() >= promiscuous_since_ && sight.promisc_sure();
+  const bool flag_holds =
+      promiscuous_since_ != 0 && sight.committed().generation >= promiscuous_since_ && sight.promisc_sure();
   if (by_flag && !flag_holds) return;
   for (const MacAddress& address : addresses_) {
     const AddressEntry* const entry = sight.find(address);
     if (entry == nullptr || !entry->wanted()) continue;
-    if (!by_flag && (entry->generation > sight.generation() || !drained_as_wanted(*entry))) continue;
+    if (!by_flag && (entry->generation > sight.committed().generation || !drained_as_wanted(*entry))) continue;
     if (sight.covers(*entry)) must_hear_[address] = entry->generation;
   }
 }
@@ -220,7 +249,7 @@ void RxChecker::settled() {
 void check_entries(NetDevice& dev) {
   const NoSwitch quiet;
   const Wanted& wanted = Device::of(dev).engine.wanted;
-  for (const AddressTable* table : {&wanted.uc, &wanted.mc}) {
+  for (const WantedList* table : {&wanted.uc, &wanted.mc}) {
     expect(table->entries() == RxModeSight::wanted_in(*table), "entries-left", "an entry is kept that nobody wants");
   }
 }
@@ -229,5 +258,4 @@ void RxChecker::closed() const {
   check_entries(dev_);
 }
 
-}  // namespace sim
-}  // namespace usernic
+}  // namespace usernic::sim

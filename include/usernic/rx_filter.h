@@ -14,8 +14,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "usernic/context.h"
 #include "usernic/env.h"
 #include "usernic/error.h"
 #include "usernic/mac_address.h"
@@ -74,45 +74,30 @@ struct RxCommand {
   uint32_t bucket = 0;
   MacAddress address{};
 
-  // Result slot, written by RxPlan::answer.
-  enum class State : uint8_t { kUntold, kHandedOut, kDone, kFailed };
-  State state = State::kUntold;
-  bool before_forget = false;  // answered while the card still remembered
-  bool destructive = false;    // takes away what covers a wanted address if anything before it failed
-  std::errc error{};
-
-  // The core's.
-  void* entry = nullptr;
+  bool operator==(const RxCommand&) const = default;
 };
 
 class RxTarget;
+class CallPlan;
 
 class RxPlan {
  public:
   // The next command to execute; null when there is none, or the call is asked to stop.
   RxCommand* next() noexcept;
-  void answer(RxCommand& command, Result<> result) noexcept;
+  // One answer for each that was handed out, as it was handed out; anything else is a contract report.
+  void answer(RxCommand& command, Result<> result, Place where = Place::current()) noexcept;
 
   // Set when somebody waits for this call to end. Give it, and a deadline, to everything that waits for the bus.
-  StopToken stop() const noexcept { return stop_; }
+  StopToken stop() const noexcept;
   // What the card shall accept after this plan, whole, for a card that is written as one image. Valid in the call.
   const RxTarget& target() const noexcept { return target_; }
 
  private:
-  friend class RxModeEngine;
-  RxPlan(const RxTarget& target, StopToken stop, const Atomic<uint64_t>& card_epoch, uint64_t epoch) noexcept;
+  friend class CallPlan;
+  RxPlan(CallPlan& call, const RxTarget& target) noexcept : call_(call), target_(target) {}
 
-  size_t slot_table(const RxCommand& command) const noexcept;
-
+  CallPlan& call_;
   const RxTarget& target_;
-  const StopToken stop_;
-  const Atomic<uint64_t>& card_epoch_;
-  const uint64_t epoch_;
-  std::span<RxCommand> commands_;
-  size_t index_ = 0;
-  bool failed_ = false;
-  int64_t free_slots_[2] = {0, 0};  // by AddressClass; a shared table uses the first
-  bool shared_slots_ = false;
 };
 
 // The complete target as the rx-mode work knows it: no copy, no lock.

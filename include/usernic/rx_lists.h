@@ -72,7 +72,7 @@ class RxLists {
   uint32_t count(AddressClass address_class) const noexcept USERNIC_NONBLOCKING;
 
  private:
-  friend class RxModeEngine;
+  friend class CallView;
   RxLists() = default;
   const AddressEntry* next(AddressClass address_class, const AddressEntry* after) const noexcept USERNIC_NONBLOCKING;
 

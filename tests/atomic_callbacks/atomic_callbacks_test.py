@@ -15,7 +15,7 @@ SKIPPED = 77
 SAYS = {
     "compiler": r"error: function with 'nonblocking' attribute must not call non-'nonblocking' function '{}'",
     "checks": r"contract broken \[sleep-in-atomic\]: {} may sleep in the driver's set_rx_mode"
-              r"(.|\n)*here: .*rx_mode_style\.cc:\d+(.|\n)*addr2line",
+              r"(.|\n)*here: .*call_legacy\.cc:\d+(.|\n)*addr2line",
     "sanitizer": r"Intercepted call to real-time unsafe function `{}` in real-time context",
 }
 

@@ -140,6 +140,16 @@ class Breakage(unittest.TestCase):
     def test_public_headers_are_short(self):
         self.breaks("public_headers_are_short", "include/usernic/port.h", HEADER + "\n" * 199, line=201, says="201 lines")
 
+    def test_circles_are_known(self):
+        rule = "circles_are_known"
+        self.assertEqual(self.faults(rule, {"core/wanted.h": HEADER + '#include "core/propagation.h"\n',
+                                            "core/propagation.cc": CC + '#include "core/wanted.h"\n'}), [])
+        circle = {"core/a.h": HEADER + '#include "core/b.h"\n', "core/b.h": HEADER,
+                  "core/b.cc": CC + '#include "usernic/c.h"\n', "core/c.cc": CC + '#include "core/a.h"\n'}
+        faults = self.faults(rule, circle)
+        self.assertEqual([fault.split(":")[0] for fault in sorted(faults)], ["core/a.h", "core/b.cc", "core/c.cc"])
+        self.assertEqual(self.faults(rule, circle | {"core/c.cc": CC}), [])
+
     def test_heavy_headers_once(self):
         rule = "heavy_headers_once"
         for name in ("spdlog/spdlog.h", "CLI/CLI.hpp", "toml++/toml.h", "nlohmann/json_fwd.hpp"):

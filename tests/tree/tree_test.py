@@ -45,6 +45,15 @@ DOORS = {f"{PUBLIC}/atomic.h", f"{PUBLIC}/env.h", "core/env.cc", "sim/door.cc",
          "core/libc_watch.cc",  # watches who goes round them
          "tests/exhaust/refuse.cc"}  # stands before them
 
+# Units of core that include each other in a circle, 26 of them. A circle may only shrink, and then it shrinks here too.
+CIRCLES = (
+    {"device", "napi", "ndo", "net", "net_impl", "notifier", "notifier_chain", "own_addresses", "ref_tracker",
+     "rx_handler", "softirq"},  # a device's business
+    {"propagation", "put_off_syncs", "stack_graph", "wanted", "wanted_list"},  # lists that follow lists
+    {"current_work", "work", "worker_pool"},
+    {"context", "env", "held_locks", "lock", "lock_graph", "lock_report", "say"},  # checks of locks take locks
+)
+
 PASSED_OVER = {".git", "build", "__pycache__", ".cache", ".idea", ".vscode"}
 FOLDERS_BANNED = {"utils", "util", "common", "misc", "manager", "managers", "helpers"}
 
@@ -226,6 +235,43 @@ def public_headers_are_short(tree):
             yield Fault(path, lines, f"{lines} lines", f"at most {PUBLIC_HEADER_LINES_MAX}: one noun, one file")
 
 
+def units_of_core(tree):
+    """{unit: {unit that it includes: (path, line)}}; a .cc, its .h and its public header are one."""
+    units = collections.defaultdict(dict)
+    for path, text in tree.sources().items():
+        folder, _, name = path.rpartition("/")
+        name = name.rsplit(".", 1)[0]
+        if folder not in ("core", PUBLIC) or re.search("_test$|_fixture$|^test_", name):
+            continue
+        for line, included, quoted in includes_of(text):
+            found = re.fullmatch(r"(?:core|usernic)/(\w+)\.h", included)
+            if quoted and found and found[1] != name:
+                units[name].setdefault(found[1], (path, line))
+    return units
+
+
+def circles_are_known(tree):
+    """Units of the core stand in no circle of includes but those that are known."""
+    units = units_of_core(tree)
+
+    def reached_from(start):
+        seen, left = set(), [start]
+        while left:
+            for each in units.get(left.pop(), ()):
+                if each not in seen:
+                    seen.add(each)
+                    left.append(each)
+        return seen
+
+    reached = {unit: reached_from(unit) for unit in list(units)}
+    for unit, included in list(units.items()):
+        for other, (path, line) in included.items():
+            closes = unit in reached.get(other, ())
+            if closes and not any(unit in known and other in known for known in CIRCLES):
+                yield Fault(path, line, f"core/{unit} and core/{other} include each other, by whatever way",
+                            "one direction: what both need in a unit below them")
+
+
 HEAVY = {"spdlog": r"spdlog/", "CLI11": r"CLI/", "toml++": r"toml\+\+/|toml\.hpp", "nlohmann json": r"nlohmann/"}
 
 
@@ -308,6 +354,7 @@ RULES = {
         no_pointer_order,
         public_headers_stand_alone,
         public_headers_are_short,
+        circles_are_known,
         heavy_headers_once,
         rooms_have_names,
         lines_fit,

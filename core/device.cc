@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // What anybody may ask of a device, and its data path. Its life is in lifecycle.cc.
-#include "usernic/net_device.h"
-
 #include "core/device.h"
+
 #include "core/ndo.h"
 #include "core/net_impl.h"
+#include "usernic/net_device.h"
 
 namespace usernic {
 

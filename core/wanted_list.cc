@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// The users' side of AddressList, and stacked devices' sync.
-#include "usernic/address_list.h"
-
+// A list: its users' side, its readers', and stacked devices' sync.
 #include <algorithm>
 #include <memory>
 #include <new>
 
-#include "core/address_table.h"
-#include "core/device.h"
 #include "core/mutation.h"
 #include "core/stack_graph.h"
 #include "core/wanted.h"
+#include "usernic/address_list.h"
 
 namespace usernic {
 namespace {
@@ -21,9 +18,10 @@ enum class Absent { kMake, kRefuse };
 
 // What is left where there is no memory for an entry: an address that has one takes none.
 template <class Become>
-[[gnu::cold, gnu::noinline]] Result<> change_known(AddressTable& table, const AddressIndex::Key& key, Become&& become) {
+[[gnu::cold, gnu::noinline]] Result<> change_known(WantedList& table, const AddressIndex::Key& key, Become&& become) {
   return table.wanted().apply(
       [&]() -> Result<> {
+        addr_list_lock.assert_held();
         AddressEntry* const entry = table.find(key);
         if (entry == nullptr) return fail(std::errc::not_enough_memory);
         const Refs refs = become(entry->refs);
@@ -38,10 +36,11 @@ template <class Become>
 template <class Become>
 [[gnu::always_inline]] inline Result<> change(AddressList& list, const MacAddress& address, Absent absent,
                                               Become&& become) {
-  AddressTable& table = AddressTable::of(list);
+  WantedList& table = WantedList::of(list);
   const AddressIndex::Key key = table.key_of(address);
   const Result<> result = table.wanted().apply(
       [&]() __attribute__((always_inline))->Result<> {
+        addr_list_lock.assert_held();
         AddressEntry* const entry = absent == Absent::kMake ? &table.find_or_make(key) : table.find(key);
         if (entry == nullptr) return fail(std::errc::no_such_file_or_directory);
         const Refs refs = become(entry->refs);
@@ -89,7 +88,7 @@ Result<> AddressList::del_global(const MacAddress& address) {
 
 Result<> AddressList::flush() {
   Result<> result;
-  AddressTable::of(*this).read([&](const EntryView& view) {
+  WantedList::of(*this).read([&](const EntryView& view) {
     if (view.references == 0 || !result) return;
     const Result<> flushed = change(*this, view.address, Absent::kRefuse, [](uint64_t refs) -> Refs {
       return refs % Entry::kUser & ~Entry::kGlobal;  // the uppers' are theirs
@@ -104,20 +103,20 @@ bool AddressList::contains(const MacAddress& address) const {
 }
 
 uint32_t AddressList::references(const MacAddress& address) const {
-  const AddressTable& table = AddressTable::of(*this);
+  const WantedList& table = WantedList::of(*this);
   const AddressIndex::Key key = table.key_of(address);
-  SpinGuardBh guard(table.wanted().lock, table.wanted().level());
+  ListGuard guard(table.wanted().lock, table.wanted().level());
   const AddressEntry* entry = table.find(key);
   return entry != nullptr ? static_cast<uint32_t>(entry->references()) : 0;
 }
 
 uint32_t AddressList::size() const {
-  return AddressTable::of(*this).referenced();
+  return WantedList::of(*this).referenced();
 }
 
 std::vector<MacAddress> AddressList::snapshot() const {
   std::vector<MacAddress> addresses;
-  AddressTable::of(*this).read([&addresses](const EntryView& view) {
+  WantedList::of(*this).read([&addresses](const EntryView& view) {
     if (view.references != 0) addresses.push_back(view.address);
   });
   std::sort(addresses.begin(), addresses.end());
@@ -128,9 +127,9 @@ std::vector<MacAddress> AddressList::snapshot() const {
 namespace {
 
 // Makes `to` a follower of `from`, once.
-Result<> subscribe(AddressTable& to, AddressTable& from) {
+Result<> subscribe(WantedList& to, WantedList& from) {
   {
-    SpinGuardBh guard(to.wanted().lock, to.wanted().level());
+    ListGuard guard(to.wanted().lock, to.wanted().level());
     if (to.wanted().gone) return fail(std::errc::no_such_device);
   }
   std::unique_ptr<Follower> follower(new (std::nothrow) Follower);
@@ -141,7 +140,7 @@ Result<> subscribe(AddressTable& to, AddressTable& from) {
   const Result<bool> loop = stack.leads_to(to.wanted(), from.wanted());
   if (!loop) return fail(loop.error());
   if (*loop) return fail(std::errc::too_many_symbolic_link_levels);
-  SpinGuardBh guard(from.wanted().lock, from.wanted().level());
+  ListGuard guard(from.wanted().lock, from.wanted().level());
   if (from.wanted().gone) return fail(std::errc::no_such_device);
   if (from.follower_of(to) != nullptr) return {};
   if (!from.follow(*follower)) return fail(std::errc::no_space_on_device);
@@ -156,13 +155,13 @@ constexpr size_t kStepEntries = AddressTable::kChunk + 2;  // and the own addres
 // Runs `step(follower)` with both locks, upper then lower, room for `entries` in the lower pool. Drain and apply are
 // one critical section, so that nobody else applies a later change first (rule R15).
 template <class Body>
-Step locked_step(AddressTable& to, AddressTable& from, size_t entries, Body&& body) {
+Step locked_step(WantedList& to, WantedList& from, size_t entries, Body&& body) {
   if (!to.wanted().reserve(entries)) return Step::kNoMemory;
   bool changed = false;
   bool has_lowers = false;
   Step step = Step::kMore;
   {
-    LevelGuard upper(from.wanted().lock, from.wanted().stack_level);
+    ListGuard upper(from.wanted().lock, from.wanted().stack_level);
     Follower* const follower = from.follower_of(to);
     if (follower == nullptr) return Step::kNotFollowing;
     SpinGuardBh lower(to.wanted().lock,
@@ -175,9 +174,8 @@ Step locked_step(AddressTable& to, AddressTable& from, size_t entries, Body&& bo
     has_lowers = !to.wanted().lowers.empty();
   }
   if (!changed) return step;
-  to.wanted().owe_run();
-  RxModeEngine& engine = Device::of(to.wanted().dev).engine;
-  if (has_lowers && !engine.serve_once()) engine.owe_serve();
+  to.wanted().run.owe();
+  if (has_lowers && !to.wanted().serve_once()) to.wanted().owe_serve();
   return step;
 }
 
@@ -186,15 +184,17 @@ struct LateEntry {
   MacAddress address;
   bool wanted;
 };
-bool drain_only(AddressTable& from, AddressEntry& entry, uint64_t bit, std::vector<LateEntry>& late) {
+bool drain_only(WantedList& from, AddressEntry& entry, uint64_t bit, std::vector<LateEntry>& late)
+    USERNIC_REQUIRES(addr_list_lock) {
   const bool wanted = entry.referenced();
   if (wanted == ((entry.held & bit) != 0)) return true;
   late.push_back({entry.address(), wanted});
   wanted ? void(entry.held |= bit) : from.release(entry, bit);
   return true;
 }
-void tell_late(AddressTable& to, AddressTable& from, const std::vector<LateEntry>& late) {
+void tell_late(WantedList& to, WantedList& from, const std::vector<LateEntry>& late) {
   (void)locked_step(to, from, kStepEntries, [&](Follower&) {
+    addr_list_lock.assert_held();
     for (const LateEntry& each : late) {
       AddressEntry& below = to.find_or_make(each.address);
       to.set_refs(below, each.wanted ? below.refs + Entry::kUpper : below.refs - Entry::kUpper);
@@ -207,24 +207,26 @@ void tell_late(AddressTable& to, AddressTable& from, const std::vector<LateEntry
 
 namespace {
 
-bool may_follow(const AddressTable& to, const AddressTable& from) noexcept USERNIC_NONBLOCKING {
+bool may_follow(const WantedList& to, const WantedList& from) noexcept USERNIC_NONBLOCKING {
   return &to.wanted() != &from.wanted() && to.address_class() == from.address_class();
 }
 
 }  // namespace
 
 Result<> sync(AddressList& to_list, AddressList& from_list) {
-  AddressTable& to = AddressTable::of(to_list);
-  AddressTable& from = AddressTable::of(from_list);
+  WantedList& to = WantedList::of(to_list);
+  WantedList& from = WantedList::of(from_list);
   if (!may_follow(to, from)) return fail(std::errc::invalid_argument);
   while (true) {
     std::vector<LateEntry> late;
     const Step step = locked_step(to, from, kStepEntries, [&](Follower& follower) {
+      addr_list_lock.assert_held();
       if (follower.ending) return true;  // an unsync is under way
       const MacAddress own = from.wanted().own;
       tell_own_entry(from, std::exchange(follower.own, own), follower.bit, to, true);
       tell_own_entry(from, own, follower.bit, to, true);
       return from.drain_chunk(follower, from.wanted().generation, [&](AddressEntry& entry) {
+        addr_list_lock.assert_held();
         if (mutated(Mutation::kR15) && drain_only(from, entry, follower.bit, late)) return;
         tell_entry(from, entry, follower.bit, to, entry.referenced());
       });
@@ -239,25 +241,29 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
 }
 
 Result<> sync_when_unlocked(AddressList& to_list, AddressList& from_list, Place where) noexcept {
-  AddressTable& to = AddressTable::of(to_list);
-  AddressTable& from = AddressTable::of(from_list);
+  WantedList& to = WantedList::of(to_list);
+  WantedList& from = WantedList::of(from_list);
   from.wanted().lock.assert_held(where);
+  addr_list_lock.assert_held();
   if (!may_follow(to, from)) return fail(std::errc::invalid_argument);
-  return Device::of(from.wanted().dev).engine.put_off_syncs.add(to, from, where);
+  return from.wanted().put_off_syncs.add(to, from, where);
 }
 
 void unsync(AddressList& to_list, AddressList& from_list) {
-  AddressTable& to = AddressTable::of(to_list);
-  AddressTable& from = AddressTable::of(from_list);
+  WantedList& to = WantedList::of(to_list);
+  WantedList& from = WantedList::of(from_list);
   std::unique_ptr<Follower> ended;
   bool rewound = false;
   while (ended == nullptr) {
     // What is taken back is there: that takes no entry.
     const Step step = locked_step(to, from, 0, [&](Follower& follower) {
+      addr_list_lock.assert_held();
       if (!rewound) from.rewind(follower);
       rewound = follower.ending = true;
-      const bool last = from.drain_chunk(
-          follower, UINT64_MAX, [&](AddressEntry& entry) { tell_entry(from, entry, follower.bit, to, false); });
+      const bool last = from.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
+        addr_list_lock.assert_held();
+        tell_entry(from, entry, follower.bit, to, false);
+      });
       if (last) {
         from.unfollow(follower);
         ended.reset(&follower);
@@ -266,6 +272,23 @@ void unsync(AddressList& to_list, AddressList& from_list) {
     });
     if (step == Step::kNotFollowing) return;
   }
+}
+
+uint64_t WantedList::begin(Follower& cursor) const {
+  ListGuard guard(wanted_.lock, wanted_.level());
+  begin_read(cursor);
+  return wanted_.generation;
+}
+
+void WantedList::end(Follower& cursor) const {
+  ListGuard guard(wanted_.lock, wanted_.level());
+  end_read(cursor);
+}
+
+bool WantedList::copy_chunk(Follower& cursor, uint64_t target, std::array<EntryView, kChunk>& views,
+                            size_t& count) const {
+  ListGuard guard(wanted_.lock, wanted_.level());
+  return read_chunk(cursor, target, [&](const AddressEntry& entry) { views[count++] = EntryView(entry); });
 }
 
 }  // namespace usernic
