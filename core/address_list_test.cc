@@ -129,6 +129,14 @@ TEST_F(AddressListTest, SyncRefusesTheOtherClassAndItself) {
   EXPECT_EQ(sync(dev->mc(), dev->mc()), Result<>(fail(std::errc::invalid_argument)));
 }
 
+TEST_F(AddressListTest, SyncRefusesADeviceOfAnotherNet) {
+  Net other;
+  TestCard card;
+  const NetdevPtr theirs = *other.alloc_netdev<TestDriver>({.name = "low0"}, card);
+  ASSERT_TRUE(theirs->register_netdev());
+  EXPECT_EQ(sync(theirs->mc(), dev->mc()), Result<>(fail(std::errc::invalid_argument)));
+}
+
 TEST_F(AddressListTest, AStackGrownFromTheTopIsNestedRight) {
   TestCard third_card;
   const NetdevPtr third = *net.alloc_netdev<TestDriver>({.name = "low1"}, third_card);

@@ -3,16 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <utility>
 
 #include "core/held_locks.h"
-#include "core/say.h"
-#include "usernic/env.h"
-#include "usernic/lock.h"
-#include "usernic/net_device.h"
 
 namespace usernic {
 namespace {
@@ -25,14 +19,6 @@ bool checks_wanted() noexcept {
 #else
   return false;
 #endif
-}
-
-constexpr LockClass kHandlerClass{"report_handler"};
-constinit Mutex handler_mutex{kHandlerClass};
-
-ReportHandler& handler() {
-  static ReportHandler* const instance = new ReportHandler;  // outlives every thread
-  return *instance;
 }
 
 }  // namespace
@@ -74,57 +60,6 @@ void allow_blocking(int change) noexcept {
 void might_sleep(Place where) noexcept {
   if (kChecksOn) [[unlikely]]
     HeldLocks::mine().check_may_sleep(where);
-}
-
-ReportHandler set_report_handler(ReportHandler new_handler) {
-  MutexGuard guard(handler_mutex);
-  return std::exchange(handler(), std::move(new_handler));
-}
-
-namespace {
-
-using Concerned = Local<const NetDevice*, struct ConcernedTag>;
-
-std::string concerned_text() {
-  const NetDevice* const dev = Concerned::get();
-  return dev != nullptr ? fmt::format("{} (driver {})", dev->name(), dev->driver_name()) : "";
-}
-
-}  // namespace
-
-ReportsOn::ReportsOn(const NetDevice* dev) noexcept : outer_(Concerned::get()) {
-  if (dev != nullptr) Concerned::get() = dev;
-}
-ReportsOn::~ReportsOn() USERNIC_NONBLOCKING {
-  Concerned::get() = outer_;
-}
-
-void report_contract(const NetDevice& dev, std::string_view rule, std::string_view text, Place here) noexcept {
-  const ReportsOn concerned(dev);
-  report_contract(rule, text, here);
-}
-
-void report_contract(std::string_view rule, std::string_view text, Place here, Place there,
-                     std::string_view details) noexcept {
-  // A handler may use locks itself: what it breaks meanwhile is not reported again.
-  HeldLocks::Muted muted;
-  if (muted.nested()) return;
-  const BlockingByDesign allowed;
-  ReportHandler call;
-  {
-    MutexGuard guard(handler_mutex);
-    call = handler();
-  }
-  const ContractReport report{std::string(rule),   std::string(text), concerned_text(), here, there,
-                              std::string(details)};
-  if (call) return call(report);
-  say(stderr, "usernic: contract broken [{}]: {}\n", report.rule, report.text);
-  if (!report.device.empty()) say(stderr, "  device: {}\n", report.device);
-  say(stderr, "  here:  {}\n", place_text(here));
-  if (there.line() != 0) say(stderr, "  there: {}\n", place_text(there));
-  say(stderr, "{}", report.details);
-  std::fflush(stderr);
-  std::abort();
 }
 
 }  // namespace usernic

@@ -167,7 +167,7 @@ Result<> check_link(Device& upper, Device& lower) {
   const auto same = [&](const Link& link) { return &link.to->dev == &lower; };
   if (std::ranges::any_of(wanted_of(upper).lowers, same)) return fail(std::errc::file_exists);
   {
-    StackGuard stack;
+    StackGuard stack(wanted_of(lower));
     if (const Result<> line = refuse_loop(stack, wanted_of(lower), wanted_of(upper)); !line) return line;
   }
   if (wanted_of(upper).level() + 1 + lower.chain_down > kStackMax) return fail(std::errc::too_many_links);
@@ -177,7 +177,7 @@ Result<> check_link(Device& upper, Device& lower) {
 Result<> join(Link& link, Device& lower) {
   Wanted& from = wanted_of(link.upper);
   Wanted& to = wanted_of(lower);
-  StackGuard stack;
+  StackGuard stack(to);
   if (const Result<> line = refuse_loop(stack, to, from); !line) return line;  // by a sync in between
   ListGuard upper_guard(from.lock, from.level());
   SpinGuard lower_guard(to.lock, to.level());

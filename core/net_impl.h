@@ -8,6 +8,7 @@
 #include "core/lock_classes.h"
 #include "core/notifier_chain.h"
 #include "core/softirq.h"
+#include "core/stack_lock.h"
 #include "core/worker_pool.h"
 #include "usernic/net.h"
 #include "usernic/skb.h"
@@ -20,6 +21,7 @@ inline constexpr size_t kNameMax = 15;  // of a device [kernel: IFNAMSIZ - 1]
 
 struct Net::Impl {
   Mutex rtnl{kRtnlClass};
+  StackLock stacks;
   WorkerPool workers;
   Softirq softirq;
   Workqueue system{workers, "events", 64, &kEventsClass};

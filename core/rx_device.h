@@ -2,6 +2,7 @@
 // core: what the rx mode needs of its device.
 #pragma once
 
+#include "core/stack_lock.h"
 #include "usernic/driver.h"
 #include "usernic/lock.h"
 #include "usernic/net_device.h"
@@ -13,6 +14,7 @@ struct RxDevice {
   NetDevice& dev;
   const NetDeviceOps& ops;
   void* const& driver;
+  StackLock& stacks;
   Mutex& rtnl;
   Mutex& instance_lock;
   Workqueue& lane;

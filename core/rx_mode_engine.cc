@@ -26,7 +26,7 @@ std::unique_ptr<RxCall> make_call(const RxCall::Bed& bed) {
 RxModeEngine::RxModeEngine(const RxDevice& of, Duration first)
     : device(of),
       retry_first(first),
-      wanted(of.dev, of.lane, run.owed, random_u64()),
+      wanted(of.dev, of.stacks, of.lane, run.owed, random_u64()),
       filter(wanted.uc, wanted.mc),
       view(wanted, run.work, run.retry),
       call(make_call({device, wanted, filter, view, requests, lists, first})),

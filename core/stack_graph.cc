@@ -7,15 +7,8 @@
 #include "core/wanted.h"
 
 namespace usernic {
-namespace {
 
-constexpr LockClass kStackClass{"stack"};
-constinit SpinLock stack_lock{kStackClass};
-uint64_t looks = 0;  // under stack_lock, which a StackGuard holds
-
-}  // namespace
-
-StackGuard::StackGuard() noexcept : guard_(stack_lock) {}
+StackGuard::StackGuard(const Wanted& any) noexcept : stacks_(any.stacks), guard_(stacks_.lock) {}
 
 Result<bool> StackGuard::leads_to(Wanted& from, const Wanted& to) noexcept {
   try {
@@ -26,7 +19,7 @@ Result<bool> StackGuard::leads_to(Wanted& from, const Wanted& to) noexcept {
 }
 
 bool StackGuard::find(Wanted& from, const Wanted& to) {
-  ++looks;
+  ++stacks_.looks;
   found_.clear();
   found_.push_back({DeviceHandle(from.dev), &from});
   for (size_t i = 0; i < found_.size(); ++i) {
@@ -50,7 +43,7 @@ void StackGuard::look_below(Wanted& at) {
     }
   }
   for (Found& each : below) {
-    if (std::exchange(each.wanted->last_look, looks) != looks) found_.push_back(std::move(each));
+    if (std::exchange(each.wanted->last_look, stacks_.looks) != stacks_.looks) found_.push_back(std::move(each));
   }
 }
 

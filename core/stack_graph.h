@@ -2,7 +2,7 @@
 // core: who is below whom, by LowerLink or by sync, so that no stack of devices becomes a loop.
 //
 // Whoever puts one device below another holds a StackGuard from the look to the deed. Links change under rtnl, but sync
-// may be called in BH context, so this is a spin lock, of all Nets; the addr_list_locks are taken inside.
+// may be called in BH context, so this is a spin lock, one a Net; the addr_list_locks are taken inside.
 #pragma once
 
 #include <vector>
@@ -13,10 +13,11 @@ namespace usernic {
 
 class StackGuard {
  public:
-  StackGuard() noexcept;
+  // Of the Net in which `any` is.
+  explicit StackGuard(const Wanted& any) noexcept;
 
-  // Is `to` the device `from`, or somewhere below it? Each device is looked at once. ENOMEM. Context: no addr_list_lock
-  // held.
+  // Is `to` the device `from`, or somewhere below it? Both are of that Net. Each device is looked at once. ENOMEM.
+  // Context: no addr_list_lock held.
   Result<bool> leads_to(Wanted& from, const Wanted& to) noexcept;
 
  private:
@@ -28,6 +29,7 @@ class StackGuard {
     Wanted* wanted;
   };
   std::vector<Found> found_;  // outlives the lock: the last handle frees a device
+  StackLock& stacks_;
   SpinGuardBh guard_;
 };
 

@@ -5,8 +5,9 @@
 
 namespace usernic {
 
-Wanted::Wanted(NetDevice& device, Workqueue& lane, OwedRun& owed, uint64_t seed)
+Wanted::Wanted(NetDevice& device, StackLock& stack_lock, Workqueue& lane, OwedRun& owed, uint64_t seed)
     : dev(device),
+      stacks(stack_lock),
       uc(*this, *this, pool, AddressClass::kUnicast, seed),
       mc(*this, *this, pool, AddressClass::kMulticast, seed),
       run(owed),

@@ -14,6 +14,7 @@
 #include "core/owed_run.h"
 #include "core/propagation.h"
 #include "core/put_off_syncs.h"
+#include "core/stack_lock.h"
 #include "core/vlan_set.h"
 #include "core/wanted_list.h"
 #include "usernic/lock.h"
@@ -33,9 +34,10 @@ struct ModeRefs {
 
 class Wanted : public ChangeCount {
  public:
-  Wanted(NetDevice& dev, Workqueue& lane, OwedRun& run, uint64_t seed);
+  Wanted(NetDevice& dev, StackLock& stacks, Workqueue& lane, OwedRun& run, uint64_t seed);
 
   NetDevice& dev;
+  StackLock& stacks;
 
   mutable SpinLock lock{kAddrListClass};
   // Nesting level of `lock`: how many devices are above this one. See level_guard.h; who takes one lock only may use

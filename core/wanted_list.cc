@@ -136,7 +136,7 @@ Result<> subscribe(WantedList& to, WantedList& from) {
   if (follower == nullptr) return fail(std::errc::not_enough_memory);
   follower->to = &to;
   follower->to_dev = DeviceHandle(to.wanted().dev);
-  StackGuard stack;
+  StackGuard stack(to.wanted());
   const Result<bool> loop = stack.leads_to(to.wanted(), from.wanted());
   if (!loop) return fail(loop.error());
   if (*loop) return fail(std::errc::too_many_symbolic_link_levels);
@@ -208,7 +208,8 @@ void tell_late(WantedList& to, WantedList& from, const std::vector<LateEntry>& l
 namespace {
 
 bool may_follow(const WantedList& to, const WantedList& from) noexcept USERNIC_NONBLOCKING {
-  return &to.wanted() != &from.wanted() && to.address_class() == from.address_class();
+  return &to.wanted() != &from.wanted() && &to.wanted().stacks == &from.wanted().stacks &&
+         to.address_class() == from.address_class();
 }
 
 }  // namespace

@@ -54,8 +54,8 @@ class AddressList {
 
 // By hand what a LowerLink (lower_link.h) does by itself: `to`, a list of a lower device, follows `from`. The first
 // call subscribes; each brings over what changed since the last one. O(changes), in chunks. EINVAL: not the same class,
-// or the same device. ELOOP: `to` is above `from`, by links or by sync. ENOSPC: 64 followers. ENOMEM. [kernel:
-// dev_uc_sync, dev_uc_sync_multiple, dev_uc_unsync and the mc ones; one mechanism for both syncs]
+// the same device, or devices of two Nets. ELOOP: `to` is above `from`, by links or by sync. ENOSPC: 64 followers.
+// ENOMEM. [kernel: dev_uc_sync, dev_uc_sync_multiple, dev_uc_unsync and the mc ones; one mechanism for both syncs]
 Result<> sync(AddressList& to, AddressList& from);
 // Takes back all that `sync` brought, and unsubscribes. Nothing when it does not follow.
 void unsync(AddressList& to, AddressList& from);
