@@ -236,7 +236,10 @@ TEST_F(AddressListTest, AddressesThatComeAndGoTakeNoMemoryWithAStalledFollower) 
     ASSERT_TRUE(dev->mc().add(mc(n)));
     ASSERT_TRUE(dev->mc().del(mc(n)));
   }
-  EXPECT_EQ(table.entries(), 1u);
+  {
+    ListGuard guard(table.wanted().lock, table.wanted().level());
+    EXPECT_EQ(table.entries(), 1u);
+  }
   unsync(lower->mc(), dev->mc());
 }
 

@@ -11,6 +11,7 @@ namespace usernic {
 StackGuard::StackGuard(const Wanted& any) noexcept : stacks_(any.stacks), guard_(stacks_.lock) {}
 
 Result<bool> StackGuard::leads_to(Wanted& from, const Wanted& to) noexcept {
+  stacks_.lock.assert_held();  // by guard_
   try {
     return find(from, to);
   } catch (const std::bad_alloc&) {

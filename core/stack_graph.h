@@ -21,8 +21,8 @@ class StackGuard {
   Result<bool> leads_to(Wanted& from, const Wanted& to) noexcept;
 
  private:
-  bool find(Wanted& from, const Wanted& to);
-  void look_below(Wanted& at);
+  bool find(Wanted& from, const Wanted& to) USERNIC_REQUIRES(stacks_.lock);
+  void look_below(Wanted& at) USERNIC_REQUIRES(stacks_.lock);
 
   struct Found {  // kept in memory
     DeviceHandle dev;
