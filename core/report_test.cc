@@ -4,7 +4,6 @@
 
 #include "core/net_device_fixture.h"
 #include "core/test_nic.h"
-#include "usernic/kernel_names.h"
 #include "usernic/lower_link.h"
 #include "usernic/napi.h"
 #include "usernic/own_addresses.h"
@@ -47,16 +46,6 @@ struct Called : PlainDriver {
   static constexpr std::string_view kDriverName = "e1000";
 };
 
-int nothing(struct net_device*) {
-  return 0;
-}
-kernel_names::netdev_tx_t xmit_nothing(kernel_names::sk_buff* skb, struct net_device*) {
-  SkbPool::free(*skb);
-  return kernel_names::netdev_tx_t::kOk;
-}
-constexpr kernel_names::net_device_ops table_ops = {
-    .ndo_open = nothing, .ndo_stop = nothing, .ndo_start_xmit = xmit_nothing};
-
 struct ReportTest : testing::Test {
   Net net;
   NetdevPtr dev = *net.alloc_netdev<Sleepy>({.name = "nic%d"});
@@ -81,10 +70,6 @@ TEST_F(ReportTest, ADriverIsCalledByItsTypeOrAsItSays) {
     using PlainDriver::PlainDriver;
   };
   EXPECT_EQ((*net.alloc_netdev<Local>({}))->driver_name(), "Local");
-  const kernel_names::init_net_is here(net);
-  struct net_device* const table = kernel_names::alloc_etherdev<&table_ops>(0);
-  EXPECT_EQ(table->driver_name(), "table_ops");
-  kernel_names::free_netdev(table);
 }
 
 TEST_F(ReportTest, InADriversCallsItIsThatDevice) {

@@ -9,9 +9,9 @@
 // and main says which Net is init_net.
 #include <cstdio>
 
-#include "usernic/kernel_names.h"
+#include "kernel/names.h"
 
-using namespace usernic::kernel_names;
+using namespace usernic::kernel;
 
 namespace {
 

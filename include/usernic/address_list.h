@@ -11,7 +11,7 @@
 //
 // Locks: every function takes the device's addr_list_lock itself, for a bounded time. Context: any but hard irq.
 // After an effective change the device's rx mode is run soon [kernel: __dev_set_rx_mode]. On a device that is gone
-// every function answers ENODEV. Rules: [netdevices: address lists], kernel names in kernel_names.h.
+// every function answers ENODEV. Rules: [netdevices: address lists], the names of the kernel in kernel/names.h.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,7 @@
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
-#include "usernic/kernel_names.h"
+#include "kernel/names.h"
 
 namespace usernic::sim {
 
@@ -18,7 +18,7 @@ using std::chrono::seconds;
 
 namespace {
 
-using namespace usernic::kernel_names;
+using namespace usernic::kernel;
 
 struct upper_priv {
   struct net_device* lower;
