@@ -7,10 +7,10 @@
 #include <set>
 
 #include "core/device.h"
+#include "kernel/names.h"
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
-#include "kernel/names.h"
 
 namespace usernic::sim {
 
