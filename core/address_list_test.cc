@@ -26,19 +26,6 @@ struct AddressListTest : testing::Test {
   }
 };
 
-// Lower bits that a chain is chosen by hear of every bit of an address.
-TEST(AddressIndexTest, AddressesThatDifferInOneBytesUpperBitsSpread) {
-  for (const int shift : {0, 8, 16, 24, 32, 40}) {
-    EntryPool pool;
-    const AddressIndex index(pool, 0x1234'5678'9abc'def0);
-    std::set<uint64_t> chains;
-    for (uint64_t i = 0; i < 128; ++i) {
-      chains.insert(index.key_of(i << (shift + 1)).hash % std::tuple_size_v<BucketSegment>);
-    }
-    EXPECT_GT(chains.size(), 64u) << "shift " << shift;
-  }
-}
-
 TEST_F(AddressListTest, ReferencesAreCounted) {
   EXPECT_TRUE(list.add(uc(1)));
   EXPECT_TRUE(list.add(uc(1)));

@@ -150,6 +150,18 @@ class Breakage(unittest.TestCase):
         self.assertEqual([fault.split(":")[0] for fault in sorted(faults)], ["core/a.h", "core/b.cc", "core/c.cc"])
         self.assertEqual(self.faults(rule, circle | {"core/c.cc": CC}), [])
 
+    def test_docs_point_at_what_exists(self):
+        rule = "docs_point_at_what_exists"
+        page = "| rule | where |\n|---|---|\n| R1 | {} |\n"
+        code = GOOD | {"core/run.cc": CC + "void Run::sample() { Run::drain(); }\n",
+                       "core/flag.h": HEADER + "struct Flag {\n  bool answer() { return true; }\n};\n"}
+        for named in ("`Run::sample`, `drain`", "`step` of `core/run.cc`", "`Flag::answer`", "`run.cc`", "the driver"):
+            self.assertEqual(self.faults(rule, code | {"docs/rules.md": page.format(named)}), [])
+        for named in ("`Run::take`", "`Flag::drain`", "`core/runs.cc`", "`Run::sample`, `take`"):
+            faults = self.faults(rule, code | {"docs/rules.md": page.format(named)})
+            self.assertEqual(len(faults), 1, named)
+            self.assertTrue(faults[0].startswith("docs/rules.md:3: there is no '"), faults[0])
+
     def test_heavy_headers_once(self):
         rule = "heavy_headers_once"
         for name in ("spdlog/spdlog.h", "CLI/CLI.hpp", "toml++/toml.h", "nlohmann/json_fwd.hpp"):

@@ -273,6 +273,40 @@ def circles_are_known(tree):
                             "one direction: what both need in a unit below them")
 
 
+def docs_point_at_what_exists(tree):
+    """A "where" column of docs/ names files and members that exist."""
+    sources = tree.sources()
+    code = "\n".join(sources.values())
+
+    def is_file(name):
+        return any(path == name or path.endswith("/" + name) for path in sources)
+
+    def is_member(name, of):
+        if re.search(rf"\b{of}::{name}\b", code):
+            return True
+        declares = re.compile(rf"\b(?:class|struct)\b[^;{{(]*\b{of}\b[^;{{(]*\{{")
+        return any(declares.search(text) and re.search(rf"\b{name}\(", text) for text in sources.values())
+
+    for path, text in tree.files.items():
+        if not path.startswith("docs/") or not path.endswith(".md"):
+            continue
+        column = None
+        for number, line in enumerate(text.splitlines(), 1):
+            cells = [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else []
+            if "where" in cells:
+                column = cells.index("where")
+            elif not cells:
+                column = None
+            elif column is not None and column < len(cells):
+                of = ""  # a name alone is a member of the class before it
+                for name in re.findall(r"`([\w:./]+)`", cells[column]):
+                    of, _, name = name.rpartition("::") if "::" in name else (of, "", name)
+                    file = name.endswith((".h", ".cc"))
+                    if (file and not is_file(name)) or (not file and of and not is_member(name, of)):
+                        yield Fault(path, number, f"there is no '{name if file else f'{of}::{name}'}'",
+                                    "the file or the member that does it now")
+
+
 HEAVY = {"spdlog": r"spdlog/", "CLI11": r"CLI/", "toml++": r"toml\+\+/|toml\.hpp", "nlohmann json": r"nlohmann/"}
 
 
@@ -356,6 +390,7 @@ RULES = {
         public_headers_stand_alone,
         public_headers_are_short,
         circles_are_known,
+        docs_point_at_what_exists,
         heavy_headers_once,
         rooms_have_names,
         lines_fit,
