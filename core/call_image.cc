@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/atomic_callback.h"
+#include "core/ndo.h"
 #include "core/outcome.h"
 
 namespace usernic {
@@ -43,8 +43,8 @@ bool CallImage::prepare(const PlanBook& book, bool narrow, Result<>& prepared) {
     addr_list_lock.assert_held();
     if (!book.steps().empty() || asked_) {
       const auto prepare_copy = [&](void* copy) noexcept USERNIC_NONBLOCKING {
-        const AtomicCallback prepare_rx_mode(bed_.device.dev, "prepare_rx_mode");
-        return bed_.device.ops.prepare_rx_mode(bed_.device.driver, lists, copy);
+        const NdoCall<Ndo::kPrepareRxMode> prepare_rx_mode(bed_.device, &bed_.wanted.lock);
+        return prepare_rx_mode(lists, copy);
       };
       const bool wide = lists.promisc() || lists.allmulti();
       prepared = image_.prepare(bed_.filter.target().generation, wide, prepare_copy);
@@ -59,7 +59,7 @@ Result<> CallImage::write() {
     ListGuard guard(bed_.wanted.lock, bed_.wanted.level());
     (void)image_.take_ready();
   }
-  const Result<> written = bed_.device.ops.write_rx_mode(bed_.device.driver, image_.writing());
+  const Result<> written = call_ndo<Ndo::kWriteRxMode>(bed_.device, image_.writing());
   if (!written) {
     ListGuard guard(bed_.wanted.lock, bed_.wanted.level());
     image_.ready = true;  // pending is this image, or a newer one

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "core/call_kernel.h"
 
+#include "core/ndo.h"
+
 namespace usernic {
 
 bool CallKernel::call(PlanBook& book) {
@@ -9,9 +11,8 @@ bool CallKernel::call(PlanBook& book) {
   int error = 0;
   {
     const CallView::Scope in_call(bed_.view, CallView::of_call(bed_.filter, book.steps(), narrow));
-    const RxDevice& device = bed_.device;
-    error = device.ops.set_rx_mode_kernel(device.driver, &device.dev, &bed_.lists.list(AddressClass::kUnicast),
-                                          &bed_.lists.list(AddressClass::kMulticast));
+    error = call_ndo<Ndo::kSetRxModeKernel>(bed_.device, &bed_.device.dev, &bed_.lists.list(AddressClass::kUnicast),
+                                            &bed_.lists.list(AddressClass::kMulticast));
   }
   return answer(book, narrow, error);
 }

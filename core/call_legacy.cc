@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/atomic_callback.h"
+#include "core/ndo.h"
 #include "core/outcome.h"
 
 namespace usernic {
@@ -17,8 +17,8 @@ bool CallLegacy::call(PlanBook& book) {
   const bool narrow = !narrows_later(book.steps());
   bed_.lists.bring_up_to_date(book.steps());
   call_under_lock(book, narrow, [&](const RxLists& lists) {
-    const AtomicCallback set_rx_mode(bed_.device.dev, "set_rx_mode");
-    bed_.device.ops.set_rx_mode(bed_.device.driver, lists);
+    const NdoCall<Ndo::kSetRxMode> set_rx_mode(bed_.device, &bed_.wanted.lock);
+    set_rx_mode(lists);
   });
   return answer(book, narrow, 0);
 }

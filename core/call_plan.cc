@@ -5,17 +5,18 @@
 
 #include <algorithm>
 
+#include "core/ndo.h"
+
 namespace usernic {
 
 bool CallPlan::call(PlanBook& book) {
-  const NetDeviceOps& ops = bed_.device.ops;
-  if (ops.set_rx_mode_async == nullptr) {
+  if (!has_ndo<Ndo::kSetRxModeAsync>(bed_.device)) {
     while (RxStep* step = book.next()) book.answer(*step, {});
     return false;
   }
   book_ = &book;
   RxPlan plan(*this, *this);
-  ops.set_rx_mode_async(bed_.device.driver, plan);
+  call_ndo<Ndo::kSetRxModeAsync>(bed_.device, plan);
   check_answers();
   book_ = nullptr;
   return false;

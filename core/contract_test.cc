@@ -29,15 +29,15 @@ struct ContractTest : NetDeviceTest, testing::WithParamInterface<NdoRow> {
     if (promises(ndo_locks::kInstance)) device.instance_lock.lock();
     std::optional<BhScope> bh;
     if (row().context == NdoContext::kBhDisabled) bh.emplace();
-    if (promises(ndo_locks::kAddrList)) device.engine.wanted.lock.lock();
-    TxQueue* queue = nullptr;
-    if (promises(ndo_locks::kXmit)) (queue = &dev->tx_queue(0))->xmit_lock().lock();
+    SpinLock* spin = nullptr;
+    if (promises(ndo_locks::kAddrList)) spin = &device.engine.wanted.lock;
+    if (promises(ndo_locks::kXmit)) spin = &dev->tx_queue(0).xmit_lock();
+    if (spin != nullptr) spin->lock();
     {
-      const NdoScope op(*dev, row().ndo, queue);
+      const NdoScope op(device, row().ndo, spin);
       body();
     }
-    if (queue != nullptr) queue->xmit_lock().unlock();
-    if (promises(ndo_locks::kAddrList)) device.engine.wanted.lock.unlock();
+    if (spin != nullptr) spin->unlock();
     bh.reset();
     if (promises(ndo_locks::kInstance)) device.instance_lock.unlock();
     if (promises(ndo_locks::kRtnl)) net.rtnl().unlock();
@@ -54,7 +54,7 @@ TEST_P(ContractTest, CalledAsTheRowSaysNothingIsReported) {
 
 TEST_P(ContractTest, CalledWithoutTheLocksOfTheRowItIsReported) {
   const Reports reports;
-  { const NdoScope op(*dev, row().ndo); }
+  { const NdoScope op(Device::of(*dev), row().ndo); }
   if (row().locks == ndo_locks::kNone) {
     EXPECT_EQ(reports.rules(), "");
     return;
@@ -76,7 +76,7 @@ TEST_P(ContractTest, InTheWrongContextItIsReported) {
     case NdoContext::kProcess: {
       as_the_core([] {});
       const BhScope bh;
-      const NdoScope op(*dev, row().ndo);
+      const NdoScope op(Device::of(*dev), row().ndo);
       break;
     }
     case NdoContext::kBhDisabled:
@@ -84,7 +84,7 @@ TEST_P(ContractTest, InTheWrongContextItIsReported) {
       break;
     case NdoContext::kAny: {
       const BhScope bh;
-      { const NdoScope op(*dev, row().ndo); }
+      { const NdoScope op(Device::of(*dev), row().ndo); }
       EXPECT_EQ(reports.rules(), "");
       return;
     }

@@ -177,7 +177,7 @@ Device::Sent Device::send(TxQueue& queue, SkbBatch& frames) noexcept {
   }
   if (queue.frozen()) [[unlikely]]
     return {};
-  const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue);
+  const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue.xmit_lock());
   Sent sent;
   uint64_t taken_below = 0;
   while (!queue.stopped()) {

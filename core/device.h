@@ -30,6 +30,7 @@ struct Device final : NetDevice {
 
   static Device& of(NetDevice& dev) noexcept USERNIC_NONBLOCKING { return static_cast<Device&>(dev); }
   static const Device& of(const NetDevice& dev) noexcept USERNIC_NONBLOCKING { return static_cast<const Device&>(dev); }
+  operator const NdoDevice&() const noexcept USERNIC_NONBLOCKING { return engine.device; }
   void drop_handle() noexcept;
 
   // Constant after construction.

@@ -4,26 +4,27 @@
 #include <fmt/format.h>
 
 #include "core/held_locks.h"
-#include "core/net_impl.h"
+#include "core/lock_classes.h"
 
 namespace usernic {
 namespace {
 
 // Of what the row promises, what is missing: "rtnl, instance_lock".
-std::string missing_locks(const Device& dev, const NdoRow& row, TxQueue* queue) {
+std::string missing_locks(const NdoDevice& dev, const NdoRow& row, const SpinLock* spin) {
   std::string missing;
   const HeldLocks& held = HeldLocks::mine();
   const auto expect = [&](uint8_t lock, bool is_held, const char* name) {
     if ((row.locks & lock) == 0 || is_held) return;
     missing += (missing.empty() ? "" : ", ") + std::string(name);
   };
-  const bool rtnl = held.holds(&dev.net_ref.rtnl());
-  expect(ndo_locks::kLane, dev.lane_queue.is_current(), kLaneClass.name);
+  const bool rtnl = held.holds(&dev.rtnl);
+  expect(ndo_locks::kLane, dev.lane.is_current(), kLaneClass.name);
   expect(ndo_locks::kRtnl, rtnl, kRtnlClass.name);
   expect(ndo_locks::kRtnlIfRequired, rtnl || !dev.ops.requires_rtnl, kRtnlClass.name);
   expect(ndo_locks::kInstance, held.holds(&dev.instance_lock), kInstanceClass.name);
-  expect(ndo_locks::kAddrList, held.holds(&dev.engine.wanted.lock), kAddrListClass.name);
-  expect(ndo_locks::kXmit, queue != nullptr && held.holds(&queue->xmit_lock()), kXmitClass.name);
+  const bool spins = spin != nullptr && held.holds(spin);
+  expect(ndo_locks::kAddrList, spins, kAddrListClass.name);
+  expect(ndo_locks::kXmit, spins, kXmitClass.name);
   return missing;
 }
 
@@ -32,14 +33,14 @@ std::string missing_locks(const Device& dev, const NdoRow& row, TxQueue* queue) 
 // A report allocates; the process is on its way down or under test.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
 
-void NdoScope::enter(TxQueue* queue, Place where) noexcept {
+void NdoScope::enter(const SpinLock* spin, Place where) noexcept {
   where_ = where;
   HeldLocks& held = HeldLocks::mine();
   {
     const BlockingByDesign allowed;
-    const std::string missing = missing_locks(Device::of(dev_), row_, queue);
+    const std::string missing = missing_locks(dev_, row_, spin);
     if (!missing.empty()) {
-      report_contract("ndo-locks", fmt::format("{} of '{}' is called without {}", row_.op, dev_.name(), missing),
+      report_contract("ndo-locks", fmt::format("{} of '{}' is called without {}", row_.op, dev_.dev.name(), missing),
                       where);
     }
   }
@@ -53,7 +54,7 @@ void NdoScope::leave() noexcept {
   if (held.depth() != depth_) {
     const BlockingByDesign allowed;
     report_contract("ndo-unbalanced",
-                    fmt::format("{} of '{}' returned {}", row_.op, dev_.name(),
+                    fmt::format("{} of '{}' returned {}", row_.op, dev_.dev.name(),
                                 held.depth() > depth_
                                     ? "and holds what it took, or is in a context that it entered: " + held.names()
                                     : "and let go what it did not take"),
@@ -66,7 +67,8 @@ void NdoScope::bad_answer(int answer) const noexcept {
   const BlockingByDesign allowed;
   report_contract(
       "ndo-answer",
-      fmt::format("{} of '{}' answers {}, which is none of: {}", row_.op, dev_.name(), answer, row_.returns), where_);
+      fmt::format("{} of '{}' answers {}, which is none of: {}", row_.op, dev_.dev.name(), answer, row_.returns),
+      where_);
 }
 
 USERNIC_BLOCKING_BY_DESIGN_END

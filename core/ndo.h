@@ -2,7 +2,7 @@
 // core: the one way to a driver's op.
 //
 //   call_ndo<Ndo::kOpen>(dev)                          one call
-//   NdoCall<Ndo::kStartXmit> start_xmit(dev, &queue);  a batch of calls in one scope
+//   NdoCall<Ndo::kStartXmit> start_xmit(dev, &lock);   a batch of calls in one scope
 //
 // An op that the driver does not have is answered as its row of the contract says. While checks are on, each scope
 // asserts the row: that the core holds the locks it promises and is in the op's context; that the driver answers what
@@ -11,20 +11,20 @@
 
 #include <type_traits>
 
-#include "core/device.h"
+#include "core/ndo_device.h"
 #include "usernic/contract.h"
 
 namespace usernic {
 
-// One on the stack while an op runs.
+// One on the stack while an op runs. `spin`: the xmit lock or addr_list_lock that the row promises.
 class NdoScope {
  public:
-  NdoScope(const NetDevice& dev, Ndo ndo, TxQueue* queue = nullptr, Place where = Place::current()) noexcept
-      USERNIC_NONBLOCKING : reports_(dev),
+  NdoScope(const NdoDevice& dev, Ndo ndo, const SpinLock* spin = nullptr, Place where = Place::current()) noexcept
+      USERNIC_NONBLOCKING : reports_(dev.dev),
                             dev_(dev),
                             row_(row_of(ndo)) {
     if (kChecksOn) [[unlikely]]
-      enter(queue, where);
+      enter(spin, where);
   }
   ~NdoScope() USERNIC_NONBLOCKING {
     if (kChecksOn) [[unlikely]]
@@ -38,11 +38,11 @@ class NdoScope {
   void bad_answer(int answer) const noexcept USERNIC_NONBLOCKING;
 
  private:
-  void enter(TxQueue* queue, Place where) noexcept USERNIC_NONBLOCKING;
+  void enter(const SpinLock* spin, Place where) noexcept USERNIC_NONBLOCKING;
   void leave() noexcept USERNIC_NONBLOCKING;
 
   const ReportsOn reports_;
-  const NetDevice& dev_;
+  const NdoDevice& dev_;
   const NdoRow& row_;
   size_t depth_ = 0;  // of locks and contexts, as the op finds them
   Place where_;
@@ -63,6 +63,8 @@ template <>
 inline constexpr auto kNdoMember<Ndo::kStartXmit> = &NetDeviceOps::start_xmit;
 template <>
 inline constexpr auto kNdoMember<Ndo::kRxFilterCaps> = &NetDeviceOps::rx_filter_caps;
+template <>
+inline constexpr auto kNdoMember<Ndo::kUnicastFilter> = &NetDeviceOps::unicast_filter;
 template <>
 inline constexpr auto kNdoMember<Ndo::kSetRxModeAsync> = &NetDeviceOps::set_rx_mode_async;
 template <>
@@ -85,7 +87,7 @@ template <>
 inline constexpr auto kNdoMember<Ndo::kGetStats> = &NetDeviceOps::get_stats;
 
 template <Ndo kNdo>
-bool has_ndo(const Device& dev) noexcept USERNIC_NONBLOCKING {
+bool has_ndo(const NdoDevice& dev) noexcept USERNIC_NONBLOCKING {
   return dev.ops.*kNdoMember<kNdo> != nullptr;
 }
 
@@ -94,25 +96,25 @@ class NdoCall : public NdoScope {
   static constexpr NdoRow kRow = row_of(kNdo);
 
  public:
-  explicit NdoCall(const Device& dev, TxQueue* queue = nullptr, Place where = Place::current()) noexcept
-      USERNIC_NONBLOCKING : NdoScope(dev, kNdo, queue, where),
+  explicit NdoCall(const NdoDevice& dev, const SpinLock* spin = nullptr, Place where = Place::current()) noexcept
+      USERNIC_NONBLOCKING : NdoScope(dev, kNdo, spin, where),
                             dev_(dev) {}
 
   // Requires: the driver has the op.
   template <class... Args>
   auto operator()(Args&&... args) const requires(kRow.context == NdoContext::kProcess) {
-    if constexpr (std::is_void_v<decltype((dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...))>) {
-      (dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...);
+    if constexpr (std::is_void_v<decltype((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...))>) {
+      (dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...);
     } else {
-      return checked((dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...));
+      return checked((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...));
     }
   }
   template <class... Args>
   auto operator()(Args&&... args) const noexcept USERNIC_NONBLOCKING requires(kRow.context != NdoContext::kProcess) {
-    if constexpr (std::is_void_v<decltype((dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...))>) {
-      (dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...);
+    if constexpr (std::is_void_v<decltype((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...))>) {
+      (dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...);
     } else {
-      return checked((dev_.ops.*kNdoMember<kNdo>)(dev_.driver_, args...));
+      return checked((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...));
     }
   }
   // What counts as the answer of a driver without it.
@@ -141,23 +143,24 @@ class NdoCall : public NdoScope {
     return answer;
   }
   static RxFilterCaps checked(RxFilterCaps answer) noexcept { return answer; }
+  static bool checked(bool answer) noexcept { return answer; }
 
   static constexpr int kErrnoMax = 4095;
-  const Device& dev_;
+  const NdoDevice& dev_;
 };
 
 // One call in a scope of its own, if the driver has the op.
 template <Ndo kNdo, class... Args>
-auto call_ndo(const Device& dev, Args&&... args) requires(row_of(kNdo).context == NdoContext::kProcess) {
-  using Answer = decltype((dev.ops.*kNdoMember<kNdo>)(dev.driver_, args...));
+auto call_ndo(const NdoDevice& dev, Args&&... args) requires(row_of(kNdo).context == NdoContext::kProcess) {
+  using Answer = decltype((dev.ops.*kNdoMember<kNdo>)(dev.driver, args...));
   if (!has_ndo<kNdo>(dev)) return NdoCall<kNdo>::template absent<Answer>();
   const NdoCall<kNdo> call(dev);
   return call(args...);
 }
 template <Ndo kNdo, class... Args>
-auto call_ndo(const Device& dev, Args&&... args) noexcept
+auto call_ndo(const NdoDevice& dev, Args&&... args) noexcept
     USERNIC_NONBLOCKING requires(row_of(kNdo).context != NdoContext::kProcess) {
-  using Answer = decltype((dev.ops.*kNdoMember<kNdo>)(dev.driver_, args...));
+  using Answer = decltype((dev.ops.*kNdoMember<kNdo>)(dev.driver, args...));
   if (!has_ndo<kNdo>(dev)) return NdoCall<kNdo>::template absent<Answer>();
   const NdoCall<kNdo> call(dev);
   return call(args...);

@@ -3,15 +3,15 @@
 
 #include <limits>
 
+#include "core/ndo.h"
 #include "core/outcome.h"
 
 namespace usernic {
 
 RxFilterCaps RxCall::unlimited(bool own_address_uses_slot, uint32_t vlan_slots) const {
   constexpr uint32_t kUnlimited = std::numeric_limits<uint32_t>::max();
-  const NetDeviceOps& ops = bed_.device.ops;
   // Without a unicast filter no unicast address finds a slot, so that promisc carries it [kernel: IFF_UNICAST_FLT].
-  const bool unicast = ops.unicast_filter == nullptr || ops.unicast_filter(bed_.device.driver);
+  const bool unicast = !has_ndo<Ndo::kUnicastFilter>(bed_.device) || call_ndo<Ndo::kUnicastFilter>(bed_.device);
   return {.unicast_slots = unicast ? kUnlimited : 0,
           .multicast_slots = kUnlimited,
           .own_address_uses_slot = own_address_uses_slot && unicast,

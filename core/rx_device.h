@@ -2,22 +2,13 @@
 // core: what the rx mode needs of its device.
 #pragma once
 
+#include "core/ndo_device.h"
 #include "core/stack_lock.h"
-#include "usernic/driver.h"
-#include "usernic/lock.h"
-#include "usernic/net_device.h"
-#include "usernic/work.h"
 
 namespace usernic {
 
-struct RxDevice {
-  NetDevice& dev;
-  const NetDeviceOps& ops;
-  void* const& driver;
+struct RxDevice : NdoDevice {
   StackLock& stacks;
-  Mutex& rtnl;
-  Mutex& instance_lock;
-  Workqueue& lane;
   const Atomic<RegState>& reg_state;
   const Atomic<bool>& running;
   const Atomic<bool>& present;

@@ -64,7 +64,7 @@ void Softirq::poll_one(Napi& napi) noexcept {
   const int weight = napi.weight_;
   int work;
   {
-    const NdoScope poll(napi.dev_, Ndo::kPoll);
+    const NdoScope poll(Device::of(napi.dev_), Ndo::kPoll);
     work = napi.poll_(napi.driver_, napi, weight);
   }
   if (work < weight) return;  // it completed: somebody else owns it now, or it is freed already

@@ -2,13 +2,14 @@
 #include "core/told_flags.h"
 
 #include "core/call_view.h"
+#include "core/ndo.h"
 
 namespace usernic {
 namespace {
 
 // Without a unicast filter, whatever is in the list asks for promiscuity [kernel: uc_promisc].
 RxFlags asked(const RxDevice& device, const CardFilter& filter) noexcept {
-  const bool by_list = device.ops.unicast_filter != nullptr && filter.caps().unicast_slots == 0 &&
+  const bool by_list = has_ndo<Ndo::kUnicastFilter>(device) && filter.caps().unicast_slots == 0 &&
                        filter.of(AddressClass::kUnicast).wanted() != 0;
   return {.promisc = filter.target().promisc || by_list, .allmulti = filter.target().allmulti};
 }
@@ -24,13 +25,13 @@ bool leaves_wide(const CardFilter& filter, std::span<const RxStep> steps) noexce
 
 bool ToldFlags::tell(const RxDevice& device, const CardFilter& filter, std::span<const RxStep> steps) {
   const RxFlags aim = asked(device, filter);
-  if (device.ops.change_rx_flags == nullptr) return told_ = aim, false;
+  if (!has_ndo<Ndo::kChangeRxFlags>(device)) return told_ = aim, false;
   const RxFlags wide = aim | *told_;
   const bool goes_on = wide != *told_ || narrows_later(steps);
   const RxFlags now = goes_on || leaves_wide(filter, steps) ? wide : aim;
   const RxFlags changed = now ^ *told_;
   told_ = now;
-  if (changed.any()) device.ops.change_rx_flags(device.driver, changed);
+  if (changed.any()) call_ndo<Ndo::kChangeRxFlags>(device, changed);
   return goes_on && now != aim;
 }
 

@@ -46,10 +46,10 @@ DOORS = {f"{PUBLIC}/atomic.h", f"{PUBLIC}/env.h", "core/env.cc", "sim/door.cc",
          "core/libc_watch.cc",  # watches who goes round them
          "tests/exhaust/refuse.cc"}  # stands before them
 
-# Units of core that include each other in a circle, 26 of them. A circle may only shrink, and then it shrinks here too.
+# Units of core that include each other in a circle, 25 of them. A circle may only shrink, and then it shrinks here too.
 CIRCLES = (
-    {"device", "napi", "ndo", "net", "net_impl", "notifier", "notifier_chain", "own_addresses", "ref_tracker",
-     "rx_handler", "softirq"},  # a device's business
+    {"device", "napi", "net", "net_impl", "notifier", "notifier_chain", "own_addresses", "ref_tracker", "rx_handler",
+     "softirq"},  # a device's business
     {"propagation", "put_off_syncs", "stack_graph", "wanted", "wanted_list"},  # lists that follow lists
     {"current_work", "work", "worker_pool"},
     {"context", "env", "held_locks", "lock", "lock_graph", "lock_report", "say"},  # checks of locks take locks
