@@ -110,9 +110,9 @@ LinkStats NetDevice::stats() const {
     sum.tx_bytes += queue.counters.bytes.load(std::memory_order_relaxed);
     sum.tx_dropped += queue.counters.dropped.load(std::memory_order_relaxed);
   }
-  sum.rx_packets += dev.received.packets.load(std::memory_order_relaxed);
-  sum.rx_bytes += dev.received.bytes.load(std::memory_order_relaxed);
-  sum.rx_dropped += dev.received.dropped.load(std::memory_order_relaxed);
+  sum.rx_packets += dev.receiving.counters.packets.load(std::memory_order_relaxed);
+  sum.rx_bytes += dev.receiving.counters.bytes.load(std::memory_order_relaxed);
+  sum.rx_dropped += dev.receiving.counters.dropped.load(std::memory_order_relaxed);
   SpinGuardBh guard(dev.napis_lock);
   sum.rx_packets += dev.napis_gone.rx_packets;
   sum.rx_bytes += dev.napis_gone.rx_bytes;
@@ -159,8 +159,8 @@ void NetDevice::detach_port() {
   const ReportsOn concerned(dev);
   might_sleep();
   dev.port.store(nullptr);
-  for (uint32_t users = dev.port_users.load(); users != 0; users = dev.port_users.load()) {
-    wait_on(dev.port_users, users);
+  for (uint32_t users = dev.receiving.port_users.load(); users != 0; users = dev.receiving.port_users.load()) {
+    wait_on(dev.receiving.port_users, users);
   }
 }
 

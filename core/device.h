@@ -60,7 +60,6 @@ struct Device final : NetDevice {
   SpinLock tx_freeze_lock{kTxFreezeClass};  // held while they are frozen; before an xmit lock
   Atomic<uint32_t> handles{1};
   Atomic<DevicePort*> port{nullptr};
-  Atomic<uint32_t> port_users{0};
 
   // Written under rtnl (and IL), read by anybody.
   Atomic<RegState> reg_state_{RegState::kUninitialized};
@@ -95,14 +94,21 @@ struct Device final : NetDevice {
   // Received frames: to the handlers, then to the port; what is left is freed. Context: BH.
   void deliver(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
   Atomic<RxHandler*> rx_handlers[2]{};  // by RxStage; written under rtnl
-  RxSections rx_sections;
-  QueueCounters received;  // by NetDevice::receive
 
   // Napi instances come and go with the driver.
   static constexpr LockClass kNapisClass{"device_napis"};
   mutable SpinLock napis_lock;
   NapiList napis USERNIC_GUARDED_BY(napis_lock);
   LinkStats napis_gone USERNIC_GUARDED_BY(napis_lock);  // what freed instances had counted
+
+  // What the poll thread writes with every batch, on lines of its own: a transmitter reads what is around.
+  struct alignas(64) Receiving {
+    Atomic<uint32_t> port_users{0};
+    RxSections sections;
+    QueueCounters counters;  // by NetDevice::receive
+  };
+  Receiving receiving;
+  static_assert(alignof(Receiving) == 64 && sizeof(Receiving) % 64 == 0);
 };
 
 // Stacked devices, core/lower_link.cc.
@@ -117,13 +123,13 @@ class InPort {
  public:
   explicit InPort(Device& dev) noexcept USERNIC_NONBLOCKING : dev_(dev) {
     if (dev_.port.load() == nullptr) return;  // passers-by must not keep detach_port waiting
-    dev_.port_users.fetch_add(1);
+    dev_.receiving.port_users.fetch_add(1);
     counted_ = true;
     port_ = dev_.port.load();
   }
   ~InPort() USERNIC_NONBLOCKING {
     if (!counted_) return;
-    if (dev_.port_users.fetch_sub(1) == 1 && dev_.port.load() == nullptr) wake_all(dev_.port_users);
+    if (dev_.receiving.port_users.fetch_sub(1) == 1 && dev_.port.load() == nullptr) wake_all(dev_.receiving.port_users);
   }
   DevicePort* operator->() const noexcept { return port_; }
   explicit operator bool() const noexcept { return port_ != nullptr; }

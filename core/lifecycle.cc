@@ -282,7 +282,8 @@ Result<> NetDevice::set_mac_address(const MacAddress& address, Place where) {
   if (!address.is_valid_own()) return fail(std::errc::address_not_available);
   if (address == dev.address()) return {};
   if (!has_ndo<Ndo::kSetMacAddress>(dev)) return fail(std::errc::operation_not_supported);
-  if (!dev.engine.wanted.reserve(2)) return fail(std::errc::not_enough_memory);  // before the driver has changed it
+  if (!dev.engine.wanted.reserve({.entries = 2}))
+    return fail(std::errc::not_enough_memory);  // before the driver has changed it
   if (const Result<> allowed = ask(dev, NetdevEvent::kPreChangeAddr); !allowed) return allowed;
   if (const Result<> set = call_ndo<Ndo::kSetMacAddress>(dev, address); !set) return set;
   dev.own_addresses_.set(0, address.octets.data(), address.octets.size(), where);

@@ -51,6 +51,7 @@ struct Link {
   // Tells it at most a chunk of each list; returns how many entries, and VLAN ids. Requires: both addr_list_locks, room
   // in the pool.
   size_t tell(Wanted& from) noexcept USERNIC_REQUIRES(addr_list_lock);
+  bool passes_vlans() const noexcept;  // the upper's ids go down
   // The lower holds our own address exactly while it is not its own. Requires: the lower's addr_list_lock, room.
   void settle_own() noexcept USERNIC_REQUIRES(addr_list_lock);
 

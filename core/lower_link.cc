@@ -92,13 +92,16 @@ void Link::tell_narrower(const Wanted& from) noexcept {
   scalars_told = from.scalars;
 }
 
+bool Link::passes_vlans() const noexcept {
+  return following && vlan_ids == VlanIds::kPassed;
+}
+
 bool Link::tell_vlans(const Wanted& from, size_t& entries) noexcept {
   if (!following && mutated(Mutation::kKeepsVlans)) vlans.reset();
-  const bool passed = following && vlan_ids == VlanIds::kPassed;
-  const VlanSet behind = passed ? from.vlans ^ vlans : vlans;
+  const VlanSet behind = passes_vlans() ? from.vlans ^ vlans : vlans;
   size_t id = behind._Find_first();
   for (; id < kVlanIds && entries < AddressTable::kChunk; id = behind._Find_next(id), ++entries) {
-    const uint32_t refs = to->vlan_refs[id];
+    const uint32_t refs = to->vlan_refs.of(id);
     to->set_vlan_refs(static_cast<uint16_t>(id), vlans[id] ? refs - VlanRefs::kUpper : refs + VlanRefs::kUpper);
     vlans.flip(id);
   }

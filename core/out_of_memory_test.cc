@@ -117,6 +117,16 @@ TEST_F(OutOfMemoryTest, WhatTakesNothingNewNeedsNoMemory) {
   EXPECT_EQ(dev_->mc().size(), 0u);
 }
 
+TEST_F(OutOfMemoryTest, TheFirstVlanIdTakesMemoryAndTheNextNone) {
+  const auto unchanged = [&] { return dev_->rx_mode().status().wanted_vlans.empty(); };
+  EXPECT_EQ(refuse_each([&] { return dev_->rx_mode().vlan_add(7); }, unchanged), 1);
+  Countdown::get() = kAll;
+  EXPECT_TRUE(dev_->rx_mode().vlan_add(8));
+  EXPECT_TRUE(dev_->rx_mode().vlan_del(7));
+  Countdown::get() = 0;
+  EXPECT_EQ(dev_->rx_mode().status().wanted_vlans, std::vector<uint16_t>{8});
+}
+
 TEST_F(OutOfMemoryTest, AListThatFindsNoRoomBelowFollowsWithTheNextTry) {
   const NetdevPtr lower = device(net_, "low0");
   ASSERT_TRUE(sync(lower->mc(), dev_->mc()));  // the checks learn the order of locks, which takes memory

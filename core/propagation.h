@@ -31,7 +31,7 @@ class Propagation {
  private:
   static constexpr int kBudget = AddressTable::kChunk;
 
-  void starve(Wanted& upper, Wanted& lower);
+  void starve(Wanted& upper, Wanted& lower, bool of_vlan_refs);
   void finish_below();
 
   int budget_ = kBudget;
@@ -41,7 +41,8 @@ class Propagation {
   };
   boost::container::static_vector<Held, kBudget> owed_;  // every device told costs one of the budget
   Held behind_;                                          // an upper that was left, because
-  Held starved_;                                         // this one's pool had no room
+  Held starved_;                                         // this one had no room
+  bool starved_of_vlan_refs_ = false;
 };
 
 }  // namespace usernic

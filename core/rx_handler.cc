@@ -39,7 +39,7 @@ void synchronize_rx(NetDevice& dev) {
   const ReportsOn concerned(dev);
   might_sleep();
   dev.net().rtnl().assert_held();
-  Device::of(dev).rx_sections.synchronize();
+  Device::of(dev).receiving.sections.synchronize();
 }
 
 void unregister_rx_handlers(Device& dev) {
@@ -47,9 +47,9 @@ void unregister_rx_handlers(Device& dev) {
   synchronize_rx(dev);
 }
 
-RxSection::RxSection(NetDevice& dev) noexcept : dev_(dev), phase_(Device::of(dev).rx_sections.enter()) {}
+RxSection::RxSection(NetDevice& dev) noexcept : dev_(dev), phase_(Device::of(dev).receiving.sections.enter()) {}
 RxSection::~RxSection() noexcept {
-  Device::of(dev_).rx_sections.leave(phase_);
+  Device::of(dev_).receiving.sections.leave(phase_);
 }
 
 void Device::deliver(SkbBatch& frames) noexcept {
@@ -68,12 +68,12 @@ void NetDevice::receive(SkbBatch& frames) noexcept {
   Device& dev = Device::of(*this);
   BhScope bh;
   if (!dev.running_.load()) {
-    dev.received.drop(frames.size());
+    dev.receiving.counters.drop(frames.size());
     return SkbPool::free(frames);
   }
   uint64_t bytes = 0;
   for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) bytes += skb->size();
-  dev.received.add(frames.size(), bytes);
+  dev.receiving.counters.add(frames.size(), bytes);
   dev.deliver(frames);
 }
 

@@ -36,7 +36,7 @@ RxModeEngine::RxModeEngine(const RxDevice& of, Duration first)
 void RxModeEngine::configure(const RxFilterCaps& told_caps) {
   const RxFilterCaps caps = call->caps(told_caps);
   filter.configure(caps, device.ops.rx_hash, device.driver, retry_first);
-  if (!wanted.reserve(1)) throw std::bad_alloc();
+  if (!wanted.reserve({})) throw std::bad_alloc();
   ListGuard guard(wanted.lock, wanted.level());
   if (caps.own_address_uses_slot) wanted.uc.set_own(wanted.own, true);
 }
@@ -96,6 +96,34 @@ RxFlags RxModeEngine::flags() const noexcept {
     return {.promisc = call_lists->promisc(), .allmulti = call_lists->allmulti()};
   if (device.lane.is_current() && told.now() && !mutated(Mutation::kFlagsOfNow)) return *told.now();
   return wanted.flags();
+}
+
+RxLists RxModeEngine::shown(Place where) const noexcept {
+  wanted.lock.assert_held(where);
+  addr_list_lock.assert_held();
+  return view.lists();
+}
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report prints; the process is on its way down or under test
+    void*
+    RxModeEngine::pending_image(const RxImageType& type, Place where) noexcept {
+  if (!wanted.lock.held_by_me()) {
+    report_contract(device.dev, "rx-image-unlocked", "the pending rx-mode image is changed without addr_list_lock",
+                    where);
+    return nullptr;
+  }
+  RxImagePair* const image = call->image();
+  if (image != nullptr && &image->type == &type) return image->pending();
+  report_contract(
+      device.dev, "rx-image-type",
+      image != nullptr ? "the device's rx-mode image is of another type" : "the device has no rx-mode image", where);
+  return nullptr;
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+void RxModeEngine::image_is_ready() noexcept {
+  call->image()->ready = true;
+  run.owed.owe();
 }
 
 void RxModeEngine::schedule_retry() noexcept {

@@ -44,6 +44,10 @@ class RxModeEngine final : public RxMode {
   // The lists of the kernel's signature. Requires: in this device's rx-mode call, or nobody else can be.
   HwAddrList& hw_list(AddressClass address_class, Place where);
   RxFlags flags() const noexcept USERNIC_NONBLOCKING;
+  // Requires: addr_list_lock; else a report, and no image.
+  RxLists shown(Place where) const noexcept USERNIC_NONBLOCKING;
+  void* pending_image(const RxImageType& type, Place where) noexcept USERNIC_NONBLOCKING;
+  void image_is_ready() noexcept USERNIC_NONBLOCKING;
   void schedule_retry() noexcept USERNIC_NONBLOCKING;
 
   const RxDevice device;

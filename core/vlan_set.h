@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// core: VLAN ids, as a set, and who wants one.
+// core: VLAN ids, as a set.
 #pragma once
 
 #include <bitset>
@@ -9,11 +9,5 @@ namespace usernic {
 
 inline constexpr uint16_t kVlanIds = 4095;  // 0 .. 4094
 using VlanSet = std::bitset<kVlanIds>;
-
-// The units of an id's references: 20 bits for the uppers', of which each link has one, 12 for the users'.
-struct VlanRefs {
-  static constexpr uint32_t kUpper = 1;
-  static constexpr uint32_t kUser = 1u << 20;
-};
 
 }  // namespace usernic

@@ -4,7 +4,6 @@
 // Every change bumps `generation` and, once the lock is gone, owes the device's rx-mode work a run.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "core/change_count.h"
@@ -15,6 +14,7 @@
 #include "core/propagation.h"
 #include "core/put_off_syncs.h"
 #include "core/stack_lock.h"
+#include "core/vlan_refs.h"
 #include "core/vlan_set.h"
 #include "core/wanted_list.h"
 #include "usernic/lock.h"
@@ -30,6 +30,12 @@ struct ModeRefs {
   uint32_t by_switch = 0;  // one or none: RxMode::switch_flags
   Atomic<bool> on{false};  // is there one? Without the lock, too
   uint32_t total() const noexcept { return users + uppers + by_switch; }
+};
+
+// What a change may take.
+struct WantedRoom {
+  size_t entries = 1;
+  bool vlan_refs = false;
 };
 
 class Wanted : public ChangeCount {
@@ -54,7 +60,7 @@ class Wanted : public ChangeCount {
   ModeRefs allmulti USERNIC_GUARDED_BY(addr_list_lock);
   bool vlan_filter USERNIC_GUARDED_BY(addr_list_lock) = false;
   VlanSet vlans USERNIC_GUARDED_BY(addr_list_lock);  // those with references
-  std::array<uint32_t, kVlanIds> vlan_refs USERNIC_GUARDED_BY(addr_list_lock){};
+  VlanRefs vlan_refs USERNIC_GUARDED_BY(addr_list_lock);
   MacAddress own USERNIC_GUARDED_BY(addr_list_lock);
   Lowers lowers;  // links to the devices below: link.h
   PutOffSyncs put_off_syncs USERNIC_GUARDED_BY(addr_list_lock);
@@ -71,17 +77,30 @@ class Wanted : public ChangeCount {
 
   // One reference more or less of `whose`. EINVAL, EOVERFLOW.
   Result<> count(ModeRefs& mode, uint32_t ModeRefs::*whose, int change) noexcept USERNIC_REQUIRES(addr_list_lock);
-  // The references on an id become `refs`, a sum of VlanRefs' units.
+  // The references on an id become `refs`, a sum of VlanRefs' units. Requires: its counters, unless there are none.
   void set_vlan_refs(uint16_t id, uint32_t refs) noexcept USERNIC_REQUIRES(addr_list_lock);
+  // What users ask for, by RxMode's methods.
+  Result<> change_mode(ModeRefs Wanted::*mode, int change);
+  Result<> switch_flags(RxFlags on);
+  RxFlags switched() const;
+  Result<> set_vlan_filter(bool on);
+  Result<> change_vlan(uint16_t id, bool add);
+  // Holds lists and flags still / and then carries out what was put off until now.
+  void hold(Place where) noexcept USERNIC_NONBLOCKING;
+  void let_go() noexcept USERNIC_NONBLOCKING;
+
   // `in_list`: it uses a slot of the card, so it is an entry of the unicast list.
   void set_own(const MacAddress& address, bool in_list, Uppers& uppers);
 
-  // Calls `change` under the lock, with `entries` in the pool. If the generation moved, the devices below hear of it,
-  // and a run is owed. ENOMEM: there is none for the entries.
+  bool has_room(WantedRoom room) const noexcept USERNIC_REQUIRES(addr_list_lock) {
+    return pool.free_entries() >= room.entries && (!room.vlan_refs || vlan_refs.made());
+  }
+  // Calls `change` under the lock, with that room. If the generation moved, the devices below hear of it, and a run is
+  // owed. ENOMEM: there is none.
   template <class Change>
-  Result<> apply(Change&& change, size_t entries = 1);
-  // Without the lock: sees to it that `entries` can be taken without an allocation, for now. False: there is no memory.
-  [[nodiscard]] bool reserve(size_t entries) noexcept;
+  Result<> apply(Change&& change, WantedRoom room = {});
+  // Without the lock: sees to it that there is room without an allocation, for now. False: there is no memory.
+  [[nodiscard]] bool reserve(WantedRoom room) noexcept;
 
   // The rx-mode work owes a run. Context: any.
   OwedRun& run;
@@ -99,14 +118,14 @@ class Wanted : public ChangeCount {
 
 // In the path of every change of a list, so it is made for the caller who is on top of nothing.
 template <class Change>
-[[gnu::always_inline]] inline Result<> Wanted::apply(Change&& change, size_t entries) {
+[[gnu::always_inline]] inline Result<> Wanted::apply(Change&& change, WantedRoom room) {
   Propagation below;  // finishes after the lock is gone
   bool more_below = false;
   while (true) {
     {
       ListGuard guard(lock, stack_level);
       if (gone) return fail(std::errc::no_such_device);
-      if (pool.free_entries() >= entries) [[likely]] {
+      if (has_room(room)) [[likely]] {
         const uint64_t before = generation;
         const Result<> result = change();
         if (generation == before) return result;
@@ -115,7 +134,7 @@ template <class Change>
         break;
       }
     }
-    if (!reserve(entries)) return fail(std::errc::not_enough_memory);
+    if (!reserve(room)) return fail(std::errc::not_enough_memory);
   }
   run.owe();
   if (more_below) owe_serve();

@@ -29,7 +29,7 @@ template <class Become>
         table.set_refs(*entry, *refs);
         return {};
       },
-      0);
+      {.entries = 0});
 }
 
 // One change of one address: `become` maps the references that it has to those that it gets.
@@ -48,7 +48,7 @@ template <class Become>
         table.set_refs(*entry, *refs);
         return {};
       },
-      absent == Absent::kMake ? 1 : 0);
+      {.entries = absent == Absent::kMake ? 1u : 0u});
   if (!result && result.error() == std::errc::not_enough_memory) [[unlikely]]
     return change_known(table, key, become);
   return result;
@@ -156,7 +156,7 @@ constexpr size_t kStepEntries = AddressTable::kChunk + 2;  // and the own addres
 // one critical section, so that nobody else applies a later change first (rule R15).
 template <class Body>
 Step locked_step(WantedList& to, WantedList& from, size_t entries, Body&& body) {
-  if (!to.wanted().reserve(entries)) return Step::kNoMemory;
+  if (!to.wanted().reserve({.entries = entries})) return Step::kNoMemory;
   bool changed = false;
   bool has_lowers = false;
   Step step = Step::kMore;

@@ -23,6 +23,7 @@ FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken)
 
 FramePump::~FramePump() {
   stop();
+  SkbPool::free(spare_);
   // A driver gives back what it was sent, at the latest when it is closed. One that does not must not take our memory
   // from under its card.
   const Atomic<uint32_t> never{0};
@@ -51,6 +52,7 @@ bool FramePump::fit_pool(uint32_t frame_bytes_max) {
   // where the MTU grows by little.
   const uint32_t bytes = (frame_bytes_max + 1 + kBufferStep - 1) / kBufferStep * kBufferStep;
   if (bytes <= buffer_bytes_) return true;
+  SkbPool::free(spare_);
   std::erase_if(pools_, [](const auto& pool) { return pool->available() == kFrames; });
   try {
     pools_.push_back(std::make_unique<SkbPool>(kFrames, bytes));
@@ -116,13 +118,12 @@ void FramePump::read_loop() {
 bool FramePump::read_batch(SkbBatch& frames) {
   const uint32_t frame_bytes_max = dev_.mtu() + kHeaderBytesMax;
   if (!fit_pool(frame_bytes_max)) return false;
-  SkbBatch buffers;
-  pools_.back()->alloc(buffers, kBatch);
-  if (buffers.empty()) return false;
-  while (Skb* skb = buffers.pop_front()) {
+  pools_.back()->alloc(spare_, kBatch - spare_.size());
+  if (spare_.empty()) return false;
+  while (Skb* skb = spare_.pop_front()) {
     const Result<size_t> size = tap_.read({skb->data(), frame_bytes_max + 1});
     if (!size) {
-      SkbPool::free(*skb);
+      spare_.push_front(*skb);
       if (size.error() != std::errc::resource_unavailable_try_again) {
         tap_gone_ = true;
         changed_.kick();
@@ -131,7 +132,7 @@ bool FramePump::read_batch(SkbBatch& frames) {
     }
     if (*size > frame_bytes_max) {
       oversized_.fetch_add(1);
-      buffers.push_back(*skb);
+      spare_.push_front(*skb);
       break;
     }
     skb->put(static_cast<uint32_t>(*size));

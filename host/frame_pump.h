@@ -8,8 +8,9 @@
 // dropped by the kernel, as on any NIC. The reader sleeps on the TAP while the queue is open, and on tx_wake while it
 // is stopped. The first TX queue is used.
 //
-// Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first. A
-// larger MTU takes a pool of longer buffers, and the one before goes when its last frame is back.
+// Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first; the
+// reader keeps a batch of them at hand. A larger MTU takes a pool of longer buffers, and the one before goes when its
+// last frame is back.
 //
 // Locks: none of its own. Errors: counted.
 #pragma once
@@ -72,7 +73,9 @@ class FramePump final : public DevicePort {
   Atomic<uint64_t> receive_dropped_{0};
   Atomic<uint64_t> oversized_{0};
   bool attached_ = false;
-  bool tap_gone_ = false;  // the reader's
+  // The reader's.
+  SkbBatch spare_;  // buffers to read into, of the pool that serves
+  bool tap_gone_ = false;
   Thread reader_;
 };
 

@@ -84,7 +84,7 @@ class RxMode {
   RxFlags switched() const;
 
   // The VLAN filter is open (every VLAN passes) until it is switched on. Ids are counted references, and go down to the
-  // devices below (VlanIds). EINVAL: id above 4094. EOVERFLOW: more than 4095. ENOENT.
+  // devices below (VlanIds). EINVAL: id above 4094. EOVERFLOW: more than 4095. ENOENT. ENOMEM.
   Result<> set_vlan_filter(bool on);
   Result<> vlan_add(uint16_t id);
   Result<> vlan_del(uint16_t id);

@@ -76,6 +76,7 @@ struct TxQueue {
   // Opened by the driver's open, closed again by the core at close.
   alignas(64) Atomic<bool> stopped_{true};
 };
+static_assert(alignof(TxQueue) == 64 && sizeof(TxQueue) % 64 == 0, "nothing else is on that line");
 
 }  // namespace usernic
 // Explained best by: core/tx_queue_test.cc
