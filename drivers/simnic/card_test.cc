@@ -247,6 +247,25 @@ TEST_F(CardTest, NothingIsReportedAfterDisconnect) {
   EXPECT_EQ(event_irqs, 1u) << "a pending event is reported when somebody listens again";
 }
 
+TEST_F(CardTest, WhoDisconnectsWaitsForTheHandlerThatRuns) {
+  static Atomic<bool> ended;
+  ended.store(false);
+  hook = [](CardTest& test) noexcept USERNIC_NONBLOCKING {
+    test.hook = nullptr;
+    for (uint32_t before = UINT32_MAX; test.data_irqs.load() != before;) {  // until interrupts come to nobody
+      before = test.data_irqs.load();
+      test.card.write(Reg::kInterruptArm, arm_value(99, 99));
+    }
+    for (int i = 0; i < 1000; ++i) (void)test.card.read(Reg::kStatus);
+    ended.store(true);
+  };
+  Thread raising("raising", [&] { card.set_link(false); });
+  while (event_irqs == 0) wait_on(event_irqs, 0, Clock::now() + std::chrono::milliseconds(1));
+  card.disconnect_irq();
+  EXPECT_TRUE(ended.load());
+  raising.join();
+}
+
 TEST_F(CardTest, LinkEventsAreReportedOnceAChange) {
   card.set_link(true);
   EXPECT_EQ(event_irqs, 0u);
