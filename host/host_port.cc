@@ -15,6 +15,7 @@
 #include "host/frame_pump.h"
 #include "host/fresh_look.h"
 #include "host/kick.h"
+#include "host/link_watch.h"
 #include "host/mirror.h"
 #include "host/picture_reader.h"
 #include "host/rtnetlink.h"
@@ -41,7 +42,7 @@ class HostPort::Impl {
 
   Impl(NetDevice& dev, HostPortConfig config, Tap tap, uint64_t home, Kicks kicks, Sockets sockets);
   ~Impl();
-  HostResult<> start();
+  HostResult<> start(LinkWatch& watch);
   void close();
 
   static HostResult<Sockets> open_sockets(const NetNamespace& netns, const std::string& interface);
@@ -73,7 +74,7 @@ class HostPort::Impl {
   void move_to(const NetNamespace& netns, Sockets sockets);
   void out_of_reach(const std::string& why);
   void set_whereabouts(Whereabouts whereabouts, const std::string& what);
-  HostResult<> as_the_device();
+  HostResult<> as_the_device(LinkWatch& watch);
   void as_it_was_found();
   void carry_out(const HostWishes& wishes);
   void change_lists(const HostWishes& wishes);
@@ -175,19 +176,26 @@ HostPort::Impl::Impl(NetDevice& dev, HostPortConfig config, Tap tap, uint64_t ho
       address_(dev.address()) {}
 
 // The TAP starts as the device is; what changes from here on is followed.
-HostResult<> HostPort::Impl::as_the_device() {
+HostResult<> HostPort::Impl::as_the_device(LinkWatch& watch) {
   Rtnetlink& tap = sockets_.rtnetlink;
   const int ifindex = ifindex_.load();
   const HostResult<HostLink> link = tap.link(ifindex);
   if (!link) return std::unexpected(link.error());
   if (tap_.persistent()) found_ = *link;
-  // An address that is not its first one is somebody's wish, as udev's policy: it is followed.
-  if (link->address == tap_.first_address() && link->address != dev_.address()) {
-    if (auto done = tap.set_address(ifindex, dev_.address()); !done) return done;
-  }
-  if (link->mtu != dev_.mtu()) {
-    if (auto done = tap.set_mtu(ifindex, dev_.mtu()); !done) return done;
-  }
+  // What somebody gave it meanwhile is a wish, as udev's policies: it is followed.
+  const std::vector<HostLink>& announced = watch.announced(ifindex);
+  const HostLink first = tap_.persistent() || announced.empty() ? *link : announced.front();
+  const auto take_over = [&]<class T>(T HostLink::*value, const T& ours, auto set) -> HostResult<> {
+    const auto given = [&] { return watch.given(ifindex, value, first.*value, ours); };
+    if ((*link).*value == ours || given()) return {};
+    if (const HostResult<> done = set(ours); !done) return done;
+    const std::optional<T> written_over = given();
+    return written_over ? set(*written_over) : HostResult<>();
+  };
+  const auto set_address = [&](const MacAddress& address) { return tap.set_address(ifindex, address); };
+  if (auto done = take_over(&HostLink::address, dev_.address(), set_address); !done) return done;
+  const auto set_mtu = [&](uint32_t mtu) { return tap.set_mtu(ifindex, mtu); };
+  if (auto done = take_over(&HostLink::mtu, dev_.mtu(), set_mtu); !done) return done;
   follow_carrier(std::nullopt);
   if (!link->up && (config_.up || dev_.running())) {
     if (auto done = tap.set_up(ifindex, true); !done) return done;
@@ -214,12 +222,12 @@ void HostPort::Impl::as_it_was_found() {
   (void)tap.set_address(ifindex, found_->address);
 }
 
-HostResult<> HostPort::Impl::start() {
+HostResult<> HostPort::Impl::start(LinkWatch& watch) {
   if (const Result<> attached = pump_.start(); !attached) {
     return host_fail(attached.error(),
                      fmt::format("{} cannot be shown: {}", dev_.name(), why_not_attached(attached.error())));
   }
-  if (HostResult<> done = as_the_device(); !done) {
+  if (HostResult<> done = as_the_device(watch); !done) {
     done.error().sentence = fmt::format("interface \"{}\": {}", tap_.name(), done.error().sentence);
     return done;
   }
@@ -500,13 +508,15 @@ HostResult<std::unique_ptr<HostPort>> HostPort::create(NetDevice& dev, const Net
   if (!changed) return std::unexpected(changed.error());
   HostResult<Kick> woken = Kick::make();
   if (!woken) return std::unexpected(woken.error());
+  HostResult<LinkWatch> watch = LinkWatch::begin(netns);
+  if (!watch) return std::unexpected(watch.error());
   HostResult<Tap> tap = Tap::create(netns, config.name);
   if (!tap) return std::unexpected(tap.error());
   HostResult<Impl::Sockets> sockets = Impl::open_sockets(netns, config.name);
   if (!sockets) return std::unexpected(sockets.error());
   auto impl = std::make_unique<Impl>(dev, std::move(config), std::move(*tap), netns.id(),
                                      Impl::Kicks{std::move(*changed), std::move(*woken)}, *std::move(sockets));
-  if (HostResult<> started = impl->start(); !started) return std::unexpected(started.error());
+  if (HostResult<> started = impl->start(*watch); !started) return std::unexpected(started.error());
   return std::unique_ptr<HostPort>(new HostPort(std::move(impl)));
 }
 

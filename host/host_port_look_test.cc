@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Waiting until what the kernel wanted at some moment is in the device's lists, also where the kernel said nothing.
 #include <gtest/gtest.h>
+#include <linux/rtnetlink.h>
 
 #include "host/fresh_look.h"
 #include "host/host_port_fixture.h"
+#include "host/kernel_asked.h"
 
 namespace usernic {
 namespace {
@@ -73,6 +75,26 @@ TEST_F(HostPortLook, SoAreThousandsWhosePicturesHaveSeams) {
   for (uint32_t i = 0; i < kCount; ++i) silent(control.get(), SIOCADDMULTI, numbered(i));
   ASSERT_TRUE(wait_known());
   EXPECT_GE(dev_->mc().size(), kCount);
+}
+
+TEST_F(HostPortLook, ALookThatFailsIsCountedAndMadeAgain) {
+  const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
+  silent(control.get(), SIOCADDMULTI, numbered(1));
+  EXPECT_EQ(port_->status().pictures_failed, 0u);
+  Result<> known;
+  Atomic<uint64_t> refused{0};
+  std::optional<KernelAsked> refuses(std::in_place, RTM_GETNEIGH, [&] {
+    refused.fetch_add(1);
+    return ENOBUFS;
+  });
+  Thread waiting("waiting", [&] { known = wait_known(); });
+  EXPECT_TRUE(eventually([&] { return port_->status().pictures_failed >= 3; })) << "one after the other";
+  EXPECT_FALSE(dev_->mc().contains(numbered(1)));
+  refuses.reset();
+  waiting.join();
+  EXPECT_TRUE(known);
+  EXPECT_TRUE(dev_->mc().contains(numbered(1)));
+  EXPECT_EQ(port_->status().pictures_failed, refused.load());
 }
 
 TEST_F(HostPortLook, AMacvlanThatHasJustComeUp) {

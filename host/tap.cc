@@ -102,7 +102,6 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) 
                                          name));
   }
   UniqueFd fd;
-  MacAddress address;
   bool persistent = false;
   std::optional<HostError> failed;
   const HostResult<> ran = netns.run([&] {
@@ -128,15 +127,11 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) 
       }
     }
     const int without = 0;
-    if (::ioctl(fd.get(), SIOCGIFHWADDR, &request) != 0 || ::ioctl(fd.get(), TUNSETCARRIER, &without) != 0) {
-      failed = cannot_create(errno, name);
-      return;
-    }
-    address = MacAddress::from_bytes(request.ifr_hwaddr.sa_data);
+    if (::ioctl(fd.get(), TUNSETCARRIER, &without) != 0) failed = cannot_create(errno, name);
   });
   if (!ran) return std::unexpected(ran.error());
   if (failed) return std::unexpected(*failed);
-  return Tap(std::move(fd), name, address, persistent);
+  return Tap(std::move(fd), name, persistent);
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the descriptor is non-blocking: one bounded system call

@@ -21,7 +21,6 @@
 #include "host/netns.h"
 #include "usernic/annotations.h"
 #include "usernic/error.h"
-#include "usernic/mac_address.h"
 
 namespace usernic {
 
@@ -51,16 +50,13 @@ class Tap {
 
   int fd() const noexcept { return fd_.get(); }
   bool persistent() const noexcept { return persistent_; }
-  // Its address when it was opened: a random one, unless it is persistent.
-  const MacAddress& first_address() const noexcept { return first_address_; }
   const std::string& name() const noexcept { return name_; }  // when it was opened
 
  private:
-  Tap(UniqueFd fd, std::string name, MacAddress first_address, bool persistent) noexcept
-      : fd_(std::move(fd)), name_(std::move(name)), first_address_(first_address), persistent_(persistent) {}
+  Tap(UniqueFd fd, std::string name, bool persistent) noexcept
+      : fd_(std::move(fd)), name_(std::move(name)), persistent_(persistent) {}
   UniqueFd fd_;
   std::string name_;
-  MacAddress first_address_;
   bool persistent_;
 };
 
