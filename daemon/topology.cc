@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 #include "ctl/did_you_mean.h"
 #include "host/kick.h"
@@ -16,6 +17,8 @@
 
 namespace usernic::daemon {
 namespace {
+
+constexpr LockClass kUpClass{"topology_up"};
 
 // "there is no nic 'x'; did you mean ..." with the names that there are.
 std::string no_such(std::string_view what, std::string_view name, const std::vector<std::string>& names) {
@@ -87,13 +90,25 @@ ctl::Outcome<Topology::Up> Topology::wait_up(Time deadline, int interrupt_fd) {
   HostResult<Kick> made = Kick::make();
   if (!made) return ctl::refuse(made.error().sentence);
   Kick& changed = *made;
-  const Notifier notifier(net_, [&](NetdevEvent, NetDevice&) -> Result<> {
+  // A device that is still opening is running already, and may fail: only the event says that it is up.
+  Mutex lock{kUpClass};
+  std::set<std::string> up;  // by name
+  const Notifier notifier(net_, [&](NetdevEvent event, NetDevice& dev) -> Result<> {
+    if (event != NetdevEvent::kUp) return {};
+    {
+      MutexGuard guard(lock);
+      up.insert(dev.name());
+    }
     changed.kick();
     return {};
   });
+  const auto is_up = [&](const auto& nic) {
+    MutexGuard guard(lock);
+    return up.contains(nic->dev().name());
+  };
   for (auto waited_for = nics_.begin();;) {
     changed.clear();
-    waited_for = std::find_if(waited_for, nics_.end(), [](const auto& nic) { return !nic->dev().running(); });
+    waited_for = std::find_if_not(waited_for, nics_.end(), is_up);
     if (waited_for == nics_.end()) return Up::kAll;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) return Up::kNotAll;

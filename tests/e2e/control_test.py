@@ -72,6 +72,38 @@ class ControlTest(LabTest):
                 self.assertEqual(len(client.ask("link")), 2, "the same client may go on")
         self.assert_serves(lab)
 
+    def refusal(self, client, verb, **arguments):
+        answer = client.answer_to(verb, **arguments)
+        self.assertIs(answer["ok"], False, answer)
+        return answer["error"]
+
+    def test_what_a_request_does_not_say_is_asked_for(self):
+        client = self.connect(self.lab(pair()))
+        for verb in ("rx-mode", "stats", "attach", "wait", "wait-address", "burst"):
+            self.assertEqual(self.refusal(client, verb), "the request names no nic")
+        self.assertEqual(self.refusal(client, "namespaces"), "the request names no host")
+        self.assertEqual(self.refusal(client, "wait-address", dev="nic0"), "'wait-address' needs \"address\"")
+
+    def test_an_address_that_nobody_wants_is_waited_for_until_the_deadline(self):
+        client = self.connect(self.lab(pair()))
+        report = client.ask("wait-address", dev="nic0", address="01:00:5e:01:02:03", timeout_ms=0)
+        self.assertEqual((report["covered"], report["error"]), (False, "nobody wanted it in time"))
+
+    def test_so_many_may_wait_and_the_next_one_is_told(self):
+        lab = self.lab(pair())
+        wait = b'{"v":1,"verb":"wait-address","dev":"nic0","address":"01:00:5e:01:02:03","timeout_ms":3600000}\n'
+        waiting = [self.connect(lab) for _ in range(64)]
+        for client in waiting:
+            client.send(wait)
+        late = self.connect(lab)
+        self.eventually(lambda: not late.answer_to("wait", dev="nic0", timeout_ms=0)["ok"], "all of them wait")
+        self.assertEqual(self.refusal(late, "wait", dev="nic0", timeout_ms=0), "64 clients are waiting already")
+        self.assertEqual(len(late.ask("link")), 2, "what does not wait is answered")
+        lab.inside("a").join(group="239.1.2.3", dev="nic0")
+        for client in waiting:
+            self.assertTrue(client.line()["result"]["covered"])
+        late.ask("wait", dev="nic0", timeout_ms=0)
+
     def test_a_sentence_has_no_control_characters(self):
         client = self.connect(self.lab(pair()))
         for request in ({"verb": "\x1b[31m\n\0"}, {"verb": "stats", "dev": "\x1b[31m\n\0"},

@@ -104,10 +104,14 @@ class Control:
         line, self.unread = self.unread.split(b"\n", 1)
         return json.loads(line)
 
-    def ask(self, verb, **arguments):
+    def answer_to(self, verb, **arguments):
         self.send(json.dumps({"v": 1, "verb": verb, **arguments}).encode() + b"\n")
         answer = self.line()
         assert answer is not None, f"usernic hung up on {verb}"
+        return answer
+
+    def ask(self, verb, **arguments):
+        answer = self.answer_to(verb, **arguments)
         assert answer["ok"], answer
         return answer["result"]
 
@@ -360,6 +364,26 @@ class LabTest(unittest.TestCase):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="usernic-e2e-"))
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         return folder
+
+    def follow(self, lab, *flags):
+        """A `usernic monitor`, and what reads its next line."""
+        process = subprocess.Popen([*lab.prefix, PROGRAM, "--socket", lab.socket, "monitor", *flags],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        unread = b""
+
+        def line():
+            nonlocal unread
+            while b"\n" not in unread:
+                self.assertTrue(select.select([process.stdout], [], [], SECONDS)[0], "nothing new from monitor")
+                more = os.read(process.stdout.fileno(), 65536)
+                self.assertTrue(more, "monitor has ended")
+                unread += more
+            said, unread = unread.split(b"\n", 1)
+            return said.decode()
+
+        return process, line
 
     def report(self):
         return "\n".join(lab.report() for lab in self.labs)

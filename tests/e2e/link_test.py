@@ -2,9 +2,13 @@
 """Up, MTU, own address and carrier are the same on both sides of the host port."""
 
 import json
+import os
+import subprocess
 import time
 
 from lab import SECONDS, LabTest, config_of, is_held, is_settled, pair
+
+STUBBORN_ADAPTER = os.environ.get("USERNIC_STUBBORN_ADAPTER", "")
 
 
 class LinkTest(LabTest):
@@ -43,6 +47,44 @@ class LinkTest(LabTest):
         self.assertRegex(lab.must("link"), r'nic0: the device refused "MTU 9500": EINVAL, [0-9.]+ m?s ago')
         self.assertIsNone(lab.link("nic1")["refused"])
         lab.ping("a", "10.9.0.2", 1, "-s", 1472, "-M", "do")
+
+    def stubborn_lab(self, **keys):
+        """A nic whose device keeps the address 02:...:01, and knows nothing of a carrier that is switched."""
+        place = self.place()
+        adapter = subprocess.Popen([*map(str, place.prefix()), STUBBORN_ADAPTER], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(adapter.communicate)
+        nic = {"name": "nic0", "host": "a", "bus": f"usbip:127.0.0.1:{int(adapter.stdout.readline())}/1-1"}
+        return self.lab(config_of([nic | keys]), place=place)
+
+    def test_what_the_device_refused_is_seen_in_every_place(self):
+        lab = self.stubborn_lab()
+        lab.until_link(lambda row: row["up"] and row["carrier"])
+        _, event = self.follow(lab, "--json")
+        _, line = self.follow(lab)
+        for wish, word, answer in (("address 02:00:00:00:00:77", ["address", "02:00:00:00:00:77"], "EPIPE"),
+                                   ("carrier off", ["carrier", "off"], "EOPNOTSUPP"),
+                                   ("MTU 1501", ["mtu", "1501"], "EINVAL")):
+            with self.subTest(wish):
+                before = self.kernel_link(lab)
+                lab.exec("a", "ip", "link", "set", "nic0", *word)
+                lab.until_link(lambda row, wish=wish: (row["refused"] or {}).get("wish") == wish)
+                refused = lab.link()["refused"]
+                self.assertEqual(refused["answer"], answer)
+                self.assertRegex(lab.must("link"), rf'nic0: the device refused "{wish}": {answer}, [0-9.]+ [mu]?s ago')
+                while (json.loads(event()).get("link") or {}).get("refused") != refused:
+                    pass
+                while f'refused "{wish}": {answer}, ' not in line():
+                    pass
+                for key in ("address", "mtu", "operstate"):
+                    self.eventually(lambda key=key: self.kernel_link(lab)[key] == before[key], f"{key} is put back")
+
+    def test_a_nic_that_does_not_come_up_keeps_nobody_from_starting(self):
+        lab = self.stubborn_lab(address="02:00:00:00:00:77")  # its open fails
+        self.eventually(lambda: "not every nic came up" in lab.stderr(), "it is said")
+        row = lab.link()
+        self.assertEqual((row["up"], row["refused"]["wish"], row["refused"]["answer"]), (False, "up", "EPIPE"))
+        self.assertNotIn("UP", self.kernel_link(lab)["flags"])
 
     def test_the_own_address_follows_ip_link(self):
         lab = self.lab(pair())
@@ -128,6 +170,18 @@ class LinkTest(LabTest):
             lab.inside("a").leave(group="239.1.2.3", dev="nic0")
             lab.exec("a", "ip", "link", "del", "nic0")
             lab.until_link(lambda row: row["where"] == "gone")
+
+    def test_attach_says_what_is_in_the_way_and_can_be_tried_again(self):
+        lab = self.lab(pair())
+        lab.exec("a", "sh", "-c", "ip link del nic0; ip link add nic0 type bridge")
+        lab.until_link(lambda row: row["where"] == "gone")
+        done = lab.usernic("attach", "nic0")
+        self.assertEqual(done.returncode, 1)
+        self.assert_sentence(done.stderr, '"nic0"', "in use", "a bridge")
+        self.assertEqual(lab.link()["where"], "gone")
+        lab.exec("a", "ip", "link", "del", "nic0")
+        lab.must("attach", "nic0")
+        lab.ping("a", "10.9.0.2")
 
     def test_a_renamed_interface_is_known_by_the_kernels_name(self):
         lab = self.lab(pair())

@@ -2,6 +2,7 @@
 """A card that is stuck: nobody but its own rx mode waits for it, so everything here ends although it never does."""
 
 import json
+import re
 
 from lab import SECONDS, STUCK_US, LabTest, config_of, is_held, is_settled, pair
 
@@ -72,6 +73,20 @@ class SlowCardTest(LabTest):
         self.assert_sentence(done.stderr, "nic0", GROUP)
         self.assertEqual(json.loads(done.stdout)["dev"], "nic0", "--json is one object all the same")
         self.assertEqual(lab.usernic("rx-mode", "nic0", "--wait=0").returncode, 1)
+
+    def test_of_many_that_are_missing_it_names_some_and_counts_the_rest(self):
+        lab = self.stuck_lab()
+        lab.inside("a").add_multicast(addresses=[f"33:33:00:00:13:{i:02x}" for i in range(40)], dev="nic0")
+        lab.until_rx_mode(lambda report: len(report["wanted"]["multicast"]) >= 40)
+        done = lab.usernic("rx-mode", "nic0", "--wait=0")
+        report = lab.json("rx-mode", "nic0")
+        self.assertEqual(done.returncode, 1)
+        missing = int(re.search(r": (\d+) addresses are not covered; not covered: ", done.stderr)[1])
+        self.assertGreaterEqual(missing, 40)
+        named = re.findall(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", done.stderr)
+        self.assertEqual(len(named), 20)
+        self.assertLessEqual(set(named), {*report["wanted"]["multicast"], *report["wanted"]["unicast"]})
+        self.assert_sentence(done.stderr, f" and {missing - 20} more")
 
     def test_wait_returns_when_everything_is_covered(self):
         lab = self.lab(pair({"command_latency_us": 300_000}))

@@ -103,6 +103,16 @@ class StreamsTest(LabTest):
         self.start(lab, stdout=self.full_pipe(), stderr=self.full_pipe())
         self.assert_goes_on(lab)
 
+    def test_who_does_not_read_that_it_is_ready_is_not_waited_for_and_that_is_said(self):
+        lab = self.new_lab(pair())
+        full = self.full_pipe()
+        with open(lab.folder / "stderr", "w") as err:
+            lab.process = subprocess.Popen([PROGRAM, "run", lab.config, "--socket", lab.socket, "--ready-fd", str(full)],
+                                           stdin=subprocess.DEVNULL, stdout=full, stderr=err, pass_fds=[full])
+        for sentence in ("nobody reads stdout\n", "nobody reads --ready-fd\n"):
+            self.eventually(lambda sentence=sentence: sentence in lab.stderr(), sentence)
+        self.assert_goes_on(lab)
+
     def test_a_log_that_may_not_grow_kills_nobody(self):
         lab = self.new_lab(pair())
         with open(lab.folder / "stdout", "w") as out, open(lab.folder / "stderr", "w") as err:

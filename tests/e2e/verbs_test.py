@@ -2,9 +2,6 @@
 """What the verbs print: JSON of a fixed shape for programs, tables for people, sentences when they cannot."""
 
 import json
-import os
-import select
-import subprocess
 
 from lab import PROGRAM, SECONDS, LabTest, is_held, pair, run
 
@@ -113,25 +110,6 @@ class VerbsTest(LabTest):
         shown = lab.must("stats", "nic0")
         for word in ("PACKETS", "BYTES", "DROPPED", "rx", "tx"):
             self.assertIn(word, shown)
-
-    def follow(self, lab, *flags):
-        process = subprocess.Popen([PROGRAM, "--socket", lab.socket, "monitor", *flags], stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, bufsize=0)
-        self.addCleanup(process.communicate)
-        self.addCleanup(process.kill)
-        unread = b""
-
-        def line():
-            nonlocal unread
-            while b"\n" not in unread:
-                self.assertTrue(select.select([process.stdout], [], [], SECONDS)[0], "nothing new from monitor")
-                more = os.read(process.stdout.fileno(), 65536)
-                self.assertTrue(more, "monitor has ended")
-                unread += more
-            said, unread = unread.split(b"\n", 1)
-            return said.decode()
-
-        return process, line
 
     def test_monitor_tells_the_present_and_every_change(self):
         lab = self.lab(pair())

@@ -63,4 +63,4 @@ class WaitTest(LabTest):
         lab.inside("a").must("ip", "link", "del", "nic0")
         waiting.join()
         self.assertEqual(done[0].returncode, 1)
-        self.assert_sentence(done[0].stderr, "nic0", "interface", "deleted")
+        self.assert_sentence(done[0].stderr, "nic0", "its interface was deleted; 'usernic attach' makes it again")

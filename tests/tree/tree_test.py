@@ -34,7 +34,7 @@ ARROWS = {
     "daemon": {"ctl", "host", "drivers", "bus", "core"},
     "cli": {"ctl"},
     "sim": {"core", "kernel", "drivers/bond", "drivers/macvlan", "drivers/simnic", "drivers/vlan", "host/mirror.h"},
-    "tests": {"core", "drivers"},
+    "tests": {"core", "drivers", "bus"},
     "bench": {"core", "host/device_wishes.h", "host/kick.h"},
     "fuzz": {"bus", "core", "ctl", "daemon", "drivers", "host", "sim"},
     "examples": {"kernel"},  # written as by somebody outside
