@@ -259,5 +259,42 @@ TEST_F(LossyCardTest, ItMakesNobodyWait) {
   EXPECT_EQ(card.counters().tx_pause, 0u);
 }
 
+// Has no room when it is asked, lets go on whom it was asked by, and has told him all of it before he begins to wait.
+struct Hasty final : WirePort {
+  Hasty(Wire& the_wire, Workqueue& the_queue) : wire(the_wire), queue(the_queue) { wire.plug(*this); }
+  ~Hasty() {
+    wire.unplug(*this);
+    behind.cancel_sync();
+  }
+  Room room() noexcept USERNIC_NONBLOCKING override {
+    if (++asked > 2) return {};
+    if (asked == 2) {  // the first time he was not in the list of those who wait
+      wire.xon();
+      queue.queue(behind);
+      while (!told.load()) {
+      }
+    }
+    return {.frames = 0, .until = kForever};
+  }
+  void hear(std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING override { heard += frames.size(); }
+  Wire& wire;
+  Workqueue& queue;
+  Atomic<bool> told{false};
+  Work behind{[this] { told.store(true); }};
+  int asked = 0;
+  size_t heard = 0;
+};
+
+TEST(FlowControl, WhoIsLetGoOnBeforeItWaitsGoesOn) {
+  Net net;
+  Workqueue queue(net, "wire", Workqueue::kOrdered);
+  const auto wire = std::make_shared<Wire>("w", queue);
+  Hasty other(*wire, queue);
+  Sender sender(wire);
+  sender.send(1);
+  EXPECT_EQ(other.heard, 1u);
+  EXPECT_EQ(other.asked, 3);
+}
+
 }  // namespace
 }  // namespace usernic::simnic

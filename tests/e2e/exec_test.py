@@ -3,6 +3,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 
@@ -91,6 +92,22 @@ class ExecTest(LabTest):
         self.assertEqual(done.returncode, 1)
         self.assert_sentence(done.stderr, str(file), "is not a socket")
 
+    def test_a_daemon_that_sends_no_namespaces_is_entered_by_nobody(self):
+        path = self.folder() / "control"
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+            listening.listen()
+            process = subprocess.Popen([PROGRAM, "--socket", path, "exec", "a", "--", "true"], stderr=subprocess.PIPE,
+                                       text=True)
+            daemon, _ = listening.accept()
+            with daemon, daemon.makefile() as requests:
+                self.assertIn('"namespaces"', requests.readline())
+                with open(os.devnull) as no_namespace:
+                    socket.send_fds(daemon, [b'{"v":1,"ok":true,"result":["user","net"]}\n'], [no_namespace.fileno()])
+                _, said = process.communicate(timeout=SECONDS)
+        self.assertEqual(process.returncode, 125)
+        self.assert_sentence(said, "did not send the host's namespaces")
+
     def test_each_host_shows_its_own_nic_in_sys(self):
         lab = self.lab()
         for host, dev in (("a", "nic0"), ("b", "nic1")):
@@ -99,6 +116,18 @@ class ExecTest(LabTest):
             shown = lab.exec(host, "ip", "-o", "link").splitlines()
             self.assertEqual([line.split(":")[1].strip() for line in shown], ["lo", dev])
             self.assertIn("LOOPBACK,UP", shown[0])
+
+    def test_where_sys_may_not_be_mounted_it_goes_on_without(self):
+        place = self.place()
+        place.must("mount", "-t", "tmpfs", "tmpfs", "/sys/fs")  # as containers hide parts of it
+        lab = self.new_lab(place=place)
+        lab.prefix += ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--"]  # nothing is hidden from root
+        lab.start()
+        lab.prefix = place.prefix()
+        done = lab.usernic("exec", "a", "--", "ip", "-br", "link", "show", "dev", "nic0")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("nic0", done.stdout)
+        self.assert_sentence(done.stderr, "cannot mount the host's /sys", "going on without")
 
     def test_what_is_mounted_inside_is_not_seen_outside(self):
         lab = self.lab()

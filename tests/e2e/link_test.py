@@ -245,6 +245,27 @@ class LinkTest(LabTest):
         lab.until_link(lambda row: row["where"] == "home" and row["up"])
         self.assertNotIn("nic0", place.must("ip", "-n", "blue", "link"))
 
+    def test_where_it_cannot_be_followed_an_interface_has_no_carrier_until_it_is_at_home_again(self):
+        place = self.place()
+        lab = self.new_lab(pair(), place=place)
+        lab.prefix += ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--"]  # who may not enter `place`
+        lab.start()
+        lab.prefix = place.prefix()
+        home = lab.inside("a").pid
+        lab.ping("a", "10.9.0.2")
+        place.must("nsenter", "-t", home, "-n", "ip", "link", "set", "nic0", "netns", place.pid)
+        lab.until_link(lambda row: row["where"] == "out-of-reach")
+        self.eventually(lambda: "LOWER_UP" not in place.must("ip", "-o", "link", "show", "nic0"), "it has no carrier")
+        self.assertRegex(lab.must("link"), r"nic0 .* a, moved to out-of-reach")
+        done = lab.usernic("rx-mode", "nic0", "--wait=0.1")
+        self.assertEqual(done.returncode, 1)
+        self.assert_sentence(done.stderr, "its interface was moved to where it cannot be followed")
+        place.must("ip", "link", "set", "nic0", "netns", home)
+        lab.inside("a").must("sh", "-c", "ip link set nic0 up; ip address add 10.9.0.1/24 dev nic0")
+        lab.until_link(lambda row: row["where"] == "home" and row["up"])
+        lab.ping("a", "10.9.0.2")
+        lab.must("rx-mode", "nic0", f"--wait={SECONDS}")
+
     def test_operstate_is_up_after_the_first_up(self):
         nics = [{"name": "d0", "host": "a", "driver": "dummy"},
                 {"name": "s0", "host": "a", "driver": "simnic", "simnic": {"wire": "w0"}},
