@@ -68,26 +68,23 @@ TEST_F(NicTest, AVlanFilterThatTheDeviceDoesNotTakeIsRefused) {
 // A device on the network, and what is said of it.
 class UsbNicTest : public NicTest {
  protected:
-  // No driver named: whichever takes the device.
-  std::string refused_at(const std::string& bus_id, const Driver* driver) {
+  static std::unique_ptr<usb::UsbipServer> serve(usb::Port& port) {
+    return *usb::UsbipServer::create(port, "1-1", "127.0.0.1", 0);
+  }
+  // Without a driver it is whichever takes the device.
+  std::string refused_at(const usb::UsbipServer& server, const std::string& bus_id, const Driver* driver) {
     return refused({.name = "nic0",
                     .driver = driver,
-                    .usb = usb::Location{.host = "127.0.0.1", .tcp_port = server_->tcp_port(), .bus_id = bus_id}});
+                    .usb = usb::Location{.host = "127.0.0.1", .tcp_port = server.tcp_port(), .bus_id = bus_id}});
   }
-  void serve(usb::Port& port) {
-    auto server = usb::UsbipServer::create(port, "1-1", "127.0.0.1", 0);
-    ASSERT_TRUE(server);
-    server_ = *std::move(server);
-  }
-  std::unique_ptr<usb::UsbipServer> server_;
 };
 
 TEST_F(UsbNicTest, ADeviceThatIsNotThereIsSaid) {
   rtl8150::Model model(MacAddress::from_u64(0x0200'0000'0001));
   usb::EmulatedPort port(model, "port");
-  serve(port);
+  const auto server = serve(port);
   for (const Driver* driver : {find_driver("rtl8150"), static_cast<const Driver*>(nullptr)}) {
-    EXPECT_EQ(refused_at("1-2", driver),
+    EXPECT_EQ(refused_at(*server, "1-2", driver),
               "nic 'nic0': cannot take the USB device at its 'bus': there is no such device there");
   }
 }
@@ -95,9 +92,9 @@ TEST_F(UsbNicTest, ADeviceThatIsNotThereIsSaid) {
 TEST_F(UsbNicTest, ADeviceThatNoDriverTakesIsSaid) {
   usb::EchoModel model;
   usb::EmulatedPort port(model, "port");
-  serve(port);
+  const auto server = serve(port);
   for (const Driver* driver : {find_driver("rtl8150"), static_cast<const Driver*>(nullptr)}) {
-    EXPECT_EQ(refused_at("1-1", driver),
+    EXPECT_EQ(refused_at(*server, "1-1", driver),
               "nic 'nic0': cannot take the USB device at its 'bus': no driver of ours takes what is there");
   }
 }
@@ -105,11 +102,11 @@ TEST_F(UsbNicTest, ADeviceThatNoDriverTakesIsSaid) {
 TEST_F(UsbNicTest, ADeviceThatSomebodyElseHasIsSaid) {
   rtl8150::Model model(MacAddress::from_u64(0x0200'0000'0001));
   usb::EmulatedPort port(model, "port");
-  serve(port);
-  usb::UsbipPort other("127.0.0.1", server_->tcp_port(), "1-1");
+  const auto server = serve(port);
+  usb::UsbipPort other("127.0.0.1", server->tcp_port(), "1-1");
   const auto taken = other.open({});
   ASSERT_TRUE(taken);
-  EXPECT_EQ(refused_at("1-1", find_driver("rtl8150")),
+  EXPECT_EQ(refused_at(*server, "1-1", find_driver("rtl8150")),
             "nic 'nic0': cannot take the USB device at its 'bus': somebody else has the device");
 }
 

@@ -11,6 +11,7 @@ namespace usernic::daemon {
 namespace {
 
 constexpr Duration kProbeMost = std::chrono::seconds(5);
+constexpr Duration kBusyMost = std::chrono::seconds(5);
 constexpr Duration kBusyLook = std::chrono::milliseconds(50);
 
 // An rtl8150 whose cable ends in a wire.
@@ -63,10 +64,12 @@ Result<const Driver*> usb_driver_at(usb::Port& port) {
 }
 
 Result<NetdevPtr> probe_when_free(UsbProbe probe, const ProbeSite& site, const NetdevConfig& config) {
-  const usb::Wait wait{.deadline = Clock::now() + kProbeMost};
+  const Time patience_ends = Clock::now() + kBusyMost;
   for (;;) {
+    // The last one has its time, too: it is to say what is wrong, and not that the time is over.
+    const usb::Wait wait{.deadline = Clock::now() + kProbeMost};
     Result<NetdevPtr> made = probe(site.net, config, site.port, wait);
-    if (made || made.error() != std::errc::device_or_resource_busy || Clock::now() >= wait.deadline) return made;
+    if (made || made.error() != std::errc::device_or_resource_busy || Clock::now() >= patience_ends) return made;
     wait.stop.wait_until(Clock::now() + kBusyLook);
   }
 }

@@ -116,9 +116,11 @@ HostResult<int> Rtnetlink::ifindex(const std::string& name) {
     index = info.ifi_index;
   });
   if (!answer) {
-    return host_fail(answer.error().error, fmt::format("interface \"{}\": {}", name, answer.error().sentence));
+    return host_fail(answer.error().error,
+                     fmt::format("cannot find the interface \"{}\": {}", name, answer.error().sentence));
   }
-  if (index <= 0) return host_fail(EBADMSG, fmt::format("interface \"{}\": the kernel's answer is malformed", name));
+  if (index <= 0)
+    return host_fail(EBADMSG, fmt::format("cannot find the interface \"{}\": the kernel's answer is malformed", name));
   return index;
 }
 
