@@ -139,10 +139,10 @@ void RxRun::call() {
   requests_.call_is_over();
   stopped_ = book.stop().stop_requested();
   called_ = true;
+  now_ = Clock::now();
 }
 
 void RxRun::commit() {
-  now_ = Clock::now();
   // What was answered before the card forgot is gone with the rest; what was on its way then may have been done after.
   const bool forgot = status_.card_epoch.load() != epoch_;
   if (forgot) check_epoch(true);
