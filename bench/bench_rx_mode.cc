@@ -171,7 +171,9 @@ void list_operation(benchmark::State& state, Op op, List& list) {
 void ours(benchmark::State& state, Op op) {
   Bed bed;
   list_operation(state, op, bed.dev->mc());
-  const size_t bytes = Device::of(*bed.dev).engine.wanted.pool.bytes();
+  const Wanted& wanted = Device::of(*bed.dev).engine.wanted;
+  ListGuard guard(wanted.lock, wanted.level());
+  const size_t bytes = wanted.pool.bytes();
   state.counters["bytes_an_address"] = static_cast<double>(bytes) / static_cast<double>(state.range(0));
 }
 void tree_and_list(benchmark::State& state, Op op) {

@@ -220,7 +220,11 @@ TEST(Isolation, AStuckCardMakesNoMemoryGrow) {
   stuck.hang(Bus::Hang::kUntilFreed);
   const auto bytes = [&] {
     size_t sum = 0;
-    for (NetDevice* dev : {stuck.dev.get(), upper.get()}) sum += Device::of(*dev).engine.wanted.pool.bytes();
+    for (NetDevice* dev : {stuck.dev.get(), upper.get()}) {
+      const Wanted& wanted = Device::of(*dev).engine.wanted;
+      ListGuard guard(wanted.lock, wanted.level());
+      sum += wanted.pool.bytes();
+    }
     return sum;
   };
   const size_t before = bytes();

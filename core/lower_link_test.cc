@@ -112,7 +112,11 @@ TEST_F(LowerLinkTest, ALinkThatFailsLeavesTheLevelsAsTheyWere) {
 void starve(const NetdevPtr& low) {
   const size_t entries = AddressEntry::kInSlab - kTellEntries + 1;
   for (uint64_t n = 0; n < entries; ++n) ASSERT_TRUE(low->mc().add(mc(0x10000 + n)));
-  ASSERT_LT(Device::of(*low).engine.wanted.pool.free_entries(), kTellEntries);
+  {
+    const Wanted& wanted = Device::of(*low).engine.wanted;
+    ListGuard guard(wanted.lock, wanted.level());
+    ASSERT_LT(wanted.pool.free_entries(), kTellEntries);
+  }
 }
 
 TEST_F(LowerLinkTest, LowersWithoutRoomAreToldAllTheSame) {
