@@ -127,6 +127,8 @@ TEST(SkbPoolTest, ABatchGetsWhatThereIs) {
   SkbPool pool(5, kFrameMax);
   {
     SkbBatch batch;
+    pool.alloc(batch, 0);
+    EXPECT_TRUE(batch.empty());
     pool.alloc(batch, 3);
     EXPECT_EQ(batch.size(), 3u);
     pool.alloc(batch, 3);

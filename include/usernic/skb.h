@@ -4,6 +4,10 @@
 // An Skb is one Ethernet frame (no FCS) in one buffer with headroom before and tailroom after it. Buffers come from
 // an SkbPool, which never grows: an empty pool means "drop", as in a ring without descriptors. Frames travel in
 // batches, linked lists that own their frames. Nothing here allocates after a pool's construction.
+//
+// A frame is in its pool, in one batch, or in somebody's hands. Each step of its way looks where it is: one that is
+// freed or queued twice is a contract report, with the place of the step before, and stays where it is. While checks
+// are on a free buffer is poisoned and has red zones; a pool made in a program with AddressSanitizer tells it of both.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +17,7 @@
 #include <utility>
 
 #include "usernic/annotations.h"
+#include "usernic/context.h"
 #include "usernic/lock.h"
 
 namespace usernic {
@@ -29,22 +34,46 @@ struct Skb {
   uint32_t tailroom() const noexcept { return capacity_ - headroom() - size_; }
 
   // Grow at the end, grow at the front, shrink at the front; return the first octet of what changed or of the frame.
-  // Requires: `size` <= tailroom / headroom / size. [kernel: skb_put, skb_push, skb_pull]
-  uint8_t* put(uint32_t size) noexcept { return data_ + std::exchange(size_, size_ + size); }
-  uint8_t* push(uint32_t size) noexcept { return size_ += size, data_ -= size; }
-  uint8_t* pull(uint32_t size) noexcept { return size_ -= size, data_ += size; }
-  // Makes it an empty frame with `headroom` octets before it.
-  void reset(uint32_t headroom) noexcept { data_ = head_ + headroom, size_ = 0; }
+  // By more than tailroom / headroom / size: a contract report; null, and the frame is as it was.
+  // [kernel: skb_put, skb_push, skb_pull]
+  uint8_t* put(uint32_t size, Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
+    if (size > tailroom()) [[unlikely]]
+      return beyond("put", size, "tailroom", tailroom(), where);
+    return data_ + std::exchange(size_, size_ + size);
+  }
+  uint8_t* push(uint32_t size, Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
+    if (size > headroom()) [[unlikely]]
+      return beyond("push", size, "headroom", headroom(), where);
+    return size_ += size, data_ -= size;
+  }
+  uint8_t* pull(uint32_t size, Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
+    if (size > size_) [[unlikely]]
+      return beyond("pull", size, "size", size_, where);
+    return size_ -= size, data_ += size;
+  }
+  // Makes it an empty frame with `headroom` octets before it; more than the buffer has: as above.
+  void reset(uint32_t headroom, Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
+    if (headroom > capacity_) [[unlikely]]
+      return void(beyond("reset", headroom, "capacity", capacity_, where));
+    data_ = head_ + headroom, size_ = 0;
+  }
 
  private:
   friend class SkbPool;
   friend class SkbBatch;
+  enum class At : uint8_t { kPool, kHands, kBatch };
+  uint8_t* beyond(const char* op, uint32_t wanted, const char* of, uint32_t room, Place where) const noexcept
+      USERNIC_NONBLOCKING;
+
   Skb* next_ = nullptr;
   uint8_t* data_ = nullptr;
   uint8_t* head_ = nullptr;
   uint32_t size_ = 0;
   uint32_t capacity_ = 0;
   SkbPool* pool_ = nullptr;
+  Place where_;  // of its last step
+  At at_ = At::kPool;
+  bool poisoned_ = false;
 };
 
 // Frames in order. Owns them: what is left at destruction goes back to its pool.
@@ -60,13 +89,15 @@ class SkbBatch {
   Skb* front() noexcept { return first_; }
   static Skb* next(Skb& skb) noexcept { return skb.next_; }
 
-  void push_back(Skb& skb) noexcept USERNIC_NONBLOCKING;
-  void push_front(Skb& skb) noexcept USERNIC_NONBLOCKING;
+  // Requires: in nobody else's hands, in no batch.
+  void push_back(Skb& skb, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  void push_front(Skb& skb, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   Skb* pop_front() noexcept USERNIC_NONBLOCKING;  // null when empty
   // Moves all frames of `other` to the end.
   void splice(SkbBatch& other) noexcept USERNIC_NONBLOCKING;
 
  private:
+  static void refuse(const Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
   Skb* first_ = nullptr;
   Skb* last_ = nullptr;
   uint32_t size_ = 0;
@@ -85,21 +116,30 @@ class SkbPool {
   SkbPool& operator=(const SkbPool&) = delete;
 
   // An empty frame behind kSkbHeadroom; null when the pool is empty. Context: any.
-  Skb* alloc() noexcept USERNIC_NONBLOCKING;
+  Skb* alloc(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   // Up to `count` of them under one lock hold.
-  void alloc(SkbBatch& to, uint32_t count) noexcept USERNIC_NONBLOCKING;
+  void alloc(SkbBatch& to, uint32_t count, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   uint32_t available() const noexcept USERNIC_NONBLOCKING;
 
   // Back to where it came from; a batch takes one lock hold a run of equal pools.
-  static void free(Skb& skb) noexcept USERNIC_NONBLOCKING;
-  static void free(SkbBatch& batch) noexcept USERNIC_NONBLOCKING;
+  static void free(Skb& skb, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  static void free(SkbBatch& batch, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
  private:
+  enum class Back : uint8_t { kFine, kTwice, kFromBatch, kDamaged };  // what is to say of a frame that was freed
+  Skb* take(uint32_t count) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  Back put_back(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void renew(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
+  static void report(Back what, const Skb& skb, Place before, Place where) noexcept USERNIC_NONBLOCKING;
+  static void report_written(uint32_t octet, Place freed, Place where) noexcept USERNIC_NONBLOCKING;
+
   const uint32_t count_;
+  const bool guarded_;  // by BufferGuard
   std::unique_ptr<uint8_t[]> memory_;
   std::unique_ptr<Skb[]> skbs_;
   mutable SpinLock lock_;
   Skb* free_ USERNIC_GUARDED_BY(lock_) = nullptr;
+  Skb* free_last_ USERNIC_GUARDED_BY(lock_) = nullptr;  // where a guarded one's go, to be used again late
   uint32_t available_ USERNIC_GUARDED_BY(lock_) = 0;
 };
 

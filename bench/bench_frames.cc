@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// What the core itself costs a frame: out of a pool, through a device and back into its pool, by batches; one thread,
+// and a driver and a port that do nothing else. Items are frames.
+#include <benchmark/benchmark.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "bench/rows.h"
+#include "usernic/net.h"
+#include "usernic/port.h"
+
+namespace usernic {
+namespace {
+
+constexpr uint32_t kFrameBytes = 1514;
+
+struct Driver {
+  explicit Driver(NetDevice& dev) : dev_(dev) {}
+  Result<> open() {
+    dev_.tx_queue(0).start();
+    return {};
+  }
+  void stop() {}
+  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
+    SkbPool::free(skb);
+    return NetdevTx::kOk;
+  }
+  NetDevice& dev_;
+};
+
+struct Port final : DevicePort {
+  void receive(SkbBatch&) noexcept override {}  // the core frees them
+  void tx_wake(TxQueue&) noexcept override {}
+  void carrier_changed(bool) noexcept override {}
+};
+
+struct Path {
+  Net net;
+  SkbPool pool{256, kFrameBytes};
+  Port port;
+  NetdevPtr dev = *net.alloc_netdev<Driver>({.name = "b%d"});
+
+  Path() {
+    if (dev->register_netdev() && dev->attach_port(port) && dev->open()) return;
+    std::fputs("bench_frames: the device does not open\n", stderr);
+    std::abort();
+  }
+  ~Path() { dev->detach_port(); }
+  void fill(SkbBatch& frames, uint32_t count) {
+    pool.alloc(frames, count);
+    for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) skb->put(kFrameBytes);
+  }
+};
+
+void xmit(benchmark::State& state) {
+  Path path;
+  const auto count = static_cast<uint32_t>(state.range(0));
+  for (auto _ : state) {
+    SkbBatch frames;
+    path.fill(frames, count);
+    path.dev->xmit(path.dev->tx_queue(0), frames);
+  }
+  state.SetItemsProcessed(state.iterations() * count);
+}
+
+void receive(benchmark::State& state) {
+  Path path;
+  const auto count = static_cast<uint32_t>(state.range(0));
+  for (auto _ : state) {
+    SkbBatch frames;
+    path.fill(frames, count);
+    path.dev->receive(frames);
+  }
+  state.SetItemsProcessed(state.iterations() * count);
+}
+
+void pool(benchmark::State& state) {
+  SkbPool pool(256, kFrameBytes);
+  for (auto _ : state) SkbPool::free(*pool.alloc());
+  state.SetItemsProcessed(state.iterations());
+}
+
+BENCHMARK(xmit)->Arg(1)->Arg(32);
+BENCHMARK(receive)->Arg(1)->Arg(32);
+BENCHMARK(pool);
+
+}  // namespace
+}  // namespace usernic
+
+int main(int argc, char** argv) {
+  return usernic::run_rows(argc, argv);
+}
