@@ -33,6 +33,7 @@
 #include <string_view>
 
 #include "usernic/annotations.h"
+#include "usernic/driver_shape.h"
 #include "usernic/error.h"
 #include "usernic/mac_address.h"
 #include "usernic/rx_filter.h"
@@ -97,17 +98,7 @@ template <class D>
 constexpr NetDeviceOps ops_of() {
   NetDeviceOps ops;
   ops.driver = driver_name_of<D>();
-  static_assert(
-      requires(D & d) {
-        d.open();
-        d.stop();
-      },
-      "a driver needs open() and stop()");
-  static_assert(
-      requires(D & d, Skb & s, TxQueue & q) {
-        { d.start_xmit(s, q, true) } -> std::same_as<NetdevTx>;
-      },
-      "a driver needs NetdevTx start_xmit(Skb&, TxQueue&, bool more)");
+  check_driver_shape<D>();
   check_rx_style<D>();
 
   ops.open = [](void* d) { return refused_without_memory([d] { return static_cast<D*>(d)->open(); }); };

@@ -10,7 +10,30 @@ namespace usernic {
 struct Driver {
   Result<> open() { return {}; }
   void stop() {}
-  NetdevTx start_xmit(Skb&, TxQueue&, bool) noexcept { return NetdevTx::kOk; }
+#if defined(CASE_xmit_may_throw)
+  NetdevTx start_xmit(Skb&, TxQueue&, bool) {
+    return NetdevTx::kOk;
+  }
+#else
+  NetdevTx start_xmit(Skb&, TxQueue&, bool) noexcept {
+    return NetdevTx::kOk;
+  }
+#endif
+#if defined(CASE_stats_may_throw)
+  void get_stats(LinkStats&) const {}
+#elif defined(CASE_stats_not_const)
+  void get_stats(LinkStats&) noexcept {}
+#elif defined(CASE_mtu_of_reference)
+  Result<> change_mtu(uint32_t&) {
+    return {};
+  }
+#elif defined(CASE_mac_adress)
+  Result<> set_mac_adress(const MacAddress&) {
+    return {};
+  }
+#elif defined(CASE_old_name)
+  void set_multicast_list() {}
+#endif
 
 #if defined(CASE_image_of_vectors)
   using RxModeImage = std::vector<int>;

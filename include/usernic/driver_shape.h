@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// usernic: what a driver's class must look like, said by the compiler.
+//
+// An op is found by its name and shape. One that is misspelt, or has another shape, would silently be absent: each of
+// these is an error with a sentence that says how the op is written. driver.h asks; nobody else needs to.
+#pragma once
+
+#include <concepts>
+
+#include "usernic/error.h"
+#include "usernic/mac_address.h"
+#include "usernic/rx_filter.h"
+#include "usernic/rx_flags.h"
+#include "usernic/skb.h"
+#include "usernic/stats.h"
+#include "usernic/tx_queue.h"
+
+namespace usernic {
+
+// `op` is there, but cannot be called as `shape`.
+#define USERNIC_OP_SHAPE(op, parameters, call, shape)           \
+  static_assert(                                                \
+      !requires { &D::op; } || requires parameters { d.call; }, \
+      "a driver's " #op " has another shape than the op, which would be absent: " shape)
+// `op` is called as it should be, but may throw where nobody can catch.
+#define USERNIC_OP_NOEXCEPT(op, parameters, call) \
+  static_assert(                                  \
+      !requires parameters { d.call; } ||         \
+          requires parameters {                   \
+            { d.call }                            \
+            noexcept;                             \
+          },                                      \
+      "a driver's " #op " runs in atomic context: noexcept USERNIC_NONBLOCKING")
+// A name that somebody may write for that of `op`.
+#define USERNIC_NO_OP(name, op) \
+  static_assert(                \
+      !requires { &D::name; }, "a driver's " #name " is not an op, and would never be called: it is called " #op)
+
+template <class D>
+constexpr void check_driver_shape() {
+  static_assert(
+      requires(D & d) {
+        d.open();
+        d.stop();
+      },
+      "a driver needs open() and stop()");
+  static_assert(
+      requires(D & d, Skb & s, TxQueue & q) {
+        { d.start_xmit(s, q, true) } -> std::same_as<NetdevTx>;
+      },
+      "a driver needs NetdevTx start_xmit(Skb&, TxQueue&, bool more)");
+  USERNIC_OP_NOEXCEPT(start_xmit, (D & d, Skb & s, TxQueue & q), start_xmit(s, q, true));
+
+  USERNIC_OP_SHAPE(init, (D & d), init(), "Result<> init()");
+  USERNIC_OP_SHAPE(uninit, (D & d), uninit(), "void uninit()");
+  USERNIC_OP_SHAPE(rx_filter_caps, (const D& d), rx_filter_caps(), "RxFilterCaps rx_filter_caps() const");
+  USERNIC_OP_SHAPE(unicast_filter, (const D& d), unicast_filter(), "bool unicast_filter() const");
+  USERNIC_OP_SHAPE(rx_hash, (const D& d, MacAddress a), rx_hash(AddressClass::kUnicast, a),
+                   "uint32_t rx_hash(AddressClass, const MacAddress&) const");
+  USERNIC_OP_SHAPE(change_rx_flags, (D & d), change_rx_flags(RxFlags{}), "void change_rx_flags(RxFlags changed)");
+  USERNIC_OP_SHAPE(change_mtu, (D & d), change_mtu(1500u), "Result<> change_mtu(uint32_t)");
+  USERNIC_OP_SHAPE(set_mac_address, (D & d, const MacAddress& a), set_mac_address(a),
+                   "Result<> set_mac_address(const MacAddress&)");
+  USERNIC_OP_SHAPE(change_carrier, (D & d), change_carrier(true), "Result<> change_carrier(bool on)");
+  USERNIC_OP_SHAPE(get_stats, (const D& d, LinkStats& s), get_stats(s), "void get_stats(LinkStats&) const");
+  USERNIC_OP_NOEXCEPT(get_stats, (const D& d, LinkStats& s), get_stats(s));
+
+  USERNIC_NO_OP(hard_start_xmit, start_xmit);
+  USERNIC_NO_OP(set_mac_adress, set_mac_address);
+  USERNIC_NO_OP(set_mac_addr, set_mac_address);
+  USERNIC_NO_OP(set_address, set_mac_address);
+  USERNIC_NO_OP(chang_mtu, change_mtu);
+  USERNIC_NO_OP(get_stats64, get_stats);
+  USERNIC_NO_OP(get_stat, get_stats);
+  USERNIC_NO_OP(set_rx_mode_asynch, set_rx_mode_async);
+  USERNIC_NO_OP(set_rx_mod, set_rx_mode);
+  USERNIC_NO_OP(set_multicast_list, set_rx_mode);
+  USERNIC_NO_OP(rx_filter_cap, rx_filter_caps);
+  USERNIC_NO_OP(prepare_rx_mod, prepare_rx_mode);
+  USERNIC_NO_OP(change_rx_flag, change_rx_flags);
+  USERNIC_NO_OP(deinit, uninit);
+  USERNIC_NO_OP(un_init, uninit);
+}
+
+#undef USERNIC_OP_SHAPE
+#undef USERNIC_OP_NOEXCEPT
+#undef USERNIC_NO_OP
+
+}  // namespace usernic
+// Explained best by: tests/driver_style/bad_style.cc
