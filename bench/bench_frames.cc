@@ -81,9 +81,14 @@ void pool(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
-BENCHMARK(xmit)->Arg(1)->Arg(32);
-BENCHMARK(receive)->Arg(1)->Arg(32);
-BENCHMARK(pool);
+// USERNIC_BENCH_ITERATIONS=N: so many of each, for who counts instructions.
+void fixed(benchmark::internal::Benchmark* row) {
+  if (const char* count = std::getenv("USERNIC_BENCH_ITERATIONS")) row->Iterations(std::atoll(count));
+}
+
+BENCHMARK(xmit)->Arg(1)->Arg(32)->Apply(fixed);
+BENCHMARK(receive)->Arg(1)->Arg(32)->Apply(fixed);
+BENCHMARK(pool)->Apply(fixed);
 
 }  // namespace
 }  // namespace usernic

@@ -4,6 +4,8 @@
 
 #include "core/ndo.h"
 #include "core/net_impl.h"
+#include "core/xmit_check.h"
+#include "usernic/long_wait.h"
 #include "usernic/net_device.h"
 
 namespace usernic {
@@ -49,7 +51,10 @@ bool NetDevice::carrier_ok() const noexcept {
   return Device::of(*this).carrier_.load();
 }
 uint32_t NetDevice::mtu() const noexcept {
-  return Device::of(*this).mtu_.load();
+  return Device::of(*this).frame_limit.mtu();
+}
+uint32_t NetDevice::frame_bytes_max() const noexcept {
+  return Device::of(*this).frame_limit.frame_bytes_max();
 }
 uint32_t NetDevice::mtu_min() const noexcept {
   return Device::of(*this).mtu_min_;
@@ -109,18 +114,22 @@ LinkStats NetDevice::stats() const {
     sum.tx_packets += queue.counters.packets.load(std::memory_order_relaxed);
     sum.tx_bytes += queue.counters.bytes.load(std::memory_order_relaxed);
     sum.tx_dropped += queue.counters.dropped.load(std::memory_order_relaxed);
+    sum.tx_too_long += queue.counters.too_long.load(std::memory_order_relaxed);
   }
   sum.rx_packets += dev.receiving.counters.packets.load(std::memory_order_relaxed);
   sum.rx_bytes += dev.receiving.counters.bytes.load(std::memory_order_relaxed);
   sum.rx_dropped += dev.receiving.counters.dropped.load(std::memory_order_relaxed);
+  sum.rx_too_long += dev.receiving.counters.too_long.load(std::memory_order_relaxed);
   SpinGuardBh guard(dev.napis_lock);
   sum.rx_packets += dev.napis_gone.rx_packets;
   sum.rx_bytes += dev.napis_gone.rx_bytes;
   sum.rx_dropped += dev.napis_gone.rx_dropped;
+  sum.rx_too_long += dev.napis_gone.rx_too_long;
   for (const Napi& napi : dev.napis) {
     sum.rx_packets += napi.counters.packets.load(std::memory_order_relaxed);
     sum.rx_bytes += napi.counters.bytes.load(std::memory_order_relaxed);
     sum.rx_dropped += napi.counters.dropped.load(std::memory_order_relaxed);
+    sum.rx_too_long += napi.counters.too_long.load(std::memory_order_relaxed);
   }
   // Registered, the driver lives: unregistering waits for whoever read that under this lock.
   if (has_ndo<Ndo::kGetStats>(dev) && dev.reg_state_.load() == RegState::kRegistered)
@@ -159,16 +168,33 @@ void NetDevice::detach_port() {
   const ReportsOn concerned(dev);
   might_sleep();
   dev.port.store(nullptr);
+  LongWait wait("a port's last call to end, so that it is detached");
   for (uint32_t users = dev.receiving.port_users.load(); users != 0; users = dev.receiving.port_users.load()) {
-    wait_on(dev.receiving.port_users, users);
+    wait.on(dev.receiving.port_users, users);
   }
 }
 
-uint32_t NetDevice::xmit(TxQueue& queue, SkbBatch& frames) noexcept {
-  return Device::of(*this).send(queue, frames).packets;
+namespace {
+
+NetdevTx checked(FrameAccount& account, const NdoCall<Ndo::kStartXmit>& start_xmit, Skb& skb, TxQueue& queue, bool more,
+                 Place where) noexcept USERNIC_NONBLOCKING {
+  XmitCheck check(account, queue, skb, where);
+  return check.judge(start_xmit(skb, queue, more));
 }
 
-Device::Sent Device::send(TxQueue& queue, SkbBatch& frames) noexcept {
+}  // namespace
+
+// A sender whose frame was refused by a queue that runs would wait for ever: nobody wakes it. He tries again.
+uint32_t NetDevice::xmit(TxQueue& queue, SkbBatch& frames, Place where) noexcept {
+  Device& dev = Device::of(*this);
+  const Device::Sent sent = dev.send(queue, frames, where);
+  if (sent.refused && !queue.stopped()) [[unlikely]] {
+    if (InPort port(dev); port) port->tx_wake(queue);
+  }
+  return sent.packets;
+}
+
+Device::Sent Device::send(TxQueue& queue, SkbBatch& frames, Place where) noexcept {
   LevelGuard guard(queue.xmit_lock(), queue.level_);  // the device above may hold its own
   if (!running_.load() || !present_.load() || !carrier_.load()) {
     queue.counters.drop(frames.size());
@@ -178,17 +204,24 @@ Device::Sent Device::send(TxQueue& queue, SkbBatch& frames) noexcept {
   if (queue.frozen()) [[unlikely]]
     return {};
   const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue.xmit_lock());
+  const uint32_t longest = frame_limit.frame_bytes_max();
   Sent sent;
   uint64_t taken_below = 0;
   while (!queue.stopped()) {
     Skb* const skb = frames.pop_front();
     if (skb == nullptr) break;
     const uint32_t size = skb->size();
+    if (size > longest) [[unlikely]] {
+      frame_limit.drop(queue.counters, *skb, where);
+      continue;
+    }
     const uint32_t below = queue.below_.size();
     queue.more_ = !frames.empty();
-    const NetdevTx result = start_xmit(*skb, queue, queue.more_);
+    const NetdevTx result = kChecksOn ? checked(*frames_out, start_xmit, *skb, queue, queue.more_, where)
+                                      : start_xmit(*skb, queue, queue.more_);
     if (result == NetdevTx::kBusy) {
       frames.push_front(*skb);
+      sent.refused = true;
       break;
     }
     if (result == NetdevTx::kDropped) {
@@ -219,6 +252,7 @@ TxQueue& queue_below(NetDevice& to, const TxQueue& upper) noexcept USERNIC_NONBL
 }  // namespace
 
 NetdevTx Device::send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept {
+  if (kChecksOn) XmitCheck::end(skb);
   const bool gathers = queue.more_ || !queue.below_.empty();
   if (gathers && (queue.below_.empty() || queue.below_to_ == &to)) {
     queue.below_to_ = &to;
@@ -248,6 +282,7 @@ void Device::flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept {
 TxQueue::TxQueue(NetDevice& dev, uint16_t index) noexcept : dev_(dev), index_(index), xmit_lock_(kXmitClass) {}
 
 void TxQueue::wake() noexcept {
+  wakes_.fetch_add(1, std::memory_order_relaxed);
   stopped_.store(false);
   if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
 }

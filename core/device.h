@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "core/frame_account.h"
+#include "core/frame_limit.h"
 #include "core/link.h"
 #include "core/lock_classes.h"
 #include "core/ref_tracker.h"
@@ -66,7 +68,7 @@ struct Device final : NetDevice {
   Atomic<bool> running_{false};
   Atomic<bool> present_{true};
   Atomic<bool> carrier_{true};  // a driver that knows no link has one
-  Atomic<uint32_t> mtu_;
+  FrameLimit frame_limit;
   Atomic<uint64_t> address_;
 
   // Stacked devices: who is above (below: engine.wanted.lowers). Walked under this lock by who may be in an interrupt.
@@ -82,8 +84,9 @@ struct Device final : NetDevice {
   struct Sent {
     uint32_t packets = 0;
     uint64_t bytes = 0;
+    bool refused = false;  // kBusy ended the batch
   };
-  Sent send(TxQueue& queue, SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+  Sent send(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   // From start_xmit of `queue`, an upper's: the frame goes out on `to`. Those of one batch go together, after the last
   // one, so that they take the lower's xmit lock once and ring its doorbell once; what it does not take is counted
   // then. Requires: the queue's xmit lock.
@@ -94,6 +97,8 @@ struct Device final : NetDevice {
   // Received frames: to the handlers, then to the port; what is left is freed. Context: BH.
   void deliver(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
   Atomic<RxHandler*> rx_handlers[2]{};  // by RxStage; written under rtnl
+
+  const FrameAccount::Owner frames_out = kChecksOn ? FrameAccount::open() : nullptr;
 
   // Napi instances come and go with the driver.
   static constexpr LockClass kNapisClass{"device_napis"};

@@ -13,6 +13,8 @@
 #include "core/ndo.h"
 #include "core/net_impl.h"
 #include "core/say.h"
+#include "core/stop_check.h"
+#include "usernic/long_wait.h"
 
 namespace usernic {
 namespace {
@@ -61,13 +63,14 @@ void stop_queues(Device& dev) {
 }
 
 // Requires: rtnl, IL, the lane parked. The driver's stop sees running() false.
-void close_locked(Device& dev) {
+void close_locked(Device& dev, Place where) {
   if (!dev.running_.load()) return;
   (void)notify(dev, NetdevEvent::kGoingDown);
   dev.running_.store(false);
   stop_queues(dev);
   dev.engine.closed();  // first: nobody must be told that something is covered that stop takes off
   call_ndo<Ndo::kStop>(dev);
+  check_stopped(dev, where);
   dev.engine.stopped();
   (void)notify(dev, NetdevEvent::kDown);
 }
@@ -97,9 +100,14 @@ bool is_free(Device& dev) {
   return true;
 }
 
-void say_who_holds(const Device& dev) {
-  say(stderr, "usernic: waiting for {} to become free; held by:\n", dev.name());
-  for (const std::string& holder : dev.refs.holders()) say(stderr, "  {}\n", holder);
+// "nic0 is held by work item (core/work.cc:7)"
+std::string who_holds(const void* devices) {
+  std::string text;
+  for (const NetDevice* dev : *static_cast<const std::span<NetDevice* const>*>(devices)) {
+    text +=
+        fmt::format("{}{} is held by {}", text.empty() ? "" : "; ", dev->name(), fmt::join(dev->ref_holders(), ", "));
+  }
+  return text;
 }
 
 // A name of its own, by which nobody finds it yet (Net::find). Requires: rtnl.
@@ -109,6 +117,7 @@ Result<> take_name(Device& dev) {
   std::optional<std::string> name = free_name(net.names, dev.name());
   if (!name) return fail(std::errc::file_exists);
   net.names.emplace(*name, &dev);
+  if (dev.frames_out != nullptr) dev.frames_out->set_name(fmt::format("{} (driver {})", *name, dev.driver_name()));
   SpinGuard guard(dev.name_lock);
   dev.name_ = std::move(*name);
   return {};
@@ -200,16 +209,14 @@ size_t NetDevice::wait_any_unregistered(std::span<NetDevice* const> devices, Pla
   for (NetDevice* each : devices) {
     if (each->reg_state() == RegState::kUnregistering) Device::of(*each).engine.shut_down();
   }
-  const auto patience = std::chrono::seconds(10);
   WaitQueue& gone = devices.front()->net().impl().refs_gone;
-  for (Time say_at = Clock::now() + patience;;) {
+  LongWait wait("the last reference on a device that is unregistered", where, who_holds, &devices);
+  while (true) {
     const uint32_t seen = gone.sequence();
     for (size_t i = 0; i < devices.size(); ++i) {
       if (is_free(Device::of(*devices[i]))) return i;
     }
-    if (gone.wait_since(seen, say_at, where)) continue;
-    for (const NetDevice* each : devices) say_who_holds(Device::of(*each));
-    say_at = Clock::now() + patience;
+    if (!gone.wait_since(seen, wait.speaks_at(), where)) wait.look();
   }
 }
 
@@ -225,7 +232,7 @@ bool NetDevice::start_unregister(Place where) {
                     fmt::format("a device that is {} is unregistered", reg_state_name(dev.reg_state_.load())), where);
     return false;
   }
-  close_locked(dev);
+  close_locked(dev, where);
   leave_registered(dev);
   (void)notify(dev, NetdevEvent::kUnregister);
   unlink_all(dev);
@@ -258,7 +265,7 @@ Result<> NetDevice::close(Place where) {
   Device& dev = Device::of(*this);
   OpLocks locks(dev, where);
   if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
-  close_locked(dev);
+  close_locked(dev, where);
   return {};
 }
 
@@ -266,11 +273,12 @@ Result<> NetDevice::change_mtu(uint32_t mtu, Place where) {
   Device& dev = Device::of(*this);
   OpLocks locks(dev, where);
   if (const Result<> usable = check_usable(dev); !usable) return usable;
-  if (mtu == dev.mtu_.load()) return {};
+  if (mtu == dev.mtu()) return {};
   if (mtu < dev.mtu_min_ || mtu > dev.mtu_max_) return fail(std::errc::invalid_argument);
   if (const Result<> allowed = ask(dev, NetdevEvent::kPreChangeMtu); !allowed) return allowed;
+  dev.frame_limit.expect(mtu);
   if (const Result<> changed = call_ndo<Ndo::kChangeMtu>(dev, mtu); !changed) return changed;
-  dev.mtu_.store(mtu);
+  dev.frame_limit.set_mtu(mtu);
   (void)notify(dev, NetdevEvent::kChangeMtu);
   return {};
 }

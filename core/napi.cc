@@ -3,8 +3,13 @@
 
 #include "core/device.h"
 #include "core/net_impl.h"
+#include "usernic/long_wait.h"
 
 namespace usernic {
+namespace {
+constexpr const char* kWaitsForItself =
+    "a poll waits for its own end, and returns at once: disable and synchronize are for open, stop and work items";
+}  // namespace
 
 Napi::Napi(NetDevice& dev, void* driver, int weight, Poll poll)
     : dev_(dev), driver_(driver), weight_(weight), poll_(poll) {
@@ -21,6 +26,7 @@ Napi::~Napi() {
   device.napis_gone.rx_packets += counters.packets.load();
   device.napis_gone.rx_bytes += counters.bytes.load();
   device.napis_gone.rx_dropped += counters.dropped.load();
+  device.napis_gone.rx_too_long += counters.too_long.load();
 }
 
 void Napi::enable(Place where) {
@@ -35,20 +41,22 @@ void Napi::enable(Place where) {
 void Napi::disable(Place where) {
   const ReportsOn concerned(dev_);
   might_sleep(where);
+  if (Softirq::polled().napi == this) return report("napi-wait-in-poll", kWaitsForItself, where);
   if (!enabled_.exchange(false)) {
     return report_contract(dev_, "napi-disable-twice", "a disabled NAPI instance is disabled", where);
   }
   // From now on a poll that ends leaves SCHED to us; take it as soon as nobody owns it.
   uint32_t state = state_.fetch_or(kDisable) | kDisable;
+  LongWait wait("a NAPI instance's poll to end, so that it is disabled", where);
   while (true) {
     if ((state & kSched) == 0) {
       if (state_.compare_exchange_weak(state, kSched | (state & kMissed))) break;
     } else {
-      wait_on(state_, state);
+      wait.on(state_, state);
       state = state_.load();
     }
   }
-  Device::of(dev_).net_ref.impl().softirq.wait_out(*this);
+  Device::of(dev_).net_ref.impl().softirq.wait_out(*this, wait);
 }
 
 bool Napi::schedule() noexcept {
@@ -74,10 +82,27 @@ void Napi::schedule_prepared() noexcept {
 void Napi::synchronize(Place where) {
   const ReportsOn concerned(dev_);
   might_sleep(where);
-  Device::of(dev_).net_ref.impl().softirq.wait_idle(*this);
+  if (Softirq::polled().napi == this) return report("napi-wait-in-poll", kWaitsForItself, where);
+  LongWait wait("a NAPI instance's poll to end", where);
+  Device::of(dev_).net_ref.impl().softirq.wait_idle(*this, wait);
 }
 
-bool Napi::complete_done(int) noexcept {
+bool Napi::complete_done(int, Place where) noexcept {
+  Softirq::Polled& polled = Softirq::polled();
+  if (polled.napi == this) {
+    if (std::exchange(polled.completed, true)) [[unlikely]] {
+      report("napi-completed-twice", "a poll completes its instance, which is not its any more: once is enough", where);
+      return false;
+    }
+  } else if (kChecksOn) {
+    report("napi-outside-poll", "complete_done is called by somebody else than the instance's poll, who owns it",
+           where);
+  }
+  return give_up();
+}
+
+// Returns true when nobody wants it polled.
+bool Napi::give_up() noexcept {
   uint32_t state = state_.load();
   while (true) {
     const bool disabling = (state & kDisable) != 0;
@@ -98,11 +123,24 @@ void Napi::yield_to_disable() noexcept {
   wake_all(state_);
 }
 
-void Napi::receive(SkbBatch& frames) noexcept {
-  uint64_t bytes = 0;
-  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) bytes += skb->size();
-  counters.add(frames.size(), bytes);
-  Device::of(dev_).deliver(frames);
+void Napi::receive(SkbBatch& frames, Place where) noexcept {
+  if (kChecksOn && Softirq::polled().napi != this) [[unlikely]]
+    report(
+        "napi-outside-poll",
+        "receive is called by somebody else than the instance's poll, so that frames may overtake each other: schedule "
+        "the instance, and hand them over in its poll",
+        where);
+  Device& device = Device::of(dev_);
+  device.frame_limit.receive(counters, frames, FrameLimit::From::kCard, where);
+  device.deliver(frames);
 }
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test
+    void
+    Napi::report(const char* rule, const char* text, Place where) const noexcept {
+  const BlockingByDesign allowed;
+  report_contract(dev_, rule, text, where);
+}
+USERNIC_BLOCKING_BY_DESIGN_END
 
 }  // namespace usernic

@@ -101,7 +101,7 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
               running_,
               present_},
              config.rx_retry),
-      mtu_(config.mtu),
+      frame_limit(config.mtu),
       address_(config.address.to_u64()),
       napis_lock(kNapisClass) {
   engine.wanted.own = config.address;  // before anybody looks; OwnAddresses says when it changes

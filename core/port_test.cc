@@ -97,13 +97,10 @@ TEST_F(PortTest, DetachPortWaitsForWhoeverIsInThePort) {
   port.in_receive = &in_receive;
   port.leave_receive = &leave_receive;
   ASSERT_TRUE(dev->attach_port(port));
-  struct NoPoll {
-    int poll(Napi& napi, int) noexcept { return napi.complete_done(0), 0; }
-  } no_poll;
-  Napi napi(*dev, no_poll);
+  ASSERT_TRUE(dev->open());
   Thread receiver("receiver", [&] {
     SkbBatch none;
-    napi.receive(none);
+    dev->receive(none);
   });
   ASSERT_TRUE(in_receive.wait());
   Thread detacher("detacher", [&] {
@@ -123,22 +120,18 @@ TEST_F(PortTest, PortsComeAndGoWhileFramesFlow) {
   constexpr int kRounds = 400;
   const NetdevPtr dev = registered();
   ASSERT_TRUE(dev->open());
-  struct NoPoll {
-    int poll(Napi& napi, int) noexcept { return napi.complete_done(0), 0; }
-  } no_poll;
-  Napi first(*dev, no_poll), second(*dev, no_poll);
   SkbPool pool(32, 64);
   RecordingPort port;
   Atomic<bool> ended{false};
-  const auto flow = [&](Napi& napi) {
+  const auto flow = [&] {
     while (!ended.load()) {
       SkbBatch frames;
       pool.alloc(frames, 4);
-      napi.receive(frames);
+      dev->receive(frames);
       dev->tx_queue(0).wake();
     }
   };
-  Thread flows[] = {Thread("flow-1", [&] { flow(first); }), Thread("flow-2", [&] { flow(second); })};
+  Thread flows[] = {Thread("flow-1", flow), Thread("flow-2", flow)};
   for (int i = 0; i < kRounds; ++i) {
     port.attached.store(true);
     const uint32_t received = port.received.count();

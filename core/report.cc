@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // core: what becomes of a broken rule: whose device it was, and who is told.
+#include "core/report.h"
+
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -26,12 +28,12 @@ ReportHandler& handler() {
 
 using Concerned = Local<const NetDevice*, struct ConcernedTag>;
 
+}  // namespace
+
 std::string concerned_text() {
   const NetDevice* const dev = Concerned::get();
   return dev != nullptr ? fmt::format("{} (driver {})", dev->name(), dev->driver_name()) : "";
 }
-
-}  // namespace
 
 ReportHandler set_report_handler(ReportHandler new_handler) {
   MutexGuard guard(handler_mutex);

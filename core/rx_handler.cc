@@ -3,6 +3,7 @@
 
 #include "core/device.h"
 #include "core/net_impl.h"
+#include "core/xmit_check.h"
 
 namespace usernic {
 namespace {
@@ -53,6 +54,7 @@ RxSection::~RxSection() noexcept {
 }
 
 void Device::deliver(SkbBatch& frames) noexcept {
+  if (kChecksOn) XmitCheck::end(frames);
   if (rx_handlers[0].load() != nullptr || rx_handlers[1].load() != nullptr) {
     RxSection section(*this);
     for (Atomic<RxHandler*>& each : rx_handlers) {
@@ -64,16 +66,14 @@ void Device::deliver(SkbBatch& frames) noexcept {
   SkbPool::free(frames);
 }
 
-void NetDevice::receive(SkbBatch& frames) noexcept {
+void NetDevice::receive(SkbBatch& frames, Place where) noexcept {
   Device& dev = Device::of(*this);
   BhScope bh;
   if (!dev.running_.load()) {
     dev.receiving.counters.drop(frames.size());
     return SkbPool::free(frames);
   }
-  uint64_t bytes = 0;
-  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) bytes += skb->size();
-  dev.receiving.counters.add(frames.size(), bytes);
+  dev.frame_limit.receive(dev.receiving.counters, frames, FrameLimit::From::kBelow, where);
   dev.deliver(frames);
 }
 

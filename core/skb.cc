@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/buffer_guard.h"
+#include "core/frame_account.h"
 
 namespace usernic {
 namespace {
@@ -62,6 +63,24 @@ void SkbPool::report(Back what, const Skb& skb, Place before, Place where) noexc
   }
 }
 
+void SkbPool::report_leak() const noexcept {
+  const BlockingByDesign allowed;
+  for (uint32_t i = 0; i < count_; ++i) {
+    const Skb& skb = skbs_[i];
+    if (skb.at_ == Skb::At::kPool) continue;
+    report_contract(
+        "skb-leak",
+        fmt::format("a pool is destroyed while {} of its {} frames are still out; the first one is {}: free "
+                    "every frame, or hand it on, before its pool goes",
+                    count_ - available(), count_,
+                    skb.at_ == Skb::At::kBatch ? "in a batch"
+                    : skb.account_ != nullptr  ? "with start_xmit's driver of " + skb.account_->name()
+                                               : "with whoever took it"),
+        Place::current(), skb.where_);
+    return;
+  }
+}
+
 void SkbPool::report_written(uint32_t octet, Place freed, Place where) noexcept {
   const BlockingByDesign allowed;
   report_contract("skb-written-after-free",
@@ -80,6 +99,7 @@ SkbBatch::~SkbBatch() noexcept {
 void SkbBatch::push_back(Skb& skb, Place where) noexcept {
   if (skb.at_ != Skb::At::kHands) [[unlikely]]
     return refuse(skb, where);
+  FrameAccount::leave(skb.account_);
   skb.at_ = Skb::At::kBatch;
   skb.where_ = where;
   skb.next_ = nullptr;
@@ -91,6 +111,7 @@ void SkbBatch::push_back(Skb& skb, Place where) noexcept {
 void SkbBatch::push_front(Skb& skb, Place where) noexcept {
   if (skb.at_ != Skb::At::kHands) [[unlikely]]
     return refuse(skb, where);
+  FrameAccount::leave(skb.account_);
   skb.at_ = Skb::At::kBatch;
   skb.where_ = where;
   skb.next_ = first_;
@@ -140,9 +161,7 @@ SkbPool::SkbPool(uint32_t count, uint32_t frame_bytes_max)
 }
 
 SkbPool::~SkbPool() {
-  if (available() != count_) {
-    report_contract("skb-leak", "an skb pool is destroyed while frames of it are still out", Place::current());
-  }
+  if (available() != count_) report_leak();
   for (uint32_t i = 0; guarded_ && i < count_; ++i) buffer_guard::forget(skbs_[i].head_, skbs_[i].capacity_);
 }
 
@@ -166,9 +185,11 @@ SkbPool::Back SkbPool::put_back(Skb& skb, Place where) noexcept {
   if (skb.at_ != Skb::At::kHands) [[unlikely]]
     return skb.at_ == Skb::At::kPool ? Back::kTwice : Back::kFromBatch;
   Back back = Back::kFine;
+  FrameAccount::leave(skb.account_);
   if (guarded_) [[unlikely]] {
     if (buffer_guard::close(skb.head_, skb.capacity_)) back = Back::kDamaged;
     skb.poisoned_ = true;
+    skb.life_.fetch_add(1, std::memory_order_relaxed);
   }
   skb.at_ = Skb::At::kPool;
   skb.where_ = where;

@@ -5,6 +5,7 @@
 
 #include "core/device.h"
 #include "core/ndo.h"
+#include "usernic/long_wait.h"
 
 namespace usernic {
 
@@ -17,19 +18,28 @@ Softirq::~Softirq() {
 }  // thread_ is joined after the guard is gone
 
 void Softirq::add(Napi& napi) noexcept {
-  SpinGuard guard(lock_);
-  scheduled_.push_back(napi);
-  wake_.wake();
+  {
+    SpinGuard guard(lock_);
+    if (!napi.poll_hook_.is_linked()) [[likely]] {
+      scheduled_.push_back(napi);
+      wake_.wake();
+      return;
+    }
+  }
+  napi.report("napi-scheduled-twice",
+              "schedule_prepared of an instance that waits for its poll already: it is owed once, after schedule_prep "
+              "that returned true",
+              Place::current());
 }
 
-void Softirq::wait_out(const Napi& napi) {
+void Softirq::wait_out(const Napi& napi, LongWait& wait) {
   SpinGuard guard(lock_);
-  while (polling_ == &napi) polled_.wait(lock_);
+  while (polling_ == &napi) wait.in(polled_, lock_);
 }
 
-void Softirq::wait_idle(const Napi& napi) {
+void Softirq::wait_idle(const Napi& napi, LongWait& wait) {
   SpinGuard guard(lock_);
-  while (polling_ == &napi || napi.poll_hook_.is_linked()) polled_.wait(lock_);
+  while (polling_ == &napi || napi.poll_hook_.is_linked()) wait.in(polled_, lock_);
 }
 
 void Softirq::loop() {
@@ -52,9 +62,9 @@ void Softirq::loop() {
   lock_.unlock();
 }
 
-// Reports allocate, but only on the way to an abort or in a test.
-USERNIC_BLOCKING_BY_DESIGN_BEGIN
-static void report_overrun(const NetDevice& dev, int work, int weight) noexcept USERNIC_NONBLOCKING {
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test
+    static void
+    report_overrun(const NetDevice& dev, int work, int weight) noexcept USERNIC_NONBLOCKING {
   const BlockingByDesign allowed;
   report_contract(dev, "napi-overrun", fmt::format("poll says {} of a budget of {}", work, weight), Place::current());
 }
@@ -63,12 +73,32 @@ USERNIC_BLOCKING_BY_DESIGN_END
 void Softirq::poll_one(Napi& napi) noexcept {
   const int weight = napi.weight_;
   int work;
+  polled() = {&napi, false};
   {
     const NdoScope poll(Device::of(napi.dev_), Ndo::kPoll);
     work = napi.poll_(napi.driver_, napi, weight);
   }
-  if (work < weight) return;  // it completed: somebody else owns it now, or it is freed already
+  const bool completed = std::exchange(polled(), {}).completed;
   if (work > weight) report_overrun(napi.dev_, work, weight);
+  if (completed) {
+    if (work == weight) {
+      napi.report(
+          "napi-completed-full",
+          "a poll completes and returns its whole budget, which asks for another poll: return less, once it has "
+          "completed",
+          Place::current());
+    }
+    return;  // somebody else owns it now
+  }
+  if (work < weight) {
+    napi.report(
+        "napi-not-completed",
+        "a poll returns less than its budget without complete_done: nobody would ever poll again, so it is taken "
+        "as completed",
+        Place::current());
+    (void)napi.give_up();
+    return;
+  }
   // The whole budget: still ours. A disable that waits takes the instance from here.
   if ((napi.state_.load() & Napi::kDisable) != 0) return napi.yield_to_disable();
   add(napi);

@@ -10,19 +10,28 @@
 
 namespace usernic {
 
+class LongWait;
+
 class Softirq {
  public:
   Softirq();
   // Requires: every instance is disabled.
   ~Softirq();
 
+  // The poll that this thread is in.
+  struct Polled {
+    const Napi* napi;  // null: none
+    bool completed;
+  };
+  static Polled& polled() noexcept USERNIC_NONBLOCKING { return Local<Polled, Softirq>::get(); }
+
   // Puts an instance whose SCHED the caller has set behind the others. Context: any.
   void add(Napi& napi) noexcept USERNIC_NONBLOCKING;
   // Sleeps until the poll function of an instance that nobody owns has returned: it re-arms its interrupt after it
   // gave the instance up. Context: process, not from a poll.
-  void wait_out(const Napi& napi);
+  void wait_out(const Napi& napi, LongWait& wait);
   // The same, until its turn is over too.
-  void wait_idle(const Napi& napi);
+  void wait_idle(const Napi& napi, LongWait& wait);
 
  private:
   using List = boost::intrusive::list<

@@ -40,7 +40,7 @@ class RingDriver {
     ring_.context = current_context();
     ring_.lock_held = queue.xmit_lock().held_by_me();
     if (ring_.in_xmit) ring_.in_xmit();
-    if (ring_.room() == 0) return NetdevTx::kBusy;
+    if (queue.maybe_stop([this] { return ring_.room(); }, 1)) return NetdevTx::kBusy;
     ring_.more.push_back(more);
     ring_.sent.push_back(*skb.data());
     ring_.used.fetch_add(1);
@@ -175,7 +175,7 @@ TEST_F(TxQueueTest, WithoutAPortAWakeIsNoError) {
 }
 
 TEST_F(TxQueueTest, BusyLeavesTheFrameInTheBatchUntouched) {
-  ring.used.store(ring.size);  // full, but the driver had not stopped its queue
+  ring.used.store(ring.size);  // full, but the queue was woken too early
   add_frames(3);
   Skb* const first = frames.front();
   dev->xmit(queue, frames);
@@ -183,7 +183,8 @@ TEST_F(TxQueueTest, BusyLeavesTheFrameInTheBatchUntouched) {
   EXPECT_EQ(frames.front(), first);
   EXPECT_EQ(first->size(), 10u);
   EXPECT_EQ(queue.counters.packets.load(), 0u);
-  ring.used.store(0);
+  EXPECT_TRUE(queue.stopped());
+  complete(ring.size);
   dev->xmit(queue, frames);
   EXPECT_EQ(ring.sent, (std::vector<uint8_t>{0, 1, 2}));
 }

@@ -126,7 +126,7 @@ bool Work::flush(Place where) {
     if (last_ordered_.load()) wait_for(last_class_.load(), where);  // for what is ahead of it, too
     wait_for(lock_class_, where);
   }
-  return pool->flush(*this);
+  return pool->flush(*this, where);
 }
 
 bool Work::hurry() noexcept {
@@ -164,7 +164,7 @@ bool Work::cancel_disabled(Place where) {
     return false;
   }
   if (may_wait(last_class_.load(), "waiting for a work item", where)) wait_for(lock_class_, where);
-  return pool->cancel_sync(*this);
+  return pool->cancel_sync(*this, where);
 }
 
 bool Work::enable(Place where) noexcept {
@@ -203,21 +203,21 @@ void Workqueue::flush(Place where) {
   const ReportsOn concerned(dev_);
   if (is_current()) return report_contract("flush-self", "a work item flushes its own queue", where);
   check_wait(*this, "flushing a workqueue", where);
-  pool_.flush(*this);
+  pool_.flush(*this, where);
 }
 
 void Workqueue::drain(Place where) {
   const ReportsOn concerned(dev_);
   if (is_current()) return report_contract("flush-self", "a work item drains its own queue", where);
   check_wait(*this, "draining a workqueue", where);
-  pool_.drain(*this);
+  pool_.drain(*this, where);
 }
 
 void Workqueue::park(Place where) {
   const ReportsOn concerned(dev_);
   if (is_current()) return report_contract("park-self", "a work item parks its own queue", where);
   check_wait(*this, "parking a lane", where);
-  pool_.park(*this);
+  pool_.park(*this, where);
 }
 void Workqueue::unpark(Place where) {
   if (pool_.unpark(*this)) return;
@@ -241,7 +241,7 @@ LaneGuard::LaneGuard(Workqueue& lane, Place where) : concerned_(lane.device()) {
   if (lane.is_current()) return;
   (void)lane_rules(lane.lock_class(), "parking a lane", where);
   hold(&lane, lane.lock_class(), where);
-  lane.pool_.park(lane);
+  lane.pool_.park(lane, where);
   parked_ = &lane;
   outer_ = std::exchange(MyGuards::get(), this);
 }

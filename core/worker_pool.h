@@ -15,6 +15,7 @@
 
 #include "usernic/env.h"
 #include "usernic/lock.h"
+#include "usernic/long_wait.h"
 #include "usernic/work.h"
 
 namespace usernic {
@@ -31,13 +32,13 @@ class WorkerPool {
   bool move_to(Workqueue& queue, Work& work, Time due) noexcept USERNIC_NONBLOCKING;
   bool hurry(Work& work) noexcept USERNIC_NONBLOCKING;
   bool cancel(Work& work) noexcept USERNIC_NONBLOCKING;
-  bool flush(Work& work);
-  void flush(Workqueue& queue);
-  void drain(Workqueue& queue);
-  bool cancel_sync(Work& work);
+  bool flush(Work& work, Place where);
+  void flush(Workqueue& queue, Place where);
+  void drain(Workqueue& queue, Place where);
+  bool cancel_sync(Work& work, Place where);
   bool pending(const Work& work);
   bool running(const Work& work);
-  void park(Workqueue& queue);
+  void park(Workqueue& queue, Place where);
   bool unpark(Workqueue& queue);  // false: it was not parked
   int parks(const Workqueue& queue);
   // Before a queue goes: waits for those who still wake up in it. Returns false when there are items in it.
@@ -74,8 +75,9 @@ class WorkerPool {
   void make_pending(Workqueue& queue, Work& work, uint64_t sequence) noexcept
       USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   bool may_queue(Workqueue& queue, Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  void wait_done(Workqueue& queue) USERNIC_REQUIRES(lock_);
-  void wait_done(Work& work) USERNIC_REQUIRES(lock_);
+  void wait_done(Workqueue& queue, LongWait& wait) USERNIC_REQUIRES(lock_);
+  void wait_done(Work& work, LongWait& wait) USERNIC_REQUIRES(lock_);
+  static std::string what_runs(const void* queue);
   void start_timer(Work& work, Time due) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void hold_owner(Work& work) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void update_ready(Workqueue& queue) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);

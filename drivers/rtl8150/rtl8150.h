@@ -108,6 +108,7 @@ class Rtl8150 {
   Skb* take_frame(RxSlot& slot) noexcept USERNIC_NONBLOCKING;
   bool submit(RxSlot& slot) noexcept USERNIC_NONBLOCKING;
   uint32_t tx_room() const noexcept USERNIC_NONBLOCKING { return tx_free_count_.load(); }
+  TxSlot* take_free() noexcept USERNIC_NONBLOCKING;
   void put_free(TxSlot& slot) noexcept USERNIC_NONBLOCKING;
 
   // Constant.

@@ -22,19 +22,11 @@ bool ended(const Result<uint32_t>& result) noexcept {
 // --- Out ---
 
 NetdevTx Rtl8150::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
-  TxSlot* slot = nullptr;
-  {
-    SpinGuard guard(tx_lock_);
-    slot = tx_free_;
-    if (slot != nullptr) {
-      tx_free_ = slot->next;
-      tx_free_count_.fetch_sub(1);
-    }
-  }
   const auto room = [this]() noexcept { return tx_room(); };
-  if (slot == nullptr) {
-    queue.maybe_stop(room, 1);
-    return NetdevTx::kBusy;
+  TxSlot* slot = take_free();
+  while (slot == nullptr) {
+    if (queue.maybe_stop(room, 1)) return NetdevTx::kBusy;
+    slot = take_free();  // one came back meanwhile
   }
   bool sent = false;
   if (skb.size() <= kFrameMax) {
@@ -52,6 +44,15 @@ NetdevTx Rtl8150::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
   }
   queue.maybe_stop(room, 1);
   return NetdevTx::kOk;
+}
+
+Rtl8150::TxSlot* Rtl8150::take_free() noexcept {
+  SpinGuard guard(tx_lock_);
+  TxSlot* const slot = tx_free_;
+  if (slot == nullptr) return nullptr;
+  tx_free_ = slot->next;
+  tx_free_count_.fetch_sub(1);
+  return slot;
 }
 
 void Rtl8150::put_free(TxSlot& slot) noexcept {

@@ -44,7 +44,10 @@ TEST_F(Rtl8150Test, FramesOfEveryLengthGoBothWays) {
 }
 
 TEST_F(Rtl8150Test, AFrameThatIsTooLongIsDropped) {
+  ReportHandler before =
+      set_report_handler([](const ContractReport& report) { EXPECT_EQ(report.rule, "frame-too-long"); });
   EXPECT_EQ(adapter.xmit(std::vector<uint8_t>(kFrameMax + 1)), 0u);
+  (void)set_report_handler(std::move(before));
   EXPECT_EQ(dev().stats().tx_dropped, 1u);
 }
 

@@ -53,16 +53,18 @@ class alignas(64) Napi {
   // [kernel: napi_schedule_prep, __napi_schedule]
   bool schedule_prep() noexcept USERNIC_NONBLOCKING;
   void schedule_prepared() noexcept USERNIC_NONBLOCKING;
+  bool enabled() const noexcept USERNIC_NONBLOCKING { return enabled_.load(); }
   // Owned by somebody, or disabled.
   bool scheduled() const noexcept USERNIC_NONBLOCKING { return (state_.load() & kSched) != 0; }
   // Sleeps until no poll runs or waits for its turn. Context: process, not from a poll. [kernel: napi_synchronize]
   void synchronize(Place where = Place::current());
-  // Ends a poll that did less than its budget. Returns true when the interrupt is to be re-armed.
+  // Ends a poll that did less than its budget: the poll returns less, then. Returns true when the interrupt is to be
+  // re-armed.
   // Requires: called from poll, with `work_done` < budget.
-  bool complete_done(int work_done) noexcept USERNIC_NONBLOCKING;
+  bool complete_done(int work_done, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
   // Gives received frames to whoever sits on the device, and counts them. Requires: called from poll.
-  void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+  void receive(SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
   NetDevice& dev() const noexcept { return dev_; }
   QueueCounters counters;
@@ -74,7 +76,9 @@ class alignas(64) Napi {
   Napi(NetDevice& dev, void* driver, int weight, Poll poll);
 
   enum : uint32_t { kSched = 1, kMissed = 2, kDisable = 4 };
+  bool give_up() noexcept USERNIC_NONBLOCKING;
   void yield_to_disable() noexcept USERNIC_NONBLOCKING;
+  void report(const char* rule, const char* text, Place where) const noexcept USERNIC_NONBLOCKING;
 
   NetDevice& dev_;
   void* const driver_;

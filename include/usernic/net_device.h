@@ -30,6 +30,8 @@ class Net;
 class OwnAddresses;
 struct Workqueue;
 
+inline constexpr uint32_t kFrameOverhead = 14 + 4;  // what a frame has besides an MTU: an Ethernet header, one VLAN tag
+
 enum class RegState : uint8_t { kUninitialized, kRegistered, kUnregistering, kUnregistered, kReleased };
 std::string_view reg_state_name(RegState state) noexcept;
 
@@ -48,6 +50,7 @@ struct NetDevice {
   uint32_t mtu() const noexcept USERNIC_NONBLOCKING;
   uint32_t mtu_min() const noexcept USERNIC_NONBLOCKING;
   uint32_t mtu_max() const noexcept USERNIC_NONBLOCKING;
+  uint32_t frame_bytes_max() const noexcept USERNIC_NONBLOCKING;  // the MTU and kFrameOverhead
   MacAddress address() const noexcept USERNIC_NONBLOCKING;
   LinkStats stats() const;
   void* driver() const noexcept USERNIC_NONBLOCKING;
@@ -112,8 +115,8 @@ struct NetDevice {
   TxQueue& tx_queue(uint16_t index) noexcept USERNIC_NONBLOCKING;
   // Sends the batch on a queue under its xmit lock until it stops. What is left in the batch was not sent: wait for
   // the port's tx_wake. A device that is down, absent or without carrier drops and counts. Returns how many frames the
-  // driver took and did not drop. Context: process or BH.
-  uint32_t xmit(TxQueue& queue, SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+  // driver took and did not drop. One longer than frame_bytes_max is dropped, too. Context: process or BH.
+  uint32_t xmit(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
   // In between nobody is in start_xmit, of whatever queue, and xmit sends nothing; the port is told when it can again,
   // but for queues that are stopped. One at a time; BHs are disabled. Not from start_xmit. Context: process or BH.
@@ -122,8 +125,8 @@ struct NetDevice {
   void thaw_tx() noexcept USERNIC_NONBLOCKING;
 
   // Frames that a software device received from below [kernel: netif_rx]: counted, and to whoever sits on it. A device
-  // that is down drops them. Context: process or BH.
-  void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+  // that is down drops them, and any drops one longer than frame_bytes_max. Context: process or BH.
+  void receive(SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
   // Puts the port on top; EBUSY when there is one. `detach_port` returns when nobody is in the port any more.
   // Context: process.

@@ -22,6 +22,7 @@
 
 namespace usernic {
 
+class FrameAccount;
 class SkbPool;
 
 struct Skb {
@@ -61,6 +62,8 @@ struct Skb {
  private:
   friend class SkbPool;
   friend class SkbBatch;
+  friend class FrameAccount;
+  friend class XmitCheck;
   enum class At : uint8_t { kPool, kHands, kBatch };
   uint8_t* beyond(const char* op, uint32_t wanted, const char* of, uint32_t room, Place where) const noexcept
       USERNIC_NONBLOCKING;
@@ -71,7 +74,9 @@ struct Skb {
   uint32_t size_ = 0;
   uint32_t capacity_ = 0;
   SkbPool* pool_ = nullptr;
-  Place where_;  // of its last step
+  FrameAccount* account_ = nullptr;  // of the driver that has it from start_xmit; while checks are on
+  Place where_;                      // of its last step
+  RawAtomic<uint32_t> life_{0};      // how often it was freed; while checks are on
   At at_ = At::kPool;
   bool poisoned_ = false;
 };
@@ -131,6 +136,7 @@ class SkbPool {
   Back put_back(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void renew(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
   static void report(Back what, const Skb& skb, Place before, Place where) noexcept USERNIC_NONBLOCKING;
+  void report_leak() const noexcept;
   static void report_written(uint32_t octet, Place freed, Place where) noexcept USERNIC_NONBLOCKING;
 
   const uint32_t count_;

@@ -29,7 +29,11 @@ struct TxQueue {
   uint16_t index() const noexcept { return index_; }
 
   // Context: any. `wake` also tells the port that there is room again; `start` only opens the queue.
-  void stop() noexcept USERNIC_NONBLOCKING { stopped_.store(true); }
+  void stop(Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
+    stopped_at_.store(where, std::memory_order_relaxed);
+    stops_.fetch_add(1, std::memory_order_relaxed);
+    stopped_.store(true);
+  }
   void start() noexcept USERNIC_NONBLOCKING { stopped_.store(false); }
   void wake() noexcept USERNIC_NONBLOCKING;
   bool stopped() const noexcept USERNIC_NONBLOCKING { return stopped_.load(); }
@@ -37,9 +41,9 @@ struct TxQueue {
   // Stops the queue if `room()` is less than `needed`, with the re-check. Returns true when it stays stopped.
   // Requires: the xmit lock (that is: called from start_xmit).
   template <class Room>
-  bool maybe_stop(Room&& room, uint32_t needed) noexcept USERNIC_NONBLOCKING {
+  bool maybe_stop(Room&& room, uint32_t needed, Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
     if (room() >= needed) return false;
-    stop();
+    stop(where);
     if (room() < needed) return true;
     start();
     return false;
@@ -63,6 +67,7 @@ struct TxQueue {
  private:
   friend struct NetDevice;
   friend struct Device;
+  friend class XmitCheck;
   NetDevice& dev_;
   const uint16_t index_;
   SpinLock xmit_lock_;
@@ -75,6 +80,9 @@ struct TxQueue {
   // On a line of its own: the poll thread looks at it at every completion, whatever the transmitter counts meanwhile.
   // Opened by the driver's open, closed again by the core at close.
   alignas(64) Atomic<bool> stopped_{true};
+  // For who looks for mistakes: how often it was stopped and woken, and where it was stopped last.
+  RawAtomic<uint32_t> stops_{0}, wakes_{0};
+  RawAtomic<Place> stopped_at_{Place()};
 };
 static_assert(alignof(TxQueue) == 64 && sizeof(TxQueue) % 64 == 0, "nothing else is on that line");
 
