@@ -104,7 +104,22 @@ std::string contract_page(std::span<const NdoRow> rows) {
                         row.kernel.empty() ? "-" : fmt::format("`{}`", row.kernel), locks_text(row),
                         context_text(row.context), absent_text(row), row.returns);
   }
+  text +=
+      "\n## Rules\n\n"
+      "What a report can name (`include/usernic/rules.h`): what is wrong, what would be right, and the test that "
+      "breaks "
+      "it.\n"
+      "`usernic contract RULE` shows one.\n\n"
+      "| rule | wrong | right | test |\n"
+      "|---|---|---|---|\n";
+  for (const Rule& rule : kRules) {
+    text += fmt::format("| `{}` | {} | {} | `{}` |\n", rule.id, rule.wrong, rule.right, rule.test);
+  }
   return text;
+}
+
+std::string describe_rule(const Rule& rule) {
+  return fmt::format("{}\n  wrong  {}\n  right  {}\n  test   {}\n", rule.id, rule.wrong, rule.right, rule.test);
 }
 
 ctl::Json to_json(std::span<const NdoRow> rows) {
@@ -122,6 +137,10 @@ ctl::Json to_json(std::span<const NdoRow> rows) {
 }
 
 int contract(const Command& command) {
+  if (const Rule* const rule = find_rule(command.op); rule != nullptr && !command.json && !command.markdown) {
+    ctl::print(stdout, describe_rule(*rule));
+    return printed();
+  }
   const auto rows = chosen(command.op);
   if (!rows) return failed(rows.error());
   if (command.markdown) {

@@ -8,6 +8,7 @@
 #include "cli/command_line.h"
 #include "ctl/json.h"
 #include "usernic/contract.h"
+#include "usernic/rules.h"
 
 namespace usernic::cli {
 
@@ -17,6 +18,7 @@ int contract(const Command& command);
 std::string show_contract(std::span<const NdoRow> rows);
 std::string describe_contract(std::span<const NdoRow> rows);
 std::string contract_page(std::span<const NdoRow> rows);
+std::string describe_rule(const Rule& rule);
 ctl::Json to_json(std::span<const NdoRow> rows);
 
 }  // namespace usernic::cli

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 #include "core/device.h"
 #include "core/ndo.h"
 #include "core/net_device_fixture.h"
@@ -117,6 +119,27 @@ TEST_F(AnswerTest, AnErrorThatIsNoneIsReported) {
   EXPECT_FALSE(dev->change_mtu(1400));
   ASSERT_EQ(reports.rules(), "ndo-answer");
   EXPECT_TRUE(reports.all[0].text.contains("change_mtu of 't0' answers 0")) << reports.all[0].text;
+}
+
+TEST_F(AnswerTest, AnExceptionOutOfAnOpIsReportedAndTakenAsAnError) {
+  const NetdevPtr dev = registered();
+  const auto throws = []() -> Result<> { throw std::runtime_error("no such register"); };
+  script.open = throws;
+  const Reports reports;
+  EXPECT_EQ(outcome(dev->open()), "EIO");
+  EXPECT_FALSE(dev->running());
+  ASSERT_EQ(reports.rules(), "ndo-throws");
+  EXPECT_EQ(reports.all[0].text, "open of 't0' throws: no such register");
+  EXPECT_EQ(reports.all[0].device, "t0 (driver ScriptDriver)");
+  script.open = {};
+  script.stop = [] { throw 7; };
+  EXPECT_EQ(outcome(dev->open()), "ok");
+  EXPECT_EQ(outcome(dev->close()), "ok");
+  EXPECT_EQ(reports.rules(), "ndo-throws ndo-throws");
+  script.stop = {};
+  script.change_mtu = []() -> Result<> { throw std::bad_alloc(); };
+  EXPECT_EQ(outcome(dev->change_mtu(1400)), "ENOMEM") << "a lack of memory is an answer";
+  EXPECT_EQ(reports.all.size(), 2u);
 }
 
 // Transmits what no enumerator stands for.

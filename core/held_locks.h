@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "core/lock_graph.h"
 #include "usernic/context.h"
@@ -23,6 +24,9 @@ class HeldLocks {
   void enter(Context context, ScopeOf whose, Place where) noexcept USERNIC_NONBLOCKING;
   void enter_callback(const char* op, Place where) noexcept USERNIC_NONBLOCKING;
   void leave() noexcept USERNIC_NONBLOCKING;
+  // The driver's op that this thread is in, or null. Returns the one outside of it.
+  const char* set_op(const char* op) noexcept USERNIC_NONBLOCKING { return std::exchange(op_, op); }
+  const char* op() const noexcept USERNIC_NONBLOCKING { return op_; }
   void allow_blocking(int change) noexcept USERNIC_NONBLOCKING { blocking_allowed_ += change; }
   Context context() const noexcept USERNIC_NONBLOCKING;
 
@@ -90,6 +94,7 @@ class HeldLocks {
   size_t depth_ = 0;
   int muted_ = 0;
   int blocking_allowed_ = 0;
+  const char* op_ = nullptr;
 };
 
 }  // namespace usernic

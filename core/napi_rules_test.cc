@@ -59,8 +59,9 @@ struct NapiRulesTest : testing::Test {
   // Polls once by `body`, then well; the instance can be polled, disabled and enabled afterwards.
   void poll_by(std::function<int(Napi&, int)> body) {
     driver.on_poll = [this, body = std::move(body)](Napi& of, int budget) {
-      driver.on_poll = WrongPoller::well;
-      return body(of, budget);
+      const auto once = body;
+      driver.on_poll = WrongPoller::well;  // which is the end of this lambda
+      return once(of, budget);
     };
     const uint32_t polls = driver.polls.count();
     (void)napi.schedule();

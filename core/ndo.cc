@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <exception>
+
 #include "core/held_locks.h"
 #include "core/lock_classes.h"
 
@@ -36,6 +38,7 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN
 void NdoScope::enter(const SpinLock* spin, Place where) noexcept {
   where_ = where;
   HeldLocks& held = HeldLocks::mine();
+  outer_op_ = held.set_op(row_.op.data());
   {
     const BlockingByDesign allowed;
     const std::string missing = missing_locks(dev_, row_, spin);
@@ -61,6 +64,7 @@ void NdoScope::leave() noexcept {
                     where_);
   }
   if (row_.context == NdoContext::kBhDisabled) held.leave();
+  (void)held.set_op(outer_op_);
 }
 
 void NdoScope::bad_answer(int answer) const noexcept {
@@ -72,5 +76,16 @@ void NdoScope::bad_answer(int answer) const noexcept {
 }
 
 USERNIC_BLOCKING_BY_DESIGN_END
+
+void NdoScope::threw() const noexcept {
+  std::string what = "something";
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    what = error.what();
+  } catch (...) {
+  }
+  report_contract("ndo-throws", fmt::format("{} of '{}' throws: {}", row_.op, dev_.dev.name(), what), where_);
+}
 
 }  // namespace usernic

@@ -9,6 +9,7 @@
 // it may, and leaves locks and contexts as it found them. Off, a scope is one predictable branch.
 #pragma once
 
+#include <new>
 #include <type_traits>
 
 #include "core/ndo_device.h"
@@ -36,6 +37,8 @@ class NdoScope {
  protected:
   // Reports an answer that the row does not have.
   void bad_answer(int answer) const noexcept USERNIC_NONBLOCKING;
+  // Reports the exception that is being handled.
+  void threw() const noexcept;
 
  private:
   void enter(const SpinLock* spin, Place where) noexcept USERNIC_NONBLOCKING;
@@ -46,6 +49,7 @@ class NdoScope {
   const NdoRow& row_;
   size_t depth_ = 0;  // of locks and contexts, as the op finds them
   Place where_;
+  const char* outer_op_ = nullptr;
 };
 
 // Where the table has each op. A NAPI instance brings its poll itself.
@@ -100,13 +104,21 @@ class NdoCall : public NdoScope {
       USERNIC_NONBLOCKING : NdoScope(dev, kNdo, spin, where),
                             dev_(dev) {}
 
-  // Requires: the driver has the op.
+  // Requires: the driver has the op. What it throws, but for a lack of memory, is a report, and EIO.
   template <class... Args>
   auto operator()(Args&&... args) const requires(kRow.context == NdoContext::kProcess) {
-    if constexpr (std::is_void_v<decltype((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...))>) {
-      (dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...);
-    } else {
-      return checked((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...));
+    using Answer = decltype((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...));
+    try {
+      if constexpr (std::is_void_v<Answer>) {
+        (dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...);
+      } else {
+        return checked((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...));
+      }
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (...) {
+      threw();
+      return failed<Answer>();
     }
   }
   template <class... Args>
@@ -144,6 +156,12 @@ class NdoCall : public NdoScope {
   }
   static RxFilterCaps checked(RxFilterCaps answer) noexcept { return answer; }
   static bool checked(bool answer) noexcept { return answer; }
+  template <class Answer>
+  static Answer failed() noexcept {
+    if constexpr (std::is_same_v<Answer, Result<>>) return fail(std::errc::io_error);
+    if constexpr (std::is_same_v<Answer, int>) return -static_cast<int>(std::errc::io_error);
+    if constexpr (!std::is_void_v<Answer>) return Answer();
+  }
 
   static constexpr int kErrnoMax = 4095;
   const NdoDevice& dev_;

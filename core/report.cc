@@ -14,6 +14,7 @@
 #include "usernic/env.h"
 #include "usernic/lock.h"
 #include "usernic/net_device.h"
+#include "usernic/rules.h"
 
 namespace usernic {
 namespace {
@@ -63,11 +64,23 @@ void report_contract(std::string_view rule, std::string_view text, Place here, P
     MutexGuard guard(handler_mutex);
     call = handler();
   }
-  const ContractReport report{std::string(rule),   std::string(text), concerned_text(), here, there,
-                              std::string(details)};
+  const Rule* const known = find_rule(rule);
+  const HeldLocks& mine = HeldLocks::mine();
+  const ContractReport report{.rule = std::string(rule),
+                              .text = std::string(text),
+                              .device = concerned_text(),
+                              .right = known != nullptr ? std::string(known->right) : "",
+                              .op = mine.op() != nullptr ? mine.op() : "",
+                              .held = mine.names(),
+                              .here = here,
+                              .there = there,
+                              .details = std::string(details)};
   if (call) return call(report);
   say(stderr, "usernic: contract broken [{}]: {}\n", report.rule, report.text);
   if (!report.device.empty()) say(stderr, "  device: {}\n", report.device);
+  if (!report.right.empty()) say(stderr, "  right:  {}\n", report.right);
+  if (!report.op.empty()) say(stderr, "  op:     {}\n", report.op);
+  if (!report.held.empty()) say(stderr, "  held:   {}\n", report.held);
   say(stderr, "  here:  {}\n", place_text(here));
   if (there.line() != 0) say(stderr, "  there: {}\n", place_text(there));
   say(stderr, "{}", report.details);

@@ -7,6 +7,7 @@
 #include "usernic/lower_link.h"
 #include "usernic/napi.h"
 #include "usernic/own_addresses.h"
+#include "usernic/rules.h"
 
 namespace usernic {
 namespace {
@@ -134,6 +135,19 @@ TEST_F(ReportTest, AnItemWithAnOwnerConcernsItAndTheInnermostCounts) {
             "sleep-in-atomic of nic0 (driver Sleepy)");
   report_contract("a-rule", "of nobody", Place::current());
   EXPECT_EQ(reported(), "a-rule of ");
+}
+
+TEST_F(ReportTest, AReportSaysInWhichOpUnderWhichLocksAndWhatWouldBeRight) {
+  if (!kChecksOn) GTEST_SKIP() << "checks are off";
+  ASSERT_TRUE(dev->register_netdev() && dev->open());
+  SkbPool pool(1, 64);
+  send(*dev, pool, {Frame(60)});
+  ASSERT_EQ(reports.all.size(), 1u);
+  EXPECT_EQ(reports.all[0].op, "start_xmit");
+  EXPECT_EQ(reports.all[0].held, "xmit_lock");
+  EXPECT_EQ(reports.all[0].right, find_rule("sleep-in-atomic")->right);
+  report_contract("a-rule", "outside of every op", Place::current());
+  EXPECT_EQ(reports.all[1].op + reports.all[1].held + reports.all[1].right, "");
 }
 
 TEST(ReportDeathTest, WhatIsPrintedHasTheDevice) {

@@ -182,21 +182,6 @@ TEST_F(TxRulesTest, DroppedOfAFrameThatIsNotFreedIsReported) {
   SkbPool::free(*its);
 }
 
-TEST_F(TxRulesTest, AFrameThatTheDriverHasIsNotSentAgain) {
-  std::vector<Skb*> ring;
-  driver.on_xmit = [&](Skb& skb, TxQueue&) {
-    ring.push_back(&skb);
-    return NetdevTx::kOk;
-  };
-  Skb& skb = frame();
-  for (int i = 0; i < 2; ++i) {
-    frames.push_back(skb);
-    (void)dev->xmit(dev->tx_queue(0), frames);
-  }
-  expect_report("skb-sent-twice");
-  SkbPool::free(skb);
-}
-
 TEST_F(TxRulesTest, FramesThatStopLeavesWithTheDriverAreReported) {
   std::vector<Skb*> ring;
   driver.on_xmit = [&](Skb& skb, TxQueue&) {

@@ -563,5 +563,9 @@ TEST_F(KernelNames, ALegacyDriverWalksItsListsUnderTheLock) {
   free_netdev(legacy);
 }
 
+TEST(KernelNamesDeathTest, WithoutAnInitNetANameThatMeansItIsAReport) {
+  EXPECT_DEATH((void)init_net(), "no-init-net");
+}
+
 }  // namespace
 }  // namespace usernic

@@ -105,6 +105,9 @@ struct ContractReport {
   std::string rule;
   std::string text;
   std::string device;  // "nic0 (driver Simnic)"; empty where no device is concerned
+  std::string right;   // what would be right (rules.h)
+  std::string op;      // of the driver, in which it happened; known while checks are on, as is the next
+  std::string held;    // locks that were held, outermost first: "rtnl > instance_lock"
   Place here;
   Place there;          // line 0 when there is no second place
   std::string details;  // of a lock order: both stacks of locks and the chain between them, in lines
