@@ -5,6 +5,7 @@
 //
 // An object of its own, usernic_libc_watch: linked to a program it stands before libc's functions of these names and
 // hands on to them. Not for sanitizers' builds, which stand there themselves.
+#undef _FORTIFY_SOURCE  // its versions of these functions would be defined twice
 #include <dlfcn.h>
 #include <poll.h>
 #include <time.h>
