@@ -102,6 +102,7 @@ void FramePump::carrier_changed(bool) noexcept {
 }
 
 void FramePump::read_loop() {
+  const ReportsOn concerned(dev_);
   SkbBatch frames;
   while (!stopping_.load()) {
     woken_.clear();  // before the look at the queue and the TAP
@@ -110,8 +111,15 @@ void FramePump::read_loop() {
     const bool something = !frames.empty();
     if (something) dev_.xmit(dev_.tx_queue(0), frames);
     const bool stopped = !frames.empty();
+    if (!stopped && !out_of_memory) {
+      held_back_.reset();
+    } else if (!held_back_) {
+      held_back_.emplace(stopped ? "its driver to wake a TX queue that it stopped, or never started"
+                                 : "its driver to give back frames that it was sent");
+    }
     if (stopped || !something) wait(!stopped && !tap_gone_ && !out_of_memory, out_of_memory);
   }
+  held_back_.reset();  // here, where it is known whose it is
 }
 
 // False when there was not one buffer to read into: the driver has them all, or the machine none.
@@ -143,8 +151,13 @@ bool FramePump::read_batch(SkbBatch& frames) {
 
 void FramePump::wait(bool for_frames, bool for_memory) {
   pollfd fds[2] = {{woken_.fd(), POLLIN, 0}, {for_frames ? tap_.fd() : -1, POLLIN, 0}};
-  const int timeout_ms = for_memory ? 1 : -1;
+  int timeout_ms = for_memory ? 1 : -1;
+  if (const Time speaks_at = held_back_ ? held_back_->speaks_at() : kForever; !for_memory && speaks_at != kForever) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(speaks_at - Clock::now());
+    timeout_ms = static_cast<int>(std::clamp<int64_t>(left.count(), 0, INT32_MAX));
+  }
   ::poll(fds, 2, timeout_ms);
+  if (held_back_) held_back_->look();
 }
 
 }  // namespace usernic

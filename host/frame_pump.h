@@ -17,11 +17,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "host/kick.h"
 #include "host/tap.h"
 #include "usernic/env.h"
+#include "usernic/long_wait.h"
 #include "usernic/net_device.h"
 #include "usernic/port.h"
 #include "usernic/skb.h"
@@ -76,6 +78,7 @@ class FramePump final : public DevicePort {
   // The reader's.
   SkbBatch spare_;  // buffers to read into, of the pool that serves
   bool tap_gone_ = false;
+  std::optional<LongWait> held_back_;  // while the queue takes nothing
   Thread reader_;
 };
 

@@ -7,6 +7,7 @@
 #include <net/ethernet.h>
 
 #include "host/host_port_fixture.h"
+#include "usernic/long_wait.h"
 
 namespace usernic {
 namespace {
@@ -88,6 +89,29 @@ TEST_F(HostPortFrames, AStoppedQueueHoldsFramesBackAndLosesNone) {
   for (uint8_t i = 0; i < 200; ++i) {
     EXPECT_TRUE(eventually([&] { return nic_.was_sent(frame_to("02:00:00:00:00:09", i)); })) << int(i);
   }
+}
+
+TEST_F(HostPortFrames, AQueueThatNobodyWakesIsSaid) {
+  Atomic<bool> said{false};
+  std::string device;
+  const Patience patience = set_patience({std::chrono::milliseconds(1), std::chrono::hours(1)});
+  LongWaitHandler before = set_long_wait_handler([&](const LongWaitNote& note) {
+    if (note.over || said.load() || !note.what.contains("TX queue")) return;
+    device = note.device;
+    said.store(true);
+  });
+  show();
+  const UniqueFd socket = packet_socket();
+  nic_.tx_full.store(true);
+  const auto frame = frame_to("02:00:00:00:00:09", 1);
+  ASSERT_EQ(::send(socket.get(), frame.data(), frame.size(), 0), 60);
+  EXPECT_TRUE(eventually([&] { return said.load(); }));
+  EXPECT_TRUE(device.starts_with("nic0 (driver ")) << device;
+  nic_.tx_full.store(false);
+  dev_->tx_queue(0).wake();
+  EXPECT_TRUE(eventually([&] { return nic_.was_sent(frame); }));
+  (void)set_long_wait_handler(std::move(before));
+  (void)set_patience(patience);
 }
 
 TEST_F(HostPortFrames, FramesHeldBackByAStoppedQueueAreDroppedWhenTheDeviceCloses) {
