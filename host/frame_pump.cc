@@ -104,8 +104,9 @@ void FramePump::carrier_changed(bool) noexcept {
 void FramePump::read_loop() {
   const ReportsOn concerned(dev_);
   SkbBatch frames;
-  while (!stopping_.load()) {
-    woken_.clear();  // before the look at the queue and the TAP
+  while (true) {
+    woken_.clear();  // before the look at the queue, the TAP and the end
+    if (stopping_.load()) break;
     bool out_of_memory = false;
     if (frames.empty() && !tap_gone_) out_of_memory = !read_batch(frames);
     const bool something = !frames.empty();

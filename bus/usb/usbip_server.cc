@@ -73,8 +73,9 @@ UsbipServer::~UsbipServer() {
 
 void UsbipServer::run() {
   std::vector<pollfd> fds;
-  while (!closing_.load()) {
-    kick_.clear();
+  while (true) {
+    kick_.clear();  // before the look: a kick in between is seen
+    if (closing_.load()) break;
     answer_completed();
     let_go_if_gone();
     accept();

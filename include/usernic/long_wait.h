@@ -10,6 +10,7 @@
 #include <source_location>
 #include <string>
 
+#include "usernic/annotations.h"
 #include "usernic/env.h"
 
 namespace usernic {
@@ -38,7 +39,7 @@ class LongWait {
   void on(const Atomic<uint32_t>& word, uint32_t seen) noexcept;
   // The same in a WaitQueue, whose lock is not held while it speaks.
   template <class Queue, class Lock>
-  void in(Queue& queue, Lock& lock) {
+  void in(Queue& queue, Lock& lock) USERNIC_NO_THREAD_SAFETY_ANALYSIS {
     if (queue.wait(lock, speaks_at())) return;
     lock.unlock();
     look();
