@@ -74,6 +74,12 @@ std::string what_is_no_toml(std::string_view description) {
 
 }  // namespace
 
+// Here, where a ConfigValue is complete.
+ConfigTable::ConfigTable() noexcept = default;
+ConfigTable::ConfigTable(ConfigTable&&) noexcept = default;
+ConfigTable& ConfigTable::operator=(ConfigTable&&) noexcept = default;
+ConfigTable::~ConfigTable() = default;
+
 const ConfigValue* ConfigTable::find(std::string_view key) const {
   const auto found = std::ranges::find(keys, key, &std::pair<std::string, ConfigValue>::first);
   return found == keys.end() ? nullptr : &found->second;

@@ -16,6 +16,11 @@ namespace usernic::daemon {
 struct ConfigValue;
 
 struct ConfigTable {
+  ConfigTable() noexcept;
+  ConfigTable(ConfigTable&&) noexcept;
+  ConfigTable& operator=(ConfigTable&&) noexcept;
+  ~ConfigTable();
+
   std::vector<std::pair<std::string, ConfigValue>> keys;  // in the order of their names
   const ConfigValue* find(std::string_view key) const;    // null: it is not there
 };
