@@ -247,10 +247,11 @@ uint32_t SkbPool::available() const noexcept {
 
 void SkbPool::free(Skb& skb, Place where) noexcept {
   SkbPool& pool = *skb.pool_;
-  const Place before = skb.where_;
+  Place before;
   Back back;
   {
     SpinGuard guard(pool.lock_);
+    before = skb.where_;
     back = pool.put_back(skb, where);
   }
   if (back != Back::kFine) [[unlikely]]
