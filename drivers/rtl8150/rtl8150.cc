@@ -56,6 +56,7 @@ Rtl8150::Rtl8150(NetDevice& dev, std::shared_ptr<usb::Port> port, std::unique_pt
       napi_(dev, *this),
       unplug_work_([this] { unplugged(); }, &dev),
       look_work_([this] { look_for_it(); }, &dev),
+      return_work_([this] { returned(); }, &dev),
       repair_work_([this] { repair(); }, &dev),
       pool_(4 * kRxTransfers, kRxBytes) {
   for (auto& slot : rx_) slot = std::make_unique<RxSlot>(*this);
@@ -70,9 +71,9 @@ Rtl8150::Rtl8150(NetDevice& dev, std::shared_ptr<usb::Port> port, std::unique_pt
 
 Rtl8150::~Rtl8150() {
   // A work that was queued before uninit may still be on its way, and the bus may queue one until it is closed.
-  for (Work* work : {&unplug_work_, &look_work_, &repair_work_}) work->cancel_sync();
+  for (Work* work : {&unplug_work_, &look_work_, &return_work_, &repair_work_}) work->cancel_sync();
   device_ = nullptr;
-  for (Work* work : {&unplug_work_, &look_work_, &repair_work_}) work->cancel_sync();
+  for (Work* work : {&unplug_work_, &look_work_, &return_work_, &repair_work_}) work->cancel_sync();
   for (auto& slot : rx_) {
     if (slot->skb != nullptr) SkbPool::free(*slot->skb);
   }
@@ -85,8 +86,8 @@ Result<> Rtl8150::init() {
 }
 
 void Rtl8150::uninit() {
-  ending_.store(true);
-  for (Work* work : {&unplug_work_, &look_work_, &repair_work_}) work->cancel();
+  ending_.request_stop();
+  for (Work* work : {&unplug_work_, &look_work_, &return_work_, &repair_work_}) work->cancel();
 }
 
 // --- Registers ---
@@ -256,34 +257,42 @@ void Rtl8150::link_changed(bool up) noexcept {
 
 void Rtl8150::on_unplugged(void* self) noexcept {
   auto& driver = *static_cast<Rtl8150*>(self);
-  if (driver.ending_.load()) return;
+  if (driver.ending_.token().stop_requested()) return;
   driver.dev_.carrier_off();
   driver.lane_.queue(driver.unplug_work_);
 }
 
 void Rtl8150::unplugged() {
-  if (ending_.load() || device_ == nullptr || !device_->gone()) return;
+  if (ending_.token().stop_requested() || device_ == nullptr || !device_->gone()) return;
   (void)dev_.detach();  // nobody sends from here on
   quiesce({});
   dev_.carrier_off();
   device_ = nullptr;
-  lane_.queue_at(look_work_, Clock::now() + port_->look_again());
+  look_later();
 }
 
-// Is it, or its like, back? Then everything is as it was: the core programs the filter after attach.
+void Rtl8150::look_later() {
+  dev_.net().system_workqueue().queue_at(look_work_, Clock::now() + port_->look_again());
+}
+
+// Is it, or its like, back? Not on the lane: whoever parks that again and again, who opens the device until it works,
+// would end each look.
 void Rtl8150::look_for_it() {
-  if (ending_.load() || device_ != nullptr) return;
-  const StopToken stop = current_stop_token();
+  const StopToken stop = ending_.token();
+  if (stop.stop_requested()) return;
   Result<std::unique_ptr<usb::Device>> opened = port_->open({stop, Clock::now() + kOpenMost});
-  bool back = opened && takes((*opened)->descriptors().vendor, (*opened)->descriptors().product);
-  if (back) {
-    device_ = *std::move(opened);
-    back = !up_ || start(stop);
-    if (!back) device_ = nullptr;
-  }
-  if (!back) {
-    lane_.queue_at(look_work_, Clock::now() + port_->look_again());
-    return;
+  if (!opened || !takes((*opened)->descriptors().vendor, (*opened)->descriptors().product)) return look_later();
+  found_ = *std::move(opened);
+  lane_.queue(return_work_);
+}
+
+// Then everything is as it was: the core programs the filter after attach.
+void Rtl8150::returned() {
+  if (ending_.token().stop_requested()) return;
+  device_ = std::move(found_);
+  if (up_ && !start({})) {
+    device_ = nullptr;
+    return look_later();
   }
   (void)dev_.attach();
   device_->watch(&Rtl8150::on_unplugged, this);

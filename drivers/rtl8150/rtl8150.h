@@ -99,6 +99,8 @@ class Rtl8150 {
   void quiesce(const StopToken& stop);
   void unplugged();
   void look_for_it();
+  void look_later();
+  void returned();
   void repair();
   void link_changed(bool up) noexcept USERNIC_NONBLOCKING;
 
@@ -125,9 +127,11 @@ class Rtl8150 {
 
   Napi napi_;
   Work unplug_work_;
-  Work look_work_;
+  Work look_work_;  // on the system workqueue
+  Work return_work_;
   Work repair_work_;
-  Atomic<bool> ending_{false};  // nobody looks for the device any more
+  std::unique_ptr<usb::Device> found_;  // the look's, then the return's
+  StopSource ending_;                   // nobody looks for the device any more
   Atomic<bool> tx_stalled_{false}, interrupt_broken_{false};
   Atomic<uint64_t> rx_errors_{0}, tx_errors_{0};
 
