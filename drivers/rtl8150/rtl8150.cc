@@ -86,7 +86,7 @@ Result<> Rtl8150::init() {
 }
 
 void Rtl8150::uninit() {
-  ending_.request_stop();
+  end_.request_stop();
   for (Work* work : {&unplug_work_, &look_work_, &return_work_, &repair_work_}) work->cancel();
 }
 
@@ -257,13 +257,13 @@ void Rtl8150::link_changed(bool up) noexcept {
 
 void Rtl8150::on_unplugged(void* self) noexcept {
   auto& driver = *static_cast<Rtl8150*>(self);
-  if (driver.ending_.token().stop_requested()) return;
+  if (driver.ending_.stop_requested()) return;
   driver.dev_.carrier_off();
   driver.lane_.queue(driver.unplug_work_);
 }
 
 void Rtl8150::unplugged() {
-  if (ending_.token().stop_requested() || device_ == nullptr || !device_->gone()) return;
+  if (ending_.stop_requested() || device_ == nullptr || !device_->gone()) return;
   (void)dev_.detach();  // nobody sends from here on
   quiesce({});
   dev_.carrier_off();
@@ -278,9 +278,8 @@ void Rtl8150::look_later() {
 // Is it, or its like, back? Not on the lane: whoever parks that again and again, who opens the device until it works,
 // would end each look.
 void Rtl8150::look_for_it() {
-  const StopToken stop = ending_.token();
-  if (stop.stop_requested()) return;
-  Result<std::unique_ptr<usb::Device>> opened = port_->open({stop, Clock::now() + kOpenMost});
+  if (ending_.stop_requested()) return;
+  Result<std::unique_ptr<usb::Device>> opened = port_->open({ending_, Clock::now() + kOpenMost});
   if (!opened || !takes((*opened)->descriptors().vendor, (*opened)->descriptors().product)) return look_later();
   found_ = *std::move(opened);
   lane_.queue(return_work_);
@@ -288,7 +287,7 @@ void Rtl8150::look_for_it() {
 
 // Then everything is as it was: the core programs the filter after attach.
 void Rtl8150::returned() {
-  if (ending_.token().stop_requested()) return;
+  if (ending_.stop_requested()) return;
   device_ = std::move(found_);
   if (up_ && !start({})) {
     device_ = nullptr;

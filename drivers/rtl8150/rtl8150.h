@@ -131,7 +131,8 @@ class Rtl8150 {
   Work return_work_;
   Work repair_work_;
   std::unique_ptr<usb::Device> found_;  // the look's, then the return's
-  StopSource ending_;                   // nobody looks for the device any more
+  StopSource end_;                      // nobody looks for the device any more
+  const StopToken ending_ = end_.token();
   Atomic<bool> tx_stalled_{false}, interrupt_broken_{false};
   Atomic<uint64_t> rx_errors_{0}, tx_errors_{0};
 
