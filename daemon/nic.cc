@@ -87,14 +87,14 @@ std::string where(const HostPortStatus& port) {
 
 }  // namespace
 
-HostResult<std::unique_ptr<Nic>> Nic::create(Net& net, simnic::Wires& wires, const NicConfig& config,
+HostResult<std::unique_ptr<Nic>> Nic::create(Net& net, HostLoop& loop, simnic::Wires& wires, const NicConfig& config,
                                              const NetNamespace& netns, std::string host) {
   const auto why = [&](std::errc error, std::string_view what) {
     return host_fail(error, fmt::format("nic '{}': {}", config.name, what));
   };
   auto made = make_device(net, wires, config);
   if (!made) return why(made.error().error, made.error().why);
-  std::unique_ptr<Nic> nic(new Nic(config, netns, std::move(host), *made->driver, std::move(made->dev)));
+  std::unique_ptr<Nic> nic(new Nic(config, loop, netns, std::move(host), *made->driver, std::move(made->dev)));
   if (const auto registered = nic->dev_->register_netdev(); !registered) {
     return why(registered.error(), fmt::format("cannot register the device: {}", errno_name(registered.error())));
   }
@@ -115,7 +115,7 @@ Nic::~Nic() {
 
 HostResult<std::shared_ptr<HostPort>> Nic::make_port() const {
   const auto log = [](const std::string& sentence) { log_warning(sentence); };
-  return HostPort::create(*dev_, netns_, {.name = config_.name, .ip_addresses = config_.addresses, .log = log});
+  return HostPort::create(loop_, *dev_, netns_, {.name = config_.name, .ip_addresses = config_.addresses, .log = log});
 }
 
 std::shared_ptr<HostPort> Nic::port() const {

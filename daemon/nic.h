@@ -12,6 +12,7 @@
 #include "ctl/outcome.h"
 #include "daemon/config.h"
 #include "drivers/simnic/wire.h"
+#include "host/host_loop.h"
 #include "host/host_port.h"
 #include "usernic/net.h"
 
@@ -19,10 +20,11 @@ namespace usernic::daemon {
 
 class Nic {
  public:
-  // Shown in `netns`, which outlives it and which the reports call `host`. EBUSY: the interface's name is in use there.
+  // Shown by `loop` in `netns`, which the reports call `host`. They outlive it. EBUSY: the interface's name is in use
+  // there.
   // Context: process, no locks.
-  static HostResult<std::unique_ptr<Nic>> create(Net& net, simnic::Wires& wires, const NicConfig& config,
-                                                 const NetNamespace& netns, std::string host);
+  static HostResult<std::unique_ptr<Nic>> create(Net& net, HostLoop& loop, simnic::Wires& wires,
+                                                 const NicConfig& config, const NetNamespace& netns, std::string host);
   ~Nic();
   Nic(const Nic&) = delete;
   Nic& operator=(const Nic&) = delete;
@@ -43,13 +45,20 @@ class Nic {
   ctl::StatsReport stats() const;
 
  private:
-  Nic(const NicConfig& config, const NetNamespace& netns, std::string host, const Driver& driver, NetdevPtr dev)
-      : config_(config), driver_(driver), netns_(netns), host_(std::move(host)), dev_(std::move(dev)) {}
+  Nic(const NicConfig& config, HostLoop& loop, const NetNamespace& netns, std::string host, const Driver& driver,
+      NetdevPtr dev)
+      : config_(config),
+        driver_(driver),
+        loop_(loop),
+        netns_(netns),
+        host_(std::move(host)),
+        dev_(std::move(dev)) {}
   Result<> set_vlans();
   HostResult<std::shared_ptr<HostPort>> make_port() const;
 
   const NicConfig config_;
   const Driver& driver_;
+  HostLoop& loop_;
   const NetNamespace& netns_;
   const std::string host_;
   const NetdevPtr dev_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <set>
 
 #include "ctl/did_you_mean.h"
@@ -48,6 +49,9 @@ HostResult<NetNamespace> open_to_us(const std::string& name) {
 
 ctl::Outcome<bool> Topology::build(const Config& config, bool own_namespaces,
                                    const std::function<bool()>& interrupted) {
+  HostResult<std::unique_ptr<HostLoop>> loop = HostLoop::create();
+  if (!loop) return ctl::refuse(loop.error().sentence);
+  loop_ = *std::move(loop);
   for (const HostConfig& host : config.hosts) {
     if (interrupted()) return false;
     if (auto added = add_host(host); !added) {
@@ -62,6 +66,15 @@ ctl::Outcome<bool> Topology::build(const Config& config, bool own_namespaces,
     }
   }
   return true;
+}
+
+Topology::~Topology() {
+  try {
+    std::vector<std::shared_ptr<HostPort>> ports;
+    for (const auto& nic : nics_) ports.push_back(nic->port());
+    HostPort::close_all(ports);
+  } catch (const std::bad_alloc&) {  // they go one by one
+  }
 }
 
 HostResult<> Topology::add_host(const HostConfig& config) {
@@ -80,7 +93,7 @@ HostResult<> Topology::add_nic(const NicConfig& config, bool own_namespaces) {
     if (!here) return std::unexpected(here.error());
     hosts_.push_back(std::make_unique<Host>("", *std::move(here)));
   }
-  auto nic = Nic::create(net_, wires_, config, find_host(host_name)->netns, host_name);
+  auto nic = Nic::create(net_, *loop_, wires_, config, find_host(host_name)->netns, host_name);
   if (!nic) return std::unexpected(nic.error());
   nics_.push_back(*std::move(nic));
   return {};

@@ -21,6 +21,7 @@ namespace usernic::daemon {
 class Topology {
  public:
   Topology() = default;
+  ~Topology();
   Topology(const Topology&) = delete;
   Topology& operator=(const Topology&) = delete;
 
@@ -54,6 +55,7 @@ class Topology {
   std::vector<Nic*> called(std::string_view host, std::string_view name) const;
 
   std::vector<std::unique_ptr<Host>> hosts_;
+  std::unique_ptr<HostLoop> loop_;
   Net net_;
   simnic::Wires wires_{net_.system_workqueue()};
   std::vector<std::unique_ptr<Nic>> nics_;

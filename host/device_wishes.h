@@ -2,7 +2,7 @@
 // host: what the kernel wants changed on the device that may take the driver long: open, close, MTU, own address,
 // carrier.
 //
-// The mirror thread sets a wish and goes on; an item of an ordered queue carries out the newest of all, and never two
+// The loop's thread sets a wish and goes on; an item of an ordered queue carries out the newest of all, and never two
 // at once. The queue is the port's own, not the device's lane: each operation parks that lane, which asks a filter
 // command that takes seconds to stop. `answered` says when the device has answered to everything that was wished for;
 // only then do its values count as an answer.

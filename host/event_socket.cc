@@ -76,7 +76,7 @@ std::optional<HostEvent> parse_event(const nlmsghdr& message, int ifindex) {
   }
 }
 
-HostResult<EventSocket> EventSocket::open(const NetNamespace& netns, int ifindex) {
+HostResult<EventSocket> EventSocket::open(const NetNamespace& netns) {
   auto socket = NetlinkSocket::open(netns, kDatagramBytes, kBacklogBytes);
   if (!socket) return std::unexpected(socket.error());
   for (int group : {RTNLGRP_LINK, RTNLGRP_NEIGH}) {
@@ -86,19 +86,22 @@ HostResult<EventSocket> EventSocket::open(const NetNamespace& netns, int ifindex
   }
   bool joins_are_announced = true;
   for (int group : {kIpv4McaddrGroup, kIpv6McaddrGroup}) joins_are_announced &= socket->join(group).has_value();
-  return EventSocket(std::move(*socket), ifindex, joins_are_announced);
+  return EventSocket(std::move(*socket), joins_are_announced);
 }
 
-bool EventSocket::read(std::vector<HostEvent>& events) {
+bool EventSocket::read(std::vector<InterfaceEvent>& events, const std::function<bool(int)>& of_interest) {
   for (int i = 0; i < kDatagramsPerRead; ++i) {
     const auto datagram = socket_.receive();
     if (!datagram && datagram.error() == std::errc::resource_unavailable_try_again) return false;
     const bool well_formed = datagram && for_each_message(*datagram, [&](const nlmsghdr& message) {
-                               if (const auto event = parse_event(message, ifindex_)) events.push_back(*event);
+                               const int ifindex = interface_of(message);
+                               if (ifindex == 0 || !of_interest(ifindex)) return;
+                               if (const auto event = parse_event(message, ifindex))
+                                 events.push_back({ifindex, *event});
                              });
     if (well_formed) continue;
     // Lost, cut off, or not understood: something happened.
-    events.push_back({HostEvent::Kind::kEventsLost, {}});
+    events.push_back({0, {HostEvent::Kind::kEventsLost, {}}});
     if (!datagram && datagram.error() != std::errc::no_buffer_space) return false;
   }
   return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// host: the kernel's announcements about one interface.
+// host: the kernel's announcements about the interfaces of a network namespace.
 //
 //   RTNLGRP_LINK          up/down, MTU, address, promiscuity, allmulti, the end of the interface
 //   RTNLGRP_NEIGH         bridge fdb add|del ... self
@@ -12,6 +12,7 @@
 // Locks: none, one owner. Context: process. Errors: only opening fails.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -23,21 +24,25 @@ namespace usernic {
 // What a message says about that interface, if anything. Never reads past the message.
 std::optional<HostEvent> parse_event(const nlmsghdr& message, int ifindex);
 
+struct InterfaceEvent {
+  int ifindex;  // 0: any
+  HostEvent event;
+};
+
 class EventSocket {
  public:
-  static HostResult<EventSocket> open(const NetNamespace& netns, int ifindex);
+  static HostResult<EventSocket> open(const NetNamespace& netns);
 
-  // Appends what waits, and returns true while there may be more.
-  bool read(std::vector<HostEvent>& events);
+  // Appends what waits about interfaces `of_interest`, and returns true while there may be more.
+  bool read(std::vector<InterfaceEvent>& events, const std::function<bool(int ifindex)>& of_interest);
 
   bool joins_are_announced() const noexcept { return joins_are_announced_; }
   int fd() const noexcept { return socket_.fd(); }
 
  private:
-  EventSocket(NetlinkSocket socket, int ifindex, bool joins_are_announced) noexcept
-      : socket_(std::move(socket)), ifindex_(ifindex), joins_are_announced_(joins_are_announced) {}
+  EventSocket(NetlinkSocket socket, bool joins_are_announced) noexcept
+      : socket_(std::move(socket)), joins_are_announced_(joins_are_announced) {}
   NetlinkSocket socket_;
-  int ifindex_;
   bool joins_are_announced_;
 };
 

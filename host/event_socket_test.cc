@@ -18,7 +18,7 @@ class EventSocketTest : public TapFixture {
   void SetUp() override {
     TapFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    auto events = EventSocket::open(*netns_, ifindex_);
+    auto events = EventSocket::open(*netns_);
     ASSERT_TRUE(events) << events.error().sentence;
     events_.emplace(std::move(*events));
   }
@@ -26,9 +26,11 @@ class EventSocketTest : public TapFixture {
   // Everything that waits, after what the command announced has come: an announcement is sent before a command ends.
   std::vector<HostEvent> events_of(const std::string& command) {
     shell(command);
-    std::vector<HostEvent> events;
-    while (events_->read(events)) {
+    std::vector<InterfaceEvent> heard;
+    while (events_->read(heard, [this](int ifindex) { return ifindex == ifindex_; })) {
     }
+    std::vector<HostEvent> events;
+    for (const InterfaceEvent& each : heard) events.push_back(each.event);
     return events;
   }
   static bool has(const std::vector<HostEvent>& events, Kind kind, const char* address = "00:00:00:00:00:00") {

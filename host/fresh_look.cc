@@ -15,7 +15,7 @@ Result<> FreshLook::wait(Time as_of, Time deadline) {
   MutexGuard guard(lock_);
   if (as_of > wanted_) {
     wanted_ = as_of;
-    thread_.kick();
+    loop_.kick();
   }
   ++waiting_;
   while (known_ < as_of && !ended_ && Clock::now() < deadline) changed_.wait(lock_, deadline);

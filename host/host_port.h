@@ -5,19 +5,18 @@
 // received (mirror.h) becomes references in the device's lists, and up/down, MTU and own address follow in both
 // directions (follow.h).
 //
-//   mirror thread: events, pictures --> address lists, promiscuity, allmulti      (any context: never waits for a card)
-//                   --> wishes --queue--> open, close, MTU, address, carrier, parking the lane    (newest wins)
-//                   <-- answers, the device's own changes --> the TAP, by rtnetlink, its carrier by ioctl
+// Its kernel side (kernel_follower.h) runs in a loop's thread that many ports share (host_loop.h); the frames that the
+// kernel sends are read by a thread of its own.
 //
 // No kernel caller ever waits for the driver: the kernel changes its TAP and goes on. A change that the device refuses
 // is taken back on the TAP, with a sentence in the log and a place in the status. A join that the kernel announces is
 // in the device's lists within milliseconds, a silent one at the next audit (mirror.h has the rhythm), or when somebody
 // asks (`wait_known`).
 //
-// Whoever administers the interface may rename it, and move it to another namespace: it is followed there, with fresh
-// sockets, and home again. Where it cannot be followed (the namespace is not ours to enter) it has no carrier, so that
-// nobody takes it for working, until it comes back. While it is served elsewhere that namespace is held. Deleted, it is
-// gone: another port has to be made.
+// Whoever administers the interface may rename it, and move it to another namespace: it is followed there, by sockets
+// that are opened there, and home again. Where it cannot be followed (the namespace is not ours to enter) it has no
+// carrier, so that nobody takes it for working, until it comes back. While it is served elsewhere that namespace is
+// held. Deleted, it is gone: another port has to be made.
 //
 // Life: made on a registered device, destroyed before the device is freed; it survives the device's unregistering in
 // between. Its end undoes everything: references, an open that the kernel asked for, the interface. One that was
@@ -29,6 +28,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,11 +41,12 @@
 
 namespace usernic {
 
+class HostLoop;
+
 struct HostPortConfig {
-  std::string name;                                 // of the interface
-  bool up = true;                                   // set the interface up; otherwise it follows the device
-  std::vector<std::string> ip_addresses;            // "10.9.0.1/24"
-  Duration audit = std::chrono::milliseconds(250);  // from one look for what the kernel does not announce to the next
+  std::string name;                       // of the interface
+  bool up = true;                         // set the interface up; otherwise it follows the device
+  std::vector<std::string> ip_addresses;  // "10.9.0.1/24"
   std::function<void(const std::string&)> log = [](const std::string&) {};  // one sentence; from any thread
 };
 
@@ -72,8 +73,10 @@ struct HostPortStatus {
 
 class HostPort {
  public:
-  // Shows `dev` in `netns`. EBUSY: the name is in use, or the device is shown already. Context: process, no locks.
-  static HostResult<std::unique_ptr<HostPort>> create(NetDevice& dev, const NetNamespace& netns, HostPortConfig config);
+  // Shows `dev` in `netns`, by a loop that outlives it. EBUSY: the name is in use, or the device is shown already.
+  // Context: process, no locks.
+  static HostResult<std::unique_ptr<HostPort>> create(HostLoop& loop, NetDevice& dev, const NetNamespace& netns,
+                                                      HostPortConfig config);
   // Context: process, no locks.
   ~HostPort();
   HostPort(const HostPort&) = delete;
@@ -82,6 +85,9 @@ class HostPort {
   // Its end, as by destruction; only the status can still be asked for. A second time: nothing. Context: process, no
   // locks, one thread.
   void close();
+
+  // The same for many of one loop. Their interfaces go together, for which the kernel takes as long as for one.
+  static void close_all(std::span<const std::shared_ptr<HostPort>> ports);
 
   // What the kernel calls the interface at this moment; its last name when it is gone. Context: process; the kernel
   // takes rtnl.

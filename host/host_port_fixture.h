@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "host/host_loop.h"
 #include "host/host_port.h"
 #include "host/host_test_env.h"
 #include "host/mirror.h"
@@ -46,12 +47,14 @@ class HostPortTest : public TapNamespaceTest {
   static constexpr Duration kNever = std::chrono::hours(24);
 
   void show(std::vector<std::string> ip_addresses = {}, bool up = true, Duration audit = Mirror::kAuditMin) {
-    auto port = HostPort::create(*dev_, *netns_,
-                                 {.name = "nic0",
-                                  .up = up,
-                                  .ip_addresses = std::move(ip_addresses),
-                                  .audit = audit,
-                                  .log = [this](const std::string& sentence) { note(sentence); }});
+    auto loop = HostLoop::create({.audit = audit});
+    ASSERT_TRUE(loop) << loop.error().sentence;
+    loop_ = std::move(*loop);
+    auto port = HostPort::create(
+        *loop_, *dev_, *netns_,
+        {.name = "nic0", .up = up, .ip_addresses = std::move(ip_addresses), .log = [this](const std::string& sentence) {
+           note(sentence);
+         }});
     ASSERT_TRUE(port) << port.error().sentence;
     port_ = std::move(*port);
     ASSERT_TRUE(!up || eventually([&] { return dev_->running(); }));
@@ -94,6 +97,7 @@ class HostPortTest : public TapNamespaceTest {
   NetdevPtr dev_;
   Mutex log_lock_{kLogClass};
   std::vector<std::string> log_;
+  std::unique_ptr<HostLoop> loop_;
   std::unique_ptr<HostPort> port_;
   std::optional<Rtnetlink> rtnetlink_;
 };

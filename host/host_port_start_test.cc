@@ -53,11 +53,13 @@ TEST_F(HostPortStart, AnMtuThatItWasGivenMeanwhileIsFollowed) {
 }
 
 TEST_F(HostPortStart, AKernelThatRefusesAnythingOfItIsASentence) {
+  const auto loop = HostLoop::create();
+  ASSERT_TRUE(loop);
   for (uint32_t number = 1;; ++number) {
     SCOPED_TRACE(number);
     Atomic<uint32_t> asked{0};
     const KernelAsked refuses(kAnyQuestion, [&] { return asked.fetch_add(1) + 1 == number ? EPERM : 0; });
-    const auto port = HostPort::create(*dev_, *netns_, {.name = "nic0", .ip_addresses = {"10.9.0.1/24"}});
+    const auto port = HostPort::create(**loop, *dev_, *netns_, {.name = "nic0", .ip_addresses = {"10.9.0.1/24"}});
     if (port) {
       EXPECT_GT(number, 5u) << "its index, a look, the address, up, the IP address";
       return;

@@ -129,6 +129,8 @@ TEST_F(HostPortFrames, FramesHeldBackByAStoppedQueueAreDroppedWhenTheDeviceClose
 }
 
 TEST_F(HostPortFrames, FramesAsLongAsTheMtuOfTheMomentAreSent) {
+  // Its last words, before an MTU that is too small for it, would be too long for the device by then.
+  shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1");
   show();
   const UniqueFd socket = packet_socket();
   // Up and down again: buffers grow with the MTU, and frames of each size are out while it changes.
@@ -348,11 +350,11 @@ TEST_F(HostPortTest, ADeletedInterfaceLetsTheDeviceGo) {
 
 TEST_F(HostPortTest, ADeviceIsShownOnceAndANameIsUsedOnce) {
   show();
-  auto again = HostPort::create(*dev_, *netns_, {.name = "nic1"});
+  auto again = HostPort::create(*loop_, *dev_, *netns_, {.name = "nic1"});
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().error, std::errc::device_or_resource_busy);
   EXPECT_EQ(again.error().sentence, "nic0 cannot be shown: something sits on it already");
-  auto same_name = HostPort::create(*dev_, *netns_, {.name = "nic0"});
+  auto same_name = HostPort::create(*loop_, *dev_, *netns_, {.name = "nic0"});
   ASSERT_FALSE(same_name);
   EXPECT_EQ(same_name.error().sentence,
             "cannot make interface \"nic0\": the name is in use in that network namespace, by a TAP that another "
@@ -360,7 +362,10 @@ TEST_F(HostPortTest, ADeviceIsShownOnceAndANameIsUsedOnce) {
 }
 
 TEST_F(HostPortTest, AWrongAddressIsSaidInASentenceAndNothingIsLeftBehind) {
-  auto port = HostPort::create(*dev_, *netns_, {.name = "nic0", .ip_addresses = {"10.9.0.1/24", "10.9.0.300/24"}});
+  auto loop = HostLoop::create();
+  ASSERT_TRUE(loop);
+  auto port =
+      HostPort::create(**loop, *dev_, *netns_, {.name = "nic0", .ip_addresses = {"10.9.0.1/24", "10.9.0.300/24"}});
   ASSERT_FALSE(port);
   EXPECT_EQ(port.error().sentence,
             "interface \"nic0\": \"10.9.0.300/24\" is not an IP address with a prefix "

@@ -30,20 +30,27 @@ std::optional<MacAddress> parse_octets(std::string_view digits) {
   return MacAddress::from_u64(number);
 }
 
-}  // namespace
-
-std::vector<MacAddress> parse_mc_list(std::string_view text, int ifindex) {
-  std::vector<MacAddress> list;
+template <class Visit>
+void for_each_entry(std::string_view text, Visit visit) {
   while (!text.empty()) {
     std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
     const std::string_view index = take_word(line);
     int number = 0;
     const auto [end, error] = std::from_chars(index.data(), index.data() + index.size(), number);
-    if (error != std::errc{} || end != index.data() + index.size() || number != ifindex) continue;
+    if (error != std::errc{} || end != index.data() + index.size()) continue;
     take_word(line), take_word(line), take_word(line);  // its name; how many hold the address, and globally
-    if (const auto address = parse_octets(take_word(line))) list.push_back(*address);
+    if (const auto address = parse_octets(take_word(line))) visit(number, *address);
   }
+}
+
+}  // namespace
+
+std::vector<MacAddress> parse_mc_list(std::string_view text, int ifindex) {
+  std::vector<MacAddress> list;
+  for_each_entry(text, [&](int index, const MacAddress& address) {
+    if (index == ifindex) list.push_back(address);
+  });
   return list;
 }
 
@@ -60,6 +67,21 @@ McLists McLists::open(const NetNamespace& netns) {
 }
 
 std::optional<std::vector<MacAddress>> McLists::read(int ifindex) {
+  const auto text = read_text();
+  if (!text) return std::nullopt;
+  return parse_mc_list(*text, ifindex);
+}
+
+std::optional<std::unordered_map<int, std::vector<MacAddress>>> McLists::read_all() {
+  const auto text = read_text();
+  if (!text) return std::nullopt;
+  std::unordered_map<int, std::vector<MacAddress>> lists;
+  for_each_entry(*text, [&](int ifindex, const MacAddress& address) { lists[ifindex].push_back(address); });
+  return lists;
+}
+
+// Valid until the next call.
+std::optional<std::string_view> McLists::read_text() {
   if (!file_) return std::nullopt;
   size_t size = 0;
   for (;;) {
@@ -70,7 +92,7 @@ std::optional<std::vector<MacAddress>> McLists::read(int ifindex) {
     if (n == 0) break;
     size += static_cast<size_t>(n);
   }
-  return parse_mc_list(std::string_view(text_).substr(0, size), ifindex);
+  return std::string_view(text_).substr(0, size);
 }
 
 }  // namespace usernic

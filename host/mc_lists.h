@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "host/fd.h"
@@ -25,9 +26,12 @@ class McLists {
 
   // That interface's list now. nullopt: not known.
   std::optional<std::vector<MacAddress>> read(int ifindex);
+  // Those of all interfaces, by ifindex; who has no entry has an empty list.
+  std::optional<std::unordered_map<int, std::vector<MacAddress>>> read_all();
 
  private:
   explicit McLists(UniqueFd file) noexcept : file_(std::move(file)) {}
+  std::optional<std::string_view> read_text();
   UniqueFd file_;  // bound to the namespace in which it was opened
   std::string text_;
 };

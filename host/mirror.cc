@@ -61,6 +61,7 @@ void Mirror::on_picture(const HostPicture& picture) {
   gap_ = std::max(kHintMin, kHintCostFactor * (picture.ended - picture.begun));
   if (hint_time_ < picture.begun) hinted_ = false;
   note_link(picture.after);
+  uc_empty_ = picture.uc_empty;
 
   if (!settled_ || picture.addresses != last_addresses_) {
     settled_ = false;  // until all of it is taken in
@@ -148,9 +149,18 @@ void Mirror::on_picture_failed(Time begun, Time ended) {
   hint(ended);
 }
 
+bool Mirror::is_news(const HostLink& link, const std::vector<MacAddress>& addresses,
+                     std::optional<bool> uc_empty) const noexcept {
+  if (gone_) return false;
+  if (!known_ || !settled_ || promiscuity_unclear_ || promiscuity_missed_ > 0) return true;
+  if (link != link_ || addresses != last_addresses_) return true;
+  return link.promiscuity == 1 && (!uc_empty || uc_empty != uc_empty_);
+}
+
 Time Mirror::next_picture() const noexcept {
   if (gone_) return kForever;
   if (!pictured_) return Time::min();
+  if (audit_ == kNoAudit) return hinted_ ? last_ended_ + gap_ : kForever;
   Duration audit = kAuditCostFactor * (last_ended_ - last_begun_);
   if (present_ <= kAuditMaxAddresses) audit = std::min(audit, kAuditMax);
   audit = std::max(audit_, audit);

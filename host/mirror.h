@@ -90,7 +90,9 @@ class Mirror {
   static constexpr int kHintCostFactor = 8;
   static constexpr Duration kRetryAfterFailure = std::chrono::milliseconds(50);
 
-  // `audit`: from one look to the next while nothing asks for one and a look costs little.
+  // `audit`: from one look to the next while nothing asks for one and a look costs little. kNoAudit: somebody else
+  // looks for what nobody announces, and asks `is_news`.
+  static constexpr Duration kNoAudit = Duration::max();
   explicit Mirror(Duration audit = kAuditMin) : audit_(audit) {}
 
   void on_event(const HostEvent& event, Time now);
@@ -100,6 +102,10 @@ class Mirror {
 
   // When the next picture is due: in the past when at once, kForever when the TAP is gone.
   Time next_picture() const noexcept;
+
+  // Would a whole picture that shows this say anything that is not known and settled? [`uc_empty` as in a picture]
+  bool is_news(const HostLink& link, const std::vector<MacAddress>& addresses,
+               std::optional<bool> uc_empty) const noexcept;
 
   // The difference, which the caller promises to carry out; what it cannot, it reports with `refused`, and the next
   // take brings it again; so it does where there was no memory (std::bad_alloc).
@@ -148,6 +154,7 @@ class Mirror {
   bool promiscuous_ = false;
   uint8_t promiscuity_missed_ = 0;
   bool promiscuity_unclear_ = false;  // the last picture that could have told could not
+  std::optional<bool> uc_empty_;      // in the last picture
 
   std::array<Time, 3> agreed_begun_{};  // of the last pictures in a row whose LINK answers agree, the newest first
   size_t agreed_ = 0;                   // how many of them there are

@@ -69,5 +69,78 @@ TEST_F(MirrorTest, APictureWhoseLinkAnswersDisagreeMakesNothingKnown) {
   EXPECT_GT(mirror_.known_as_of(), moment);
 }
 
+// Somebody else looks for what nobody announces, and asks whether there is anything.
+class MirrorNews : public MirrorTest {
+ protected:
+  void SetUp() override {
+    mirror_ = Mirror(Mirror::kNoAudit);
+    lists_ = {mc(1), mc(2)};
+  }
+  bool is_news() const { return mirror_.is_news(link_, lists_, uc_empty_); }
+};
+
+TEST_F(MirrorNews, WhatTheLastPictureShowedIsNone) {
+  EXPECT_TRUE(is_news()) << "there was no picture";
+  picture();
+  EXPECT_FALSE(is_news());
+  EXPECT_EQ(mirror_.next_picture(), kForever) << "nor is one due by itself";
+}
+
+TEST_F(MirrorNews, EveryDifferenceIs) {
+  picture();
+  const HostLink link = link_;
+  const Addresses lists = lists_;
+  link_.mtu = 1400;
+  EXPECT_TRUE(is_news());
+  link_ = link, link_.allmulti = 1;
+  EXPECT_TRUE(is_news());
+  link_ = link, lists_.push_back(mc(3));
+  EXPECT_TRUE(is_news());
+  lists_ = {mc(1)};
+  EXPECT_TRUE(is_news());
+  lists_ = lists;
+  EXPECT_FALSE(is_news());
+}
+
+TEST_F(MirrorNews, WhichListIsEmptyMattersWhereThePromiscuityIsOne) {
+  picture();
+  uc_empty_ = false;
+  EXPECT_FALSE(is_news());
+  uc_empty_ = true;
+  link_.promiscuity = 1;
+  picture();
+  EXPECT_FALSE(is_news());
+  uc_empty_ = false;
+  EXPECT_TRUE(is_news()) << "the promiscuity was somebody's, and is the kernel's own now";
+  uc_empty_ = std::nullopt;
+  EXPECT_TRUE(is_news());
+}
+
+TEST_F(MirrorNews, WhatIsInDoubtIs) {
+  picture();
+  lists_ = {mc(1)};
+  picture();
+  EXPECT_TRUE(is_news()) << "one more may lack it, too";
+  picture();
+  EXPECT_FALSE(is_news());
+  added(mc(4));
+  EXPECT_TRUE(is_news()) << "announced, and not seen";
+  lists_ = {mc(1), mc(4)};
+  EXPECT_TRUE(is_news());
+  picture();
+  EXPECT_FALSE(is_news());
+  uc_empty_ = std::nullopt;
+  link_.promiscuity = 1;
+  picture();
+  EXPECT_TRUE(is_news()) << "whose promiscuity it is";
+}
+
+TEST_F(MirrorNews, OfOneThatIsGoneNothingIs) {
+  picture();
+  event(HostEvent::Kind::kLinkGone);
+  link_.mtu = 1400;
+  EXPECT_FALSE(is_news());
+}
+
 }  // namespace
 }  // namespace usernic

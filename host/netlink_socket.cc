@@ -12,6 +12,7 @@
 #include <cstring>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "usernic/refusal.h"
 
@@ -152,10 +153,12 @@ HostResult<> NetlinkSocket::send(nl_msg& question) {
   return std::unexpected(in_words(n < 0 ? errno : EIO));
 }
 
-HostResult<NetlinkSocket::Answer> NetlinkSocket::ask(nl_msg& question, const NetlinkVisit& visit) {
+HostResult<NetlinkSocket::Answer> NetlinkSocket::ask(nl_msg& question, const NetlinkVisit& visit,
+                                                     const std::function<void()>& seam) {
   if (HostResult<> sent = send(question); !sent) return std::unexpected(sent.error());
   Answer answer;
   size_t parts = 0;
+  bool seam_if_more = false;
   for (bool ended = false; !ended;) {
     const auto datagram = receive(0);
     if (!datagram) {
@@ -175,7 +178,7 @@ HostResult<NetlinkSocket::Answer> NetlinkSocket::ask(nl_msg& question, const Net
         if (const int error = error_of_done(message); error != 0) failed = in_words(error);
         ended = true;
       } else if (message.nlmsg_type >= NLMSG_MIN_TYPE) {
-        ++entries;
+        if (entries++ == 0 && std::exchange(seam_if_more, false) && seam) seam();
         visit(message);
         ended = !multipart;
       }
@@ -186,6 +189,8 @@ HostResult<NetlinkSocket::Answer> NetlinkSocket::ask(nl_msg& question, const Net
     // A part that was full, or is not the only one, has a seam behind it.
     const bool last = ended || datagram->size() + kEntryBytesMax <= buffer_.size();
     if (++parts > 1 || !last) answer.whole = false;
+    if (!last && seam) seam();
+    seam_if_more = last && !ended;
   }
   return answer;
 }

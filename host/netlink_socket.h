@@ -53,8 +53,9 @@ class NetlinkSocket {
     bool interrupted = false;  // NLM_F_DUMP_INTR: something changed while the kernel was at it
     bool whole = true;         // every message came from one look of the kernel at what it dumped
   };
-  // Sends the question, and calls `visit` for each message of the answer.
-  HostResult<Answer> ask(nl_msg& question, const NetlinkVisit& visit);
+  // Sends the question, and calls `visit` for each message of the answer, and `seam` where one part ended and the
+  // kernel has, or may have, more to say.
+  HostResult<Answer> ask(nl_msg& question, const NetlinkVisit& visit, const std::function<void()>& seam = {});
   // The same for a command, whose answer is its success.
   HostResult<> command(nl_msg& question);
 

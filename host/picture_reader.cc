@@ -15,11 +15,8 @@ namespace usernic {
 
 namespace {
 
-// The kernel fills parts of up to 32 KiB. The second size is the golden section of the first: the seams of the two
-// stay apart from each other for as many parts as possible.
-constexpr size_t kLargePartBytes = 32 * 1024;
-constexpr size_t kSmallPartBytes = 20 * 1024;
-constexpr size_t kBacklogBytes = 256 * 1024;  // a dump goes on only while we read
+// The golden section of the large ones: the seams of the two stay apart for as many parts as possible.
+constexpr size_t kSmallPartBytes = 19 * 1024;
 
 }  // namespace
 
@@ -37,15 +34,12 @@ std::optional<MacAddress> parse_list_entry(const nlmsghdr& message, int ifindex)
   return MacAddress::from_bytes(nla_data(address));
 }
 
-PictureReader::PictureReader(NetlinkSocket large_parts, NetlinkSocket small_parts, McLists mc_lists, int ifindex)
-    : sockets_{std::move(large_parts), std::move(small_parts)}, mc_lists_(std::move(mc_lists)), ifindex_(ifindex) {}
-
-HostResult<PictureReader> PictureReader::open(const NetNamespace& netns, int ifindex) {
-  auto large = NetlinkSocket::open(netns, kLargePartBytes, kBacklogBytes);
+HostResult<PictureSockets> PictureSockets::open(const NetNamespace& netns) {
+  auto large = NetlinkSocket::open(netns, kDumpPartBytes, kDumpBacklogBytes);
   if (!large) return std::unexpected(large.error());
-  auto small = NetlinkSocket::open(netns, kSmallPartBytes, kBacklogBytes);
+  auto small = NetlinkSocket::open(netns, kSmallPartBytes, kDumpBacklogBytes);
   if (!small) return std::unexpected(small.error());
-  return PictureReader(std::move(*large), std::move(*small), McLists::open(netns), ifindex);
+  return PictureSockets{{std::move(*large), std::move(*small)}, McLists::open(netns)};
 }
 
 HostResult<HostLink> PictureReader::read_link(NetlinkSocket& socket) {
@@ -75,12 +69,12 @@ HostResult<> PictureReader::read_addresses(NetlinkSocket& socket, HostPicture& p
 std::optional<bool> PictureReader::uc_empty(const HostPicture& picture) {
   if (picture.addresses.empty()) return true;
   if (picture.before.promiscuity != 1) return std::nullopt;
-  if (const auto mc_list = mc_lists_.read(ifindex_)) return uc_list_was_empty(picture.addresses, *mc_list);
+  if (const auto mc_list = sockets_->mc_lists.read(ifindex_)) return uc_list_was_empty(picture.addresses, *mc_list);
   return picture.addresses.front().is_multicast();  // as nearly always
 }
 
 HostResult<HostPicture> PictureReader::read() {
-  NetlinkSocket& socket = sockets_[next_socket_];
+  NetlinkSocket& socket = sockets_->parts[next_socket_];
   HostPicture picture;
   picture.addresses.reserve(last_count_ + 16);
   picture.begun = Clock::now();

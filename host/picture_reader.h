@@ -19,21 +19,33 @@
 
 namespace usernic {
 
+// What one part of a dump holds at most: less than the 32 KiB that the kernel would fill, of which it keeps some for
+// itself, so that a part is as long as we ask for when it is full. And how much may wait: a dump goes on only while we
+// read.
+inline constexpr size_t kDumpPartBytes = 31 * 1024;
+inline constexpr size_t kDumpBacklogBytes = 256 * 1024;
+
+// Of one namespace, for all readers there.
+struct PictureSockets {
+  static HostResult<PictureSockets> open(const NetNamespace& netns);
+  std::array<NetlinkSocket, 2> parts;  // large ones, small ones
+  McLists mc_lists;
+};
+
 class PictureReader {
  public:
-  static HostResult<PictureReader> open(const NetNamespace& netns, int ifindex);
+  // `sockets` outlive it.
+  PictureReader(PictureSockets& sockets, int ifindex) noexcept : sockets_(&sockets), ifindex_(ifindex) {}
 
   // Costs the kernel about 0.1 us an entry under its lock on the lists.
   HostResult<HostPicture> read();
 
  private:
-  PictureReader(NetlinkSocket large_parts, NetlinkSocket small_parts, McLists mc_lists, int ifindex);
   HostResult<HostLink> read_link(NetlinkSocket& socket);
   HostResult<> read_addresses(NetlinkSocket& socket, HostPicture& picture);
   std::optional<bool> uc_empty(const HostPicture& picture);
 
-  std::array<NetlinkSocket, 2> sockets_;
-  McLists mc_lists_;
+  PictureSockets* sockets_;
   size_t next_socket_ = 0;
   size_t last_count_ = 0;
   int ifindex_;

@@ -23,9 +23,10 @@ class PictureReaderTest : public TapFixture {
   void SetUp() override {
     TapFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    auto reader = PictureReader::open(*netns_, ifindex_);
-    ASSERT_TRUE(reader) << reader.error().sentence;
-    reader_.emplace(std::move(*reader));
+    auto sockets = PictureSockets::open(*netns_);
+    ASSERT_TRUE(sockets) << sockets.error().sentence;
+    sockets_.emplace(std::move(*sockets));
+    reader_.emplace(*sockets_, ifindex_);
     ASSERT_TRUE(netns_->run([&] { control_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)); }));
     shell("sysctl -qw net.ipv6.conf.tap0.disable_ipv6=1; ip link set tap0 up");
   }
@@ -46,6 +47,7 @@ class PictureReaderTest : public TapFixture {
     ASSERT_EQ(::ioctl(control_.get(), request, &change), 0) << std::strerror(errno);
   }
 
+  std::optional<PictureSockets> sockets_;
   std::optional<PictureReader> reader_;
   UniqueFd control_;
 };

@@ -6,11 +6,14 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 
 #include <charconv>
+#include <cstddef>
+#include <cstring>
 
 namespace usernic {
 
@@ -94,6 +97,17 @@ std::optional<HostLink> parse_link(const nlmsghdr& message, int ifindex) {
   return link;
 }
 
+int interface_of(const nlmsghdr& message) {
+  // All three headers have it in the same place.
+  static_assert(offsetof(ifinfomsg, ifi_index) == offsetof(ndmsg, ndm_ifindex));
+  static_assert(offsetof(ifinfomsg, ifi_index) == offsetof(ifaddrmsg, ifa_index));
+  int32_t ifindex = 0;
+  constexpr size_t kAt = offsetof(ifinfomsg, ifi_index);
+  if (message.nlmsg_len < NLMSG_LENGTH(kAt + sizeof ifindex)) return 0;
+  std::memcpy(&ifindex, static_cast<const uint8_t*>(NLMSG_DATA(&message)) + kAt, sizeof ifindex);
+  return ifindex;
+}
+
 bool is_link_gone(const nlmsghdr& message, int ifindex) {
   return message.nlmsg_type == RTM_DELLINK && header_of(message, ifindex).has_value();
 }
@@ -153,6 +167,19 @@ HostResult<> Rtnetlink::set_address(int ifindex, const MacAddress& address) {
   const NetlinkMessage message = link_message(ifindex);
   nla_put(message.get(), IFLA_ADDRESS, static_cast<int>(address.octets.size()), address.octets.data());
   return change(*message, fmt::format("set its address to {}", address.to_string()).c_str());
+}
+
+HostResult<> Rtnetlink::del_links(const std::vector<int>& ifindexes) {
+  const auto group = static_cast<uint32_t>(random_u64() | 1u << 30);  // one that nobody has
+  for (const int ifindex : ifindexes) {
+    const NetlinkMessage message = link_message(ifindex);
+    nla_put_u32(message.get(), IFLA_GROUP, group);
+    (void)change(*message, "put it into a group");  // who is not in it stays
+  }
+  const ifinfomsg header{};
+  const NetlinkMessage message = netlink_message(RTM_DELLINK, 0, &header, sizeof header);
+  nla_put_u32(message.get(), IFLA_GROUP, group);
+  return change(*message, "delete a group of interfaces");
 }
 
 HostResult<> Rtnetlink::add_ip_address(int ifindex, std::string_view address) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "host/mirror.h"
 #include "host/netlink_socket.h"
@@ -22,6 +23,8 @@ NetlinkMessage link_question(int ifindex);
 std::optional<HostLink> parse_link(const nlmsghdr& message, int ifindex);
 // Is it the end of that interface in this namespace [RTM_DELLINK; a bridge's word about its port is not]?
 bool is_link_gone(const nlmsghdr& message, int ifindex);
+// The ifindex of what a message of a link, a neighbour or an address is about; 0: it has none.
+int interface_of(const nlmsghdr& message);
 
 class Rtnetlink {
  public:
@@ -38,6 +41,8 @@ class Rtnetlink {
   // EEXIST: the interface has it.
   HostResult<> add_ip_address(int ifindex, std::string_view address);
   HostResult<> del_ip_address(int ifindex, std::string_view address);
+  // Deletes all of them at once. The kernel has a wait in each deletion, and one for a whole group.
+  HostResult<> del_links(const std::vector<int>& ifindexes);
 
  private:
   explicit Rtnetlink(NetlinkSocket socket) noexcept : socket_(std::move(socket)) {}
