@@ -120,13 +120,22 @@ Outcome<Fd> take_lock(const SocketPath& path) {
     if (!path.own_folder.empty()) {
       if (auto folder = take_folder(path.own_folder); !folder) return refuse(folder.error());
     }
-    Fd lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+    constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    Fd lock(::open(name.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
+    const bool made = static_cast<bool>(lock);
+    if (!made && errno == EEXIST) {
+      lock = Fd(::open(name.c_str(), kFlags));
+      if (!lock && errno == ENOENT) continue;  // an ending daemon has just removed it
+    }
     if (!lock && errno == ENOENT && !path.own_folder.empty()) continue;
     const int error = errno;
     if (is_somebody_elses(name, lock)) return Fd();
     if (!lock) return refuse(cannot_lock(path, error));
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK) return refuse(fmt::format("cannot lock {}: {}", name, why(errno)));
+      if (const int refused = errno; refused != EWOULDBLOCK) {
+        if (made) ::unlink(name.c_str());
+        return refuse(fmt::format("cannot lock {}: {}", name, why(refused)));
+      }
       return refuse(
           fmt::format("another 'usernic run' is using the socket {}; stop it, or choose another socket with "
                       "--socket",
@@ -143,7 +152,7 @@ Outcome<Fd> take_lock(const SocketPath& path) {
 
 void remove_file(const std::string& path) {
   if (::unlink(path.c_str()) == 0 || errno == ENOENT) return;
-  print(stderr, fmt::format("usernic: cannot remove {}: {}\n", path, why(errno)));
+  print_without_waiting(stderr, fmt::format("usernic: cannot remove {}: {}\n", path, why(errno)));
 }
 
 // A folder of usernic's own goes with the last file in it: another daemon's keeps it.

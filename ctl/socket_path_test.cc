@@ -6,9 +6,12 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +19,19 @@
 
 #include "ctl/no_more_descriptors.h"
 #include "ctl/test_folder.h"
+
+namespace {
+
+int flock_refusal = 0;  // what a lock is refused with; 0: asked of the kernel
+
+}  // namespace
+
+// In place of libc's.
+extern "C" int flock(int fd, int operation) noexcept {
+  if (flock_refusal == 0) return static_cast<int>(::syscall(SYS_flock, fd, operation));
+  errno = flock_refusal;
+  return -1;
+}
 
 namespace usernic::ctl {
 namespace {
@@ -304,6 +320,20 @@ TEST_F(SocketPathTest, AFolderThatCannotBeMadeIsASentence) {
   const SocketPath path{no_folder + "/usernic/control", no_folder + "/usernic"};
   EXPECT_EQ(ListeningSocket::open(path).error(),
             "cannot make the folder " + no_folder + "/usernic for the control socket: Not a directory");
+}
+
+TEST_F(SocketPathTest, AFileThatCannotBeLockedIsNotLeftBehindWhereItWasNotThere) {
+  const std::string path = folder_.path() + "/s", lock = path + ".lock";
+  for (const bool was_there : {false, true}) {
+    if (was_there) std::ofstream(lock).flush();
+    flock_refusal = ENOLCK;
+    const auto socket = ListeningSocket::open({path, ""});
+    flock_refusal = 0;
+    ASSERT_FALSE(socket);
+    EXPECT_EQ(socket.error(), "cannot lock " + lock + ": No locks available");
+    EXPECT_EQ(std::filesystem::exists(lock), was_there) << "another may hold it";
+  }
+  EXPECT_TRUE(ListeningSocket::open({path, ""}));
 }
 
 TEST_F(SocketPathTest, ALockFileThatCannotBeMadeIsASentence) {
