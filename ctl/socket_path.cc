@@ -203,12 +203,10 @@ Outcome<SocketPath> socket_path(const std::string& chosen) {
 Outcome<ListeningSocket> ListeningSocket::open(const SocketPath& path) {
   const auto address = address_of(path.path);
   if (!address) return refuse(address.error());
+  ListeningSocket socket(path);  // undoes what is done so far, wherever this ends
   auto lock = take_lock(path);
-  if (!lock) {
-    leave_folder(path.own_folder);
-    return refuse(lock.error());
-  }
-  ListeningSocket socket(path, *std::move(lock));  // undoes what is done so far, wherever this ends
+  if (!lock) return refuse(lock.error());
+  socket.lock_ = *std::move(lock);
   if (auto cleared = clear_stale(path.path, *address); !cleared) return refuse(cleared.error());
 
   const auto cannot_listen = [&] {
@@ -225,8 +223,7 @@ Outcome<ListeningSocket> ListeningSocket::open(const SocketPath& path) {
   return socket;
 }
 
-ListeningSocket::ListeningSocket(SocketPath path, Fd lock)
-    : path_(std::move(path)), lock_name_(lock_name(path_)), lock_(std::move(lock)) {}
+ListeningSocket::ListeningSocket(SocketPath path) : path_(std::move(path)), lock_name_(lock_name(path_)) {}
 
 ListeningSocket::~ListeningSocket() {
   if (fd_) {

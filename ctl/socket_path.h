@@ -42,7 +42,7 @@ class ListeningSocket {
   void leave_at_once() const noexcept;
 
  private:
-  ListeningSocket(SocketPath path, Fd lock);
+  explicit ListeningSocket(SocketPath path);
   SocketPath path_;
   std::string lock_name_;
   Fd lock_;  // set: the lock file is ours

@@ -56,7 +56,8 @@ class Exhausted(LabTest):
                 *warnings, sentence = lab.stderr().splitlines() or [""]
                 self.assert_sentence(sentence, *words)
                 for warning in warnings:
-                    self.assertRegex(warning, 'refuses a worker thread|the device refused "up": ENOMEM')
+                    self.assertRegex(warning, 'refuses a worker thread|the device refused "up": ENOMEM|'
+                                              'cannot give up system calls: Cannot allocate memory')
             self.assertEqual(sorted(file.name for file in lab.folder.iterdir()), ["lab.toml", "stderr", "stdout"], case)
             self.assertEqual(self.interfaces(), ["lo"], case)
         except AssertionError as error:
@@ -135,6 +136,16 @@ class ThreadsRunOutTest(Exhausted):
 
     def test_from_each_one_on(self):
         self.sweep("thread", 30, "thread", "Resource temporarily unavailable", onwards=True)
+
+
+class MemoryRunsOutTest(Exhausted):
+    def setUp(self):
+        super().setUp()
+        if b"libasan.so" in pathlib.Path(PROGRAM).read_bytes():
+            self.skipTest("AddressSanitizer has a malloc of its own")
+
+    def test_each_one_in_turn(self):
+        self.sweep("memory", 80, onwards=False)
 
 
 class KernelRunsOutTest(Exhausted):
