@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "host/frame_pump.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <new>
 
 namespace usernic {
@@ -18,8 +18,9 @@ constexpr Duration kFramesBackWait = std::chrono::seconds(5);
 
 }  // namespace
 
-FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken)
-    : dev_(dev), tap_(tap), changed_(changed), woken_(std::move(woken)) {}
+FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken,
+                     const std::function<void(const std::string&)>& log)
+    : dev_(dev), tap_(tap), changed_(changed), log_(log), woken_(std::move(woken)) {}
 
 FramePump::~FramePump() {
   stop();
@@ -30,14 +31,19 @@ FramePump::~FramePump() {
   const Time deadline = Clock::now() + kFramesBackWait;
   while (frames_out() != 0) {
     if (Clock::now() > deadline) {
-      // Not fmt::print: in a destructor nothing may throw, not even for a closed stderr.
-      std::fprintf(stderr, "usernic: %s: the driver keeps %u frames; their memory is left to it\n", tap_.name().c_str(),
-                   frames_out());
-      for (auto& pool : pools_) (void)pool.release();
+      leave_frames();
       return;
     }
     wait_on(never, 0, Clock::now() + kMemoryWait);
   }
+}
+
+void FramePump::leave_frames() noexcept {
+  try {
+    log_(fmt::format("{}: the driver keeps {} frames; their memory is left to it", tap_.name(), frames_out()));
+  } catch (const std::bad_alloc&) {  // left all the same
+  }
+  for (auto& pool : pools_) (void)pool.release();
 }
 
 uint32_t FramePump::frames_out() const {

@@ -16,8 +16,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "host/kick.h"
@@ -32,9 +34,9 @@ namespace usernic {
 
 class FramePump final : public DevicePort {
  public:
-  // `changed` is kicked when the carrier changes, and when the TAP is gone. All three outlive the pump; `woken` is its
-  // own.
-  FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken);
+  // `changed` is kicked when the carrier changes, and when the TAP is gone. `log` gets a sentence about a driver that
+  // keeps frames. All of them outlive the pump; `woken` is its own.
+  FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken, const std::function<void(const std::string&)>& log);
   ~FramePump();
   FramePump(const FramePump&) = delete;
   FramePump& operator=(const FramePump&) = delete;
@@ -62,11 +64,13 @@ class FramePump final : public DevicePort {
   bool read_batch(SkbBatch& frames);
   bool fit_pool(uint32_t frame_bytes_max);
   uint32_t frames_out() const;
+  void leave_frames() noexcept;
   void wait(bool for_frames, bool for_memory);
 
   NetDevice& dev_;
   Tap& tap_;
   Kick& changed_;
+  const std::function<void(const std::string&)>& log_;
   // Changed by the reader alone, once it runs.
   std::vector<std::unique_ptr<SkbPool>> pools_;  // the last one serves
   uint32_t buffer_bytes_ = 0;                    // of its buffers

@@ -35,7 +35,7 @@ class HostPort::Impl {
         tap_(std::move(tap)),
         name_(tap_),
         changed_(std::move(kicks.changed)),
-        pump_(dev, tap_, changed_, std::move(kicks.woken)),
+        pump_(dev, tap_, changed_, std::move(kicks.woken), config_.log),
         follower_(dev, config_, loop, tap_, name_, changed_) {}
   ~Impl() { close(); }
   HostResult<> start(const NetNamespace& netns, LinkWatch& made);

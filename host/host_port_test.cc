@@ -6,6 +6,8 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 
+#include <algorithm>
+
 #include "host/host_port_fixture.h"
 #include "usernic/long_wait.h"
 
@@ -158,6 +160,50 @@ TEST_F(HostPortFrames, FramesTooLongForTheDeviceAreCountedNotSent) {
   const auto frame = frame_to("02:00:00:00:00:09", 0, 3000);
   ASSERT_EQ(::send(socket.get(), frame.data(), frame.size(), 0), 3000);
   EXPECT_TRUE(eventually([&] { return port_->status().oversized == 1; }));
+}
+
+TEST_F(HostPortFrames, WhileTheDriverHasEveryBufferFramesWait) {
+  show();
+  const UniqueFd socket = packet_socket();
+  nic_.keeps_frames.store(true);
+  constexpr uint32_t kBuffers = 512, kMore = 100;
+  const auto frame = [](uint32_t i) {
+    auto frame = frame_to("02:00:00:00:00:09", static_cast<uint8_t>(i));
+    frame[15] = static_cast<uint8_t>(i >> 8);
+    return frame;
+  };
+  for (uint32_t i = 0; i < kBuffers + kMore; ++i) {
+    const auto next = frame(i);
+    ASSERT_EQ(::send(socket.get(), next.data(), next.size(), 0), 60);
+    // No more at once than the TAP's queue takes.
+    const bool taken = i >= kBuffers || eventually([&] { return nic_.kept_count() > i; });
+    ASSERT_TRUE(taken) << i;
+  }
+  EXPECT_EQ(nic_.kept_count(), kBuffers);
+  nic_.give_back();
+  EXPECT_TRUE(eventually([&] { return nic_.was_sent(frame(kBuffers + kMore - 1)); }));
+  for (uint32_t i = kBuffers; i < kBuffers + kMore; ++i) EXPECT_TRUE(nic_.was_sent(frame(i))) << i;
+}
+
+// Takes five seconds: a driver may still be about to give them back.
+TEST_F(HostPortFrames, FramesThatTheDriverKeepsForEverAreLeftToItAndSaid) {
+  show();
+  const UniqueFd socket = packet_socket();
+  nic_.keeps_frames.store(true);
+  const auto frame = frame_to("02:00:00:00:00:09");
+  ASSERT_EQ(::send(socket.get(), frame.data(), frame.size(), 0), 60);
+  ASSERT_TRUE(eventually([&] { return nic_.was_sent(frame); }));
+  port_.reset();
+  EXPECT_TRUE(logged("nic0: the driver keeps "));
+  nic_.give_back();
+}
+
+TEST_F(HostPortFrames, WhatTheKernelDoesNotTakeIsCounted) {
+  show();
+  nic_.mtu_stuck.set(true);  // the device does not hear yet that its interface goes down
+  shell("ip link set nic0 mtu 1400; ip link set nic0 down");
+  driver().inject(frame_to(kOwn));
+  EXPECT_TRUE(eventually([&] { return port_->status().receive_dropped == 1; }));
 }
 
 TEST_F(HostPortTest, UpAndDownFollowInBothDirections) {

@@ -36,10 +36,11 @@ struct TestNic {
   Result<> open_answer{};
   Result<> mtu_answer{};
   Result<> carrier_answer{};
-  Switch mtu_stuck;                 // while on, no change of the MTU ends
-  Atomic<int64_t> call_time_ns{0};  // of one filter call or one open; ends early when asked to stop
-  Atomic<bool> tx_full{false};      // the ring has no room
-  Atomic<bool> wire_up{true};       // what change_carrier(true) comes to
+  Switch mtu_stuck;                  // while on, no change of the MTU ends
+  Atomic<int64_t> call_time_ns{0};   // of one filter call or one open; ends early when asked to stop
+  Atomic<bool> tx_full{false};       // the ring has no room
+  Atomic<bool> keeps_frames{false};  // what it is sent stays with it, until `give_back`
+  Atomic<bool> wire_up{true};        // what change_carrier(true) comes to
 
   Atomic<uint32_t> filter_calls{0}, opens{0}, stops{0}, carrier_changes{0};
   Mutex lock{kClass};
@@ -50,6 +51,17 @@ struct TestNic {
   SpinLock frames_lock{kFramesClass};
   std::vector<Frame> sent USERNIC_GUARDED_BY(frames_lock);
   std::deque<Frame> to_receive USERNIC_GUARDED_BY(frames_lock);
+  SkbBatch kept USERNIC_GUARDED_BY(frames_lock);
+
+  size_t kept_count() {
+    SpinGuardBh guard(frames_lock);
+    return kept.size();
+  }
+  void give_back() {
+    keeps_frames.store(false);
+    SpinGuardBh guard(frames_lock);
+    while (Skb* const skb = kept.pop_front()) SkbPool::free(*skb);
+  }
 
   size_t sent_count() {
     SpinGuardBh guard(frames_lock);
@@ -95,6 +107,10 @@ class TestNicDriver {
     {
       SpinGuard guard(nic_.frames_lock);
       nic_.sent.emplace_back(skb.bytes().begin(), skb.bytes().end());
+      if (nic_.keeps_frames.load()) {
+        nic_.kept.push_back(skb);
+        return NetdevTx::kOk;
+      }
     }
     SkbPool::free(skb);
     return NetdevTx::kOk;
