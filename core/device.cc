@@ -7,6 +7,7 @@
 #include "core/xmit_check.h"
 #include "usernic/long_wait.h"
 #include "usernic/net_device.h"
+#include "usernic/porting.h"
 
 namespace usernic {
 
@@ -32,14 +33,14 @@ Net& NetDevice::net() const noexcept {
 RegState NetDevice::reg_state() const noexcept {
   return Device::of(*this).reg_state_.load();
 }
-void NetDevice::set_priv_destructor(void (*destructor)(NetDevice*)) noexcept {
-  Device::of(*this).priv_destructor_ = destructor;
+void Porting::set_priv_destructor(NetDevice& dev, void (*destructor)(NetDevice*)) noexcept {
+  Device::of(dev).priv_destructor_ = destructor;
 }
-void NetDevice::set_needs_free(bool on) noexcept {
-  Device::of(*this).needs_free_ = on;
+void Porting::set_needs_free(NetDevice& dev, bool on) noexcept {
+  Device::of(dev).needs_free_ = on;
 }
-bool NetDevice::needs_free() const noexcept {
-  return Device::of(*this).needs_free_;
+bool Porting::needs_free(const NetDevice& dev) noexcept {
+  return Device::of(dev).needs_free_;
 }
 bool NetDevice::running() const noexcept {
   return Device::of(*this).running_.load();
@@ -201,7 +202,7 @@ Device::Sent Device::send(TxQueue& queue, SkbBatch& frames, Place where) noexcep
     SkbPool::free(frames);
     return {};
   }
-  if (queue.frozen()) [[unlikely]]
+  if (queue.frozen_) [[unlikely]]
     return {};
   const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue.xmit_lock());
   const uint32_t longest = frame_limit.frame_bytes_max();
@@ -287,25 +288,25 @@ void TxQueue::wake() noexcept {
   if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
 }
 
-void TxQueue::lock_xmit(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  const ReportsOn concerned(dev_);
+void Porting::lock_xmit(TxQueue& queue, Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  const ReportsOn concerned(queue.dev_);
   if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
-  lock_at(xmit_lock_, level_, where);
+  lock_at(queue.xmit_lock_, queue.level_, where);
 }
-bool TxQueue::try_lock_xmit(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+bool Porting::try_lock_xmit(TxQueue& queue, Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
   if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
-  if (xmit_lock_.try_lock(where)) return true;
+  if (queue.xmit_lock_.try_lock(where)) return true;
   if (kChecksOn) internal::leave_context();
   return false;
 }
-void TxQueue::unlock_xmit() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  xmit_lock_.unlock();
+void Porting::unlock_xmit(TxQueue& queue) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  queue.xmit_lock_.unlock();
   if (kChecksOn) internal::leave_context();
 }
 
 // Locks of one class do not nest at one level, so not all xmit locks are held: each queue is marked under its own.
-void NetDevice::freeze_tx(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  Device& dev = Device::of(*this);
+void Porting::freeze_tx(NetDevice& device, Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  Device& dev = Device::of(device);
   const ReportsOn concerned(dev);
   if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
   dev.tx_freeze_lock.lock(dev.engine.wanted.level(), where);
@@ -315,8 +316,8 @@ void NetDevice::freeze_tx(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSI
   }
 }
 
-void NetDevice::thaw_tx() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  Device& dev = Device::of(*this);
+void Porting::thaw_tx(NetDevice& device) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  Device& dev = Device::of(device);
   for (TxQueue& queue : dev.tx_queues) {
     LevelGuard guard(queue.xmit_lock(), queue.level_);
     queue.frozen_ = false;

@@ -6,6 +6,7 @@
 #include "core/test_card.h"
 #include "core/test_watch.h"
 #include "usernic/net_device.h"
+#include "usernic/porting.h"
 
 namespace usernic {
 namespace {
@@ -91,7 +92,8 @@ TEST_F(FilterCapsTest, WhatNoCardHasIsRefusedWithFieldValueAndLimit) {
 TEST_F(FilterCapsTest, WhatInitDidIsUndone) {
   card.caps = {.unicast_slots = UINT32_MAX};
   NetdevPtr dev = *net.alloc_netdev<HashDriver>({.name = "f0"}, card);
-  dev->set_priv_destructor([](NetDevice* of) { static_cast<HashDriver*>(of->driver())->card_.log += "destructor "; });
+  Porting::set_priv_destructor(
+      *dev, [](NetDevice* of) { static_cast<HashDriver*>(of->driver())->card_.log += "destructor "; });
   testing::internal::CaptureStderr();
   EXPECT_EQ(outcome(dev->register_netdev()), "EINVAL");
   (void)testing::internal::GetCapturedStderr();

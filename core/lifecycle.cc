@@ -174,6 +174,11 @@ Result<> register_locked(Device& dev) {
   return result;
 }
 
+void wait_until_free(NetDevice& dev, Place where) {
+  NetDevice* const only[] = {&dev};
+  (void)Porting::wait_any_unregistered(only, where);
+}
+
 }  // namespace
 
 Result<> NetDevice::register_netdev(Place where) {
@@ -186,24 +191,19 @@ Result<> NetDevice::register_netdev(Place where) {
     if (!may_register(dev, where)) return fail(std::errc::invalid_argument);
     result = register_locked(dev);
   }
-  if (!result) wait_unregistered(where);
+  if (!result) wait_until_free(dev, where);
   return result;
 }
 
-Result<> NetDevice::register_netdevice(Place where) {
-  Device& dev = Device::of(*this);
+Result<> Porting::register_netdevice(NetDevice& device, Place where) {
+  Device& dev = Device::of(device);
   const ReportsOn concerned(dev);
   dev.net_ref.rtnl().assert_held(where);
   if (!may_register(dev, where)) return fail(std::errc::invalid_argument);
   return register_locked(dev);
 }
 
-void NetDevice::wait_unregistered(Place where) {
-  NetDevice* const only[] = {this};
-  (void)wait_any_unregistered(only, where);
-}
-
-size_t NetDevice::wait_any_unregistered(std::span<NetDevice* const> devices, Place where) {
+size_t Porting::wait_any_unregistered(std::span<NetDevice* const> devices, Place where) {
   const ReportsOn concerned(devices.front());
   might_sleep(where);
   for (NetDevice* each : devices) {
@@ -221,11 +221,11 @@ size_t NetDevice::wait_any_unregistered(std::span<NetDevice* const> devices, Pla
 }
 
 void NetDevice::unregister_netdev(Place where) {
-  if (start_unregister(where)) wait_unregistered(where);
+  if (Porting::start_unregister(*this, where)) wait_until_free(*this, where);
 }
 
-bool NetDevice::start_unregister(Place where) {
-  Device& dev = Device::of(*this);
+bool Porting::start_unregister(NetDevice& device, Place where) {
+  Device& dev = Device::of(device);
   OpLocks locks(dev, where);
   if (dev.reg_state_.load() != RegState::kRegistered) {
     report_contract(dev, "unregister-unregistered",

@@ -8,6 +8,7 @@
 #include "core/net_device_fixture.h"
 #include "core/test_listener.h"
 #include "usernic/net_device.h"
+#include "usernic/porting.h"
 
 namespace usernic {
 namespace {
@@ -124,7 +125,7 @@ TEST_F(LifecycleTest, InitRunsUnderTheNameThatTheDeviceWillHaveAndNobodyElseGets
   script.init = [&]() -> Result<> {
     name_in_init = script.dev->name();
     EXPECT_TRUE(net.devices().empty());
-    return nested->register_netdevice();
+    return Porting::register_netdevice(*nested);
   };
   const NetdevPtr dev = registered("t%d");
   EXPECT_EQ(name_in_init, "t0");

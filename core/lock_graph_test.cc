@@ -12,6 +12,7 @@
 #include "core/test_card.h"
 #include "core/test_upper.h"
 #include "core/test_watch.h"
+#include "usernic/porting.h"
 #include "usernic/skb.h"
 
 namespace usernic {
@@ -240,14 +241,14 @@ TEST(AnyContextTest, WhatSaysSoMayBeCalledFromAnInterruptToo) {
     dev->tx_queue(0).stop();
     dev->tx_queue(0).wake();
     dev->rx_mode().call_soon();
-    dev->rx_mode().schedule_retry();
+    Porting::schedule_retry(dev->rx_mode());
     dev->rx_mode().retry_now();
-    dev->rx_mode().cancel_retry();
+    Porting::cancel_retry(dev->rx_mode());
     dev->rx_mode().card_forgot();
     const DeviceRef ref(*dev, "test");
     queue.queue_at(work, Clock::now() + std::chrono::hours(1));
     queue.move_to(work, Clock::now() + std::chrono::hours(2));
-    work.hurry();
+    Porting::hurry(work);
     work.cancel();
     work.disable();
     work.enable();

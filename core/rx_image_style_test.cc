@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver style: prepare + write.
 #include "core/rx_style_fixture.h"
+#include "usernic/porting.h"
 #include "usernic/rx_style.h"
 
 namespace usernic {
@@ -137,13 +138,13 @@ TEST_F(ImageStyleTest, AFailedPrepareLeavesPendingAsItWas) {
   ASSERT_TRUE(dev->mc().add(mc(1)));  // prepare fills its copy of the image, then fails
   retries_pass();
   const uint32_t writes = on_card([](ImageCard& c) { return c.writes; });
-  mode.lock_lists();
+  Porting::lock_lists(mode);
   update_rx_image<ImageDriver::RxModeImage>(*dev, [](ImageDriver::RxModeImage& pending) {
     EXPECT_EQ(pending.used, 0u);
     EXPECT_EQ(pending.own, uc(0xffff));
     pending.flavour = 7;
   });
-  mode.unlock_lists();
+  Porting::unlock_lists(mode);
   for (int i = 0; i < 1000 && on_card([](ImageCard& c) { return c.flavour; }) != 7; ++i) retries_pass();
   EXPECT_EQ(on_card([](ImageCard& c) { return c.writes; }), writes + 1);
   EXPECT_TRUE(card.exact.empty());
@@ -315,16 +316,16 @@ TEST_F(ImageStyleTest, AnImageOfAnotherTypeIsAReport) {
   start();
   struct Other {};
   Reports reports;
-  mode.lock_lists();
+  Porting::lock_lists(mode);
   EXPECT_FALSE(update_rx_image<Other>(*dev, [](Other&) {}));
-  mode.unlock_lists();
+  Porting::unlock_lists(mode);
   EXPECT_EQ(reports.rules(), "rx-image-type");
 }
 
 TEST_F(ImageStyleTest, AnUpdateBeforeRegistrationIsInTheFirstImageThatIsWritten) {
-  mode.lock_lists();
+  Porting::lock_lists(mode);
   EXPECT_TRUE(update_rx_image<ImageDriver::RxModeImage>(*dev, [](auto& image) { image.flavour = 9; }));
-  mode.unlock_lists();
+  Porting::unlock_lists(mode);
   uint32_t first_flavour = 0;
   card.on_write = [&]() -> Result<> { return {}; };
   start();
@@ -336,9 +337,9 @@ TEST_F(ImageStyleTest, AnUpdateBeforeRegistrationIsInTheFirstImageThatIsWritten)
 TEST_F(ImageStyleTest, AnUpdateUnderTheLockIsWrittenOnce) {
   start();
   const auto [writes, prepares] = on_card([](ImageCard& c) { return std::pair(c.writes, c.prepares); });
-  mode.lock_lists();
+  Porting::lock_lists(mode);
   EXPECT_TRUE(update_rx_image<ImageDriver::RxModeImage>(*dev, [](auto& image) { image.flavour = 9; }));
-  mode.unlock_lists();
+  Porting::unlock_lists(mode);
   dev->lane().flush();
   on_card([&, writes = writes, prepares = prepares](ImageCard& c) {
     EXPECT_EQ(c.flavour, 9u);

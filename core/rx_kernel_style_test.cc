@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver style: the kernel's signature.
 #include "core/rx_style_fixture.h"
+#include "usernic/porting.h"
 #include "usernic/rx_style.h"
 
 namespace usernic {
@@ -55,11 +56,11 @@ struct KernelDriver : Plain {
     ++card_.calls;
     if (card_.on_call) card_.on_call();
     if (std::exchange(card_.asked, card_.asks > 0)) card_.asked_back.set();
-    if (card_.asks > 0) --card_.asks, dev->rx_mode().schedule_retry();
-    dev->rx_mode().lock_lists();
-    card_.promisc = dev->rx_mode().lists().promisc();
-    card_.allmulti = dev->rx_mode().lists().allmulti();
-    dev->rx_mode().unlock_lists();
+    if (card_.asks > 0) --card_.asks, Porting::schedule_retry(dev->rx_mode());
+    Porting::lock_lists(dev->rx_mode());
+    card_.promisc = Porting::lists(dev->rx_mode()).promisc();
+    card_.allmulti = Porting::lists(dev->rx_mode()).allmulti();
+    Porting::unlock_lists(dev->rx_mode());
     if (card_.fails_whole > 0) {
       --card_.fails_whole;
       return -EBUSY;
@@ -248,7 +249,7 @@ TEST_F(KernelStyleTest, AnAddressTakenBackBehindTheEnginesBackIsPushedAgain) {
   ASSERT_TRUE(dev->uc().add(uc(2)));
   settle();
   on_card([&](KernelCard& c) {
-    mode.hw_list(AddressClass::kUnicast).unsync_dev(dev.get(), KernelDriver::unsync);
+    Porting::hw_list(mode, AddressClass::kUnicast).unsync_dev(dev.get(), KernelDriver::unsync);
     EXPECT_TRUE(c.exact.empty());
     c.dead = {uc(1)};
   });
@@ -327,12 +328,12 @@ TEST_F(KernelStyleTest, AScheduledRetryComesAtItsTimeAndIsTakenBack) {
     mode.call_soon();
   });
   dev->lane().flush();
-  mode.cancel_retry();
+  Porting::cancel_retry(mode);
   retries_pass();
   dev->lane().flush();
   on_card([&](KernelCard& c) { EXPECT_EQ(c.calls, calls + 3); });
   mode.call_soon();
-  mode.cancel_retry();
+  Porting::cancel_retry(mode);
   dev->lane().flush();
   on_card([&](KernelCard& c) { EXPECT_EQ(c.calls, calls + 4) << "it takes back only retries"; });
 }
@@ -357,7 +358,7 @@ TEST_F(KernelStyleTest, TheListOfARunningDriverTakenFromOutsideIsAReport) {
   start();
   if (!kChecksOn) GTEST_SKIP() << "checks are off";
   Reports reports;
-  (void)mode.hw_list(AddressClass::kUnicast);
+  (void)Porting::hw_list(mode, AddressClass::kUnicast);
   EXPECT_EQ(reports.rules(), "hw-list-unlocked");
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The face: each method goes to where it is done.
 #include "core/rx_mode_engine.h"
+#include "usernic/porting.h"
 #include "usernic/rx_mode.h"
 
 namespace usernic {
@@ -37,11 +38,11 @@ Result<> RxMode::set_promiscuity(int change) {
 Result<> RxMode::set_allmulti(int change) {
   return engine_of(*this).wanted.change_mode(&Wanted::allmulti, change);
 }
-Result<> RxMode::switch_flags(RxFlags on) {
-  return engine_of(*this).wanted.switch_flags(on);
+Result<> Porting::switch_flags(RxMode& mode, RxFlags on) {
+  return engine_of(mode).wanted.switch_flags(on);
 }
-RxFlags RxMode::switched() const {
-  return engine_of(*this).wanted.switched();
+RxFlags Porting::switched(const RxMode& mode) {
+  return engine_of(mode).wanted.switched();
 }
 Result<> RxMode::set_vlan_filter(bool on) {
   return engine_of(*this).wanted.set_vlan_filter(on);
@@ -82,24 +83,24 @@ void RxMode::retry_now() noexcept {
   engine.requests.retry();
   engine.run.owed.owe();
 }
-void RxMode::schedule_retry() noexcept {
-  engine_of(*this).schedule_retry();
+void Porting::schedule_retry(RxMode& mode) noexcept {
+  engine_of(mode).schedule_retry();
 }
-void RxMode::cancel_retry() noexcept {
-  engine_of(*this).requests.cancel();
+void Porting::cancel_retry(RxMode& mode) noexcept {
+  engine_of(mode).requests.cancel();
 }
 
-void RxMode::lock_lists(Place where) noexcept {
-  engine_of(*this).wanted.hold(where);
+void Porting::lock_lists(RxMode& mode, Place where) noexcept {
+  engine_of(mode).wanted.hold(where);
 }
-void RxMode::unlock_lists() noexcept {
-  engine_of(*this).wanted.let_go();
+void Porting::unlock_lists(RxMode& mode) noexcept {
+  engine_of(mode).wanted.let_go();
 }
-RxLists RxMode::lists(Place where) const noexcept {
-  return engine_of(*this).shown(where);
+RxLists Porting::lists(const RxMode& mode, Place where) noexcept {
+  return engine_of(mode).shown(where);
 }
-HwAddrList& RxMode::hw_list(AddressClass address_class, Place where) {
-  return engine_of(*this).hw_list(address_class, where);
+HwAddrList& Porting::hw_list(RxMode& mode, AddressClass address_class, Place where) {
+  return engine_of(mode).hw_list(address_class, where);
 }
 bool RxMode::promisc() const noexcept {
   return engine_of(*this).flags().promisc;

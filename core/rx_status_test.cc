@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/rx_mode_fixture.h"
+#include "usernic/porting.h"
 #include "usernic/rx_style.h"
 
 namespace usernic {
@@ -129,7 +130,7 @@ struct AskingDriver {
   }
   int set_rx_mode_async(NetDevice*, HwAddrList*, HwAddrList*) {
     card_.calls.push_back(Clock::now());
-    if (card_.asks > 0) --card_.asks, dev_.rx_mode().schedule_retry();
+    if (card_.asks > 0) --card_.asks, Porting::schedule_retry(dev_.rx_mode());
     called.set();
     return 0;
   }

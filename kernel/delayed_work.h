@@ -43,7 +43,7 @@ inline Time time_after(unsigned long delay) {
 }
 // False: it was pending already, and keeps its time, or is disabled.
 inline bool queue_delayed_work(workqueue_struct* queue, delayed_work* dwork, unsigned long delay) {
-  return queue->queue_unless_pending(*dwork->work.work, time_after(delay));
+  return Porting::queue_unless_pending(*queue, *dwork->work.work, time_after(delay));
 }
 // True: it was pending, and has a new time.
 inline bool mod_delayed_work(workqueue_struct* queue, delayed_work* dwork, unsigned long delay) {
@@ -64,7 +64,7 @@ inline bool schedule_delayed_work_on(int /*cpu*/, delayed_work* dwork, unsigned 
 
 // One that waits for its time runs now. True: it had not run.
 inline bool flush_delayed_work(delayed_work* dwork, Place where = Place::current()) {
-  const bool waited = dwork->work->hurry();
+  const bool waited = Porting::hurry(*dwork->work.work);
   return dwork->work->flush(where) || waited;  // it may have run by now
 }
 // As those of work.h, whether it waits for its time or stands in line.

@@ -36,7 +36,7 @@ inline unsigned netif_get_flags(const net_device* dev) {
 inline unsigned dev_get_flags(const net_device* dev) {
   unsigned flags = netif_get_flags(dev) & ~(IFF_PROMISC | IFF_ALLMULTI);
   if (dev->running() && dev->carrier_ok()) flags |= IFF_LOWER_UP;
-  return flags | mask_of(dev->rx_mode().switched());
+  return flags | mask_of(Porting::switched(dev->rx_mode()));
 }
 
 // Opens or closes it if IFF_UP is to change, and turns the user's promisc and allmulti on or off, which is done even if
@@ -52,7 +52,7 @@ inline int dev_change_flags(net_device* dev, unsigned flags, netlink_ext_ack* = 
     else
       (void)dev->close(where);
   }
-  (void)dev->rx_mode().switch_flags(rx_flags_of(flags));
+  (void)Porting::switch_flags(dev->rx_mode(), rx_flags_of(flags));
   return error;
 }
 

@@ -57,10 +57,10 @@ inline void __hw_addr_list_reconcile(netdev_hw_addr_list* real, netdev_hw_addr_l
 
 // &dev->uc and &dev->mc as lists to push from; see RxMode::hw_list. Not under netif_addr_lock.
 inline netdev_hw_addr_list* netdev_uc(net_device* dev) {
-  return &dev->rx_mode().hw_list(AddressClass::kUnicast);
+  return &Porting::hw_list(dev->rx_mode(), AddressClass::kUnicast);
 }
 inline netdev_hw_addr_list* netdev_mc(net_device* dev) {
-  return &dev->rx_mode().hw_list(AddressClass::kMulticast);
+  return &Porting::hw_list(dev->rx_mode(), AddressClass::kMulticast);
 }
 inline int __dev_uc_sync(net_device* dev, hw_addr_call sync, hw_addr_call unsync) {
   return netdev_uc(dev)->sync_dev(dev, sync, unsync);
@@ -90,7 +90,7 @@ inline bool netdev_hw_addr_list_empty(const netdev_hw_addr_list* list) {
 class addr_cursor {
  public:
   addr_cursor(net_device* dev, AddressClass address_class)
-      : lists_(dev->rx_mode().lists()),
+      : lists_(Porting::lists(dev->rx_mode())),
         range_(address_class == AddressClass::kUnicast ? lists_.unicast() : lists_.multicast()),
         it_(range_.begin()) {
     entry_.type = address_class == AddressClass::kUnicast ? HwAddr::kUnicast : HwAddr::kMulticast;

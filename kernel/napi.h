@@ -53,13 +53,13 @@ inline void napi_disable(napi_struct* napi, Place where = Place::current()) {
   napi->napi->disable(where);
 }
 inline bool napi_schedule_prep(napi_struct* napi) {
-  return napi->napi->schedule_prep();
+  return Porting::schedule_prep(*napi->napi);
 }
 inline void __napi_schedule(napi_struct* napi) {
-  napi->napi->schedule_prepared();
+  Porting::schedule_prepared(*napi->napi);
 }
 inline void __napi_schedule_irqoff(napi_struct* napi) {
-  napi->napi->schedule_prepared();
+  Porting::schedule_prepared(*napi->napi);
 }
 inline bool napi_schedule(napi_struct* napi) {
   return napi->napi->schedule();
@@ -75,7 +75,7 @@ inline bool napi_complete(napi_struct* napi) {
   return napi_complete_done(napi, 0);
 }
 inline bool napi_is_scheduled(const napi_struct* napi) {
-  return napi->napi->scheduled();
+  return Porting::scheduled(*napi->napi);
 }
 inline void napi_synchronize(napi_struct* napi, Place where = Place::current()) {
   napi->napi->synchronize(where);

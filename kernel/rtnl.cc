@@ -23,13 +23,13 @@ void carry_out_todo(Place where) {
       if (next.size() > 1) (void)each.dev->close(where);
     }
     for (const auto& each : next) {
-      if (each.unregister) (void)each.dev->start_unregister(where);
+      if (each.unregister) (void)Porting::start_unregister(*each.dev, where);
     }
   }
   rtnl_section::mine() = {};
   for (auto left = todo.started(mine.run); !left.empty(); left = todo.started(mine.run)) {
-    NetDevice* const dev = left[NetDevice::wait_any_unregistered(left, where)];
-    const bool frees_itself = dev->needs_free() && dev->reg_state() == RegState::kUnregistered;
+    NetDevice* const dev = left[Porting::wait_any_unregistered(left, where)];
+    const bool frees_itself = Porting::needs_free(*dev) && dev->reg_state() == RegState::kUnregistered;
     if (!todo.start_free(dev, frees_itself)) continue;
     DeviceHandle freed(*dev);
     FreeNetdev()(dev);
@@ -55,7 +55,7 @@ void rtnl_unlock(Place where) USERNIC_NO_THREAD_SAFETY_ANALYSIS {
 }
 
 int register_netdevice(net_device* dev, Place where) {
-  const int error = error_of(dev->register_netdevice(where));
+  const int error = error_of(Porting::register_netdevice(*dev, where));
   const rtnl_section& mine = rtnl_section::mine();
   if (error != 0) (void)init_net_is::todo(where).add({.dev = dev, .run = mine.net == &dev->net() ? mine.run : 0});
   return error;

@@ -36,20 +36,20 @@ inline int netif_set_allmulti(net_device* dev, int inc, bool /*notify*/) {
 
 // The lists stand still in between, BHs disabled.
 inline void netif_addr_lock_bh(net_device* dev, Place where = Place::current()) {
-  dev->rx_mode().lock_lists(where);
+  Porting::lock_lists(dev->rx_mode(), where);
 }
 inline void netif_addr_unlock_bh(net_device* dev) {
-  dev->rx_mode().unlock_lists();
+  Porting::unlock_lists(dev->rx_mode());
 }
 inline void netif_addr_lock(net_device* dev, Place where = Place::current()) {
-  dev->rx_mode().lock_lists(where);
+  Porting::lock_lists(dev->rx_mode(), where);
 }
 // Every one of these is at the nesting level of its device.
 inline void netif_addr_lock_nested(net_device* dev, Place where = Place::current()) {
-  dev->rx_mode().lock_lists(where);
+  Porting::lock_lists(dev->rx_mode(), where);
 }
 inline void netif_addr_unlock(net_device* dev) {
-  dev->rx_mode().unlock_lists();
+  Porting::unlock_lists(dev->rx_mode());
 }
 
 // The driver is called soon, whatever changed. A plan (RxPlan) that would be empty is none.
@@ -63,10 +63,10 @@ inline void __dev_set_rx_mode(net_device* dev) {
 // knows more, and for who does not want to wait. A device is born initialised.
 inline void netif_rx_mode_init(net_device*) {}
 inline void netif_rx_mode_schedule_retry(net_device* dev) {
-  dev->rx_mode().schedule_retry();
+  Porting::schedule_retry(dev->rx_mode());
 }
 inline void netif_rx_mode_cancel_retry(net_device* dev) {
-  dev->rx_mode().cancel_retry();
+  Porting::cancel_retry(dev->rx_mode());
 }
 inline void netif_rx_mode_run(net_device* dev) {
   dev->rx_mode().retry_now();

@@ -13,6 +13,7 @@
 #include "usernic/mac_address.h"
 #include "usernic/net.h"
 #include "usernic/net_device.h"
+#include "usernic/porting.h"
 
 namespace usernic::kernel {
 

@@ -55,7 +55,7 @@ void unregister_netdev(net_device* dev, Place where) {
 
 void free_netdev(net_device* dev, Place where) {
   if (dev == nullptr) return;
-  const bool frees_itself = dev->needs_free();
+  const bool frees_itself = Porting::needs_free(*dev);
   const bool freed = dev->reg_state() == RegState::kReleased;
   const bool later = !freed && init_net_is::todo(where).free_later(dev);
   if (freed || (later && frees_itself)) {

@@ -38,10 +38,10 @@ void unregister_netdev(net_device* dev, Place where = Place::current());
 // ndo_init failed. A device that needs_free is freed with unregister_netdev, or rtnl_unlock;
 // if its register fails it is the caller's to free, like any other.
 inline void netdev_set_priv_destructor(net_device* dev, void (*destructor)(net_device*)) {
-  dev->set_priv_destructor(destructor);
+  Porting::set_priv_destructor(*dev, destructor);
 }
 inline void netdev_set_needs_free(net_device* dev, bool needs_free) {
-  dev->set_needs_free(needs_free);
+  Porting::set_needs_free(*dev, needs_free);
 }
 
 // A registered device is a report, and unregistered first. One that goes with rtnl_unlock is freed by that. One that

@@ -53,7 +53,7 @@ inline work_struct* current_work() {
 
 // False: it was pending already, even if for later, or is disabled.
 inline bool queue_work(workqueue_struct* queue, work_struct* work) {
-  return queue->queue_unless_pending(*work->work);
+  return Porting::queue_unless_pending(*queue, *work->work);
 }
 inline bool schedule_work(work_struct* work) {
   return queue_work(&init_net().system_workqueue(), work);

@@ -49,13 +49,7 @@ class alignas(64) Napi {
   // Wants a poll. Returns false when somebody else owns the instance: then it is MISSED, and will be polled again if
   // it is enabled. Context: any.
   bool schedule() noexcept USERNIC_NONBLOCKING;
-  // Its two halves, for who masks the interrupt in between: `schedule_prepared` is owed after true.
-  // [kernel: napi_schedule_prep, __napi_schedule]
-  bool schedule_prep() noexcept USERNIC_NONBLOCKING;
-  void schedule_prepared() noexcept USERNIC_NONBLOCKING;
   bool enabled() const noexcept USERNIC_NONBLOCKING { return enabled_.load(); }
-  // Owned by somebody, or disabled.
-  bool scheduled() const noexcept USERNIC_NONBLOCKING { return (state_.load() & kSched) != 0; }
   // Sleeps until no poll runs or waits for its turn. Context: process, not from a poll. [kernel: napi_synchronize]
   void synchronize(Place where = Place::current());
   // Ends a poll that did less than its budget: the poll returns less, then. Returns true when the interrupt is to be
@@ -72,11 +66,14 @@ class alignas(64) Napi {
  private:
   friend class Softirq;
   friend struct Device;
+  friend struct Porting;
   using Poll = int (*)(void*, Napi&, int) noexcept USERNIC_NONBLOCKING;
   Napi(NetDevice& dev, void* driver, int weight, Poll poll);
 
   enum : uint32_t { kSched = 1, kMissed = 2, kDisable = 4 };
   bool give_up() noexcept USERNIC_NONBLOCKING;
+  bool schedule_prep() noexcept USERNIC_NONBLOCKING;  // true: `schedule_prepared` is owed
+  void schedule_prepared() noexcept USERNIC_NONBLOCKING;
   void yield_to_disable() noexcept USERNIC_NONBLOCKING;
   void report(const char* rule, const char* text, Place where) const noexcept USERNIC_NONBLOCKING;
 

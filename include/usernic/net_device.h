@@ -11,7 +11,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -60,25 +59,8 @@ struct NetDevice {
   // notifiers; EINVAL: RxFilterCaps that cannot be true (rx_filter.h). Once only: a second call is a contract report.
   // Context: process, no locks.
   Result<> register_netdev(Place where = Place::current());
-  // The same for who holds rtnl. A failed one leaves UNREGISTERING: `wait_unregistered`, without locks, sleeps until
-  // the last reference is gone.
-  Result<> register_netdevice(Place where = Place::current());
-  void wait_unregistered(Place where = Place::current());
   // Closes it, takes it out of sight, and sleeps until the last reference is gone. Context: process, no locks.
   void unregister_netdev(Place where = Place::current());
-  // The same in two steps, for several that hold references on each other: each is started, then each is waited for in
-  // the order in which they become free. False: a report, and nothing to wait for.
-  bool start_unregister(Place where = Place::current());
-  // Called once: when an unregister is over and nobody holds a reference any more, or by a register that failed after
-  // init; a device that was never registered, or whose name was taken, is freed without. Set before registration, or
-  // under rtnl. [kernel: priv_destructor]
-  void set_priv_destructor(void (*destructor)(NetDevice*)) noexcept;
-  // Registered, it is nobody's: who unregisters it by the kernel's names has it freed. Off again when the register
-  // fails. Set as above. [kernel: needs_free_netdev]
-  void set_needs_free(bool on) noexcept;
-  bool needs_free() const noexcept;
-  // Sleeps until one is not UNREGISTERING: its index. Requires: one at least, all of one Net.
-  static size_t wait_any_unregistered(std::span<NetDevice* const> devices, Place where = Place::current());
 
   // Context of these: process; either no locks, or from an item of this device's lane. They park the lane, then take
   // rtnl and IL. ENODEV: not registered or not present. Opening an open device is no error, closing a closed neither.
@@ -117,12 +99,6 @@ struct NetDevice {
   // the port's tx_wake. A device that is down, absent or without carrier drops and counts. Returns how many frames the
   // driver took and did not drop. One longer than frame_bytes_max is dropped, too. Context: process or BH.
   uint32_t xmit(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
-
-  // In between nobody is in start_xmit, of whatever queue, and xmit sends nothing; the port is told when it can again,
-  // but for queues that are stopped. One at a time; BHs are disabled. Not from start_xmit. Context: process or BH.
-  // [kernel: netif_tx_lock_bh, netif_tx_unlock_bh]
-  void freeze_tx(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
-  void thaw_tx() noexcept USERNIC_NONBLOCKING;
 
   // Frames that a software device received from below [kernel: netif_rx]: counted, and to whoever sits on it. A device
   // that is down drops them, and any drops one longer than frame_bytes_max. Context: process or BH.

@@ -78,10 +78,6 @@ class RxMode {
   // may be deferred while an address is not yet covered otherwise. [kernel: dev_set_promiscuity, dev_set_allmulti]
   Result<> set_promiscuity(int change);
   Result<> set_allmulti(int change);
-  // One reference more of each that is on, and is there once however often it is said. `switched`: those that are.
-  // EOVERFLOW: the one of the two stays as it is. Context: as above; addr_list_lock not held. [kernel: dev->gflags]
-  Result<> switch_flags(RxFlags on);
-  RxFlags switched() const;
 
   // The VLAN filter is open (every VLAN passes) until it is switched on. Ids are counted references, and go down to the
   // devices below (VlanIds). EINVAL: id above 4094. EOVERFLOW: more than 4095. ENOENT. ENOMEM.
@@ -101,17 +97,6 @@ class RxMode {
   // nothing deferred.
   Result<> settle(Time deadline, Place where = Place::current()) const;
 
-  // Holds lists and flags still, BHs disabled; bounded work only [kernel: netif_addr_lock_bh]. `lists` is a view of
-  // them and requires that lock; what it shows in a driver's rx-mode call is in rx_lists.h.
-  void lock_lists(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
-  void unlock_lists() noexcept USERNIC_NONBLOCKING;
-  RxLists lists(Place where = Place::current()) const noexcept USERNIC_NONBLOCKING;
-  // The class as a list to push from. A running driver of the legacy or the kernel's style has the one that its rx-mode
-  // call is given, which is its own in that call, under the instance lock (stop) and on or behind the lane: elsewhere
-  // a report. Of a device that is not running, and of the other styles, it is brought up to date with what is wanted
-  // now, and the caller sees to it that it is alone. Not under lock_lists. [kernel: dev->uc and dev->mc, for
-  // __dev_uc_sync and the like]
-  HwAddrList& hw_list(AddressClass address_class, Place where = Place::current());
   // Is it asked for? In prepare_rx_mode, set_rx_mode and a call of the kernel's signature: what that is to bring about;
   // elsewhere on the device's lane, from open to stop: what the driver was told (rx_flags.h); elsewhere: now. Takes no
   // lock.
@@ -122,10 +107,6 @@ class RxMode {
   // Context: any. [kernel: dev_set_rx_mode, netif_rx_mode_run]
   void call_soon() noexcept USERNIC_NONBLOCKING;
   void retry_now() noexcept USERNIC_NONBLOCKING;
-  // For a driver that knows it failed: it is called again after 1, 2, 4 .. 60 times the first delay, counted until a
-  // call that does not ask. `cancel_retry` takes it back. [kernel: netif_rx_mode_schedule_retry, _cancel_retry]
-  void schedule_retry() noexcept USERNIC_NONBLOCKING;
-  void cancel_retry() noexcept USERNIC_NONBLOCKING;
 
   // The card lost its filter (reset, resume, re-plug): everything is programmed again. Context: any.
   void card_forgot() noexcept USERNIC_NONBLOCKING;

@@ -55,19 +55,13 @@ struct TxQueue {
   }
 
   SpinLock& xmit_lock() noexcept { return xmit_lock_; }
-  // That lock at its nesting level, BHs disabled: nobody is in start_xmit. Context: process or BH. [kernel:
-  // __netif_tx_lock_bh]
-  void lock_xmit(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
-  bool try_lock_xmit(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
-  void unlock_xmit() noexcept USERNIC_NONBLOCKING;
-  // Within NetDevice::freeze_tx? Requires: the xmit lock.
-  bool frozen() const noexcept USERNIC_NONBLOCKING { return frozen_; }
   QueueCounters counters;
 
  private:
   friend struct NetDevice;
   friend struct Device;
   friend class XmitCheck;
+  friend struct Porting;
   NetDevice& dev_;
   const uint16_t index_;
   SpinLock xmit_lock_;

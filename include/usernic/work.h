@@ -51,8 +51,6 @@ class Work {
 
   // Sleeps until the item that is pending or running now has run. False: it was idle [kernel: flush_work].
   bool flush(Place where = Place::current());
-  // An item that waits for its time is queued now. False: it does not wait. Context: any.
-  bool hurry() noexcept USERNIC_NONBLOCKING;
   // Takes a pending item back; a running one runs on [kernel: cancel_work]. Returns true when it was pending.
   // Context: any.
   bool cancel() noexcept USERNIC_NONBLOCKING;
@@ -67,6 +65,7 @@ class Work {
 
  private:
   friend struct Workqueue;
+  friend struct Porting;
   friend class WorkerPool;
   friend class CurrentWork;
   template <class Body>
@@ -125,9 +124,6 @@ struct Workqueue {
   // Queues the item at `due`. False as above; an item waiting for a later time is moved forward to `due`. An item may
   // re-arm itself.
   bool queue_at(Work& work, Time due) noexcept USERNIC_NONBLOCKING;
-  // The same of an item that is not pending, for whatever time; kAtOnce: now. False: it is, or is disabled. [kernel:
-  // queue_work, queue_delayed_work]
-  bool queue_unless_pending(Work& work, Time due = kAtOnce) noexcept USERNIC_NONBLOCKING;
   // The item runs at `due` (kAtOnce: now), earlier or later than it was to; a running one runs again then. Returns true
   // when it was pending; a disabled item stays so [kernel: mod_delayed_work].
   bool move_to(Work& work, Time due) noexcept USERNIC_NONBLOCKING;
@@ -154,6 +150,7 @@ struct Workqueue {
 
  private:
   friend class Work;
+  friend struct Porting;
   friend class WorkerPool;
   friend class LaneGuard;
   using Items = boost::intrusive::list<
