@@ -7,7 +7,6 @@
 #include "core/xmit_check.h"
 #include "usernic/long_wait.h"
 #include "usernic/net_device.h"
-#include "usernic/porting.h"
 
 namespace usernic {
 
@@ -32,15 +31,6 @@ Net& NetDevice::net() const noexcept {
 }
 RegState NetDevice::reg_state() const noexcept {
   return Device::of(*this).reg_state_.load();
-}
-void Porting::set_priv_destructor(NetDevice& dev, void (*destructor)(NetDevice*)) noexcept {
-  Device::of(dev).priv_destructor_ = destructor;
-}
-void Porting::set_needs_free(NetDevice& dev, bool on) noexcept {
-  Device::of(dev).needs_free_ = on;
-}
-bool Porting::needs_free(const NetDevice& dev) noexcept {
-  return Device::of(dev).needs_free_;
 }
 bool NetDevice::running() const noexcept {
   return Device::of(*this).running_.load();
@@ -286,48 +276,6 @@ void TxQueue::wake() noexcept {
   wakes_.fetch_add(1, std::memory_order_relaxed);
   stopped_.store(false);
   if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
-}
-
-void Porting::lock_xmit(TxQueue& queue, Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  const ReportsOn concerned(queue.dev_);
-  if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
-  lock_at(queue.xmit_lock_, queue.level_, where);
-}
-bool Porting::try_lock_xmit(TxQueue& queue, Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
-  if (queue.xmit_lock_.try_lock(where)) return true;
-  if (kChecksOn) internal::leave_context();
-  return false;
-}
-void Porting::unlock_xmit(TxQueue& queue) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  queue.xmit_lock_.unlock();
-  if (kChecksOn) internal::leave_context();
-}
-
-// Locks of one class do not nest at one level, so not all xmit locks are held: each queue is marked under its own.
-void Porting::freeze_tx(NetDevice& device, Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  Device& dev = Device::of(device);
-  const ReportsOn concerned(dev);
-  if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
-  dev.tx_freeze_lock.lock(dev.engine.wanted.level(), where);
-  for (TxQueue& queue : dev.tx_queues) {
-    LevelGuard guard(queue.xmit_lock(), queue.level_, where);
-    queue.frozen_ = true;
-  }
-}
-
-void Porting::thaw_tx(NetDevice& device) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  Device& dev = Device::of(device);
-  for (TxQueue& queue : dev.tx_queues) {
-    LevelGuard guard(queue.xmit_lock(), queue.level_);
-    queue.frozen_ = false;
-  }
-  dev.tx_freeze_lock.unlock();
-  if (kChecksOn) internal::leave_context();
-  // Stopped ones too: who stopped one meanwhile may start it again without a word, and a sleeper looks for himself.
-  for (TxQueue& queue : dev.tx_queues) {
-    if (InPort port(dev); port) port->tx_wake(queue);
-  }
 }
 
 }  // namespace usernic

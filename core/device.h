@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "core/frame_account.h"
@@ -34,6 +35,10 @@ struct Device final : NetDevice {
   static const Device& of(const NetDevice& dev) noexcept USERNIC_NONBLOCKING { return static_cast<const Device&>(dev); }
   operator const NdoDevice&() const noexcept USERNIC_NONBLOCKING { return engine.device; }
   void drop_handle() noexcept;
+  // The halves of register_netdev and unregister_netdev [usernic/porting.h].
+  Result<> register_netdevice(Place where);
+  bool start_unregister(Place where);
+  static size_t wait_any_unregistered(std::span<NetDevice* const> devices, Place where = Place::current());
 
   // Constant after construction.
   Net& net_ref;

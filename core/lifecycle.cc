@@ -176,7 +176,7 @@ Result<> register_locked(Device& dev) {
 
 void wait_until_free(NetDevice& dev, Place where) {
   NetDevice* const only[] = {&dev};
-  (void)Porting::wait_any_unregistered(only, where);
+  (void)Device::wait_any_unregistered(only, where);
 }
 
 }  // namespace
@@ -195,15 +195,15 @@ Result<> NetDevice::register_netdev(Place where) {
   return result;
 }
 
-Result<> Porting::register_netdevice(NetDevice& device, Place where) {
-  Device& dev = Device::of(device);
+Result<> Device::register_netdevice(Place where) {
+  Device& dev = *this;
   const ReportsOn concerned(dev);
   dev.net_ref.rtnl().assert_held(where);
   if (!may_register(dev, where)) return fail(std::errc::invalid_argument);
   return register_locked(dev);
 }
 
-size_t Porting::wait_any_unregistered(std::span<NetDevice* const> devices, Place where) {
+size_t Device::wait_any_unregistered(std::span<NetDevice* const> devices, Place where) {
   const ReportsOn concerned(devices.front());
   might_sleep(where);
   for (NetDevice* each : devices) {
@@ -221,11 +221,11 @@ size_t Porting::wait_any_unregistered(std::span<NetDevice* const> devices, Place
 }
 
 void NetDevice::unregister_netdev(Place where) {
-  if (Porting::start_unregister(*this, where)) wait_until_free(*this, where);
+  if (Device::of(*this).start_unregister(where)) wait_until_free(*this, where);
 }
 
-bool Porting::start_unregister(NetDevice& device, Place where) {
-  Device& dev = Device::of(device);
+bool Device::start_unregister(Place where) {
+  Device& dev = *this;
   OpLocks locks(dev, where);
   if (dev.reg_state_.load() != RegState::kRegistered) {
     report_contract(dev, "unregister-unregistered",

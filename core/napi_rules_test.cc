@@ -7,6 +7,7 @@
 #include "core/test_watch.h"
 #include "usernic/napi.h"
 #include "usernic/net.h"
+#include "usernic/porting.h"
 
 namespace usernic {
 namespace {
@@ -166,9 +167,9 @@ TEST_F(NapiRulesTest, APreparedInstanceIsScheduledOnce) {
   ASSERT_TRUE(in_poll.wait());
   WrongPoller other(*dev);
   other.napi.enable();
-  ASSERT_TRUE(other.napi.schedule_prep());
-  other.napi.schedule_prepared();
-  other.napi.schedule_prepared();
+  ASSERT_TRUE(Porting::schedule_prep(other.napi));
+  Porting::schedule_prepared(other.napi);
+  Porting::schedule_prepared(other.napi);
   go_on.set();
   ASSERT_TRUE(other.polls.wait());
   other.napi.disable();

@@ -119,7 +119,7 @@ void FreeNetdev::operator()(NetDevice* dev) const {
   Device& device = Device::of(*dev);
   const ReportsOn concerned(device);
   if (device.reg_state_.load() == RegState::kRegistered) device.unregister_netdev();
-  device.wait_unregistered();
+  (void)Device::wait_any_unregistered({&dev, 1});
   device.reg_state_.store(RegState::kReleased);
   device.engine.shut_down();
   if (device.driver_ != nullptr) device.ops.destroy(std::exchange(device.driver_, nullptr));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The face: each method goes to where it is done.
 #include "core/rx_mode_engine.h"
-#include "usernic/porting.h"
 #include "usernic/rx_mode.h"
 
 namespace usernic {
@@ -37,12 +36,6 @@ Result<> RxMode::set_promiscuity(int change) {
 }
 Result<> RxMode::set_allmulti(int change) {
   return engine_of(*this).wanted.change_mode(&Wanted::allmulti, change);
-}
-Result<> Porting::switch_flags(RxMode& mode, RxFlags on) {
-  return engine_of(mode).wanted.switch_flags(on);
-}
-RxFlags Porting::switched(const RxMode& mode) {
-  return engine_of(mode).wanted.switched();
 }
 Result<> RxMode::set_vlan_filter(bool on) {
   return engine_of(*this).wanted.set_vlan_filter(on);
@@ -83,25 +76,7 @@ void RxMode::retry_now() noexcept {
   engine.requests.retry();
   engine.run.owed.owe();
 }
-void Porting::schedule_retry(RxMode& mode) noexcept {
-  engine_of(mode).schedule_retry();
-}
-void Porting::cancel_retry(RxMode& mode) noexcept {
-  engine_of(mode).requests.cancel();
-}
 
-void Porting::lock_lists(RxMode& mode, Place where) noexcept {
-  engine_of(mode).wanted.hold(where);
-}
-void Porting::unlock_lists(RxMode& mode) noexcept {
-  engine_of(mode).wanted.let_go();
-}
-RxLists Porting::lists(const RxMode& mode, Place where) noexcept {
-  return engine_of(mode).shown(where);
-}
-HwAddrList& Porting::hw_list(RxMode& mode, AddressClass address_class, Place where) {
-  return engine_of(mode).hw_list(address_class, where);
-}
 bool RxMode::promisc() const noexcept {
   return engine_of(*this).flags().promisc;
 }

@@ -8,7 +8,6 @@
 #include "core/lock_classes.h"
 #include "core/site_class.h"
 #include "core/worker_pool.h"
-#include "usernic/porting.h"
 
 namespace usernic {
 namespace {
@@ -130,10 +129,6 @@ bool Work::flush(Place where) {
   return pool->flush(*this, where);
 }
 
-bool Porting::hurry(Work& work) noexcept {
-  WorkerPool* const pool = work.pool_.load();
-  return pool != nullptr && pool->hurry(work);
-}
 bool Work::cancel() noexcept {
   WorkerPool* const pool = pool_.load();
   return pool != nullptr && pool->cancel(*this);
@@ -192,9 +187,6 @@ bool Workqueue::queue(Work& work) noexcept {
 }
 bool Workqueue::queue_at(Work& work, Time due) noexcept {
   return pool_.queue_at(*this, work, due);
-}
-bool Porting::queue_unless_pending(Workqueue& queue, Work& work, Time due) noexcept {
-  return queue.pool_.queue_unless_pending(queue, work, due);
 }
 bool Workqueue::move_to(Work& work, Time due) noexcept {
   return pool_.move_to(*this, work, due);
