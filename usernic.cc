@@ -13,10 +13,27 @@
 #include "cli/standard_streams.h"
 #include "cli/verbs.h"
 #include "daemon/run.h"
+#include "daemon/usb_device.h"
 #include "usernic/refusal.h"
 
 namespace usernic {
 namespace {
+
+int usb_device(const cli::Command& command) {
+  const cli::UsbDeviceLine& line = command.usb_device;
+  return daemon::usb_device({.model = line.model,
+                             .listen = line.listen,
+                             .bus_id = line.bus_id,
+                             .address = line.address,
+                             .tap = line.tap,
+                             .slow_ms = line.slow_ms,
+                             .fail_every = line.fail_every,
+                             .unplug_at = line.unplug_at,
+                             .replug_ms = line.replug_ms,
+                             .trace = line.trace,
+                             .commands = line.commands,
+                             .json = command.json});
+}
 
 // `program`: as it was called.
 int carry_out(const cli::Command& command, const std::string& program) {
@@ -41,6 +58,8 @@ int carry_out(const cli::Command& command, const std::string& program) {
       return cli::exec(command);
     case cli::Verb::kSim:
       return cli::sim(command.argv);
+    case cli::Verb::kUsbDevice:
+      return usb_device(command);
   }
   return cli::kUsage;
 }

@@ -112,6 +112,33 @@ void add_exec(Line& line) {
       ->type_name("");
 }
 
+void add_usb_device(Line& line) {
+  UsbDeviceLine& device = line.command.usb_device;
+  CLI::App* sub = line.app.add_subcommand("usb-device", "Serve a USB adapter in software over USB/IP, until Ctrl-C");
+  sub->footer(
+      "Example:\n  usernic usb-device rtl8150 --tap cable0 --slow 6\n"
+      "\nA kernel takes it with 'modprobe vhci_hcd; usbip attach -r 127.0.0.1 -b 1-1', usernic with\n"
+      "bus = \"usbip:127.0.0.1:3240/1-1\". docs/usb-device.md says what it prints and which commands there are.\n");
+  sub->parse_complete_callback([&line] { line.command.verb = Verb::kUsbDevice; });
+  const auto number = CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}).description("");
+  const auto ms = CLI::Range(0.0, 3'600'000.0).description("");
+  sub->add_option("MODEL", device.model, "the adapter: rtl8150")->required()->type_name("");
+  sub->add_option("--listen", device.listen, "where to listen (127.0.0.1:3240); port 0: any")
+      ->type_name("ADDRESS:PORT");
+  sub->add_option("--bus-id", device.bus_id, "what it is exported as (1-1)")->type_name("ID");
+  sub->add_option("--address", device.address, "the adapter's own address (a random one)")->type_name("MAC");
+  sub->add_option("--tap", device.tap, "the interface at the far end of its cable (none)")
+      ->type_name("NAME")
+      ->check(a_name());
+  sub->add_option("--slow", device.slow_ms, "how long each control transfer takes")->type_name("MS")->check(ms);
+  sub->add_option("--fail", device.fail_every, "each N-th control transfer stalls")->type_name("N")->check(number);
+  sub->add_option("--unplug-at", device.unplug_at, "the N-th transfer pulls the plug")->type_name("N")->check(number);
+  sub->add_option("--replug", device.replug_ms, "plug it in again after so long")->type_name("MS")->check(ms);
+  sub->add_flag("--trace", device.trace, "print each control transfer");
+  sub->add_flag("--commands", device.commands, "read commands from stdin");
+  add_json(sub, line);
+}
+
 // Its words are the simulator's, --help included.
 void add_sim(Line& line) {
   CLI::App* sim = line.app.add_subcommand("sim", "Play histories of the core under a simulated card, time and threads");
@@ -221,6 +248,7 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   add_contract(line);
   add_exec(line);
   add_sim(line);
+  add_usb_device(line);
   add_help_and_version(line);
   const auto [front, command] = split_words(argc, argv);
   std::string verb;

@@ -20,7 +20,16 @@ inline constexpr int kCouldNotEnter = 125;
 inline constexpr int kCouldNotRun = 126;
 inline constexpr int kNoSuchCommand = 127;
 
-enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kAttach, kMonitor, kContract, kExec, kSim };
+enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kAttach, kMonitor, kContract, kExec, kSim, kUsbDevice };
+
+// usb-device
+struct UsbDeviceLine {
+  std::string model, listen = "127.0.0.1:3240", bus_id = "1-1", address, tap;
+  double slow_ms = 0;
+  uint64_t fail_every = 0, unplug_at = 0;
+  std::optional<double> replug_ms;
+  bool trace = false, commands = false;
+};
 
 struct Command {
   Verb verb = Verb::kLink;
@@ -34,6 +43,7 @@ struct Command {
   std::vector<std::string> argv;    // exec (empty: a shell), sim
   std::string config;               // run; "" for the built-in one
   int ready_fd = -1;                // run --ready-fd
+  UsbDeviceLine usb_device;
 };
 
 struct ParsedLine {

@@ -16,7 +16,7 @@
 #include "daemon/config_rules.h"
 #include "daemon/config_section.h"
 #include "daemon/drivers.h"
-#include "daemon/usb_ports.h"
+#include "daemon/usb_models.h"
 #include "usernic/refusal.h"
 
 namespace usernic::daemon {
@@ -63,10 +63,8 @@ void read_bus(Section& section, NicConfig& nic) {
   if (section.given_text("bus") == nullptr) return;
   auto location = usb::Location::parse(bus);
   if (!location) return section.bad("bus", fmt::format("{}, not \"{}\"", location.error(), ctl::shortened(bus)));
-  const auto& models = usb_models();
-  if (location->bus == usb::Location::Bus::kEmulated && std::ranges::find(models, location->model) == models.end()) {
-    section.bad("bus", fmt::format("names no model: '{}'{}", ctl::shortened(location->model),
-                                   ctl::suggestion(location->model, models)));
+  if (location->bus == usb::Location::Bus::kEmulated && find_usb_model(location->model) == nullptr) {
+    section.bad("bus", no_usb_model(location->model));
   }
   nic.usb = *std::move(location);
 }

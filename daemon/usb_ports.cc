@@ -5,7 +5,7 @@
 
 #include "bus/usb/emulated.h"
 #include "bus/usb/usbip_port.h"
-#include "drivers/rtl8150/model.h"
+#include "daemon/usb_models.h"
 
 namespace usernic::daemon {
 namespace {
@@ -14,44 +14,39 @@ constexpr Duration kProbeMost = std::chrono::seconds(5);
 constexpr Duration kBusyMost = std::chrono::seconds(5);
 constexpr Duration kBusyLook = std::chrono::milliseconds(50);
 
-// An rtl8150 whose cable ends in a wire.
-class WiredRtl8150 final : rtl8150::Cable, simnic::WirePort {
+// An adapter in software whose cable ends in a wire.
+class WiredAdapter final : usb::Cable, simnic::WirePort {
  public:
-  WiredRtl8150(std::shared_ptr<simnic::Wire> wire, const std::string& name)
-      : wire_(std::move(wire)), model_(MacAddress::generate()), plug_(model_, name) {
-    model_.connect_cable(this);
+  WiredAdapter(const UsbModel& model, std::shared_ptr<simnic::Wire> wire, const std::string& name)
+      : wire_(std::move(wire)), model_(model.make(MacAddress::generate())), plug_(*model_, name) {
+    model_->connect_cable(this);
     wire_->plug(*this);
   }
-  ~WiredRtl8150() {
+  ~WiredAdapter() {
     wire_->unplug(*this);
-    model_.connect_cable(nullptr);
+    model_->connect_cable(nullptr);
   }
   usb::EmulatedPort& plug() { return plug_; }
 
  private:
   void hear(std::span<const uint8_t> frame) noexcept override { wire_->send(*this, std::span(&frame, 1)); }
   void hear(std::span<const simnic::Frame> frames) noexcept USERNIC_NONBLOCKING override {
-    for (const simnic::Frame& frame : frames) model_.receive(frame);
+    for (const simnic::Frame& frame : frames) model_->receive(frame);
   }
 
   const std::shared_ptr<simnic::Wire> wire_;
-  rtl8150::Model model_;
+  const std::unique_ptr<usb::NicModel> model_;
   usb::EmulatedPort plug_;
 };
 
 }  // namespace
-
-const std::vector<std::string_view>& usb_models() {
-  static const std::vector<std::string_view> kModels = {"rtl8150"};
-  return kModels;
-}
 
 std::shared_ptr<usb::Port> usb_port(const usb::Location& location, simnic::Wires& wires) {
   if (location.bus == usb::Location::Bus::kUsbip) {
     return std::make_shared<usb::UsbipPort>(location.host, location.tcp_port, location.bus_id);
   }
   const std::string name = "emulated:" + location.model + "/" + location.wire;
-  const auto adapter = std::make_shared<WiredRtl8150>(wires.wire(location.wire), name);
+  const auto adapter = std::make_shared<WiredAdapter>(*find_usb_model(location.model), wires.wire(location.wire), name);
   return {adapter, &adapter->plug()};
 }
 

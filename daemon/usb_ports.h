@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// daemon: USB: the models that there are, the port at a place in a config, and what drivers of USB devices are probed
-// by.
-//
-// Who adds a model adds a row to the table in usb_ports.cc.
+// daemon: USB: the port at a place in a config, and what drivers of USB devices are probed by.
 #pragma once
 
 #include <memory>
-#include <string_view>
-#include <vector>
 
 #include "bus/usb/location.h"
 #include "daemon/drivers.h"
 
 namespace usernic::daemon {
-
-const std::vector<std::string_view>& usb_models();
 
 // The port there, with a model of its own where the place is an emulated one. Requires: a model that there is.
 std::shared_ptr<usb::Port> usb_port(const usb::Location& location, simnic::Wires& wires);

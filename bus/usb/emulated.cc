@@ -86,6 +86,7 @@ void EmulatedDevice::run() {
     }
     const Time due = port_.plugged() ? serve() : Time::min();
     if (!port_.plugged()) {
+      if (port_.watch_ != nullptr) port_.watch_->unplugged();
       leave();
       return end_all(taken_);
     }
@@ -134,8 +135,13 @@ void EmulatedDevice::serve_one(Transfer& transfer, Time& due) {
     slow_ = nullptr;
     if (!counted(true)) return;
     const uint64_t fail_every = port_.faults_.fail_every.load();
-    if (fail_every != 0 && ++controls_ % fail_every == 0) return end(fail(std::errc::broken_pipe));
-    return end(control(transfer.setup, transfer.data));
+    const bool fails = fail_every != 0 && ++controls_ % fail_every == 0;
+    const Result<uint32_t> result = fails ? fail(std::errc::broken_pipe) : control(transfer.setup, transfer.data);
+    if (port_.watch_ != nullptr) {
+      const size_t size = transfer.in() ? result.value_or(0) : transfer.data.size();
+      port_.watch_->control(transfer.setup, transfer.data.first(size), result);
+    }
+    return end(result);
   }
   if (stalls(transfer.endpoint)) return end(fail(std::errc::broken_pipe));
   if ((transfer.endpoint & kIn) == 0) {
@@ -279,7 +285,8 @@ Result<uint32_t> EmulatedDevice::descriptor(const Setup& setup, std::span<uint8_
 
 // --- The port ---
 
-EmulatedPort::EmulatedPort(Model& model, std::string name) : model_(model), name_(std::move(name)) {
+EmulatedPort::EmulatedPort(Model& model, std::string name, PortWatch* watch)
+    : model_(model), name_(std::move(name)), watch_(watch) {
   if (Result<Configuration> parsed = Configuration::parse(model.configuration_descriptor())) {
     configuration_ = *std::move(parsed);
   }

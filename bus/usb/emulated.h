@@ -18,10 +18,22 @@
 
 namespace usernic::usb {
 
+// Hears what a device is asked, and its end. Called by the thread of the device that is open, which goes on afterwards.
+class PortWatch {
+ public:
+  // A control transfer was carried out. `data`: what was sent, or what the device answered.
+  virtual void control(const Setup& setup, std::span<const uint8_t> data, const Result<uint32_t>& result) noexcept = 0;
+  // The device was unplugged while it was open.
+  virtual void unplugged() noexcept = 0;
+
+ protected:
+  ~PortWatch() = default;
+};
+
 class EmulatedPort final : public Port, private ToHost {
  public:
-  // With the device plugged in.
-  EmulatedPort(Model& model, std::string name);
+  // With the device plugged in. `watch` outlives it; null: nobody listens.
+  EmulatedPort(Model& model, std::string name, PortWatch* watch = nullptr);
   ~EmulatedPort() override;
 
   Result<std::unique_ptr<Device>> open(const Wait& wait) override;
@@ -62,6 +74,7 @@ class EmulatedPort final : public Port, private ToHost {
   static constexpr LockClass kClass{"usb_emulated_port", LockUse::kAnyContext};
   Model& model_;
   const std::string name_;
+  PortWatch* const watch_;
   Faults faults_;
   TransferCounts counts_;
   Configuration configuration_;

@@ -107,7 +107,7 @@ class Listener final : public DevicePort {
 };
 
 // The far end of the cable.
-class Ear final : public Cable {
+class Ear final : public usb::Cable {
  public:
   void hear(std::span<const uint8_t> frame) noexcept override {
     MutexGuard guard(lock_);

@@ -44,7 +44,7 @@ void Model::power_on() {
   show_link();
 }
 
-void Model::connect_cable(Cable* cable) {
+void Model::connect_cable(usb::Cable* cable) {
   SpinGuard guard(lock_);
   cable_ = cable;
 }
@@ -167,7 +167,7 @@ bool Model::receive(std::span<const uint8_t> frame) noexcept {
 
 Result<> Model::out(uint8_t endpoint, std::span<const uint8_t> frame) {
   if (endpoint != kBulkOut) return fail(std::errc::broken_pipe);
-  Cable* cable = nullptr;
+  usb::Cable* cable = nullptr;
   {
     SpinGuard guard(lock_);
     if (link_ && (*at(kCr, 1) & kCrTransmit) != 0) cable = cable_;
@@ -185,12 +185,18 @@ Result<> Model::out(uint8_t endpoint, std::span<const uint8_t> frame) {
   return {};
 }
 
-FilterState Model::filter() const {
+usb::NicFilter Model::filter() const {
   SpinGuard guard(lock_);
-  FilterState state{.own = MacAddress::from_bytes(&registers_[0]), .rcr = rcr()};
-  std::copy_n(&registers_[kMar - kRegistersBegin], state.mar.size(), state.mar.begin());
-  state.receiving = (registers_[kCr - kRegistersBegin] & kCrReceive) != 0;
-  return state;
+  const uint16_t accept = rcr();
+  const auto mar = std::span(registers_).subspan(kMar - kRegistersBegin, kBuckets / 8);
+  return {.receiving = (registers_[kCr - kRegistersBegin] & kCrReceive) != 0,
+          .own = MacAddress::from_bytes(&registers_[0]),
+          .directed = (accept & kRcrOwn) != 0,
+          .broadcast = (accept & kRcrBroadcast) != 0,
+          .allmulti = (accept & kRcrAllmulti) != 0,
+          .promisc = (accept & kRcrAllPhysical) != 0,
+          .hash = {mar.begin(), mar.end()},
+          .accept = accept};
 }
 
 }  // namespace usernic::rtl8150

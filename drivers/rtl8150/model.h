@@ -11,21 +11,11 @@
 #include <cstdint>
 #include <span>
 
-#include "bus/usb/model.h"
+#include "bus/usb/nic_model.h"
 #include "drivers/rtl8150/regs.h"
 #include "usernic/lock.h"
 
 namespace usernic::rtl8150 {
-
-// The far end of the adapter's cable.
-class Cable {
- public:
-  // A frame that the adapter sent; valid during the call. Context: process, no locks.
-  virtual void hear(std::span<const uint8_t> frame) noexcept = 0;
-
- protected:
-  ~Cable() = default;
-};
 
 struct ModelCounters {
   Atomic<uint64_t> received{0};  // passed the filter, and given to the bus
@@ -37,27 +27,18 @@ struct ModelCounters {
   Atomic<uint64_t> runts{0}, giants{0};  // of the host; not sent
 };
 
-// What the filter holds, as a test reads it.
-struct FilterState {
-  MacAddress own;
-  uint16_t rcr = 0;
-  std::array<uint8_t, kBuckets / 8> mar{};
-  bool receiving = false;
-};
-
-class Model final : public usb::Model {
+class Model final : public usb::NicModel {
  public:
   explicit Model(const MacAddress& permanent) : permanent_(permanent) {}
 
-  // The cable outlives the model, or is taken off first (null). Context: process.
-  void connect_cable(Cable* cable);
-  // A frame from the cable. True: on its way to the host. Context: process or BH.
-  bool receive(std::span<const uint8_t> frame) noexcept USERNIC_NONBLOCKING;
-  void set_link(bool up);
-
-  FilterState filter() const;
   bool accepts(const MacAddress& destination) const noexcept USERNIC_NONBLOCKING;
   const ModelCounters& counters() const noexcept { return counters_; }
+
+  // usb::NicModel; `accept` is kRcr, `hash` kMar.
+  void connect_cable(usb::Cable* cable) override;
+  bool receive(std::span<const uint8_t> frame) noexcept USERNIC_NONBLOCKING override;
+  void set_link(bool up) override;
+  usb::NicFilter filter() const override;
 
   // usb::Model
   std::span<const uint8_t> device_descriptor() const override;
@@ -82,7 +63,7 @@ class Model final : public usb::Model {
   usb::ToHost* to_host_ = nullptr;
   ModelCounters counters_;
   mutable SpinLock lock_{kClass};
-  Cable* cable_ USERNIC_GUARDED_BY(lock_) = nullptr;
+  usb::Cable* cable_ USERNIC_GUARDED_BY(lock_) = nullptr;
   bool link_ USERNIC_GUARDED_BY(lock_) = true;
   std::array<uint8_t, kRegistersEnd - kRegistersBegin> registers_ USERNIC_GUARDED_BY(lock_){};
   std::array<uint8_t, kEepromBytes> eeprom_ USERNIC_GUARDED_BY(lock_){};

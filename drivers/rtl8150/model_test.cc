@@ -55,8 +55,8 @@ TEST_F(Registers, AResetEmptiesTheFilterAndIsOver) {
   EXPECT_TRUE(write(kRcr, {0x9f, 0}) && write(kMar, std::vector<uint8_t>(8, 0xff)) && write(kIdr, {2, 0, 0, 0, 0, 1}));
   EXPECT_TRUE(write(kCr, {kCrReset}));
   EXPECT_EQ(read(kCr, 1), std::vector<uint8_t>{0});
-  EXPECT_EQ(model.filter().rcr, 0);
-  EXPECT_EQ(model.filter().mar, (std::array<uint8_t, 8>{}));
+  EXPECT_EQ(model.filter().accept, 0);
+  EXPECT_EQ(model.filter().hash, std::vector<uint8_t>(8));
   EXPECT_EQ(model.filter().own, MacAddress::from_u64(0x0200'0000'0001));
 }
 

@@ -95,15 +95,15 @@ TEST_F(Rtl8150Test, AGroupIsOneControlTransferAndSoIsLeavingIt) {
   EXPECT_EQ(writes(), before + 1);
   ASSERT_TRUE(dev().mc().del(multicast(1)) && adapter.settled());
   EXPECT_EQ(writes(), before + 2);
-  EXPECT_EQ(adapter.model.filter().mar, (std::array<uint8_t, 8>{}));
+  EXPECT_EQ(adapter.model.filter().hash, std::vector<uint8_t>(8));
 }
 
 TEST_F(Rtl8150Test, AWantedUnicastIsPromiscuityAndNoLongerThanItIsWanted) {
   ASSERT_TRUE(dev().uc().add(unicast(1)) && adapter.settled());
-  EXPECT_EQ(adapter.model.filter().rcr & kRcrAllPhysical, kRcrAllPhysical);
+  EXPECT_EQ(adapter.model.filter().accept & kRcrAllPhysical, kRcrAllPhysical);
   EXPECT_TRUE(adapter.hears(unicast(1)));
   ASSERT_TRUE(dev().uc().del(unicast(1)) && adapter.settled());
-  EXPECT_EQ(adapter.model.filter().rcr & (kRcrAllPhysical | kRcrAllmulti), 0);
+  EXPECT_EQ(adapter.model.filter().accept & (kRcrAllPhysical | kRcrAllmulti), 0);
 }
 
 TEST_F(Rtl8150Test, PromiscuityOffLeavesAllmultiOn) {

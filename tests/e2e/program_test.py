@@ -27,6 +27,7 @@ import signals_test
 import slow_card_test
 import streams_test
 import traffic_test
+import usb_device_test
 import usb_test
 import verbs_test
 import wait_test
@@ -34,7 +35,7 @@ import wishes_test
 
 SKIPPED = 77
 MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, exhaust_test, life_test, link_test,
-           signals_test, slow_card_test, streams_test, traffic_test, usb_test, verbs_test, wait_test,
+           signals_test, slow_card_test, streams_test, traffic_test, usb_device_test, usb_test, verbs_test, wait_test,
            wishes_test)
 
 

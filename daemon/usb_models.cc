@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "daemon/usb_models.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "ctl/did_you_mean.h"
+#include "drivers/rtl8150/model.h"
+
+namespace usernic::daemon {
+namespace {
+
+template <class Model>
+std::unique_ptr<usb::NicModel> make(const MacAddress& permanent) {
+  return std::make_unique<Model>(permanent);
+}
+
+constexpr UsbModel kModels[] = {
+    {"rtl8150", make<rtl8150::Model>},
+};
+
+}  // namespace
+
+const UsbModel* find_usb_model(std::string_view name) {
+  const auto found = std::ranges::find(kModels, name, &UsbModel::name);
+  return found == std::end(kModels) ? nullptr : found;
+}
+
+std::string no_usb_model(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const UsbModel& model : kModels) names.push_back(model.name);
+  return fmt::format("names no model: '{}'{}", ctl::shortened(name), ctl::suggestion(name, names));
+}
+
+}  // namespace usernic::daemon

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+"""A `usernic usb-device` of a test's own: its events, and commands to it."""
+
+import json
+import select
+import subprocess
+import time
+
+import lab as lab_module
+from lab import SECONDS
+
+
+class UsbDevice:
+    """Serves `model` on a free port; returns when it does. `prefix`: where it runs."""
+
+    def __init__(self, model, *options, prefix=()):
+        argv = [*prefix, lab_module.PROGRAM, "usb-device", model, "--listen", "127.0.0.1:0", "--json", "--commands",
+                *options]
+        self.process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        bufsize=0)
+        self.unread, self.events = b"", []
+        serving = self.wait("serving")
+        self.port, self.address = serving["port"], serving["address"]
+
+    def event(self, seconds=SECONDS):
+        """The next one, which is in `events` from then on; None when there are no more."""
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self.unread:
+            left = max(0, deadline - time.monotonic())
+            assert select.select([self.process.stdout], [], [], left)[0], f"no event, but before: {self.events[-5:]}"
+            more = self.process.stdout.read(65536)
+            if not more:
+                return None
+            self.unread += more
+        line, self.unread = self.unread.split(b"\n", 1)
+        self.events.append(json.loads(line))
+        return self.events[-1]
+
+    def wait(self, kind, holds=lambda event: True):
+        """Passes over events until one of that kind does; returns it."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            event = self.event(max(0, deadline - time.monotonic()))
+            assert event is not None, f"usb-device has ended, with {self.process.wait(SECONDS)}"
+            if event["event"] == kind and holds(event):
+                return event
+
+    def tell(self, command):
+        """Carries out a command."""
+        self.process.stdin.write(command.encode() + b"\n")
+        said = self.wait_any(("done", "refused"), command)
+        assert said["event"] == "done", said
+
+    def wait_any(self, kinds, command):
+        while True:
+            event = self.event()
+            assert event is not None, "usb-device has ended"
+            if event["event"] in kinds and event.get("command") == command:
+                return event
+
+    def state(self):
+        """What the filter holds now, and what was transferred."""
+        self.process.stdin.write(b"state\n")
+        state = self.wait("state")
+        self.wait("done")
+        return state
+
+    def until(self, holds):
+        """Looks until the state is like that; returns it."""
+        deadline = time.monotonic() + SECONDS
+        while not holds(state := self.state()):
+            assert time.monotonic() < deadline, f"not within {SECONDS} s, but: {state}"
+            select.select([], [], [], 0.01)
+        return state
+
+    def stop(self):
+        """Ends it in order; the exit code."""
+        self.process.terminate()
+        while self.event() is not None:
+            pass
+        return self.process.wait(SECONDS)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def bucket_of(address):
+    """The bucket of an rtl8150's hash: the top six bits of the Ethernet CRC, most significant bit first."""
+    crc = 0xffffffff
+    for octet in bytes.fromhex(address.replace(":", "")):
+        for bit in range(8):
+            carry = (crc >> 31) ^ (octet >> bit & 1)
+            crc = (crc << 1 & 0xffffffff) ^ (0x04c11db7 if carry else 0)
+    return crc >> 26
+
+
+def has_bucket(filter_, address):
+    octets, bucket = bytes.fromhex(filter_["hash"]), bucket_of(address)
+    return bool(octets[bucket // 8] >> bucket % 8 & 1)
