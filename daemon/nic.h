@@ -47,12 +47,7 @@ class Nic {
  private:
   Nic(const NicConfig& config, HostLoop& loop, const NetNamespace& netns, std::string host, const Driver& driver,
       NetdevPtr dev)
-      : config_(config),
-        driver_(driver),
-        loop_(loop),
-        netns_(netns),
-        host_(std::move(host)),
-        dev_(std::move(dev)) {}
+      : config_(config), driver_(driver), loop_(loop), netns_(netns), host_(std::move(host)), dev_(std::move(dev)) {}
   Result<> set_vlans();
   HostResult<std::shared_ptr<HostPort>> make_port() const;
 

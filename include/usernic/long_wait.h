@@ -39,7 +39,7 @@ class LongWait {
   void on(const Atomic<uint32_t>& word, uint32_t seen) noexcept;
   // The same in a WaitQueue, whose lock is not held while it speaks.
   template <class Queue, class Lock>
-  void in(Queue& queue, Lock& lock) USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  void in(Queue& queue, Lock& lock)USERNIC_NO_THREAD_SAFETY_ANALYSIS {
     if (queue.wait(lock, speaks_at())) return;
     lock.unlock();
     look();
