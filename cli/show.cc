@@ -30,6 +30,7 @@ std::string show_state(bool up, const std::string& where) {
 
 // Where it should be, and where it is instead.
 std::string show_place(const std::string& host, const std::string& where) {
+  if (where == "none") return "no interface";
   if (where == "home" || where == "gone") return show_host(host);
   return fmt::format("{}, moved to {}", show_host(host), where);
 }
@@ -139,7 +140,11 @@ std::string show_rx_mode(const RxModeReport& report) {
   const auto& [wanted, programmed] = report.generation;
   std::string text =
       fmt::format("{}  {}  {}  ", report.dev, report.address.to_string(), show_state(report.up, report.where));
-  if (report.where != "home" && report.where != "gone") text += fmt::format("moved to {}  ", report.where);
+  if (report.where == "none") {
+    text += "no interface  ";
+  } else if (report.where != "home" && report.where != "gone") {
+    text += fmt::format("moved to {}  ", report.where);
+  }
   text += wanted == programmed ? fmt::format("generation {}, in effect\n", wanted)
                                : fmt::format("generation {} wanted, {} in effect\n", wanted, programmed);
   text += fmt::format("  unicast    {}\n  multicast  {}\n", report.mode.unicast, report.mode.multicast);
@@ -174,9 +179,10 @@ std::string show_stats(const ctl::StatsReport& report) {
 std::string show_event(const ctl::Event& event) {
   if (event.link) {
     const ctl::LinkRow& row = *event.link;
-    return fmt::format("{}  {}  {}  mtu {}  {}  {}  host {}{}\n", event.what, show_name(row), row.address.to_string(),
+    return fmt::format("{}  {}  {}  mtu {}  {}  {}  {}{}\n", event.what, show_name(row), row.address.to_string(),
                        row.mtu, show_state(row.up, row.where), row.carrier ? "carrier" : "no carrier",
-                       show_place(row.host, row.where), row.refused ? "  " + show_refused(*row.refused) : "");
+                       (row.where == "none" ? "" : "host ") + show_place(row.host, row.where),
+                       row.refused ? "  " + show_refused(*row.refused) : "");
   }
   const auto& [wanted, programmed] = event.generation;
   return fmt::format("{}  {}  generation {} wanted, {} in effect  unicast {}  multicast {}{}\n", event.what, event.dev,

@@ -159,6 +159,9 @@ TEST(Show, Events) {
                                "net:[7]  refused \"MTU 9001\": EINVAL, "));
   moved.where = "gone";
   EXPECT_TRUE(show_event({.what = "link-gone", .link = moved}).contains("  gone  no carrier  host a  "));
+  ctl::LinkRow hidden = row;
+  hidden.where = "none", hidden.host = "";
+  EXPECT_TRUE(show_event({.what = "link", .link = hidden}).contains("  up  no carrier  no interface\n"));
   EXPECT_EQ(show_event({.what = "rx-mode", .dev = "nic0", .generation = {5, 4}, .mode = {"exact", "hash", "why"}}),
             "rx-mode  nic0  generation 5 wanted, 4 in effect  unicast exact  multicast hash  (why)\n");
 }

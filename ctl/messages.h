@@ -46,8 +46,10 @@ struct LinkRow {
   MacAddress address;
   uint64_t mtu = 0;
   bool up = false, carrier = false;
-  std::string host;            // "": where usernic was started
-  std::string where = "home";  // or "gone", "out-of-reach", or the namespace it was moved to: "net:[4026532345]"
+  std::string host;  // "": where usernic was started
+  // Or "gone", "out-of-reach", the namespace it was moved to: "net:[4026532345]", or "none": it is to have no
+  // interface.
+  std::string where = "home";
   std::optional<RefusedWish> refused;  // the last one
   uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0, rx_filtered = 0;
   bool operator==(const LinkRow&) const = default;

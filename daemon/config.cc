@@ -15,6 +15,7 @@
 #include "daemon/config_names.h"
 #include "daemon/config_rules.h"
 #include "daemon/config_section.h"
+#include "daemon/config_stacks.h"
 #include "daemon/drivers.h"
 #include "daemon/usb_models.h"
 #include "usernic/refusal.h"
@@ -25,8 +26,8 @@ namespace {
 constexpr size_t kFileBytesMax = 1 << 20;
 constexpr auto kFileKeys = std::to_array<std::string_view>({"host", "nic"});
 constexpr auto kHostKeys = std::to_array<std::string_view>({"name", "netns"});
-constexpr auto kNicKeys =
-    std::to_array<std::string_view>({"name", "host", "driver", "bus", "address", "mtu", "addresses", "vlans"});
+constexpr auto kNicKeys = std::to_array<std::string_view>(
+    {"name", "host", "driver", "bus", "over", "interface", "address", "mtu", "addresses", "vlans"});
 
 // Its own keys, and the names of the drivers that have a section.
 std::span<const std::string_view> nic_keys() {
@@ -47,7 +48,7 @@ void check_name(Section& section, std::string_view key, const std::string& sente
 HostConfig read_host(const ConfigTable& table, int line, FirstError& error) {
   Section section(table, line, "[[host]]", kHostKeys, error);
   HostConfig host{.line = section.line_at("name")};
-  section.missing("name", "a");
+  section.missing("name", "\"a\"");
   section.text("name", host.name, "a");
   section.text("netns", host.netns, "blue");
   check_name(section, "name", host_name_error(host.name));
@@ -83,30 +84,71 @@ void check_bus(Section& section, const NicConfig& nic) {
   }
 }
 
+// The nics that it is on top of.
+void read_over(Section& section, NicConfig& nic) {
+  if (!section.has("over")) return;
+  std::string one;
+  if (section.given_text("over") != nullptr) {
+    section.text("over", one, "nic0");
+    nic.over.push_back(std::move(one));
+    return;
+  }
+  section.list("over", "the name of a nic, or a list of them, each once", [&](const ConfigValue& item) {
+    const auto* name = item.as<std::string>();
+    if (name == nullptr || std::ranges::find(nic.over, *name) != nic.over.end()) return false;
+    nic.over.push_back(*name);
+    return true;
+  });
+}
+
+void check_over(Section& section, const NicConfig& nic) {
+  const Driver& driver = *nic.driver;
+  if (driver.lowers_max == 0 && section.has("over")) {
+    section.bad("over", fmt::format("belongs to a driver of devices on top of others, but this nic's driver is {}",
+                                    driver.name));
+  } else if (driver.lowers_max != 0) {
+    section.missing("over", driver.lowers_max == 1 ? "\"nic0\"" : "[\"nic0\", \"nic1\"]");
+    if (section.has("over") && nic.over.empty()) {
+      section.bad_at("over", fmt::format("the nic '{}' is over none; name one at least", ctl::shortened(nic.name)));
+    }
+    if (nic.over.size() > driver.lowers_max) {
+      section.bad("over",
+                  fmt::format("must be {} with the driver {}, not {}",
+                              driver.lowers_max == 1 ? "one nic" : fmt::format("at most {} nics", driver.lowers_max),
+                              driver.name, nic.over.size()));
+    }
+  }
+}
+
 void read_driver(Section& section, NicConfig& nic) {
   std::string name;
   read_bus(section, nic);
-  if (!section.has("bus")) section.missing("driver", "simnic");
+  if (!section.has("bus")) section.missing("driver", "\"simnic\"");
   section.text("driver", name, "simnic");
   if (section.given_text("driver") == nullptr) return;
   nic.driver = find_driver(name);
-  if (nic.driver != nullptr) return check_bus(section, nic);
+  if (nic.driver != nullptr) return check_over(section, nic), check_bus(section, nic);
   const auto known = driver_names();
   section.bad("driver", fmt::format("names no driver: '{}'{}", ctl::shortened(name), ctl::suggestion(name, known)));
 }
 
 // [nic.NAME]
 void read_driver_section(Section& nic_section, const Driver& driver, NicConfig& nic, FirstError& error) {
+  const std::string name = fmt::format("[nic.{}]", driver.name);
   const ConfigValue* const value = nic_section.value(driver.name);
-  if (value == nullptr) return;
+  if (value == nullptr) {
+    if (nic.driver != &driver) return;
+    static const ConfigTable empty;
+    Section section(empty, nic.line, name, driver.keys, error);
+    return driver.read(section, nic);
+  }
   const auto* table = value->as<ConfigTable>();
-  if (table == nullptr)
-    return nic_section.bad(driver.name, fmt::format("must be a table: write [nic.{}]", driver.name));
+  if (table == nullptr) return nic_section.bad(driver.name, fmt::format("must be a table: write {}", name));
   if (nic.driver != nullptr && nic.driver != &driver) {
     return nic_section.bad(driver.name, fmt::format("belongs to the driver {}, but this nic's driver is {}",
                                                     driver.name, nic.driver->name));
   }
-  Section section(*table, value->line, fmt::format("[nic.{}]", driver.name), driver.keys, error);
+  Section section(*table, value->line, name, driver.keys, error);
   driver.read(section, nic);
 }
 
@@ -137,12 +179,18 @@ NicConfig read_nic(const ConfigTable& table, int line, FirstError& error) {
   nic.address_line = section.line_at("address");
   nic.mtu_line = section.line_at("mtu");
   nic.vlans_line = section.line_at("vlans");
-  section.missing("name", "nic0");
+  nic.over_line = section.line_at("over");
+  nic.addresses_line = section.line_at("addresses");
+  nic.mtu_given = section.has("mtu");
+  nic.interface_given = section.has("interface");
+  section.missing("name", "\"nic0\"");
   section.text("name", nic.name, "nic0");
   check_name(section, "name", interface_name_error(nic.name));
   section.text("host", nic.host, "a");
   check_name(section, "host", host_name_error(nic.host));
+  section.flag("interface", nic.interface);
   section.number("mtu", nic.mtu, kMtuMin, kMtuMax);
+  read_over(section, nic);
   read_driver(section, nic);
   for (const Driver* driver : drivers()) {
     if (driver->read != nullptr) read_driver_section(section, *driver, nic, error);
@@ -202,6 +250,7 @@ std::expected<Config, std::string> parse_config(std::string_view text, const std
   Config config{.file = file};
   each(table, "host", error, [&](const auto& host, int line) { config.hosts.push_back(read_host(host, line, error)); });
   each(table, "nic", error, [&](const auto& nic, int line) { config.nics.push_back(read_nic(nic, line, error)); });
+  settle_stacks(config, error);
   check_rules(config, error);
   if (error) return std::unexpected(error.sentence(file));
   return config;

@@ -2,8 +2,9 @@
 // daemon: what the config file says, checked.
 //
 // Whoever holds a Config may rely on it: names are unique and allowed, every host that a nic names is there, the
-// driver exists, its section is one that a card can be built from, addresses are addresses. What is wrong is one
-// sentence with the file and the line and what would be right; of several things the first in the file.
+// driver exists, its section is one that a card can be built from, addresses are addresses, and the nics that a nic is
+// over come before it. What is wrong is one sentence with the file and the line and what would be right; of several
+// things the first in the file.
 // docs/config.md lists every key, with its unit, default and limits.
 #pragma once
 
@@ -44,7 +45,10 @@ struct NicConfig {
   std::optional<std::vector<uint16_t>> vlans;  // given: the VLAN filter is on, for these
   std::any section;                            // what the driver's own section says, as the driver has it
   std::optional<usb::Location> usb;            // of the USB drivers
-  int line = 0, host_line = 0, address_line = 0, mtu_line = 0, vlans_line = 0;
+  std::vector<std::string> over;               // the nics that it is on top of
+  bool interface = true;                       // it is shown to the kernel
+  bool mtu_given = false, interface_given = false;
+  int line = 0, host_line = 0, address_line = 0, addresses_line = 0, mtu_line = 0, vlans_line = 0, over_line = 0;
 };
 
 struct Config {

@@ -42,9 +42,17 @@ std::map<std::string, std::vector<Row>> documented() {
 
 constexpr std::string_view kNicHead = "[[nic]]\nname = \"n\"\ndriver = \"simnic\"\n";
 
+// The last nic of the file has it: the one whose driver the section is of.
 std::expected<Config, std::string> nic_with(const std::string& section, const std::string& key,
                                             const std::string& value) {
-  const std::string head = std::string(kNicHead) + (section == "[nic.simnic]" ? section + "\n" : "");
+  std::string head(kNicHead);
+  if (section.starts_with("[nic.")) {
+    const std::string driver = section.substr(5, section.size() - 6);
+    if (find_driver(driver)->lowers_max != 0) {
+      head += fmt::format("[[nic]]\nname = \"upper\"\ndriver = \"{}\"\nover = \"n\"\n", driver);
+    }
+    head += section + "\n";
+  }
   return parse_config(fmt::format("{}{} = {}\n", head, key, value), "f");
 }
 
@@ -121,7 +129,8 @@ TEST(ConfigPage, HasTheDefaultsThatTheParserHas) {
       ++defaults;
     }
   }
-  EXPECT_EQ(defaults, 1 + static_cast<int>(find_driver("simnic")->keys.size())) << "the mtu's, and each of a card's";
+  EXPECT_EQ(defaults, 2 + static_cast<int>(find_driver("simnic")->keys.size()))
+      << "the mtu's, a macvlan's mode, and each of a card's";
 }
 
 TEST(ConfigPage, ShowsAConfigThatCanBeRun) {

@@ -2,6 +2,7 @@
 #include "daemon/config_section.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -65,6 +66,16 @@ void Section::flag(std::string_view key, bool& value) {
   }
 }
 
+std::optional<size_t> Section::read_choice(std::string_view key, std::span<const std::string_view> names) {
+  std::string chosen;
+  text(key, chosen, names.front());
+  if (given_text(key) == nullptr) return std::nullopt;
+  const auto found = std::ranges::find(names, chosen);
+  if (found != names.end()) return static_cast<size_t>(found - names.begin());
+  bad(key, fmt::format("must be \"{}\", not \"{}\"", fmt::join(names, "\" or \""), ctl::shortened(chosen)));
+  return std::nullopt;
+}
+
 void Section::list(std::string_view key, std::string_view right, const std::function<bool(const ConfigValue&)>& take) {
   const ConfigValue* const given = table_.find(key);
   if (given == nullptr) return;
@@ -81,7 +92,7 @@ void Section::bad(std::string_view key, std::string_view what) {
 
 void Section::missing(std::string_view key, std::string_view example) {
   if (has(key) || misspelt_.contains(key)) return;
-  error_.note(line_, fmt::format("{} has no '{}'; write {} = \"{}\"", name_, key, key, example));
+  error_.note(line_, fmt::format("{} has no '{}'; write {} = {}", name_, key, key, example));
 }
 
 void Section::bad_item(const ConfigValue& item, std::string_view key, std::string_view right) {

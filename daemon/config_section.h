@@ -3,12 +3,16 @@
 // what is wrong.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "daemon/config_tree.h"
 
@@ -33,15 +37,23 @@ class Section {
     if (read_number(key, number, min, max)) value = static_cast<T>(number);
   }
   void flag(std::string_view key, bool& value);
+  // One of several texts, and what it stands for.
+  template <class T, size_t N>
+  void choice(std::string_view key, T& value, const std::array<std::pair<std::string_view, T>, N>& choices) {
+    std::array<std::string_view, N> names;
+    std::ranges::transform(choices, names.begin(), [](const auto& each) { return each.first; });
+    if (const auto chosen = read_choice(key, names)) value = choices[*chosen].second;
+  }
   // The items of a list, each of which `take` must accept.
   void list(std::string_view key, std::string_view right, const std::function<bool(const ConfigValue&)>& take);
 
   void bad(std::string_view key, std::string_view what);
   void bad_at(std::string_view key, std::string what) { error_.note(line_at(key), std::move(what)); }
-  // Whoever misspelt it hears of that.
+  // Whoever misspelt it hears of that. The example as in TOML.
   void missing(std::string_view key, std::string_view example);
 
  private:
+  std::optional<size_t> read_choice(std::string_view key, std::span<const std::string_view> names);
   bool read_number(std::string_view key, int64_t& value, int64_t min, int64_t max);
   void bad_item(const ConfigValue& item, std::string_view key, std::string_view right);
   void wrong(const ConfigValue& value, std::string_view key, std::string_view right);

@@ -5,11 +5,12 @@
 
 namespace usernic::daemon {
 
-extern const Driver kDummyDriver, kSimnicDriver, kRtl8150Driver;
+extern const Driver kBondDriver, kDummyDriver, kMacvlanDriver, kRtl8150Driver, kSimnicDriver, kVlanDriver;
 
 namespace {
 
-constexpr const Driver* kDrivers[] = {&kDummyDriver, &kSimnicDriver, &kRtl8150Driver};
+constexpr const Driver* kDrivers[] = {&kDummyDriver, &kSimnicDriver,  &kRtl8150Driver,
+                                      &kVlanDriver,  &kMacvlanDriver, &kBondDriver};
 
 template <class Is>
 const Driver* first(Is is) {

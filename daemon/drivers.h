@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -18,12 +19,29 @@ namespace usernic::daemon {
 struct NicConfig;
 class Section;
 
-// Where a device is made. `port` is where its card is, for a driver of a bus.
+// Where a device is made. `port` is where its card is, for a driver of a bus; `lowers`: the devices that it is over, in
+// the order of the config.
 struct ProbeSite {
   Net& net;
   simnic::Wires& wires;
   const NicConfig& nic;
   std::shared_ptr<usb::Port> port;
+  std::span<NetDevice* const> lowers;
+};
+
+inline constexpr uint16_t kLowersMax = 63;  // under one device [lower_link.h]
+
+// What a nic that is over another takes of the frames that the other receives: those of a VLAN, some, all of them.
+struct Share {
+  enum class Of : uint8_t { kVlan, kSome, kAll };
+  Of of;
+  uint16_t vlan_id = 0;
+
+  // Two on one lower nic, of which each takes what it should.
+  bool goes_with(const Share& other) const {
+    if (of == Of::kVlan || other.of == Of::kVlan) return of != other.of || vlan_id != other.vlan_id;
+    return of == Of::kSome && other.of == Of::kSome;
+  }
 };
 
 struct Driver {
@@ -31,12 +49,17 @@ struct Driver {
   std::string_view help;  // a few words
   uint32_t mtu_max;
   // Of its section, [nic.NAME]; none: it has no section. `read` fills in NicConfig::section; a section that is not
-  // there is an empty one.
+  // there is read as an empty one.
   std::span<const std::string_view> keys = {};
   void (*read)(Section& section, NicConfig& nic) = nullptr;
   bool (*filters_vlans)(const NicConfig& nic) = nullptr;  // null: it never does
   // Null: it has no bus.
   bool (*takes)(uint16_t vendor, uint16_t product) = nullptr;
+  // Of a driver of devices on top of others, as many of them as `lowers_max`.
+  uint16_t lowers_max = 0;
+  Share (*share)(const NicConfig& nic) = nullptr;
+  // Puts a lower device under the registered one. Null: `probe` and registration did.
+  Result<> (*add_lower)(const NicConfig& nic, NetDevice& dev, NetDevice& lower) = nullptr;
   Result<NetdevPtr> (*probe)(const ProbeSite& site, const NetdevConfig& config) = nullptr;
 };
 

@@ -36,7 +36,7 @@ void Monitor::follow(const ctl::Responder& to) {
 }
 
 Monitor::Seen Monitor::look_at(const Nic& nic) const {
-  const bool gone = nic.port()->status().whereabouts == Whereabouts::kGone;
+  const bool gone = nic.port_status().whereabouts == Whereabouts::kGone;
   ctl::RxModeReport report = nic.rx_mode();
   return {.link = {.what = gone ? std::string(kGone) : "link", .link = nic.link()},
           .rx_mode = {.what = "rx-mode", .dev = report.dev, .generation = report.generation, .mode = report.mode}};

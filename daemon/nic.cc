@@ -36,10 +36,10 @@ struct Made {
 };
 
 // By the driver that the config names, or whichever takes the device at its place.
-std::expected<Made, NotMade> make_device(Net& net, simnic::Wires& wires, const NicConfig& nic) {
+std::expected<Made, NotMade> make_device(const Nic::Site& at, const NicConfig& nic) {
   const NetdevConfig config{
       .name = nic.name, .address = nic.address, .mtu = nic.mtu, .mtu_min = kMtuMin, .mtu_max = kMtuMax};
-  const ProbeSite site{net, wires, nic, nic.usb ? usb_port(*nic.usb, wires) : nullptr};
+  const ProbeSite site{at.net, at.wires, nic, nic.usb ? usb_port(*nic.usb, at.wires) : nullptr, at.lowers};
   const Driver* driver = nic.driver;
   if (driver == nullptr) {
     const Result<const Driver*> taker = usb_driver_at(*site.port);
@@ -71,7 +71,8 @@ std::optional<ctl::RefusedWish> report_of(const std::optional<RefusedWish>& refu
   return ctl::RefusedWish{refused->wish, std::string(errno_name(refused->answer)), in_us(refused->when - Time())};
 }
 
-std::string where(const HostPortStatus& port) {
+std::string where(const HostPortStatus& port, bool shown) {
+  if (!shown) return "none";
   switch (port.whereabouts) {
     case Whereabouts::kHome:
       return "home";
@@ -87,35 +88,66 @@ std::string where(const HostPortStatus& port) {
 
 }  // namespace
 
-HostResult<std::unique_ptr<Nic>> Nic::create(Net& net, HostLoop& loop, simnic::Wires& wires, const NicConfig& config,
-                                             const NetNamespace& netns, std::string host) {
-  const auto why = [&](std::errc error, std::string_view what) {
-    return host_fail(error, fmt::format("nic '{}': {}", config.name, what));
+HostResult<std::unique_ptr<Nic>> Nic::create(const Site& site, const NicConfig& config) {
+  const auto why = [&](const HostError& error) {
+    return host_fail(error.error, fmt::format("nic '{}': {}", config.name, error.sentence));
   };
-  auto made = make_device(net, wires, config);
-  if (!made) return why(made.error().error, made.error().why);
-  std::unique_ptr<Nic> nic(new Nic(config, loop, netns, std::move(host), *made->driver, std::move(made->dev)));
-  if (const auto registered = nic->dev_->register_netdev(); !registered) {
-    return why(registered.error(), fmt::format("cannot register the device: {}", errno_name(registered.error())));
-  }
-  if (const auto set = nic->set_vlans(); !set) {
-    return why(set.error(), fmt::format("cannot set the VLAN filter: {}", errno_name(set.error())));
-  }
-  auto port = nic->make_port();
-  if (!port) return why(port.error().error, port.error().sentence);
-  MutexGuard guard(nic->port_lock_);
-  nic->port_ = *std::move(port);
+  auto made = make_device(site, config);
+  if (!made) return why({made.error().error, made.error().why});
+  std::unique_ptr<Nic> nic(new Nic(config, site, *made->driver, std::move(made->dev)));
+  if (const HostResult<> started = nic->start(site.lowers); !started) return why(started.error());
   return nic;
 }
 
+Nic::Nic(const NicConfig& config, const Site& site, const Driver& driver, NetdevPtr dev)
+    : config_(config),
+      driver_(driver),
+      loop_(site.loop),
+      netns_(site.netns),
+      host_(site.host),
+      dev_(std::move(dev)),
+      open_([this] { open(); }, dev_.get()) {}
+
+HostResult<> Nic::start(std::span<NetDevice* const> lowers) {
+  const auto why = [](std::errc error, std::string_view what) {
+    return host_fail(error, fmt::format("{}: {}", what, errno_name(error)));
+  };
+  if (const auto registered = dev_->register_netdev(); !registered) {
+    return why(registered.error(), "cannot register the device");
+  }
+  for (NetDevice* const lower : lowers) {
+    if (driver_.add_lower == nullptr) break;
+    if (const auto added = driver_.add_lower(config_, *dev_, *lower); !added) {
+      return why(added.error(), fmt::format("cannot be put over '{}'", lower->name()));
+    }
+  }
+  if (const auto set = set_vlans(); !set) return why(set.error(), "cannot set the VLAN filter");
+  if (netns_ == nullptr) {
+    dev_->lane().queue(open_);
+    return {};
+  }
+  auto port = make_port();
+  if (!port) return std::unexpected(port.error());
+  MutexGuard guard(port_lock_);
+  port_ = *std::move(port);
+  return {};
+}
+
 Nic::~Nic() {
+  open_.cancel_sync();
   MutexGuard guard(port_lock_);
   port_.reset();
 }
 
+void Nic::open() {
+  if (const Result<> opened = dev_->open(); !opened) {
+    log_warning(fmt::format("nic '{}': cannot open the device: {}", config_.name, errno_name(opened.error())));
+  }
+}
+
 HostResult<std::shared_ptr<HostPort>> Nic::make_port() const {
   const auto log = [](const std::string& sentence) { log_warning(sentence); };
-  return HostPort::create(loop_, *dev_, netns_, {.name = config_.name, .ip_addresses = config_.addresses, .log = log});
+  return HostPort::create(loop_, *dev_, *netns_, {.name = config_.name, .ip_addresses = config_.addresses, .log = log});
 }
 
 std::shared_ptr<HostPort> Nic::port() const {
@@ -123,7 +155,21 @@ std::shared_ptr<HostPort> Nic::port() const {
   return port_;
 }
 
+HostPortStatus Nic::port_status() const {
+  const std::shared_ptr<HostPort> port = this->port();
+  return port != nullptr ? port->status() : HostPortStatus{.interface = config_.name};
+}
+
+std::string Nic::name_now() const {
+  const std::shared_ptr<HostPort> port = this->port();
+  return port != nullptr ? port->name_now() : config_.name;
+}
+
 HostResult<> Nic::attach() {
+  if (netns_ == nullptr) {
+    return host_fail(
+        ENODEV, fmt::format("nic '{}' is to have no interface; the config can say interface = true", config_.name));
+  }
   MutexGuard guard(attach_lock_);
   const std::shared_ptr<HostPort> old = port();
   if (old->status().whereabouts == Whereabouts::kHome) {
@@ -147,7 +193,7 @@ Result<> Nic::set_vlans() {
 
 ctl::LinkRow Nic::link() const {
   const LinkStats stats = dev_->stats();
-  const HostPortStatus port = this->port()->status();
+  const HostPortStatus port = port_status();
   return {.name = port.interface,
           .nic = config_.name,
           .driver = std::string(driver_.name),
@@ -156,7 +202,7 @@ ctl::LinkRow Nic::link() const {
           .up = dev_->running(),
           .carrier = dev_->carrier_ok(),
           .host = host_,
-          .where = where(port),
+          .where = where(port, netns_ != nullptr),
           .refused = report_of(port.refused),
           .rx_packets = stats.rx_packets,
           .tx_packets = stats.tx_packets,
@@ -167,8 +213,9 @@ ctl::LinkRow Nic::link() const {
 
 ctl::RxModeReport Nic::rx_mode() const {
   const RxModeStatus status = dev_->rx_mode().status();
-  const HostPortStatus port = this->port()->status();
-  ctl::RxModeReport report{.dev = port.interface, .address = status.own_address, .up = status.up, .where = where(port)};
+  const HostPortStatus port = port_status();
+  ctl::RxModeReport report{
+      .dev = port.interface, .address = status.own_address, .up = status.up, .where = where(port, netns_ != nullptr)};
   report.generation = {status.generation_wanted, status.generation_programmed};
   report.mode = {std::string(filter_mode_name(status.unicast_mode)),
                  std::string(filter_mode_name(status.multicast_mode)), status.reason};
@@ -192,7 +239,7 @@ ctl::RxModeReport Nic::rx_mode() const {
 
 ctl::StatsReport Nic::stats() const {
   const LinkStats stats = dev_->stats();
-  const HostPortStatus port = this->port()->status();
+  const HostPortStatus port = port_status();
   return {.dev = port.interface,
           .rx = {.packets = stats.rx_packets,
                  .bytes = stats.rx_bytes,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: one nic of the config, running: a device, its driver, and the host port that shows it.
 //
-// Made in this order: card, device, registration, VLAN ids, host port. Destroyed in the opposite one; the kernel's
-// interface goes first.
+// Made in this order: card, device, registration, lower devices, VLAN ids, host port. Destroyed in the opposite one;
+// the kernel's interface goes first. One that is not shown to the kernel is open as long as it is there.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "ctl/messages.h"
@@ -20,23 +21,35 @@ namespace usernic::daemon {
 
 class Nic {
  public:
-  // Shown by `loop` in `netns`, which the reports call `host`. They outlive it. EBUSY: the interface's name is in use
-  // there.
-  // Context: process, no locks.
-  static HostResult<std::unique_ptr<Nic>> create(Net& net, HostLoop& loop, simnic::Wires& wires,
-                                                 const NicConfig& config, const NetNamespace& netns, std::string host);
+  // Where it is made. Over `lowers`; shown by `loop` in `netns`, which the reports call `host`; null: to nobody. All
+  // but `lowers` outlive it.
+  struct Site {
+    Net& net;
+    HostLoop& loop;
+    simnic::Wires& wires;
+    std::span<NetDevice* const> lowers = {};
+    const NetNamespace* netns = nullptr;
+    std::string host = "";
+  };
+  // EBUSY: the interface's name is in use there. Context: process, no locks.
+  static HostResult<std::unique_ptr<Nic>> create(const Site& site, const NicConfig& config);
   ~Nic();
   Nic(const Nic&) = delete;
   Nic& operator=(const Nic&) = delete;
 
   NetDevice& dev() const noexcept { return *dev_; }
-  // It stays while somebody holds it, also when `attach` has put another in its place.
+  // Null: it has no interface. It stays while somebody holds it, also when `attach` has put another in its place.
   std::shared_ptr<HostPort> port() const;
+  // Of the port; of none where there is none.
+  HostPortStatus port_status() const;
+  // What the kernel calls it at this moment; without an interface: what the config does.
+  std::string name_now() const;
   const NicConfig& config() const noexcept { return config_; }
   const std::string& host() const noexcept { return host_; }
 
   // Makes the interface again where it was made first, as the config says, when it is not there any more: deleted, or
-  // moved elsewhere, where it then goes. EEXIST: it is there. Context: process, no locks; takes the kernel's time.
+  // moved elsewhere, where it then goes. EEXIST: it is there. ENODEV: it is to have none. Context: process, no locks;
+  // takes the kernel's time.
   HostResult<> attach();
 
   // None of these waits for a card.
@@ -45,18 +58,19 @@ class Nic {
   ctl::StatsReport stats() const;
 
  private:
-  Nic(const NicConfig& config, HostLoop& loop, const NetNamespace& netns, std::string host, const Driver& driver,
-      NetdevPtr dev)
-      : config_(config), driver_(driver), loop_(loop), netns_(netns), host_(std::move(host)), dev_(std::move(dev)) {}
+  Nic(const NicConfig& config, const Site& site, const Driver& driver, NetdevPtr dev);
+  HostResult<> start(std::span<NetDevice* const> lowers);
   Result<> set_vlans();
+  void open();
   HostResult<std::shared_ptr<HostPort>> make_port() const;
 
   const NicConfig config_;
   const Driver& driver_;
   HostLoop& loop_;
-  const NetNamespace& netns_;
+  const NetNamespace* const netns_;  // null: it is not shown
   const std::string host_;
   const NetdevPtr dev_;
+  Work open_;  // of one that is not shown; on its lane: a card may take its time
   static constexpr LockClass kAttachClass{"nic_attach"};
   Mutex attach_lock_{kAttachClass};
   static constexpr LockClass kPortClass{"nic_port"};

@@ -21,9 +21,12 @@ class NicTest : public testing::Test {
   std::string refused(const NicConfig& config) {
     auto here = NetNamespace::current();
     EXPECT_TRUE(here) << here.error().sentence;
-    const auto nic = Nic::create(net_, *loop_, wires_, config, *here, "a");
+    const auto nic = Nic::create(site(*here), config);
     EXPECT_TRUE(net_.devices().empty()) << "what is registered is unregistered again";
     return nic ? "made" : nic.error().sentence;
+  }
+  Nic::Site site(const NetNamespace& here) {
+    return {.net = net_, .loop = *loop_, .wires = wires_, .netns = &here, .host = "a"};
   }
   static NicConfig dummy(const std::string& name) { return {.name = name, .driver = find_driver("dummy")}; }
   static NicConfig simnic(const std::string& name) { return {.name = name, .driver = find_driver("simnic")}; }
@@ -59,7 +62,7 @@ TEST_F(NicTest, ANameIsTakenOnce) {
   ASSERT_TRUE(other->register_netdev());
   auto here = NetNamespace::current();
   ASSERT_TRUE(here);
-  const auto nic = Nic::create(net_, *loop_, wires_, dummy("nic0"), *here, "a");
+  const auto nic = Nic::create(site(*here), dummy("nic0"));
   ASSERT_FALSE(nic);
   EXPECT_EQ(nic.error().sentence, "nic 'nic0': cannot register the device: EEXIST");
   EXPECT_EQ(net_.devices().size(), 1u);

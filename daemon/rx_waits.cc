@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "usernic/lower_link.h"
+#include "usernic/net.h"
+
 namespace usernic::daemon {
 namespace {
 
@@ -31,10 +34,35 @@ Result<> wait_in_slices(Time deadline, const StopToken& stop, Wait&& wait) {
   }
 }
 
+Whereabouts whereabouts_of(const HostPort* port) {
+  return port != nullptr ? port->status().whereabouts : Whereabouts::kHome;
+}
+
+// What a device's frames come through. Of several the idle ones may be down.
+std::vector<DeviceHandle> in_use_below(const NetDevice& dev) {
+  std::vector<DeviceHandle> lowers;
+  {
+    MutexGuard rtnl(dev.net().rtnl());
+    lowers = lowers_of(dev);
+  }
+  if (lowers.size() > 1) std::erase_if(lowers, [](const DeviceHandle& each) { return !each->running(); });
+  return lowers;
+}
+
+// The device, then what is below it: what it wants has been passed on by then. `at`: the one that is not settled.
+Result<> settle_stack(const DeviceHandle& dev, Time deadline, DeviceHandle& at) {
+  at = dev;
+  if (const Result<> settled = dev->rx_mode().settle(deadline); !settled) return settled;
+  for (const DeviceHandle& lower : in_use_below(*dev)) {
+    if (const Result<> settled = settle_stack(lower, deadline, at); !settled) return settled;
+  }
+  return {};
+}
+
 // Why a device is not settled; `missing` addresses are listed beside it.
-std::string reason(const NetDevice& dev, const HostPort& port, size_t missing, std::errc error,
+std::string reason(const NetDevice& dev, const HostPort* port, size_t missing, std::errc error,
                    std::string_view otherwise) {
-  const Whereabouts whereabouts = port.status().whereabouts;
+  const Whereabouts whereabouts = whereabouts_of(port);
   if (whereabouts == Whereabouts::kGone) return "its interface was deleted; 'usernic attach' makes it again";
   if (whereabouts == Whereabouts::kOutOfReach) return "its interface was moved to where it cannot be followed";
   if (error == std::errc::no_such_device) return "the device is gone";
@@ -51,24 +79,28 @@ double percentile_us(const std::vector<uint32_t>& sorted_ns, double part) {
 
 }  // namespace
 
-ctl::WaitReport wait_covered(NetDevice& dev, HostPort& port, Time as_of, Time deadline, const StopToken& stop) {
+ctl::WaitReport wait_covered(NetDevice& dev, HostPort* port, Time as_of, Time deadline, const StopToken& stop) {
   const auto not_covered = [&](std::errc error, std::string_view otherwise) {
     ctl::WaitReport report{.missing = dev.rx_mode().status().uncovered};
     report.reason = reason(dev, port, report.missing.size(), error, otherwise);
     return report;
   };
-  if (deadline > as_of) {
-    const auto known = wait_in_slices(deadline, stop, [&](Time slice) { return port.wait_known(as_of, slice); });
+  if (deadline > as_of && port != nullptr) {
+    const auto known = wait_in_slices(deadline, stop, [&](Time slice) { return port->wait_known(as_of, slice); });
     if (!known) return not_covered(known.error(), "what the kernel wants has not reached the device yet");
   }
   for (;;) {
-    const Result<> settled = wait_in_slices(deadline, stop, [&](Time slice) { return dev.rx_mode().settle(slice); });
+    DeviceHandle at;
+    const Result<> settled =
+        wait_in_slices(deadline, stop, [&](Time slice) { return settle_stack(DeviceHandle(dev), slice, at); });
     if (settled) return {.covered = true};
-    const bool may_come_up =
-        settled.error() == std::errc::network_down && port.status().whereabouts != Whereabouts::kGone;
+    const bool may_come_up = settled.error() == std::errc::network_down && whereabouts_of(port) != Whereabouts::kGone;
     if (!may_come_up || Clock::now() >= deadline ||
         stop.wait_until(std::min(deadline, Clock::now() + 10 * kLookAgain))) {
-      return not_covered(settled.error(), "the card has not answered yet");
+      if (at.get() == &dev) return not_covered(settled.error(), "the card has not answered yet");
+      return {.missing = at->rx_mode().status().uncovered,
+              .reason = fmt::format("{}, below it, {}", at->name(),
+                                    settled.error() == std::errc::network_down ? "is down" : "has not answered yet")};
     }
   }
 }

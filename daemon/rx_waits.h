@@ -10,9 +10,10 @@
 namespace usernic::daemon {
 
 // Until every address that the kernel wanted at `as_of`, and all wanted since, is covered and nothing is owed to the
-// card. A device that is down may come up meanwhile. A deadline that is not after `as_of` leaves no time to look at the
-// kernel's lists: then what is known counts.
-ctl::WaitReport wait_covered(NetDevice& dev, HostPort& port, Time as_of, Time deadline, const StopToken& stop);
+// card, nor to those of the devices below. Without a port nobody but other devices wants anything. A device that is
+// down may come up meanwhile. A deadline that is not after `as_of` leaves no time to look at the kernel's lists: then
+// what is known counts.
+ctl::WaitReport wait_covered(NetDevice& dev, HostPort* port, Time as_of, Time deadline, const StopToken& stop);
 
 // Until `address` is wanted and the card passes it; an address that nobody wants counts once the card is promiscuous.
 ctl::AddressReport wait_address(NetDevice& dev, const MacAddress& address, Time deadline, const StopToken& stop);

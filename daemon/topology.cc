@@ -71,10 +71,13 @@ ctl::Outcome<bool> Topology::build(const Config& config, bool own_namespaces,
 Topology::~Topology() {
   try {
     std::vector<std::shared_ptr<HostPort>> ports;
-    for (const auto& nic : nics_) ports.push_back(nic->port());
+    for (const auto& nic : nics_) {
+      if (auto port = nic->port()) ports.push_back(std::move(port));
+    }
     HostPort::close_all(ports);
   } catch (const std::bad_alloc&) {  // they go one by one
   }
+  while (!nics_.empty()) nics_.pop_back();
 }
 
 HostResult<> Topology::add_host(const HostConfig& config) {
@@ -84,16 +87,30 @@ HostResult<> Topology::add_host(const HostConfig& config) {
   return {};
 }
 
-HostResult<> Topology::add_nic(const NicConfig& config, bool own_namespaces) {
-  const std::string host_name = !config.host.empty() ? config.host : own_namespaces ? config.name : "";
-  if (find_host(host_name) == nullptr && !host_name.empty()) {
-    if (auto added = add_host({.name = host_name}); !added) return added;
-  } else if (find_host(host_name) == nullptr) {
+// Where a nic is shown.
+HostResult<const Topology::Host*> Topology::host_of(const NicConfig& config, bool own_namespaces) {
+  const std::string name = !config.host.empty() ? config.host : own_namespaces ? config.name : "";
+  if (find_host(name) == nullptr && !name.empty()) {
+    if (auto added = add_host({.name = name}); !added) return std::unexpected(added.error());
+  } else if (find_host(name) == nullptr) {
     auto here = NetNamespace::current();
     if (!here) return std::unexpected(here.error());
     hosts_.push_back(std::make_unique<Host>("", *std::move(here)));
   }
-  auto nic = Nic::create(net_, *loop_, wires_, config, find_host(host_name)->netns, host_name);
+  return find_host(name);
+}
+
+HostResult<> Topology::add_nic(const NicConfig& config, bool own_namespaces) {
+  std::vector<NetDevice*> lowers;
+  for (const std::string& name : config.over) lowers.push_back(net_.find(name).get());
+  Nic::Site site{.net = net_, .loop = *loop_, .wires = wires_, .lowers = lowers};
+  if (config.interface) {
+    const HostResult<const Host*> host = host_of(config, own_namespaces);
+    if (!host) return std::unexpected(host.error());
+    site.netns = &(*host)->netns;
+    site.host = (*host)->name;
+  }
+  auto nic = Nic::create(site, config);
   if (!nic) return std::unexpected(nic.error());
   nics_.push_back(*std::move(nic));
   return {};
@@ -143,13 +160,12 @@ std::vector<Nic*> Topology::called(std::string_view host, std::string_view name)
     std::vector<Nic*> found;
     for (const auto& nic : nics_) {
       if (!host.empty() && nic->host() != host) continue;
-      const std::shared_ptr<HostPort> port = nic->port();
-      if ((ask ? port->name_now() : port->status().interface) == name) found.push_back(nic.get());
+      if ((ask ? nic->name_now() : nic->port_status().interface) == name) found.push_back(nic.get());
     }
     return found;
   };
   std::vector<Nic*> found = find(false);
-  const bool still = std::ranges::all_of(found, [&](Nic* nic) { return nic->port()->name_now() == name; });
+  const bool still = std::ranges::all_of(found, [&](Nic* nic) { return nic->name_now() == name; });
   return found.empty() || !still ? find(true) : found;
 }
 
@@ -167,7 +183,7 @@ ctl::Outcome<Nic*> Topology::nic(std::string_view asked) const {
   std::vector<std::string> names;
   for (const auto& nic : nics_) {
     if (nic->config().name == name && (host.empty() || nic->host() == host)) return nic.get();
-    names.push_back(nic->port()->status().interface);
+    names.push_back(nic->port_status().interface);
   }
   return ctl::refuse(no_such("nic", asked, names));
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: a config, running: hosts, wires and nics.
 //
-// A host is a network namespace that only descriptors hold, so it ends with the process, however that ends; a host
-// with `netns` is somebody else's namespace, which stays. A nic without `host` is shown where usernic was started by
-// somebody who may administer the network there; otherwise in a host that has the nic's name, made if the config has
-// none of that name.
+// A nic that is over others is made after them and ends before them. A host is a network namespace that only
+// descriptors hold, so it ends with the process, however that ends; a host with `netns` is somebody else's namespace,
+// which stays. A nic without `host` is shown where usernic was started by somebody who may administer the network
+// there; otherwise in a host that has the nic's name, made if the config has none of that name.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +50,7 @@ class Topology {
     NetNamespace netns;
   };
   HostResult<> add_host(const HostConfig& config);
+  HostResult<const Host*> host_of(const NicConfig& config, bool own_namespaces);
   HostResult<> add_nic(const NicConfig& config, bool own_namespaces);
   Host* find_host(std::string_view name);
   std::vector<Nic*> called(std::string_view host, std::string_view name) const;

@@ -59,7 +59,7 @@ void Verbs::start_wait(const ctl::Request& request, Nic& nic, ctl::Responder to)
   if (request.verb == "wait") {
     return waits_.start(to, [&nic, now, deadline](const ctl::Responder& to, const StopToken& stop) {
       const std::shared_ptr<HostPort> port = nic.port();
-      to.answer(ctl::to_json(wait_covered(nic.dev(), *port, now, deadline, stop)));
+      to.answer(ctl::to_json(wait_covered(nic.dev(), port.get(), now, deadline, stop)));
     });
   }
   if (request.verb == "attach") {

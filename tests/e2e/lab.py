@@ -50,16 +50,17 @@ def toml(value):
 
 
 def config_of(nics, hosts=()):
-    """The config file with these nics: dicts of the keys, those of the card under "simnic"."""
+    """The config file with these nics: dicts of the keys, those of the driver's section under its name."""
     names = list(hosts) or sorted({nic["host"] for nic in nics if "host" in nic})
     lines = []
     for host in names:
         host = host if isinstance(host, dict) else {"name": host}
         lines += ["[[host]]"] + [f"{key} = {toml(value)}" for key, value in host.items()]
     for nic in nics:
-        lines += ["[[nic]]"] + [f"{key} = {toml(value)}" for key, value in nic.items() if key != "simnic"]
-        if "simnic" in nic:
-            lines += ["[nic.simnic]"] + [f"{key} = {toml(value)}" for key, value in nic["simnic"].items()]
+        lines += ["[[nic]]"] + [f"{key} = {toml(value)}" for key, value in nic.items() if not isinstance(value, dict)]
+        for section, keys in nic.items():
+            if isinstance(keys, dict):
+                lines += [f"[nic.{section}]"] + [f"{key} = {toml(value)}" for key, value in keys.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "ctl/did_you_mean.h"
+#include "daemon/config.h"
+#include "daemon/config_section.h"
+#include "daemon/drivers.h"
+#include "drivers/bond/bond.h"
+
+namespace usernic::daemon {
+namespace {
+
+constexpr auto kKeys = std::to_array<std::string_view>({"primary"});
+
+// The name of the primary; empty: there is none.
+std::string primary_of(const NicConfig& nic) {
+  const auto* primary = std::any_cast<std::string>(&nic.section);
+  return primary != nullptr ? *primary : "";
+}
+
+void read(Section& section, NicConfig& nic) {
+  std::string primary;
+  section.text("primary", primary, "nic0");
+  if (!primary.empty() && std::ranges::find(nic.over, primary) == nic.over.end()) {
+    const std::vector<std::string_view> names(nic.over.begin(), nic.over.end());
+    section.bad("primary", fmt::format("names '{}', which the nic is not over{}", ctl::shortened(primary),
+                                       ctl::suggestion(primary, names)));
+  }
+  nic.section = std::move(primary);
+}
+
+Result<> add_lower(const NicConfig& nic, NetDevice& dev, NetDevice& lower) {
+  if (const Result<> added = Bond::of(dev).add_lower(lower); !added) return added;
+  return lower.name() == primary_of(nic) ? Bond::of(dev).set_primary(&lower) : Result<>();
+}
+
+// Without an address it has that of its first lower device, as the kernel's has.
+Result<NetdevPtr> probe(const ProbeSite& site, const NetdevConfig& given) {
+  NetdevConfig config = given;
+  if (config.address.is_zero()) config.address = site.lowers[0]->address();
+  return Bond::probe(site.net, config);
+}
+
+}  // namespace
+
+extern const Driver kBondDriver;
+const Driver kBondDriver{
+    .name = "bond",
+    .help = "several nics as one, of which one is used at a time",
+    .mtu_max = kMtuMax,
+    .keys = kKeys,
+    .read = read,
+    .lowers_max = kLowersMax,
+    .share = [](const NicConfig&) { return Share{Share::Of::kAll}; },
+    .add_lower = add_lower,
+    .probe = probe,
+};
+
+}  // namespace usernic::daemon

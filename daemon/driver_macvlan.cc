@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include <array>
+
+#include "daemon/config.h"
+#include "daemon/config_section.h"
+#include "daemon/drivers.h"
+#include "drivers/macvlan/macvlan.h"
+
+namespace usernic::daemon {
+namespace {
+
+constexpr auto kKeys = std::to_array<std::string_view>({"mode"});
+constexpr auto kModes = std::to_array<std::pair<std::string_view, MacvlanMode>>(
+    {{"bridge", MacvlanMode::kBridge}, {"private", MacvlanMode::kPrivate}, {"passthru", MacvlanMode::kPassthru}});
+
+MacvlanMode mode_of(const NicConfig& nic) {
+  const auto* mode = std::any_cast<MacvlanMode>(&nic.section);
+  return mode != nullptr ? *mode : MacvlanMode::kBridge;
+}
+
+void read(Section& section, NicConfig& nic) {
+  MacvlanMode mode = MacvlanMode::kBridge;
+  section.choice("mode", mode, kModes);
+  nic.section = mode;
+}
+
+}  // namespace
+
+extern const Driver kMacvlanDriver;
+const Driver kMacvlanDriver{
+    .name = "macvlan",
+    .help = "one of several nics on another, with an address of its own",
+    .mtu_max = kMtuMax,
+    .keys = kKeys,
+    .read = read,
+    .lowers_max = 1,
+    .share =
+        [](const NicConfig& nic) {
+          return Share{mode_of(nic) == MacvlanMode::kPassthru ? Share::Of::kAll : Share::Of::kSome};
+        },
+    .probe =
+        [](const ProbeSite& site, const NetdevConfig& config) {
+          return Macvlan::probe(site.net, config, *site.lowers[0], mode_of(site.nic));
+        },
+};
+
+}  // namespace usernic::daemon

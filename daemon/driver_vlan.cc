@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include <array>
+
+#include "daemon/config.h"
+#include "daemon/config_section.h"
+#include "daemon/drivers.h"
+#include "drivers/vlan/vlan.h"
+
+namespace usernic::daemon {
+namespace {
+
+constexpr auto kKeys = std::to_array<std::string_view>({"id"});
+
+uint16_t id_of(const NicConfig& nic) {
+  const auto* id = std::any_cast<uint16_t>(&nic.section);
+  return id != nullptr ? *id : 0;
+}
+
+void read(Section& section, NicConfig& nic) {
+  uint16_t id = 0;
+  section.missing("id", "5");
+  section.number("id", id, 1, kVlanIdMax);
+  nic.section = id;
+}
+
+}  // namespace
+
+extern const Driver kVlanDriver;
+const Driver kVlanDriver{
+    .name = "vlan",
+    .help = "a VLAN [802.1Q] of another nic",
+    .mtu_max = kMtuMax,
+    .keys = kKeys,
+    .read = read,
+    .lowers_max = 1,
+    .share =
+        [](const NicConfig& nic) {
+          return Share{Share::Of::kVlan, id_of(nic)};
+        },
+    .probe = [](const ProbeSite& site,
+                const NetdevConfig& config) { return Vlan::probe(site.net, config, *site.lowers[0], id_of(site.nic)); },
+};
+
+}  // namespace usernic::daemon
