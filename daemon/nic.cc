@@ -26,7 +26,10 @@ NotMade not_made(const NicConfig& config, std::errc error) {
                                 : error == std::errc::not_supported           ? "no driver of ours takes what is there"
                                 : error == std::errc::connection_refused      ? "no USB/IP server listens there"
                                 : error == std::errc::device_or_resource_busy ? "somebody else has the device"
-                                                                              : errno_name(error);
+                                : error == std::errc::function_not_supported  ? "this machine has no USB"
+                                : error == std::errc::permission_denied || error == std::errc::operation_not_permitted
+                                    ? "it may not be opened, or not be taken from the kernel's driver; root may"
+                                    : errno_name(error);
   return {error, fmt::format("cannot take the USB device at its 'bus': {}", what)};
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bus/usb/emulated.h"
+#include "bus/usb/libusb_port.h"
 #include "bus/usb/usbip_port.h"
 #include "daemon/usb_models.h"
 
@@ -42,6 +43,7 @@ class WiredAdapter final : usb::Cable, simnic::WirePort {
 }  // namespace
 
 std::shared_ptr<usb::Port> usb_port(const usb::Location& location, simnic::Wires& wires) {
+  if (location.bus == usb::Location::Bus::kUsb) return std::make_shared<usb::LibusbPort>(location);
   if (location.bus == usb::Location::Bus::kUsbip) {
     return std::make_shared<usb::UsbipPort>(location.host, location.tcp_port, location.bus_id);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usb: a device on a bus, opened; the same whatever carries it: a model in process, USB/IP.
+// usb: a device on a bus, opened; the same whatever carries it: a model in process, libusb, USB/IP.
 //
 // Asynchronous: `submit` and `cancel`, in any context; a transfer's end is its `complete`. Everything else is made of
 // it and sleeps: it takes a stop token and a deadline, may fail, and is not USERNIC_NONBLOCKING, so an atomic callback

@@ -38,7 +38,8 @@ class UsbTest(LabTest):
 
     def test_what_is_wrong_with_the_bus_is_said(self):
         for nic, says in ((self.adapter(bus="emulated:rtl8151"), "names no model: 'rtl8151'; did you mean 'rtl8150'?"),
-                          (self.adapter(bus="usb"), 'must be "usbip:HOST:PORT/BUSID"'),
+                          (self.adapter(bus="usb"), 'must be "usb:VENDOR:PRODUCT"'),
+                          (self.adapter(bus="usb:ffff:ffff"), "cannot take the USB device at its 'bus'"),
                           (self.adapter(driver="simnic"), "belongs to a USB driver"),
                           (self.adapter(driver="rtl8150", mtu=1501), "must be at most 1500"),
                           (self.adapter(bus="usbip:127.0.0.1:1/1-1"), "no USB/IP server listens there")):

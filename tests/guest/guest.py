@@ -6,6 +6,7 @@ here: busybox, usbip, iproute2, and the modules that are asked for. `guest.must(
 The guest reaches 127.0.0.1 of the place where QEMU runs as HOST; its port 3240 is 127.0.0.1:3240 there.
 """
 
+import base64
 import contextlib
 import lzma
 import pathlib
@@ -240,6 +241,9 @@ class Guest:
         if code != 0:
             raise AssertionError(f"in the guest: {command}: exit {code}: {said}")
         return said
+
+    def write(self, path, text):
+        self.must(f"echo {base64.b64encode(text.encode()).decode()} | base64 -d > {path}")
 
     def until(self, command, seconds=SECONDS):
         """Again and again, until it succeeds; what it printed then."""

@@ -17,13 +17,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 import lab as lab_module
 from guest import HOST, Guest, why_not
-from lab import LabTest, Place
+from lab import LabTest, Place, config_of
 from program_test import SKIPPED, Result
-from usb_device import UsbDevice
+from usb_device import UsbDevice, has_bucket
 
-MODULES = ("vhci_hcd", "rtl8150")
+MODULES = ("vhci_hcd", "rtl8150", "tun")
 GUEST_IP, PEER_IP = "10.55.0.1", "10.55.0.2"
-GROUP_IP = "239.1.2.3"
+GROUP_IP, GROUP = "239.1.2.3", "01:00:5e:01:02:03"
 IP = "/usr/sbin/ip"  # not the shell's own
 FOREIGN = "06:00:00:00:00:01"  # a unicast address that is nobody's
 
@@ -36,7 +36,7 @@ def setUpModule():
         raise unittest.SkipTest(reason)
     the_place = Place()
     unittest.addModuleCleanup(the_place.close)
-    the_guest = Guest(MODULES, prefix=the_place.prefix())
+    the_guest = Guest(MODULES, programs={"/usr/sbin/usernic": lab_module.PROGRAM}, prefix=the_place.prefix())
     unittest.addModuleCleanup(the_guest.close)
 
 
@@ -45,8 +45,8 @@ class GuestTest(LabTest):
         return f"{super().report()}\n{the_guest.report()}"
 
 
-class KernelDriverTest(GuestTest):
-    """The kernel's own driver on an adapter that we serve; the far end of its cable is cable0."""
+class AdapterTest(GuestTest):
+    """With an adapter that we serve, taken by the guest and driven by its kernel; cable0 is at the end of its cable."""
 
     def setUp(self):
         super().setUp()
@@ -56,9 +56,15 @@ class KernelDriverTest(GuestTest):
         the_place.must("ip", "link", "set", "cable0", "up")
         self.attach()
 
-    def attach(self):
-        """The guest takes the adapter, and it is up."""
+    def plug_in(self):
+        """The guest takes the adapter, and its kernel has a driver for it."""
         the_guest.must(f"usbip --tcp-port {self.device.port} attach -r {HOST} -b 1-1")
+
+    def attach(self):
+        self.plug_in()
+        self.until_driven_by_the_kernel()
+
+    def until_driven_by_the_kernel(self):
         the_guest.until("ls /sys/class/net/eth1")
         the_guest.must(f"{IP} addr add {GUEST_IP}/24 dev eth1 && {IP} link set eth1 up")
         self.until_carrier("1")
@@ -91,6 +97,10 @@ class KernelDriverTest(GuestTest):
         the_place.send(frames=[[address, str(n), None] for n in range(frames)], dev="cable0")
         return self.received() - before >= frames
 
+
+class KernelDriverTest(AdapterTest):
+    """The kernel's own driver on our model."""
+
     def test_it_binds_pings_and_follows_what_is_asked_of_it(self):
         self.assertEqual(the_guest.must("basename $(readlink /sys/class/net/eth1/device/driver)"), "rtl8150")
         self.assertEqual(the_guest.must("cat /sys/class/net/eth1/address"), self.device.address)
@@ -110,7 +120,7 @@ class KernelDriverTest(GuestTest):
             the_guest.must(f"{IP} addr add {GROUP_IP}/32 dev eth1 autojoin")
             the_guest.must(f"{IP} maddr add 33:33:00:00:12:34 dev eth1")
             self.assertTrue(self.device.until(lambda state: state["allmulti"])["receiving"])
-            self.assertTrue(self.hears("01:00:5e:01:02:03") and self.hears("33:33:00:00:12:34"))
+            self.assertTrue(self.hears(GROUP) and self.hears("33:33:00:00:12:34"))
             the_guest.must(f"{IP} addr del {GROUP_IP}/32 dev eth1")
         with self.subTest("promiscuity"):
             self.assertFalse(self.hears(FOREIGN))
@@ -154,6 +164,72 @@ class KernelDriverTest(GuestTest):
         self.device.until(lambda state: state["promisc"])
         the_guest.must(f"{IP} link set eth1 promisc off")
         self.device.until(lambda state: not state["promisc"])
+
+
+class LibusbTest(AdapterTest):
+    """Our driver in the guest, on real usbfs; the kernel's driver has the adapter before and afterwards."""
+
+    def start(self, bus):
+        """`usernic run` in the guest, with nic0 at that bus."""
+        the_guest.write("/tmp/lab.toml", config_of([{"name": "nic0", "bus": bus, "addresses": [f"{GUEST_IP}/24"]}]))
+        the_guest.must("rm -f /tmp/ready /tmp/ended")
+        the_guest.must("(usernic run /tmp/lab.toml --ready-fd 3 3>/tmp/ready >/tmp/said 2>&1; echo $? >/tmp/ended) &")
+        the_guest.until("[ -s /tmp/ready ] || { cat /tmp/said; [ -e /tmp/ended ] && exit 0; exit 1; }")
+        self.assertTrue(the_guest.run("[ -e /tmp/ended ]")[0], the_guest.must("cat /tmp/said"))
+        self.addCleanup(the_guest.run, "killall -9 usernic")
+        self.assertNotEqual(the_guest.run("ls /sys/class/net/eth1")[0], 0, "the kernel has it still")
+
+    def end(self):
+        the_guest.must("killall usernic")
+        the_guest.until("[ -s /tmp/ended ]")
+        self.assertEqual(the_guest.must("cat /tmp/ended"), "0", the_guest.must("cat /tmp/said"))
+
+    def until_filter(self, holds):
+        self.device.until(lambda state: state["receiving"] and holds(state))
+
+    def test_it_is_taken_from_the_kernel_and_given_back(self):
+        self.ping()
+        place = the_guest.must("basename $(readlink -f /sys/class/net/eth1/device/..)")
+        for bus in (f"usb:{place}", "usb:0bda:8150"):
+            with self.subTest(bus=bus):
+                self.start(bus)
+                self.ping(0, 1, 46, 47, 512, 1472)
+                self.assertEqual(the_guest.must("cat /sys/class/net/nic0/address"), self.device.address)
+                self.end()
+                self.until_driven_by_the_kernel()
+                self.ping()
+
+    def test_it_filters_by_the_hash(self):
+        self.start("usb:0bda:8150")
+        the_guest.must(f"{IP} maddr add {GROUP} dev nic0")
+        self.until_filter(lambda state: has_bucket(state, GROUP) and not state["allmulti"])
+        the_guest.must(f"{IP} link set nic0 promisc on")
+        self.until_filter(lambda state: state["promisc"])
+        the_guest.must(f"{IP} link set nic0 promisc off && {IP} maddr del {GROUP} dev nic0")
+        self.until_filter(lambda state: not has_bucket(state, GROUP) and not state["promisc"])
+        self.end()
+
+    def test_it_comes_back_after_an_unplug_with_its_filter(self):
+        self.start("usb:0bda:8150")
+        the_guest.must(f"{IP} maddr add {GROUP} dev nic0")
+        self.until_filter(lambda state: has_bucket(state, GROUP))
+        self.device.tell("unplug")
+        the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 0 ]")
+        self.device.tell("plug")
+        self.plug_in()
+        self.until_filter(lambda state: has_bucket(state, GROUP))
+        self.ping()
+        self.device.tell("link down")
+        the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 0 ]")
+        self.device.tell("link up")
+        the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 1 ]")
+        self.end()
+
+    def test_it_ends_while_it_is_away(self):
+        self.start("usb:0bda:8150")
+        self.device.tell("unplug")
+        the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 0 ]")
+        self.end()
 
 
 def main():
