@@ -232,10 +232,13 @@ Result<uint32_t> EmulatedDevice::standard(const Setup& setup, std::span<uint8_t>
     }
     case kSetConfiguration: {
       if (setup.value != 0 && setup.value != port_.configuration_.value) return fail(std::errc::broken_pipe);
-      SpinGuard guard(port_.lock_);
-      port_.configured_ = static_cast<uint8_t>(setup.value);
-      port_.halted_ = 0;
-      alternate_ = 0;
+      {
+        SpinGuard guard(port_.lock_);
+        port_.configured_ = static_cast<uint8_t>(setup.value);
+        port_.halted_ = 0;
+        alternate_ = 0;
+      }
+      port_.model_.set_configuration(static_cast<uint8_t>(setup.value));
       return 0;
     }
     case kGetInterface:
@@ -246,8 +249,11 @@ Result<uint32_t> EmulatedDevice::standard(const Setup& setup, std::span<uint8_t>
       });
       if (!there) return fail(std::errc::broken_pipe);
       alternate_ = static_cast<uint8_t>(setup.value);
-      SpinGuard guard(port_.lock_);
-      port_.halted_ = 0;
+      {
+        SpinGuard guard(port_.lock_);
+        port_.halted_ = 0;
+      }
+      port_.model_.set_interface(static_cast<uint8_t>(setup.index), alternate_);
       return 0;
     }
   }
@@ -293,7 +299,7 @@ EmulatedPort::EmulatedPort(Model& model, std::string name, PortWatch* watch)
   for (const Interface& interface : configuration_.interfaces) {
     for (const Endpoint& endpoint : interface.endpoints) {
       if ((endpoint.address & kIn) == 0) continue;
-      fifos_[endpoint.address & 0x0f].ring = std::make_unique<Message[]>(kMessages);
+      fifos_[endpoint.address & 0x0f].ring = std::make_unique_for_overwrite<Message[]>(kMessages);
     }
   }
   model_.connect(*this);

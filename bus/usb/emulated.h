@@ -57,7 +57,7 @@ class EmulatedPort final : public Port, private ToHost {
   friend class EmulatedDevice;
   static constexpr uint32_t kEndpoints = 16;
   static constexpr uint32_t kMessages = 64;
-  static constexpr uint32_t kMessageMax = 2048;
+  static constexpr uint32_t kMessageMax = 16 * 1024;
   struct Message {
     uint32_t size = 0, sent = 0;
     bool empty_follows = false;

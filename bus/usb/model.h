@@ -38,6 +38,10 @@ class Model {
   // Somebody plugged it in: as after power on. Context: process.
   virtual void power_on() = 0;
 
+  // What the host chose; the port has answered it. Context: process.
+  virtual void set_configuration(uint8_t) {}
+  virtual void set_interface(uint8_t /*interface*/, uint8_t /*alternate*/) {}
+
   // Called by the port's thread, one at a time. broken_pipe: the endpoint stalls.
   // A vendor's or a class' request; `data` is what it sends, or room for the answer.
   virtual Result<uint32_t> control(const Setup& setup, std::span<uint8_t> data) = 0;

@@ -52,8 +52,16 @@ inline std::vector<uint8_t> make_frame(const MacAddress& to, uint32_t number, ui
   for (size_t i = 18; i < size; ++i) frame[i] = static_cast<uint8_t>(i + number);
   return frame;
 }
+// The same with a VLAN tag.
+inline std::vector<uint8_t> make_tagged(const MacAddress& to, uint32_t number, uint8_t vlan = 5) {
+  std::vector<uint8_t> frame = make_frame(to, number);
+  const uint8_t tag[] = {0x81, 0x00, 0x00, vlan};
+  frame.insert(frame.begin() + 12, std::begin(tag), std::end(tag));
+  return frame;
+}
 inline uint32_t number_of(std::span<const uint8_t> frame) noexcept {
-  return uint32_t{frame[14]} << 24 | uint32_t{frame[15]} << 16 | uint32_t{frame[16]} << 8 | frame[17];
+  const size_t at = frame[12] == 0x81 && frame.size() >= 22 ? 18 : 14;
+  return uint32_t{frame[at]} << 24 | uint32_t{frame[at + 1]} << 16 | uint32_t{frame[at + 2]} << 8 | frame[at + 3];
 }
 
 // The host above the device: which numbers came in, and the last frame whole.
@@ -101,7 +109,7 @@ class Listener final : public DevicePort {
   Atomic<uint32_t> news_{0};
   std::array<Atomic<uint32_t>, kNumbers> seen_{};
   mutable SpinLock lock_{kClass};
-  std::array<uint8_t, 2048> last_{};
+  std::array<uint8_t, 9216> last_{};
   uint32_t last_size_ = 0;
 };
 
@@ -166,9 +174,9 @@ struct NicFixture {
     return eventually([&] { return model.receive(make_frame(kBroadcast, marker)); }) && listener.wait_seen(marker);
   }
   // Does a frame to that address come up from the cable?
-  bool hears(const MacAddress& to) {
+  bool hears(const MacAddress& to, bool tagged = false) {
     const uint32_t number = 0x8000 + ++questions;
-    model.receive(make_frame(to, number));
+    model.receive(tagged ? make_tagged(to, number) : make_frame(to, number));
     EXPECT_TRUE(through());
     return listener.seen(number) > 0;
   }
@@ -189,7 +197,7 @@ struct NicFixture {
   std::shared_ptr<EmulatedPort> plug = std::make_shared<EmulatedPort>(model, "emulated:adapter");
   std::unique_ptr<UsbipServer> server;
   std::shared_ptr<Port> port;
-  SkbPool frames{256, 2048};
+  SkbPool frames{256, 9216};
   Listener listener;
   Net net;
   NetdevPtr dev;

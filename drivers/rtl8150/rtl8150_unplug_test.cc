@@ -1,107 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// The plug is pulled at every transfer there is, and put back: nothing hangs, nothing is left, and the device comes
-// back with its filter. In process, and over USB/IP.
+// In process, and over USB/IP.
+#include "bus/usbnet/unplug_tests.h"
 #include "drivers/rtl8150/adapter_fixture.h"
 
 namespace usernic::rtl8150 {
 namespace {
 
-class Rtl8150UnplugTest : public ::testing::TestWithParam<bool> {};
-
-// In effect, or the plug was pulled meanwhile.
-void settled_or_unplugged(Adapter& adapter) {
-  EXPECT_TRUE(eventually([&] {
-    const Time look = Clock::now() + std::chrono::milliseconds(20);
-    return !adapter.plug->plugged() || adapter.dev->rx_mode().settle(look).has_value() || !adapter.dev->running();
-  }));
-}
-
-// A life: probe, open, filter, frames both ways. False: the plug was pulled before there was a device.
-bool live(Adapter& adapter) {
-  if (!adapter.probe()) return false;
-  (void)adapter.dev->open();
-  EXPECT_TRUE(adapter.dev->mc().add(multicast(1)));
-  EXPECT_TRUE(adapter.dev->rx_mode().set_promiscuity(1));
-  settled_or_unplugged(adapter);
-  (void)adapter.xmit(make_frame(kOther, 1));
-  (void)adapter.model.receive(make_frame(multicast(1), 2));
-  EXPECT_TRUE(adapter.dev->rx_mode().set_promiscuity(-1));
-  settled_or_unplugged(adapter);
-  return true;
-}
+class Rtl8150UnplugTest : public ::testing::TestWithParam<bool> {
+ public:
+  static std::unique_ptr<Adapter> made() { return std::make_unique<Adapter>(GetParam()); }
+};
 
 TEST_P(Rtl8150UnplugTest, AtEachTransferItComesBackWithItsFilter) {
-  uint64_t transfers = 0;
-  {
-    Adapter uncut(GetParam());
-    ASSERT_TRUE(live(uncut));
-    ASSERT_TRUE(uncut.ear.wait(1) && uncut.listener.wait_seen(2));
-    transfers = uncut.plug->counts().transfers.load();
-  }
-  EXPECT_GT(transfers, 15u);
-  for (uint64_t n = 1; n <= transfers; ++n) {
-    SCOPED_TRACE("cut at transfer " + std::to_string(n) + " of " + std::to_string(transfers));
-    Adapter adapter(GetParam());
-    adapter.plug->faults().unplug_at.store(n);
-    const bool lived = live(adapter);
-    if (!adapter.plug->plugged()) adapter.plug->plug();
-    if (!lived) {
-      // Before there was a device there is none to come back: the next probe finds the adapter.
-      ASSERT_TRUE(eventually([&] { return adapter.probe().has_value(); }));
-      ASSERT_TRUE(adapter.dev->mc().add(multicast(1)));
-    }
-    // An open that failed is for who asked for it to repeat.
-    ASSERT_TRUE(eventually([&] { return adapter.dev->running() || adapter.dev->open().has_value(); }));
-    ASSERT_TRUE(
-        eventually([&] { return adapter.dev->present() && adapter.settled() && adapter.model.filter().receiving; }));
-    EXPECT_TRUE(adapter.hears(multicast(1)));
-    EXPECT_FALSE(adapter.hears(multicast(2)));
-    EXPECT_TRUE(eventually([&] { return adapter.dev->carrier_ok(); }));
-    const size_t heard = adapter.ear.frames().size();
-    ASSERT_EQ(adapter.xmit(make_frame(kOther, 3)), 1u);
-    ASSERT_TRUE(adapter.ear.wait(heard + 1));
-  }
+  usb::unplug_at_each_transfer(made);
 }
-
 TEST_P(Rtl8150UnplugTest, WhileItIsAwayTheDeviceSaysSoAndTakesChanges) {
-  Adapter adapter(GetParam());
-  ASSERT_TRUE(adapter.probe());
-  ASSERT_TRUE(adapter.dev->open());
-  adapter.plug->unplug();
-  ASSERT_TRUE(eventually([&] { return !adapter.dev->present(); }));
-  EXPECT_FALSE(adapter.dev->carrier_ok());
-  EXPECT_TRUE(adapter.dev->running());
-  ASSERT_TRUE(adapter.dev->mc().add(multicast(3)));
-  EXPECT_FALSE(adapter.dev->rx_mode().covered(multicast(3)));
-  EXPECT_EQ(adapter.xmit(make_frame(kOther, 1)), 0u);
-  adapter.plug->plug();
-  ASSERT_TRUE(adapter.back());
-  EXPECT_TRUE(adapter.hears(multicast(3)));
+  usb::unplug_and_change(made);
 }
-
 TEST_P(Rtl8150UnplugTest, ClosedWhileItIsAwayItStaysClosed) {
-  Adapter adapter(GetParam());
-  ASSERT_TRUE(adapter.probe());
-  ASSERT_TRUE(adapter.dev->open());
-  adapter.plug->unplug();
-  ASSERT_TRUE(eventually([&] { return !adapter.dev->present(); }));
-  ASSERT_TRUE(adapter.dev->close());
-  EXPECT_EQ(adapter.dev->open().error(), std::errc::no_such_device);
-  adapter.plug->plug();
-  ASSERT_TRUE(eventually([&] { return adapter.dev->present(); }));
-  EXPECT_FALSE(adapter.model.filter().receiving);
-  ASSERT_TRUE(adapter.dev->open() && adapter.settled());
-  EXPECT_TRUE(adapter.through());
+  usb::unplug_and_close(made);
 }
-
 TEST_P(Rtl8150UnplugTest, FreedWhileItIsAwayNobodyLooksForIt) {
-  Adapter adapter(GetParam());
-  ASSERT_TRUE(adapter.probe());
-  ASSERT_TRUE(adapter.dev->open());
-  adapter.plug->unplug();
-  ASSERT_TRUE(eventually([&] { return !adapter.dev->present(); }));
-  adapter.dev->detach_port();
-  adapter.dev = nullptr;
+  usb::unplug_and_free(made);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rtl8150, Rtl8150UnplugTest, ::testing::Bool(),

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// usb: what a device is, as a driver recognises it: by who made it, or by the classes of its interfaces.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "bus/usb/descriptors.h"
+
+namespace usernic::usb {
+
+struct ClassCode {
+  uint8_t interface_class = 0, subclass = 0, protocol = 0;
+  bool operator==(const ClassCode&) const = default;
+};
+
+struct Identity {
+  uint16_t vendor = 0, product = 0;
+  ClassCode device;
+  std::vector<ClassCode> interfaces;  // of its configurations, as far as known
+};
+
+inline ClassCode class_of(const Interface& interface) noexcept {
+  return {interface.interface_class, interface.subclass, interface.protocol};
+}
+
+inline Identity identity_of(const Descriptors& device) {
+  Identity identity{device.vendor, device.product, {device.device_class, device.subclass, device.protocol}, {}};
+  for (const Configuration& configuration : device.configurations) {
+    for (const Interface& interface : configuration.interfaces) identity.interfaces.push_back(class_of(interface));
+  }
+  return identity;
+}
+
+}  // namespace usernic::usb
