@@ -4,6 +4,7 @@
 
 #include "core/ndo.h"
 #include "core/net_impl.h"
+#include "core/tx_offload.h"
 #include "core/xmit_check.h"
 #include "usernic/long_wait.h"
 #include "usernic/net_device.h"
@@ -98,6 +99,13 @@ std::vector<std::string> NetDevice::ref_holders() const {
   return Device::of(*this).refs.holders();
 }
 
+Features NetDevice::hw_features() const noexcept {
+  return Device::of(*this).hw_features_;
+}
+Features NetDevice::features() const noexcept {
+  return Features::from_bits(Device::of(*this).features_.load(std::memory_order_relaxed));
+}
+
 LinkStats NetDevice::stats() const {
   const Device& dev = Device::of(*this);
   LinkStats sum;
@@ -165,6 +173,23 @@ void NetDevice::detach_port() {
   }
 }
 
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test
+    void
+    Device::unsendable(TxQueue& queue, Skb& skb, TxFit fit, Place where) noexcept {
+  if (fit == TxFit::kTooLong) return frame_limit.drop(queue.counters, skb, where);
+  if (fit == TxFit::kChained && kChecksOn) {
+    const BlockingByDesign allowed;
+    report_contract(
+        *this, "xmit-chained",
+        "a frame that goes on in other buffers is sent; it is dropped: a port that takes superframes copies "
+        "what it sends on",
+        where);
+  }
+  queue.counters.drop(1);
+  SkbPool::free(skb, where);
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
 namespace {
 
 NetdevTx checked(FrameAccount& account, const NdoCall<Ndo::kStartXmit>& start_xmit, Skb& skb, TxQueue& queue, bool more,
@@ -201,8 +226,18 @@ Device::Sent Device::send(TxQueue& queue, SkbBatch& frames, Place where) noexcep
   while (!queue.stopped()) {
     Skb* const skb = frames.pop_front();
     if (skb == nullptr) break;
-    const uint32_t size = skb->size();
-    if (size > longest) [[unlikely]] {
+    WireSize wire{.bytes = skb->size()};
+    if (skb->offload().any() || skb->chain() != nullptr) [[unlikely]] {
+      const TxFit fit = fit_to_device(*skb, frames, features(), longest);
+      if (fit == TxFit::kWaits) break;
+      if (fit == TxFit::kCut) continue;
+      if (fit != TxFit::kReady) {
+        unsendable(queue, *skb, fit, where);
+        continue;
+      }
+      wire = wire_size(*skb);
+    }
+    if (!skb->offload().superframe() && wire.bytes > longest) [[unlikely]] {
       frame_limit.drop(queue.counters, *skb, where);
       continue;
     }
@@ -219,9 +254,9 @@ Device::Sent Device::send(TxQueue& queue, SkbBatch& frames, Place where) noexcep
       queue.counters.drop(1);
       continue;
     }
-    ++sent.packets;
-    sent.bytes += size;
-    if (queue.below_.size() != below) taken_below += size;
+    sent.packets += wire.frames;
+    sent.bytes += wire.bytes;
+    if (queue.below_.size() != below) taken_below += wire.bytes;
   }
   if (!queue.below_.empty()) flush_below(queue, taken_below, sent);
   queue.counters.add(sent.packets, sent.bytes);

@@ -24,6 +24,8 @@
 
 namespace usernic {
 
+enum class TxFit : uint8_t;
+
 struct Device final : NetDevice {
   using NapiList = boost::intrusive::list<
       Napi, boost::intrusive::member_hook<Napi, boost::intrusive::list_member_hook<>, &Napi::device_hook_>>;
@@ -74,6 +76,8 @@ struct Device final : NetDevice {
   Atomic<bool> present_{true};
   Atomic<bool> carrier_{true};  // a driver that knows no link has one
   FrameLimit frame_limit;
+  Atomic<uint32_t> features_{Features{Feature::kGro}.bits()};
+  Features hw_features_;  // from registration on constant
   Atomic<uint64_t> address_;
 
   // Stacked devices: who is above (below: engine.wanted.lowers). Walked under this lock by who may be in an interrupt.
@@ -92,6 +96,7 @@ struct Device final : NetDevice {
     bool refused = false;  // kBusy ended the batch
   };
   Sent send(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  void unsendable(TxQueue& queue, Skb& skb, TxFit fit, Place where) noexcept USERNIC_NONBLOCKING;
   // From start_xmit of `queue`, an upper's: the frame goes out on `to`. Those of one batch go together, after the last
   // one, so that they take the lower's xmit lock once and ring its doorbell once; what it does not take is counted
   // then. Requires: the queue's xmit lock.

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/device.h"
+#include "core/device_features.h"
 #include "core/filter_caps.h"
 #include "core/ndo.h"
 #include "core/net_impl.h"
@@ -131,6 +132,7 @@ Result<> show(Device& dev) {
         dev.driver_name(), wrong);
     return fail(std::errc::invalid_argument);
   }
+  if (!configure_features(dev)) return fail(std::errc::invalid_argument);
   dev.engine.configure(caps);
   dev.reg_state_.store(RegState::kRegistered);
   const Result<> allowed = notify(dev, NetdevEvent::kRegister);
@@ -304,6 +306,13 @@ Result<> NetDevice::change_carrier(bool on, Place where) {
   OpLocks locks(dev, where);
   if (const Result<> usable = check_usable(dev); !usable) return usable;
   return call_ndo<Ndo::kChangeCarrier>(dev, on);
+}
+
+Result<> NetDevice::change_features(Features wanted, Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  return change_features_locked(dev, wanted);
 }
 
 Result<> NetDevice::detach(Place where) {

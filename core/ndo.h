@@ -88,6 +88,12 @@ inline constexpr auto kNdoMember<Ndo::kSetMacAddress> = &NetDeviceOps::set_mac_a
 template <>
 inline constexpr auto kNdoMember<Ndo::kChangeCarrier> = &NetDeviceOps::change_carrier;
 template <>
+inline constexpr auto kNdoMember<Ndo::kHwFeatures> = &NetDeviceOps::hw_features;
+template <>
+inline constexpr auto kNdoMember<Ndo::kFixFeatures> = &NetDeviceOps::fix_features;
+template <>
+inline constexpr auto kNdoMember<Ndo::kSetFeatures> = &NetDeviceOps::set_features;
+template <>
 inline constexpr auto kNdoMember<Ndo::kGetStats> = &NetDeviceOps::get_stats;
 
 template <Ndo kNdo>
@@ -156,6 +162,7 @@ class NdoCall : public NdoScope {
   }
   static RxFilterCaps checked(RxFilterCaps answer) noexcept { return answer; }
   static bool checked(bool answer) noexcept { return answer; }
+  static Features checked(Features answer) noexcept { return answer; }
   template <class Answer>
   static Answer failed() noexcept {
     if constexpr (std::is_same_v<Answer, Result<>>) return fail(std::errc::io_error);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "usernic/rx_handler.h"
 
+#include "core/coalesce.h"
 #include "core/device.h"
 #include "core/net_impl.h"
 #include "core/xmit_check.h"
@@ -62,7 +63,12 @@ void Device::deliver(SkbBatch& frames) noexcept {
     }
     if (frames.empty()) return;
   }
-  if (InPort in(*this); in) in->receive(frames);
+  if (InPort in(*this); in) {
+    if (frames.size() > 1 && features().has(Feature::kGro)) {
+      if (const Features kinds = in->superframes(); !kinds.none()) Coalescer(kinds).merge(frames);
+    }
+    in->receive(frames);
+  }
   SkbPool::free(frames);
 }
 

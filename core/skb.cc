@@ -58,7 +58,7 @@ void SkbPool::report(Back what, const Skb& skb, Place before, Place where) noexc
       return report_contract("skb-red-zone",
                              fmt::format("somebody wrote outside of a frame's buffer of {} octets: write only between "
                                          "headroom and tailroom, where put and push say",
-                                         skb.capacity_),
+                                         skb.pool_->capacity_),
                              where, before);
   }
 }
@@ -73,9 +73,11 @@ void SkbPool::report_leak() const noexcept {
         fmt::format("a pool is destroyed while {} of its {} frames are still out; the first one is {}: free "
                     "every frame, or hand it on, before its pool goes",
                     count_ - available(), count_,
-                    skb.at_ == Skb::At::kBatch ? "in a batch"
-                    : skb.account_ != nullptr  ? "with start_xmit's driver of " + skb.account_->name()
-                                               : "with whoever took it"),
+                    skb.at_ == Skb::At::kBatch   ? "in a batch"
+                    : skb.at_ == Skb::At::kChain ? "in the chain of a merged frame"
+                    : kChecksOn && skb.watch().account != nullptr
+                        ? "with start_xmit's driver of " + skb.watch().account->name()
+                        : "with whoever took it"),
         Place::current(), skb.where_);
     return;
   }
@@ -92,6 +94,33 @@ void SkbPool::report_written(uint32_t octet, Place freed, Place where) noexcept 
 
 USERNIC_BLOCKING_BY_DESIGN_END
 
+Skb::Watch& Skb::watch() const noexcept {
+  return pool_->watches_[static_cast<size_t>(this - pool_->skbs_.get())];
+}
+
+void Skb::leave_account() noexcept {
+  if (kChecksOn) [[unlikely]]
+    FrameAccount::leave(watch().account);
+}
+
+void Skb::reset(uint32_t headroom, Place where) noexcept {
+  if (headroom > pool_->capacity_) [[unlikely]]
+    return void(beyond("reset", headroom, "capacity", pool_->capacity_, where));
+  data_ = head_ + headroom;
+  size_ = 0;
+  offload_ = {};
+}
+
+void Skb::chain(Skb& part, Skb* last, Place where) noexcept {
+  if (part.at_ != At::kHands) [[unlikely]]
+    return SkbBatch::refuse(part, where);
+  part.leave_account();
+  part.at_ = At::kChain;
+  part.where_ = where;
+  part.next_ = nullptr;
+  (last == nullptr ? chain_ : last->next_) = &part;
+}
+
 SkbBatch::~SkbBatch() noexcept {
   SkbPool::free(*this);
 }
@@ -99,7 +128,7 @@ SkbBatch::~SkbBatch() noexcept {
 void SkbBatch::push_back(Skb& skb, Place where) noexcept {
   if (skb.at_ != Skb::At::kHands) [[unlikely]]
     return refuse(skb, where);
-  FrameAccount::leave(skb.account_);
+  skb.leave_account();
   skb.at_ = Skb::At::kBatch;
   skb.where_ = where;
   skb.next_ = nullptr;
@@ -111,7 +140,7 @@ void SkbBatch::push_back(Skb& skb, Place where) noexcept {
 void SkbBatch::push_front(Skb& skb, Place where) noexcept {
   if (skb.at_ != Skb::At::kHands) [[unlikely]]
     return refuse(skb, where);
-  FrameAccount::leave(skb.account_);
+  skb.leave_account();
   skb.at_ = Skb::At::kBatch;
   skb.where_ = where;
   skb.next_ = first_;
@@ -133,36 +162,50 @@ Skb* SkbBatch::pop_front() noexcept {
 
 void SkbBatch::splice(SkbBatch& other) noexcept {
   if (other.first_ == nullptr) return;
-  (first_ == nullptr ? first_ : last_->next_) = other.first_;
-  last_ = other.last_;
-  size_ += other.size_;
+  append(*other.first_, *other.last_, other.size_);
   other.first_ = other.last_ = nullptr;
   other.size_ = 0;
 }
 
-SkbPool::SkbPool(uint32_t count, uint32_t frame_bytes_max)
-    : count_(count), guarded_(buffer_guard::wanted()), lock_(kPoolClass) {
+void SkbBatch::splice_front(SkbBatch& other) noexcept {
+  other.splice(*this);
+  std::swap(first_, other.first_);
+  std::swap(last_, other.last_);
+  std::swap(size_, other.size_);
+}
+
+void SkbBatch::append(Skb& first, Skb& last, uint32_t count) noexcept {
+  (first_ == nullptr ? first_ : last_->next_) = &first;
+  last_ = &last;
+  size_ += count;
+}
+
+SkbPool::SkbPool(uint32_t count, uint32_t frame_bytes_max, SkbPool* segments)
+    : count_(count),
+      capacity_((kSkbHeadroom + frame_bytes_max + kCacheLine - 1) / kCacheLine * kCacheLine),
+      guarded_(buffer_guard::wanted()),
+      segments_(segments),
+      lock_(kPoolClass) {
   const uint32_t zone = guarded_ ? buffer_guard::kZone : 0;
-  const uint32_t capacity = (kSkbHeadroom + frame_bytes_max + kCacheLine - 1) / kCacheLine * kCacheLine;
-  const size_t stride = size_t{capacity} + 2 * zone;
+  const size_t stride = size_t{capacity_} + 2 * zone;
   memory_ = std::make_unique_for_overwrite<uint8_t[]>(stride * count);  // takes memory when used
   skbs_ = std::make_unique<Skb[]>(count);
+  if (kChecksOn) watches_ = std::make_unique<Skb::Watch[]>(count);
   for (uint32_t i = count; i-- > 0;) {
     Skb& skb = skbs_[i];
     skb.head_ = &memory_[stride * i + zone];
-    skb.capacity_ = capacity;
     skb.pool_ = this;
     skb.next_ = free_;
     free_ = &skb;
     if (free_last_ == nullptr) free_last_ = &skb;
-    if (guarded_) buffer_guard::hide(skb.head_, capacity);
+    if (guarded_) buffer_guard::hide(skb.head_, capacity_);
   }
   available_ = count;
 }
 
 SkbPool::~SkbPool() {
   if (available() != count_) report_leak();
-  for (uint32_t i = 0; guarded_ && i < count_; ++i) buffer_guard::forget(skbs_[i].head_, skbs_[i].capacity_);
+  for (uint32_t i = 0; guarded_ && i < count_; ++i) buffer_guard::forget(skbs_[i].head_, capacity_);
 }
 
 // A chain of up to `count`, in nobody's batch.
@@ -185,11 +228,11 @@ SkbPool::Back SkbPool::put_back(Skb& skb, Place where) noexcept {
   if (skb.at_ != Skb::At::kHands) [[unlikely]]
     return skb.at_ == Skb::At::kPool ? Back::kTwice : Back::kFromBatch;
   Back back = Back::kFine;
-  FrameAccount::leave(skb.account_);
   if (guarded_) [[unlikely]] {
-    if (buffer_guard::close(skb.head_, skb.capacity_)) back = Back::kDamaged;
+    skb.leave_account();
+    if (buffer_guard::close(skb.head_, capacity_)) back = Back::kDamaged;
     skb.poisoned_ = true;
-    skb.life_.fetch_add(1, std::memory_order_relaxed);
+    if (kChecksOn) skb.watch().life.fetch_add(1, std::memory_order_relaxed);
   }
   skb.at_ = Skb::At::kPool;
   skb.where_ = where;
@@ -208,13 +251,18 @@ SkbPool::Back SkbPool::put_back(Skb& skb, Place where) noexcept {
 
 // An empty frame for who takes it.
 void SkbPool::renew(Skb& skb, Place where) noexcept {
-  if (guarded_) [[unlikely]] {
-    const auto written = buffer_guard::open(skb.head_, skb.capacity_, std::exchange(skb.poisoned_, false));
-    if (written) report_written(*written, skb.where_, where);
-  }
   skb.where_ = where;
   skb.data_ = skb.head_ + kSkbHeadroom;
   skb.size_ = 0;
+  skb.offload_ = {};
+}
+
+void SkbPool::check_and_renew(Skb& skb, Place where) noexcept {
+  if (guarded_) [[unlikely]] {
+    const auto written = buffer_guard::open(skb.head_, capacity_, std::exchange(skb.poisoned_, false));
+    if (written) report_written(*written, skb.where_, where);
+  }
+  renew(skb, where);
 }
 
 Skb* SkbPool::alloc(Place where) noexcept {
@@ -223,19 +271,35 @@ Skb* SkbPool::alloc(Place where) noexcept {
     SpinGuard guard(lock_);
     skb = take(1);
   }
-  if (skb != nullptr) renew(*skb, where);
+  if (skb != nullptr) check_and_renew(*skb, where);
   return skb;
 }
 
 void SkbPool::alloc(SkbBatch& to, uint32_t count, Place where) noexcept {
   Skb* taken;
+  if (!guarded_) [[likely]] {
+    SpinGuard guard(lock_);
+    Skb* const first = free_;
+    Skb* last = nullptr;
+    uint32_t got = 0;
+    for (; got < count && free_ != nullptr; ++got) {
+      last = free_;
+      free_ = last->next_;
+      last->at_ = Skb::At::kBatch;
+      renew(*last, where);
+    }
+    if (last == nullptr) return;
+    last->next_ = nullptr;
+    available_ -= got;
+    return to.append(*first, *last, got);
+  }
   {
     SpinGuard guard(lock_);
     taken = take(count);
   }
   while (taken != nullptr) {
     Skb& skb = *std::exchange(taken, taken->next_);
-    renew(skb, where);
+    check_and_renew(skb, where);
     to.push_back(skb, where);
   }
 }
@@ -245,31 +309,70 @@ uint32_t SkbPool::available() const noexcept {
   return available_;
 }
 
+// Puts the chain of a frame that is on its way back into a batch of its own.
+void SkbPool::unchain(Skb& skb, SkbBatch& to, Place where) noexcept {
+  for (Skb* part = std::exchange(skb.chain_, nullptr); part != nullptr;) {
+    Skb& each = *std::exchange(part, part->next_);
+    each.at_ = Skb::At::kHands;
+    to.push_back(each, where);
+  }
+}
+
 void SkbPool::free(Skb& skb, Place where) noexcept {
   SkbPool& pool = *skb.pool_;
   Place before;
   Back back;
+  SkbBatch chained;
   {
     SpinGuard guard(pool.lock_);
     before = skb.where_;
+    if (skb.at_ == Skb::At::kHands && skb.chain_ != nullptr) [[unlikely]]
+      unchain(skb, chained, where);
     back = pool.put_back(skb, where);
   }
   if (back != Back::kFine) [[unlikely]]
     report(back, skb, before, where);
 }
 
+// The first frames of the batch as far as they are of this pool, to the front of what is free.
+void SkbPool::put_back_run(SkbBatch& batch, SkbBatch& chained, Place where) noexcept {
+  Skb& first = *batch.first_;
+  Skb* last = nullptr;
+  uint32_t count = 0;
+  for (Skb* skb = &first; skb != nullptr && skb->pool_ == this; skb = skb->next_, ++count) {
+    if (skb->chain_ != nullptr) [[unlikely]]
+      unchain(*skb, chained, where);
+    skb->at_ = Skb::At::kPool;
+    skb->where_ = where;
+    last = skb;
+  }
+  batch.first_ = last->next_;
+  if (batch.first_ == nullptr) batch.last_ = nullptr;
+  batch.size_ -= count;
+  if (free_ == nullptr) free_last_ = last;
+  last->next_ = free_;
+  free_ = &first;
+  available_ += count;
+}
+
 void SkbPool::free(SkbBatch& batch, Place where) noexcept {
   while (!batch.empty()) {
     SkbPool& pool = *batch.front()->pool_;
-    const Skb* skb = nullptr;
+    SkbBatch chained;
+    Skb* skb = nullptr;
     Place before;
     Back back = Back::kFine;
     {
       SpinGuard guard(pool.lock_);
+      if (!pool.guarded_) [[likely]] {
+        pool.put_back_run(batch, chained, where);
+        continue;  // what was chained is freed at the end of the scope
+      }
       while (back == Back::kFine && !batch.empty() && batch.front()->pool_ == &pool) {
         before = batch.front()->where_;
-        skb = batch.front();
-        back = pool.put_back(*batch.pop_front(), where);
+        skb = batch.pop_front();
+        unchain(*skb, chained, where);
+        back = pool.put_back(*skb, where);
       }
     }
     if (back != Back::kFine) [[unlikely]]

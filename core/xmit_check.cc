@@ -9,13 +9,14 @@ XmitCheck::XmitCheck(FrameAccount& account, const TxQueue& queue, Skb& skb, Plac
     : queue_(queue),
       skb_(skb),
       sent_at_(sent_at),
-      life_(skb.life_.load(std::memory_order_relaxed)),
+      life_(skb.watch().life.load(std::memory_order_relaxed)),
       data_(skb.data_),
       size_(skb.size_),
+      offload_(skb.offload_),
       fingerprint_(fingerprint()),
       stops_(queue.stops_.load(std::memory_order_relaxed)),
       wakes_(queue.wakes_.load(std::memory_order_relaxed)) {
-  account.enter(skb_.account_);
+  account.enter(skb_.watch().account);
 }
 
 // Of all octets: a header written in place is a change, too.
@@ -35,7 +36,7 @@ uint64_t XmitCheck::fingerprint() const noexcept {
 
 NetdevTx XmitCheck::judge(NetdevTx answer) noexcept {
   if (answer == NetdevTx::kBusy) return judge_busy();
-  if (answer == NetdevTx::kDropped && skb_.life_.load(std::memory_order_relaxed) == life_) {
+  if (answer == NetdevTx::kDropped && skb_.watch().life.load(std::memory_order_relaxed) == life_) {
     say("xmit-dropped-kept",
         "start_xmit answers kDropped of a frame that it has not freed: free it first, or answer kOk and keep it");
   }
@@ -43,7 +44,7 @@ NetdevTx XmitCheck::judge(NetdevTx answer) noexcept {
 }
 
 NetdevTx XmitCheck::judge_busy() noexcept {
-  if (skb_.life_.load(std::memory_order_relaxed) != life_) {
+  if (skb_.watch().life.load(std::memory_order_relaxed) != life_) {
     say("xmit-busy-freed",
         "start_xmit answers kBusy of a frame that it has freed: kOk of a frame that was taken, kDropped of one that "
         "was "
@@ -57,9 +58,10 @@ NetdevTx XmitCheck::judge_busy() noexcept {
     return NetdevTx::kDropped;
   }
   end(skb_);
-  const bool moved = skb_.data_ != data_ || skb_.size_ != size_;
+  const bool moved = skb_.data_ != data_ || skb_.size_ != size_ || skb_.offload_ != offload_;
   skb_.data_ = data_;
   skb_.size_ = size_;
+  skb_.offload_ = offload_;
   if (moved || fingerprint() != fingerprint_) {
     say("xmit-busy-changed",
         "start_xmit answers kBusy of a frame that it has changed: look for room first, then touch the frame");

@@ -17,7 +17,7 @@ class XmitCheck {
   NetdevTx judge(NetdevTx answer) noexcept USERNIC_NONBLOCKING;
 
   // Frames that the driver has passed on.
-  static void end(Skb& skb) noexcept USERNIC_NONBLOCKING { FrameAccount::leave(skb.account_); }
+  static void end(Skb& skb) noexcept USERNIC_NONBLOCKING { skb.leave_account(); }
   static void end(SkbBatch& frames) noexcept USERNIC_NONBLOCKING {
     for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) end(*skb);
   }
@@ -33,6 +33,7 @@ class XmitCheck {
   const uint32_t life_;
   uint8_t* const data_;
   const uint32_t size_;
+  const Offload offload_;
   const uint64_t fingerprint_;
   const uint32_t stops_, wakes_;
 };

@@ -18,6 +18,9 @@
 //   Result<> change_mtu(uint32_t)                              lane, rtnl, IL        process      any MTU in limits
 //   Result<> set_mac_address(MacAddress)                       lane, rtnl, IL        process      EOPNOTSUPP
 //   Result<> change_carrier(bool on)                           lane, rtnl, IL        process      EOPNOTSUPP
+//   Features hw_features() const                              none, at register     process      no offload
+//   Features fix_features(Features wanted) const              rtnl                  process      as wanted
+//   Result<> set_features(Features)                           lane, rtnl, IL        process      nothing to tell
 //   void get_stats(LinkStats&) const                           none                  atomic       nothing to add
 //   Result<> init() / void uninit()                            rtnl                  process      nothing to do
 //
@@ -35,6 +38,7 @@
 #include "usernic/annotations.h"
 #include "usernic/driver_shape.h"
 #include "usernic/error.h"
+#include "usernic/features.h"
 #include "usernic/mac_address.h"
 #include "usernic/rx_filter.h"
 #include "usernic/rx_flags.h"
@@ -66,6 +70,9 @@ struct NetDeviceOps {
   Result<> (*change_mtu)(void*, uint32_t mtu) = nullptr;
   Result<> (*set_mac_address)(void*, const MacAddress&) = nullptr;
   Result<> (*change_carrier)(void*, bool on) = nullptr;
+  Features (*hw_features)(const void*) = nullptr;
+  Features (*fix_features)(const void*, Features wanted) = nullptr;
+  Result<> (*set_features)(void*, Features) = nullptr;
   void (*get_stats)(const void*, LinkStats&) noexcept USERNIC_NONBLOCKING = nullptr;
   void (*destroy)(void*) = nullptr;
   bool requires_rtnl = false;
@@ -139,6 +146,19 @@ constexpr NetDeviceOps ops_of() {
   if constexpr (requires(D & d) { d.change_carrier(true); }) {
     ops.change_carrier = [](void* d, bool on) {
       return refused_without_memory([&] { return static_cast<D*>(d)->change_carrier(on); });
+    };
+  }
+  if constexpr (requires(const D& d) { d.hw_features(); }) {
+    ops.hw_features = [](const void* d) -> Features { return static_cast<const D*>(d)->hw_features(); };
+  }
+  if constexpr (requires(const D& d) { d.fix_features(Features{}); }) {
+    ops.fix_features = [](const void* d, Features wanted) -> Features {
+      return static_cast<const D*>(d)->fix_features(wanted);
+    };
+  }
+  if constexpr (requires(D & d) { d.set_features(Features{}); }) {
+    ops.set_features = [](void* d, Features features) {
+      return refused_without_memory([&] { return static_cast<D*>(d)->set_features(features); });
     };
   }
   if constexpr (requires(const D& d, LinkStats& s) { d.get_stats(s); }) {

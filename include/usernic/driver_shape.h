@@ -8,6 +8,7 @@
 #include <concepts>
 
 #include "usernic/error.h"
+#include "usernic/features.h"
 #include "usernic/mac_address.h"
 #include "usernic/rx_filter.h"
 #include "usernic/rx_flags.h"
@@ -62,6 +63,9 @@ constexpr void check_driver_shape() {
   USERNIC_OP_SHAPE(set_mac_address, (D & d, const MacAddress& a), set_mac_address(a),
                    "Result<> set_mac_address(const MacAddress&)");
   USERNIC_OP_SHAPE(change_carrier, (D & d), change_carrier(true), "Result<> change_carrier(bool on)");
+  USERNIC_OP_SHAPE(hw_features, (const D& d), hw_features(), "Features hw_features() const");
+  USERNIC_OP_SHAPE(fix_features, (const D& d), fix_features(Features{}), "Features fix_features(Features) const");
+  USERNIC_OP_SHAPE(set_features, (D & d), set_features(Features{}), "Result<> set_features(Features)");
   USERNIC_OP_SHAPE(get_stats, (const D& d, LinkStats& s), get_stats(s), "void get_stats(LinkStats&) const");
   USERNIC_OP_NOEXCEPT(get_stats, (const D& d, LinkStats& s), get_stats(s));
 
@@ -70,6 +74,9 @@ constexpr void check_driver_shape() {
   USERNIC_NO_OP(set_mac_addr, set_mac_address);
   USERNIC_NO_OP(set_address, set_mac_address);
   USERNIC_NO_OP(chang_mtu, change_mtu);
+  USERNIC_NO_OP(hw_feature, hw_features);
+  USERNIC_NO_OP(fix_feature, fix_features);
+  USERNIC_NO_OP(set_feature, set_features);
   USERNIC_NO_OP(get_stats64, get_stats);
   USERNIC_NO_OP(get_stat, get_stats);
   USERNIC_NO_OP(set_rx_mode_asynch, set_rx_mode_async);

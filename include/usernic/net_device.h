@@ -17,6 +17,7 @@
 #include "usernic/address_list.h"
 #include "usernic/device_ref.h"
 #include "usernic/error.h"
+#include "usernic/features.h"
 #include "usernic/mac_address.h"
 #include "usernic/port.h"
 #include "usernic/rx_mode.h"
@@ -51,12 +52,14 @@ struct NetDevice {
   uint32_t mtu_max() const noexcept USERNIC_NONBLOCKING;
   uint32_t frame_bytes_max() const noexcept USERNIC_NONBLOCKING;  // the MTU and kFrameOverhead
   MacAddress address() const noexcept USERNIC_NONBLOCKING;
+  Features hw_features() const noexcept USERNIC_NONBLOCKING;  // what can be changed: the card's, and the core's kGro
+  Features features() const noexcept USERNIC_NONBLOCKING;
   LinkStats stats() const;
   void* driver() const noexcept USERNIC_NONBLOCKING;
   std::string_view driver_name() const noexcept USERNIC_NONBLOCKING;  // [kernel: netdev_drivername]
 
   // Makes the device visible. EEXIST: the name is taken; nothing of the driver is called. Errors of init and of
-  // notifiers; EINVAL: RxFilterCaps that cannot be true (rx_filter.h). Once only: a second call is a contract report.
+  // notifiers; EINVAL: RxFilterCaps or hw_features that cannot be true (rx_filter.h). Once only: a second call is a contract report.
   // Context: process, no locks.
   Result<> register_netdev(Place where = Place::current());
   // Closes it, takes it out of sight, and sleeps until the last reference is gone. Context: process, no locks.
@@ -72,6 +75,9 @@ struct NetDevice {
   Result<> set_mac_address(const MacAddress& address, Place where = Place::current());
   // Holds the link down, or no longer; carrier_ok says what came of it. EOPNOTSUPP: the driver cannot.
   Result<> change_carrier(bool on, Place where = Place::current());
+  // Asks for these and no others; `features` says what came of it: what needs one that is off goes off with it.
+  // EOPNOTSUPP: one is none of hw_features. Errors of the driver leave the old ones.
+  Result<> change_features(Features wanted, Place where = Place::current());
 
   // The driver's word on its link [kernel: netif_carrier_on/off]. Context: any.
   void carrier_on() noexcept USERNIC_NONBLOCKING;
@@ -96,8 +102,9 @@ struct NetDevice {
   uint16_t tx_queue_count() const noexcept USERNIC_NONBLOCKING;
   TxQueue& tx_queue(uint16_t index) noexcept USERNIC_NONBLOCKING;
   // Sends the batch on a queue under its xmit lock until it stops. What is left in the batch was not sent: wait for
-  // the port's tx_wake. A device that is down, absent or without carrier drops and counts. Returns how many frames the
-  // driver took and did not drop. One longer than frame_bytes_max is dropped, too. Context: process or BH.
+  // the port's tx_wake, or, where the queue runs, for the superframe's pool of segments. A device that is down, absent
+  // or without carrier drops and counts. Returns how many frames the driver took and did not drop. One longer than
+  // frame_bytes_max is dropped, too; of a superframe each segment is meant. Context: process or BH.
   uint32_t xmit(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
   // Frames that a software device received from below [kernel: netif_rx]: counted, and to whoever sits on it. A device

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "usernic/annotations.h"
+#include "usernic/features.h"
 #include "usernic/skb.h"
 
 namespace usernic {
@@ -17,6 +18,8 @@ class DevicePort {
   virtual void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING = 0;  // may take them; what is left is freed
   virtual void tx_wake(TxQueue& queue) noexcept USERNIC_NONBLOCKING = 0;    // there may be room again
   virtual void carrier_changed(bool on) noexcept USERNIC_NONBLOCKING = 0;
+  // The superframes that it takes (kTso4, kTso6, kUso): frames that came together are merged for it, and have a chain.
+  virtual Features superframes() const noexcept USERNIC_NONBLOCKING { return {}; }
 
  protected:
   ~DevicePort() = default;

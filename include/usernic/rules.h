@@ -39,6 +39,8 @@ inline constexpr auto kRules = std::to_array<Rule>({
      "TxRulesTest.FramesThatStopLeavesWithTheDriverAreReported"},
     {"frame-too-long", "a frame is longer than the MTU, an Ethernet header and one VLAN tag", "look at frame_bytes_max",
      "TxRulesTest.AFrameLongerThanTheMtuNeverReachesTheDriver"},
+    {"xmit-chained", "a merged frame is sent, which goes on in other buffers", "copy it into one buffer first",
+     "TxOffloadTest.AFrameOfSeveralBuffersIsReportedAndDropped"},
     // start_xmit.
     {"xmit-busy-running", "kBusy with the queue running: nobody wakes who waits",
      "stop the queue before the ring is full: maybe_stop",

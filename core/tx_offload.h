@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// core: the driver's edge: what a device's features leave to be done on a frame is done before start_xmit sees it.
+#pragma once
+
+#include "usernic/features.h"
+#include "usernic/skb.h"
+
+namespace usernic {
+
+// What became of a frame that is about to be sent.
+enum class TxFit : uint8_t {
+  kReady,    // the driver can take it
+  kCut,      // its segments are at the front of the batch, and behind them what there were no buffers for
+  kWaits,    // there were no buffers at all: it is at the front of the batch
+  kTooLong,  // its segments would be; it is untouched
+  kBad,      // it is not what its offload says, or there is no pool for its segments; untouched
+  kChained,  // in several buffers, which no driver takes; untouched
+};
+
+// `frames`: what is sent after it. Requires: it is in nobody else's hands.
+TxFit fit_to_device(Skb& skb, SkbBatch& frames, Features features, uint32_t frame_bytes_max) noexcept
+    USERNIC_NONBLOCKING;
+
+// What a frame is on the wire.
+struct WireSize {
+  uint32_t frames = 1;
+  uint32_t bytes = 0;
+};
+WireSize wire_size(const Skb& skb) noexcept USERNIC_NONBLOCKING;
+
+}  // namespace usernic

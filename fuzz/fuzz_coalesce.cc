@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// Frames of any content that come together: merging loses no octet and no buffer, and what was merged gives, cut again,
+// the frames that came. Frames are made to be likely neighbours: each is the one before, with some octets changed and
+// its sums put right.
+#include <vector>
+
+#include "core/coalesce.h"
+#include "core/inet_sum.h"
+#include "core/segment.h"
+#include "fuzz/input.h"
+
+namespace usernic::fuzz {
+namespace {
+
+using Octets = std::vector<uint8_t>;
+constexpr uint32_t kFrames = 8, kFrameMax = 1518;
+
+void put_sums_right(Octets& frame) {
+  const auto headers = inet::find_headers(frame, inet::Length::kSaid);
+  if (!headers) return;
+  if (!headers->v6) inet::set_ip_sum(frame.data(), *headers);
+  uint8_t* const packet = frame.data() + headers->transport;
+  uint8_t* const field = packet + inet::sum_field(headers->protocol);
+  inet::store_sum(field, 0);
+  const uint64_t sum = inet::pseudo_sum(frame.data(), *headers, headers->transport_bytes()) +
+                       inet::sum_of({packet, headers->transport_bytes()});
+  const auto folded = static_cast<uint16_t>(~inet::fold(sum));
+  inet::store_sum(field, folded == 0 && headers->protocol == inet::kUdp ? 0xffff : folded);
+}
+
+// The frame before, one segment further.
+void count_on(Octets& frame) {
+  const auto headers = inet::find_headers(frame, inet::Length::kSaid);
+  if (!headers) return;
+  if (!headers->v6) {
+    uint8_t* const id = &frame[headers->network + 4u];
+    inet::store16(id, inet::load16(id) + 1u);
+  }
+  if (headers->protocol != inet::kTcp) return;
+  uint8_t* const sequence = &frame[headers->transport + 4u];
+  inet::store32(sequence, inet::load32(sequence) + headers->payload_bytes());
+}
+
+// A frame without its padding, as a merged one has it.
+Octets without_padding(Octets frame) {
+  if (const auto headers = inet::find_headers(frame, inet::Length::kSaid); headers) frame.resize(headers->end);
+  return frame;
+}
+
+void expect_again(Skb& merged, SkbPool& large, SkbPool& small, std::vector<Octets>& frames) {
+  if (merged.chain() == nullptr) return frames.emplace_back(merged.bytes().begin(), merged.bytes().end()), void();
+  Skb& flat = *large.alloc();
+  std::ranges::copy(merged.bytes(), flat.put(merged.size()));
+  for (const Skb* part = merged.chain(); part != nullptr; part = Skb::chain_next(*part)) {
+    std::ranges::copy(part->bytes(), flat.put(part->size()));
+  }
+  flat.set_offload(merged.offload());
+  auto segmenter = Segmenter::of(flat);
+  must(segmenter.has_value(), "what was merged cannot be cut");
+  SkbBatch buffers, segments;
+  small.alloc(buffers, segmenter->segments());
+  must(segmenter->cut(buffers, segments, SegmentSums::kBySegment), "what was merged is more than it was");
+  for (Skb* each = segments.front(); each != nullptr; each = SkbBatch::next(*each)) {
+    frames.emplace_back(each->bytes().begin(), each->bytes().end());
+  }
+  SkbPool::free(flat);
+}
+
+}  // namespace
+}  // namespace usernic::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace usernic;
+  using fuzz::Octets;
+  static SkbPool small(2 * fuzz::kFrames, fuzz::kFrameMax), large(1, 70'000, &small);
+  fuzz::Input input(data, size);
+  const uint32_t count = 2 + input.below(fuzz::kFrames - 1);
+  const auto first = input.take(20 + input.number<uint8_t>() + input.number<uint8_t>());
+  Octets frame(first.begin(), first.end());
+  frame.resize(std::min<size_t>(std::max<size_t>(frame.size(), 14), fuzz::kFrameMax));
+  std::vector<Octets> came, again;
+  SkbBatch batch;
+  for (uint32_t i = 0; i < count; ++i) {
+    for (uint32_t changes = input.below(3); i != 0 && changes > 0; --changes) {
+      frame[input.number<uint16_t>() % frame.size()] = input.number<uint8_t>();
+    }
+    if (input.below(8) != 0) fuzz::put_sums_right(frame);
+    came.push_back(frame);
+    Skb& skb = *small.alloc();
+    std::ranges::copy(frame, skb.put(static_cast<uint32_t>(frame.size())));
+    batch.push_back(skb);
+    if (input.below(8) != 0) fuzz::count_on(frame);
+  }
+  Coalescer(kSegmentation).merge(batch);
+  for (Skb* each = batch.front(); each != nullptr; each = SkbBatch::next(*each)) {
+    fuzz::expect_again(*each, large, small, again);
+  }
+  SkbPool::free(batch);
+  fuzz::must(small.available() == 2 * fuzz::kFrames && large.available() == 1, "a buffer is lost");
+  // Flows may have changed places, and padding is gone where frames were merged.
+  const auto sorted = [](std::vector<Octets> frames) {
+    for (Octets& each : frames) each = fuzz::without_padding(std::move(each));
+    std::ranges::sort(frames);
+    return frames;
+  };
+  fuzz::must(sorted(came) == sorted(again), "other frames come out than went in");
+  return 0;
+}
