@@ -111,6 +111,12 @@ void Skb::reset(uint32_t headroom, Place where) noexcept {
   offload_ = {};
 }
 
+uint32_t Skb::total_size() const noexcept {
+  uint32_t sum = size_;
+  for (const Skb* part = chain_; part != nullptr; part = part->next_) sum += part->size_;
+  return sum;
+}
+
 void Skb::chain(Skb& part, Skb* last, Place where) noexcept {
   if (part.at_ != At::kHands) [[unlikely]]
     return SkbBatch::refuse(part, where);

@@ -71,11 +71,7 @@ struct alignas(64) Skb {
   // What goes on in other buffers: the next one, or null; and all octets.
   const Skb* chain() const noexcept USERNIC_NONBLOCKING { return chain_; }
   static const Skb* chain_next(const Skb& part) noexcept USERNIC_NONBLOCKING { return part.next_; }
-  uint32_t total_size() const noexcept USERNIC_NONBLOCKING {
-    uint32_t sum = size_;
-    for (const Skb* part = chain_; part != nullptr; part = part->next_) sum += part->size_;
-    return sum;
-  }
+  uint32_t total_size() const noexcept USERNIC_NONBLOCKING;
   // Makes `part` the end of this frame's chain, whose last one is `last`; null: there is none yet.
   // Requires: `part` is in nobody else's hands, in no batch, and has no chain.
   void chain(Skb& part, Skb* last, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
