@@ -59,7 +59,7 @@ struct NetDevice {
   std::string_view driver_name() const noexcept USERNIC_NONBLOCKING;  // [kernel: netdev_drivername]
 
   // Makes the device visible. EEXIST: the name is taken; nothing of the driver is called. Errors of init and of
-  // notifiers; EINVAL: RxFilterCaps or hw_features that cannot be true (rx_filter.h). Once only: a second call is a contract report.
+  // notifiers; EINVAL: RxFilterCaps or hw_features that cannot be true. Once only: a second call is a contract report.
   // Context: process, no locks.
   Result<> register_netdev(Place where = Place::current());
   // Closes it, takes it out of sight, and sleeps until the last reference is gone. Context: process, no locks.
