@@ -20,7 +20,7 @@ class EchoModel final : public Model {
     return kOctets;
   }
   std::span<const uint8_t> configuration_descriptor() const override {
-    static constexpr uint8_t kOctets[] = {9, 2, 48,   0, 2,  1,   0,  0x80, 50,  //
+    static constexpr uint8_t kOctets[] = {9, 2, 48,   0, 1,  1,   0,  0x80, 50,  //
                                           9, 4, 0,    0, 3,  255, 0,  0,    0,   //
                                           7, 5, 0x81, 2, 64, 0,   0,             //
                                           7, 5, 0x02, 2, 64, 0,   0,             //

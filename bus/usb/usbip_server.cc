@@ -22,6 +22,18 @@ constexpr uint32_t kTransferMax = 1 << 20;
 constexpr size_t kReadBytes = 64 * 1024;
 constexpr uint32_t kBus = 1, kDeviceNumber = 2;
 constexpr Duration kOpenMost = std::chrono::seconds(30);
+constexpr size_t kInterfacesMax = UINT8_MAX;
+
+// Those of the first configuration, each once: another setting of an interface is no other interface.
+std::vector<Interface> interfaces_of(const Device& device) {
+  std::vector<Interface> interfaces;
+  if (device.descriptors().configurations.empty()) return interfaces;
+  for (const Interface& interface : device.descriptors().configurations.front().interfaces) {
+    const bool known = std::ranges::find(interfaces, interface.number, &Interface::number) != interfaces.end();
+    if (!known && interfaces.size() < kInterfacesMax) interfaces.push_back(interface);
+  }
+  return interfaces;
+}
 
 }  // namespace
 
@@ -157,10 +169,8 @@ void UsbipServer::list(Connection& connection) {
   usbip::encode(OperationHeader{.operation = Operation::kList}, connection.out);
   usbip::encode_u32(there != nullptr, connection.out);
   if (there == nullptr) return;
-  const usbip::Record entry = record(*there);
-  usbip::encode(entry, connection.out);
-  for (uint8_t n = 0; n < entry.interfaces; ++n) {
-    const Interface& interface = there->descriptors().configurations.front().interfaces[n];
+  usbip::encode(record(*there), connection.out);
+  for (const Interface& interface : interfaces_of(*there)) {
     for (const uint8_t octet : {interface.interface_class, interface.subclass, interface.protocol, uint8_t{0}}) {
       connection.out.push_back(octet);
     }
@@ -202,10 +212,8 @@ usbip::Record UsbipServer::record(const Device& device) const {
                        .subclass = descriptors.subclass,
                        .protocol = descriptors.protocol,
                        .configurations = static_cast<uint8_t>(descriptors.configurations.size())};
-  if (descriptors.configurations.empty()) return record;
-  const std::vector<Interface>& interfaces = descriptors.configurations.front().interfaces;
-  record.configuration = descriptors.configurations.front().value;
-  record.interfaces = static_cast<uint8_t>(std::min<size_t>(interfaces.size(), UINT8_MAX));
+  if (!descriptors.configurations.empty()) record.configuration = descriptors.configurations.front().value;
+  record.interfaces = static_cast<uint8_t>(interfaces_of(device).size());
   return record;
 }
 

@@ -60,7 +60,7 @@ TEST(UsbipTest, AServerListsItsDeviceWhileItIsPluggedIn) {
   ASSERT_EQ(listed->size(), 1u);
   EXPECT_EQ(listed->front().bus_id, "1-1");
   EXPECT_EQ(listed->front().vendor, EchoModel::kVendorId);
-  EXPECT_EQ(listed->front().interfaces, 2);
+  EXPECT_EQ(listed->front().interfaces, 1);
   world.device_port.unplug();
   EXPECT_EQ(usbip_list("127.0.0.1", world.server->tcp_port(), soon())->size(), 0u);
 }

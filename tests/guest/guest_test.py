@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """The kernel of a guest on the other end of USB: its drivers on our models, its devices under our drivers.
 
-    USERNIC_PROGRAM=build/debug/usernic tests/guest/guest_test.py [-v] [CLASS | CLASS.TEST ...]
+    USERNIC_PROGRAM=build/debug/usernic USERNIC_LIBUSB_ON_USBFS=build/debug/tests/libusb_on_usbfs \\
+        tests/guest/guest_test.py [-v] [CLASS | CLASS.TEST ...]
 
 One guest for all tests. Exit code 77 where there is no QEMU; what is missing is said.
 """
@@ -25,6 +26,7 @@ MODULES = ("vhci_hcd", "rtl8150", "tun")
 GUEST_IP, PEER_IP = "10.55.0.1", "10.55.0.2"
 GROUP_IP, GROUP = "239.1.2.3", "01:00:5e:01:02:03"
 IP = "/usr/sbin/ip"  # not the shell's own
+LIBUSB_ON_USBFS = os.environ.get("USERNIC_LIBUSB_ON_USBFS", "")  # a test program, run in the guest
 FOREIGN = "06:00:00:00:00:01"  # a unicast address that is nobody's
 
 the_place, the_guest = None, None
@@ -36,7 +38,8 @@ def setUpModule():
         raise unittest.SkipTest(reason)
     the_place = Place()
     unittest.addModuleCleanup(the_place.close)
-    the_guest = Guest(MODULES, programs={"/usr/sbin/usernic": lab_module.PROGRAM}, prefix=the_place.prefix())
+    programs = {"/usr/sbin/usernic": lab_module.PROGRAM, "/usr/sbin/libusb_on_usbfs": LIBUSB_ON_USBFS}
+    the_guest = Guest(MODULES, programs, prefix=the_place.prefix())
     unittest.addModuleCleanup(the_guest.close)
 
 
@@ -232,13 +235,20 @@ class LibusbTest(AdapterTest):
         self.end()
 
 
+class LibusbTransportTest(GuestTest):
+    def test_it_does_what_every_transport_does(self):
+        code, said = the_guest.run("libusb_on_usbfs")
+        self.assertEqual(code, 0, said)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="CLASS[.TEST]")
     parser.add_argument("-v", "--verbose", action="store_true", help="name each test")
     arguments = parser.parse_args()
-    if not os.access(lab_module.PROGRAM, os.X_OK):
-        sys.exit(f"USERNIC_PROGRAM must name the program, not '{lab_module.PROGRAM}'")
+    for name in ("USERNIC_PROGRAM", "USERNIC_LIBUSB_ON_USBFS"):
+        if not os.access(os.environ.get(name, ""), os.X_OK):
+            sys.exit(f"{name} must name a program, not '{os.environ.get(name, '')}'")
     here = sys.modules[__name__]
     loader = unittest.defaultTestLoader
     tests = loader.loadTestsFromNames(arguments.names, here) if arguments.names else loader.loadTestsFromModule(here)
