@@ -328,6 +328,29 @@ std::vector<DeviceHandle> lowers_of(const NetDevice& dev) {
   return all;
 }
 
+bool is_usable(const NetDevice& lower) noexcept {
+  return lower.running() && lower.present() && lower.carrier_ok();
+}
+
+uint32_t mtu_below(const NetDevice& upper) {
+  const ReportsOn concerned(upper);
+  upper.net().rtnl().assert_held();
+  uint32_t smallest = UINT32_MAX;
+  for (const Link& link : Device::of(upper).engine.wanted.lowers) smallest = std::min(smallest, link.to->dev.mtu());
+  return smallest;
+}
+
+void follow_lowers(NetDevice& upper, const std::function<bool()>& look) {
+  uint32_t mtu_max;
+  {
+    MutexGuard rtnl(upper.net().rtnl());
+    const bool usable = look();
+    upper.running() && usable ? upper.carrier_on() : upper.carrier_off();
+    mtu_max = mtu_below(upper);
+  }
+  if (upper.mtu() > mtu_max) (void)upper.change_mtu(mtu_max);
+}
+
 void tell_uppers(Device& dev) noexcept {
   if (dev.upper_count.load() == 0) return;
   SpinGuard guard(dev.uppers_lock);

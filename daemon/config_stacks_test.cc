@@ -122,6 +122,11 @@ TEST(ConfigStacks, WhatIsWrongIsOneSentence) {
        "f:7: 'over' in [[nic]] must be the name of a nic, or a list of them, each once, not a number"},
       {low("a") + nic("m", "macvlan", "over = \"a\"\nmacvlan.mode = \"vepa\""),
        "f:8: 'mode' in [nic.macvlan] must be \"bridge\" or \"private\" or \"passthru\", not \"vepa\""},
+      {low("a") + nic("s", "bridge", "over = \"a\"\nbridge.static = [\"02:00:00:00:00:07 b\"]"),
+       "f:8: 'static' in [nic.bridge] must be a list of a unicast address and one of 'over' each, like "
+       "\"02:00:00:00:00:07 nic0\", each address once; \"02:00:00:00:00:07 b\" is not"},
+      {low("a") + bond("v", R"(["a"])") + nic("s", "bridge", "over = \"a\""),
+       "f:11: the nic 's' takes every frame of 'a', of which the nic 'v' in line 5 takes every frame; only one can"},
       {low("a") + low("b") + bond("v", R"(["a", "b"])", "bond.primary = \"c\""),
        "f:11: 'primary' in [nic.bond] names 'c', which the nic is not over; there are a, b"},
   };

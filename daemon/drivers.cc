@@ -5,12 +5,13 @@
 
 namespace usernic::daemon {
 
-extern const Driver kBondDriver, kDummyDriver, kMacvlanDriver, kRtl8150Driver, kSimnicDriver, kVlanDriver;
+extern const Driver kBondDriver, kBridgeDriver, kDummyDriver, kMacvlanDriver, kRtl8150Driver, kSimnicDriver,
+    kVlanDriver;
 
 namespace {
 
-constexpr const Driver* kDrivers[] = {&kDummyDriver, &kSimnicDriver,  &kRtl8150Driver,
-                                      &kVlanDriver,  &kMacvlanDriver, &kBondDriver};
+constexpr const Driver* kDrivers[] = {&kDummyDriver,   &kSimnicDriver, &kRtl8150Driver, &kVlanDriver,
+                                      &kMacvlanDriver, &kBondDriver,   &kBridgeDriver};
 
 template <class Is>
 const Driver* first(Is is) {

@@ -18,7 +18,7 @@ struct Bond::Slave final : RxHandler {
   void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
   bool usable() const noexcept {
     const NetDevice* const lower = link.lower();
-    return lower != nullptr && lower->running() && lower->present() && lower->carrier_ok();
+    return lower != nullptr && is_usable(*lower);
   }
 
   Bond& bond;
@@ -200,17 +200,8 @@ NetdevTx Bond::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
   return NetdevTx::kDropped;
 }
 
-uint32_t Bond::mtu_limit() const {
-  uint32_t smallest = UINT32_MAX;
-  for (const auto& each : slaves_) {
-    if (const NetDevice* const lower = each->link.lower(); lower != nullptr)
-      smallest = std::min(smallest, lower->mtu());
-  }
-  return smallest;
-}
-
 Result<> Bond::change_mtu(uint32_t mtu) {
-  return mtu > mtu_limit() ? fail(std::errc::invalid_argument) : Result<>();
+  return mtu > mtu_below(dev_) ? fail(std::errc::invalid_argument) : Result<>();
 }
 
 Result<> Bond::set_mac_address(const MacAddress&) {
@@ -228,15 +219,12 @@ void Bond::pass_address_on() {
 // Until a lower device has taken the new address, the link has it in the active one's unicast list.
 void Bond::lowers_changed() {
   Slaves forgotten;  // freed without rtnl; theirs is the address of a device that is gone, so nobody waits long
-  uint32_t mtu_max;
-  {
-    MutexGuard rtnl(dev_.net().rtnl());
+  follow_lowers(dev_, [&] {
     forgotten = forget_gone();
-    select();
+    activate(choose());
     pass_address_on();
-    mtu_max = mtu_limit();
-  }
-  if (dev_.mtu() > mtu_max) (void)dev_.change_mtu(mtu_max);
+    return active_.load() != nullptr;
+  });
 }
 
 }  // namespace usernic

@@ -59,7 +59,6 @@ class Bond {
   Slaves forget_gone();
   Slaves::iterator find(const NetDevice& lower);
   void pass_address_on();
-  uint32_t mtu_limit() const;
 
   NetDevice& dev_;
   Workqueue queue_;  // not the lane: its item operates lower devices

@@ -113,8 +113,7 @@ bool Macvlan::lists_unicast(const MacAddress& address) const noexcept {
 USERNIC_BLOCKING_BY_DESIGN_END
 
 Result<> Macvlan::change_mtu(uint32_t mtu) {
-  const NetDevice* const lower = link_.lower();
-  return lower != nullptr && mtu > lower->mtu() ? fail(std::errc::invalid_argument) : Result<>();
+  return mtu > mtu_below(dev_) ? fail(std::errc::invalid_argument) : Result<>();
 }
 
 Result<> Macvlan::set_mac_address(const MacAddress& address) {
@@ -123,18 +122,13 @@ Result<> Macvlan::set_mac_address(const MacAddress& address) {
 }
 
 void Macvlan::lower_changed() {
-  uint32_t mtu_max = UINT32_MAX;
-  {
-    MutexGuard rtnl(dev_.net().rtnl());
+  follow_lowers(dev_, [this] {
     const NetDevice* const lower = link_.lower();
-    if (lower != nullptr) mtu_max = lower->mtu();
     if (lower != nullptr && mode_ == MacvlanMode::kPassthru && lower->address() != dev_.address()) {
       dev_.own_addresses().set(0, lower->address().octets.data(), lower->address().octets.size());
     }
-    const bool carrier = lower != nullptr && lower->running() && lower->present() && lower->carrier_ok();
-    dev_.running() && carrier ? dev_.carrier_on() : dev_.carrier_off();
-  }
-  if (dev_.mtu() > mtu_max) (void)dev_.change_mtu(mtu_max);
+    return lower != nullptr && is_usable(*lower);
+  });
 }
 
 }  // namespace usernic

@@ -106,6 +106,7 @@ Skb* MacvlanPort::copy(const Skb& skb) noexcept {
     return nullptr;
   }
   std::memcpy(same->put(skb.size()), skb.data(), skb.size());
+  same->set_offload(skb.offload());
   return same;
 }
 

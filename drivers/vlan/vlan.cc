@@ -75,20 +75,11 @@ NetdevTx Vlan::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
 }
 
 Result<> Vlan::change_mtu(uint32_t mtu) {
-  const NetDevice* const lower = link_.lower();
-  return lower != nullptr && mtu > lower->mtu() ? fail(std::errc::result_out_of_range) : Result<>();
+  return mtu > mtu_below(dev_) ? fail(std::errc::result_out_of_range) : Result<>();
 }
 
 void Vlan::lower_changed() {
-  uint32_t mtu_max = UINT32_MAX;
-  {
-    MutexGuard rtnl(dev_.net().rtnl());
-    const NetDevice* const lower = link_.lower();
-    if (lower != nullptr) mtu_max = lower->mtu();
-    const bool carrier = lower != nullptr && lower->running() && lower->present() && lower->carrier_ok();
-    dev_.running() && carrier ? dev_.carrier_on() : dev_.carrier_off();
-  }
-  if (dev_.mtu() > mtu_max) (void)dev_.change_mtu(mtu_max);
+  follow_lowers(dev_, [this] { return link_.lower() != nullptr && is_usable(*lower_); });
 }
 
 }  // namespace usernic

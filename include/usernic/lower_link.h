@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: stacked devices: one lower device under an upper one (a NIC under a VLAN, a macvlan, a bond).
 //
-//   upper (vlan, macvlan, bond)     wants: uc, mc, promiscuity, allmulti, its own address, VLAN ids
+//   upper (vlan, macvlan, bond...)  wants: uc, mc, promiscuity, allmulti, its own address, VLAN ids
 //     | LowerLink, one a lower          every change goes down at once while the link follows
 //   lower (a NIC, or an upper itself)
 //
@@ -14,6 +14,7 @@
 // [kernel: netdev_upper_dev_link, dev_uc_sync, dev_uc_sync_multiple, dev_uc_unsync, dev_set_promiscuity]
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -69,6 +70,15 @@ class LowerLink {
 // What is directly above / below a device. Locks: rtnl held.
 std::vector<DeviceHandle> uppers_of(const NetDevice& dev);
 std::vector<DeviceHandle> lowers_of(const NetDevice& dev);
+
+// What uppers do the same. Frames can go out by it: up, present, with carrier. Context: any.
+bool is_usable(const NetDevice& lower) noexcept USERNIC_NONBLOCKING;
+// The smallest MTU of the lowers, above which the upper's may not be; UINT32_MAX: it has none. Locks: rtnl held.
+uint32_t mtu_below(const NetDevice& upper);
+// What a `changed` does: `look` does what is right for the kind of upper, under rtnl, and says whether a lower can be
+// used; while the upper is up that is its carrier. Then its MTU shrinks to mtu_below. Context: process, no locks, or an
+// item of the upper's lane.
+void follow_lowers(NetDevice& upper, const std::function<bool()>& look);
 
 }  // namespace usernic
 // Explained best by: core/lower_link_test.cc

@@ -145,6 +145,30 @@ class StacksTest(LabTest):
         unheard = lab.usernic("exec", "a", "--", "ping", "-c", "2", "-i", "0.05", "-W", "0.1", "10.9.0.2")
         self.assertEqual(unheard.returncode, 1, "they do not see each other")
 
+    def test_a_bridge_switches_between_its_cards_and_the_host(self):
+        cards = [card(name, simnic={"wire": wire}) for name, wire in (("left", "w0"), ("right", "w1"))]
+        bridge = {"name": "br0", "host": "a", "driver": "bridge", "over": ["left", "right"], "addresses": ["10.9.0.1/24"],
+                  "bridge": {"static": ["02:00:00:00:0f:01 right"]}}
+        nics = [card(f"nic{n}", host=host, addresses=[f"10.9.0.{n}/24"], simnic={"wire": wire})
+                for n, host, wire in ((2, "b", "w0"), (3, "c", "w1"), (4, "d", "w1"))]
+        lab = self.lab(config_of([bridge, *cards, *nics]))
+        for host, to in (("b", "10.9.0.3"), ("a", "10.9.0.2"), ("a", "10.9.0.3"), ("c", "10.9.0.1"), ("d", "10.9.0.2")):
+            lab.ping(host, to, 2, "-s", 1472, "-M", "do")
+        for dev in ("left", "right"):
+            lab.until_rx_mode(lambda report: report["programmed"]["promisc"], dev=dev)
+        # What stays on its own wire does not cross: d listens to everything on w1 and hears no unicast of a to b.
+        a, b, d = lab.inside("a"), lab.inside("b"), lab.inside("d")
+        d.must("ip", "link", "set", "nic4", "promisc", "on")
+        lab.until_rx_mode(lambda report: report["programmed"]["promisc"], dev="nic4")
+        d.listen(devs=["nic4"])
+        last, to_b, to_static = "ff:ff:ff:ff:ff:ff", lab.link("nic2")["address"], "02:00:00:00:0f:01"
+        a.send(frames=[[to_b, "to b", None], [to_static, "static", None], [last, "last", None]], dev="br0")
+        self.assertEqual(d.hear(dev="nic4", last="last"), ["static", "last"])
+        b.send(frames=[[to_static, "static", None], [last, "last too", None]], dev="nic2")
+        self.assertEqual(d.hear(dev="nic4", last="last too"), ["static", "last too"])
+        self.assertEqual(lab.stop(), 0)
+        self.assertEqual(lab.stderr(), "")
+
     def test_a_stack_of_each_kind_comes_and_goes(self):
         bond = {"name": "bond0", "driver": "bond", "over": ["left", "right"]}
         lab = self.lab(config_of([
