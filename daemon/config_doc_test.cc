@@ -129,8 +129,8 @@ TEST(ConfigPage, HasTheDefaultsThatTheParserHas) {
       ++defaults;
     }
   }
-  EXPECT_EQ(defaults, 3 + static_cast<int>(find_driver("simnic")->keys.size()))
-      << "the mtu's, a macvlan's mode, a bridge's ageing, and each of a card's";
+  EXPECT_EQ(defaults, 4 + static_cast<int>(find_driver("simnic")->keys.size()))
+      << "the mtu's, the modes of macvlans and bonds, a bridge's ageing, and each of a card's";
 }
 
 TEST(ConfigPage, ShowsAConfigThatCanBeRun) {

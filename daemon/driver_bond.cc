@@ -13,35 +13,46 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr auto kKeys = std::to_array<std::string_view>({"primary"});
+constexpr auto kKeys = std::to_array<std::string_view>({"mode", "primary"});
+constexpr auto kModes = std::to_array<std::pair<std::string_view, BondMode>>(
+    {{"active-backup", BondMode::kActiveBackup}, {"802.3ad", BondMode::k8023ad}});
 
-// The name of the primary; empty: there is none.
-std::string primary_of(const NicConfig& nic) {
-  const auto* primary = std::any_cast<std::string>(&nic.section);
-  return primary != nullptr ? *primary : "";
+struct BondSection {
+  BondMode mode = BondMode::kActiveBackup;
+  std::string primary;  // empty: there is none
+};
+
+BondSection section_of(const NicConfig& nic) {
+  const auto* section = std::any_cast<BondSection>(&nic.section);
+  return section != nullptr ? *section : BondSection{};
 }
 
 void read(Section& section, NicConfig& nic) {
-  std::string primary;
+  BondSection bond;
+  std::string& primary = bond.primary;
+  section.choice("mode", bond.mode, kModes);
   section.text("primary", primary, "nic0");
+  if (!primary.empty() && bond.mode != BondMode::kActiveBackup) {
+    section.bad("primary", "belongs to the mode \"active-backup\"; in \"802.3ad\" all are used");
+  }
   if (!primary.empty() && std::ranges::find(nic.over, primary) == nic.over.end()) {
     const std::vector<std::string_view> names(nic.over.begin(), nic.over.end());
     section.bad("primary", fmt::format("names '{}', which the nic is not over{}", ctl::shortened(primary),
                                        ctl::suggestion(primary, names)));
   }
-  nic.section = std::move(primary);
+  nic.section = std::move(bond);
 }
 
 Result<> add_lower(const NicConfig& nic, NetDevice& dev, NetDevice& lower) {
   if (const Result<> added = Bond::of(dev).add_lower(lower); !added) return added;
-  return lower.name() == primary_of(nic) ? Bond::of(dev).set_primary(&lower) : Result<>();
+  return lower.name() == section_of(nic).primary ? Bond::of(dev).set_primary(&lower) : Result<>();
 }
 
 // Without an address it has that of its first lower device, as the kernel's has.
 Result<NetdevPtr> probe(const ProbeSite& site, const NetdevConfig& given) {
   NetdevConfig config = given;
   if (config.address.is_zero()) config.address = site.lowers[0]->address();
-  return Bond::probe(site.net, config);
+  return Bond::probe(site.net, config, section_of(site.nic).mode);
 }
 
 }  // namespace
@@ -49,7 +60,7 @@ Result<NetdevPtr> probe(const ProbeSite& site, const NetdevConfig& given) {
 extern const Driver kBondDriver;
 const Driver kBondDriver{
     .name = "bond",
-    .help = "several nics as one, of which one is used at a time",
+    .help = "several nics as one: one is used at a time, or all",
     .mtu_max = kMtuMax,
     .keys = kKeys,
     .read = read,

@@ -2,6 +2,7 @@
 #include "drivers/bond/bond.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "usernic/rx_handler.h"
 
@@ -25,6 +26,7 @@ struct Bond::Slave final : RxHandler {
   const DeviceHandle dev;
   const MacAddress own_address;  // before it was in the bond
   LowerLink link;
+  Atomic<bool> active{false};
   Work take_address;  // on the lower device's own lane: while that is stuck, nobody else waits
 };
 
@@ -32,21 +34,50 @@ namespace {
 
 constexpr uint64_t kLinkLocalGroups = 0x0180'c200'0000;  // and the 15 after it [802.1D: reserved addresses]
 
+constexpr MacAddress kLacpGroup = MacAddress::from_u64(0x0180'c200'0002);  // [802.3: 57A.3]
+
 bool is_link_local(const Skb& skb) noexcept USERNIC_NONBLOCKING {
   return skb.size() >= 6 && (MacAddress::from_bytes(skb.data()).to_u64() & ~uint64_t{0xf}) == kLinkLocalGroups;
 }
 
+// Of the frame's addresses and type, and of its IP addresses if it has some: the same for each frame of a flow.
+uint32_t flow_of(const Skb& skb) noexcept USERNIC_NONBLOCKING {
+  constexpr uint32_t kHeader = 14;
+  constexpr uint64_t kPrime = 0x100'0000'01b3;  // [FNV-1a]
+  uint64_t mixed = 0xcbf2'9ce4'8422'2325;
+  const auto mix = [&](uint32_t from, uint32_t to) noexcept USERNIC_NONBLOCKING {
+    for (uint32_t i = from; i < to && i < skb.size(); ++i) mixed = (mixed ^ skb.data()[i]) * kPrime;
+  };
+  mix(0, kHeader);
+  const uint32_t type = skb.size() >= kHeader ? skb.data()[12] << 8 | skb.data()[13] : 0;
+  if (type == 0x0800) mix(kHeader + 12, kHeader + 20);
+  if (type == 0x86dd) mix(kHeader + 8, kHeader + 40);
+  return static_cast<uint32_t>(mixed ^ mixed >> 32);
+}
+
 }  // namespace
 
+// A link-local group is nobody's but the lower device's own, so in an aggregation each may be negotiated.
 void Bond::Slave::receive(SkbBatch& frames) noexcept {
-  if (bond.active_.load() == this) return bond.dev_.receive(frames);
-  SkbBatch rest;
-  while (Skb* const skb = frames.pop_front()) is_link_local(*skb) ? rest.push_back(*skb) : SkbPool::free(*skb);
+  const bool mine = active.load();
+  if (mine && bond.mode_ == BondMode::kActiveBackup) return bond.dev_.receive(frames);
+  SkbBatch up, rest;
+  while (Skb* const skb = frames.pop_front()) {
+    if (is_link_local(*skb)) {
+      rest.push_back(*skb);
+    } else {
+      mine ? up.push_back(*skb) : SkbPool::free(*skb);
+    }
+  }
+  if (!up.empty()) bond.dev_.receive(up);
   frames.splice(rest);
 }
 
-Bond::Bond(NetDevice& dev)
-    : dev_(dev), queue_(dev.net(), "bond", Workqueue::kOrdered), changed_([this] { lowers_changed(); }, &dev) {
+Bond::Bond(NetDevice& dev, BondMode mode)
+    : dev_(dev),
+      mode_(mode),
+      queue_(dev.net(), "bond", Workqueue::kOrdered),
+      changed_([this] { lowers_changed(); }, &dev) {
   dev_.carrier_off();
 }
 
@@ -62,7 +93,10 @@ Result<> Bond::add_lower(NetDevice& lower) {
     if (dev_.reg_state() != RegState::kRegistered) return fail(std::errc::no_such_device);
     auto slave = std::make_unique<Slave>(*this, lower);
     if (const Result<> linked = slave->link.link(lower); !linked) return linked;
-    if (const Result<> mine = register_rx_handler(lower, RxStage::kUpper, *slave); !mine) {
+    Result<> mine = register_rx_handler(lower, RxStage::kUpper, *slave);
+    if (mine && mode_ == BondMode::k8023ad) mine = lower.mc().add(kLacpGroup);
+    if (!mine) {
+      unregister_rx_handler(lower, RxStage::kUpper, *slave);
       slave->link.unlink();
       return mine;
     }
@@ -91,6 +125,7 @@ Result<> Bond::remove_lower(NetDevice& lower) {
 }
 
 Result<> Bond::set_primary(const NetDevice* lower) {
+  if (mode_ == BondMode::k8023ad) return fail(std::errc::operation_not_supported);
   MutexGuard rtnl(dev_.net().rtnl());
   const auto slave = lower != nullptr ? find(*lower) : slaves_.end();
   if (lower != nullptr && slave == slaves_.end()) return fail(std::errc::no_such_file_or_directory);
@@ -101,8 +136,17 @@ Result<> Bond::set_primary(const NetDevice* lower) {
 
 DeviceHandle Bond::active() const {
   MutexGuard rtnl(dev_.net().rtnl());
-  const Slave* const slave = active_.load();
+  const Slave* const slave = active_[0].load();
   return slave != nullptr ? slave->dev : DeviceHandle();
+}
+
+std::vector<DeviceHandle> Bond::actives() const {
+  MutexGuard rtnl(dev_.net().rtnl());
+  std::vector<DeviceHandle> all;
+  for (const auto& each : slaves_) {
+    if (each->active.load()) all.push_back(each->dev);
+  }
+  return all;
 }
 
 // --- The rest: under rtnl, but for lowers_changed, start_xmit and set_mac_address ---
@@ -117,8 +161,10 @@ std::unique_ptr<Bond::Slave> Bond::drop(Slaves::iterator slave) {
   Slave& out = *owner;
   slaves_.erase(slave);
   if (primary_ == &out) primary_ = nullptr;
-  if (active_.load() == &out) activate(choose());
+  if (out.active.load()) activate(choose());
+  out.active.store(false);
   out.link.unlink();
+  if (mode_ == BondMode::k8023ad) (void)out.dev->mc().del(kLacpGroup);  // ENODEV: it went with the device
   unregister_rx_handler(*out.dev, RxStage::kUpper, out);
   for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) SpinGuardBh sees_it_through(dev_.tx_queue(i).xmit_lock());
   return owner;
@@ -134,9 +180,21 @@ Bond::Slaves Bond::forget_gone() {
   return forgotten;
 }
 
-Bond::Slave* Bond::choose() const {
+Bond::Choice Bond::choose() const {
+  Choice all;
+  if (mode_ == BondMode::kActiveBackup) {
+    if (Slave* const one = choose_one(); one != nullptr) all.slaves[all.count++] = one;
+    return all;
+  }
+  for (const auto& each : slaves_) {
+    if (each->usable()) all.slaves[all.count++] = each.get();
+  }
+  return all;
+}
+
+Bond::Slave* Bond::choose_one() const {
   if (primary_ != nullptr && primary_->usable()) return primary_;
-  const auto now = std::ranges::find_if(slaves_, [this](const auto& each) { return each.get() == active_.load(); });
+  const auto now = std::ranges::find_if(slaves_, [](const auto& each) { return each->active.load(); });
   if (now != slaves_.end() && (*now)->usable()) return now->get();
   const auto first = std::ranges::find_if(slaves_, [](const auto& each) { return each->usable(); });
   return first != slaves_.end() ? first->get() : nullptr;
@@ -144,15 +202,23 @@ Bond::Slave* Bond::choose() const {
 
 void Bond::select() {
   activate(choose());
-  dev_.running() && active_.load() != nullptr ? dev_.carrier_on() : dev_.carrier_off();
+  dev_.running() && active_count_.load() != 0 ? dev_.carrier_on() : dev_.carrier_off();
 }
 
-void Bond::activate(Slave* next) {
-  Slave* const before = active_.load();
-  if (next == before) return;
-  if (next != nullptr && dev_.running()) next->link.follow();
-  active_.store(next);
-  if (before != nullptr) before->link.unfollow();
+// Senders see each of the old ones, or of the new.
+void Bond::activate(const Choice& next) {
+  for (uint32_t i = 0; i < next.count; ++i) {
+    if (dev_.running()) next.slaves[i]->link.follow();
+    next.slaves[i]->active.store(true);
+    active_[i].store(next.slaves[i]);
+  }
+  active_count_.store(next.count);
+  for (uint32_t i = next.count; i < kSlavesMax; ++i) active_[i].store(nullptr);
+  for (const auto& each : slaves_) {
+    if (std::ranges::find(next.slaves, each.get()) != next.slaves.end()) continue;
+    each->active.store(false);
+    each->link.unfollow();
+  }
 }
 
 namespace {
@@ -181,7 +247,9 @@ void Bond::uninit() {
 }
 
 Result<> Bond::open() {
-  if (Slave* const slave = active_.load(); slave != nullptr) slave->link.follow();
+  for (const auto& each : slaves_) {
+    if (each->active.load()) each->link.follow();
+  }
   for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) dev_.tx_queue(i).start();
   queue_.queue(changed_);
   return {};
@@ -194,7 +262,9 @@ void Bond::stop() {
 }
 
 NetdevTx Bond::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
-  Slave* const slave = active_.load();
+  const uint32_t count = active_count_.load();
+  Slave* slave = count > 1 ? active_[flow_of(skb) % count].load() : nullptr;
+  if (slave == nullptr) slave = active_[0].load();
   if (slave != nullptr) return slave->link.xmit(skb, queue);
   SkbPool::free(skb);
   return NetdevTx::kDropped;
@@ -223,7 +293,7 @@ void Bond::lowers_changed() {
     forgotten = forget_gone();
     activate(choose());
     pass_address_on();
-    return active_.load() != nullptr;
+    return active_count_.load() != 0;
   });
 }
 

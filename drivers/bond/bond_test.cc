@@ -72,6 +72,100 @@ TEST_F(BondTest, OnlyTheActiveOneSendsAndReceives) {
   EXPECT_EQ(pool.available(), 32u);
 }
 
+// A link aggregation of the same two NICs.
+struct AggregateTest : BondTest {
+  static constexpr MacAddress kLacp = MacAddress::from_u64(0x0180'c200'0002);
+  NetdevPtr aggregate = *Bond::probe(net, {.name = "agg0", .address = mac(7)}, BondMode::k8023ad);
+  Bond& both = Bond::of(*aggregate);
+  TestPort up;
+
+  void SetUp() override {
+    ASSERT_TRUE(aggregate->register_netdev() && aggregate->attach_port(up) && aggregate->open());
+    for (const NetdevPtr& low : lows) ASSERT_EQ(outcome(both.add_lower(*low)), "ok");
+    ASSERT_TRUE(becomes([&] { return both.actives().size() == 2 && aggregate->carrier_ok(); }));
+  }
+  void TearDown() override {
+    if (aggregate != nullptr) aggregate->detach_port();
+    BondTest::TearDown();
+  }
+};
+
+TEST_F(AggregateTest, TheGroupOfLacpIsWantedOfALowerAsLongAsItIsInIt) {
+  ASSERT_TRUE(lows[0]->mc().contains(kLacp) && lows[1]->mc().contains(kLacp));
+  lows[0]->carrier_off();
+  ASSERT_TRUE(becomes([&] { return both.actives().size() == 1; }));
+  EXPECT_TRUE(lows[0]->mc().contains(kLacp)) << "whether it is used or not";
+  ASSERT_TRUE(aggregate->close());
+  EXPECT_TRUE(lows[0]->mc().contains(kLacp) && lows[1]->mc().contains(kLacp));
+  ASSERT_TRUE(both.remove_lower(*lows[0]));
+  EXPECT_FALSE(lows[0]->mc().contains(kLacp));
+  aggregate->detach_port();
+  aggregate.reset();
+  EXPECT_FALSE(lows[1]->mc().contains(kLacp));
+  ASSERT_TRUE(dev->register_netdev() && bond.add_lower(*lows[0]));
+  EXPECT_FALSE(lows[0]->mc().contains(kLacp)) << "an active-backup bond asks for nothing of the kind";
+}
+
+TEST_F(AggregateTest, EachReceivesAndLacpStaysWithItsOwnPort) {
+  for (size_t n = 0; n < 2; ++n) {
+    receive(*lows[n], pool, {frame(mac(7), kPeer, 1), frame(kLacp, kPeer, 2, 0x8809), frame(kGroup, kPeer, 3)});
+    EXPECT_EQ(up.received.now(), (All{frame(mac(7), kPeer, 1), frame(kGroup, kPeer, 3)}));
+    EXPECT_EQ(low_ports[n].received.now(), All{frame(kLacp, kPeer, 2, 0x8809)});
+  }
+}
+
+TEST_F(AggregateTest, AFlowGoesOutByOneInOrderAndSeveralByAll) {
+  All flows;
+  for (uint8_t n = 0; n < 32; ++n) flows.push_back(frame(MacAddress::from_u64(0x0200'0000'0900 + n), mac(7), n));
+  send(*aggregate, pool, flows);
+  const All first = card(lows[0]).sent.now(), second = card(lows[1]).sent.now();
+  EXPECT_EQ(first.size() + second.size(), flows.size());
+  EXPECT_FALSE(first.empty() || second.empty());
+  for (int round = 0; round < 2; ++round) {
+    send(*aggregate, pool, flows);
+    EXPECT_EQ(card(lows[0]).sent.now(), first) << "a flow stays where it is";
+    EXPECT_EQ(card(lows[1]).sent.now(), second);
+  }
+  Frame of_ip = frame(kPeer, mac(7), 0x45);
+  size_t by_first = 0;
+  for (uint8_t n = 0; n < 32; ++n) {
+    of_ip[14 + 19] = n;  // of the IP destination
+    send(*aggregate, pool, {of_ip});
+    by_first += card(lows[0]).sent.now().size();
+    card(lows[1]).sent.now();
+  }
+  EXPECT_GT(by_first, 0u);
+  EXPECT_LT(by_first, 32u);
+}
+
+TEST_F(AggregateTest, WhatIsWantedIsWantedOfEachThatIsUsed) {
+  ASSERT_TRUE(aggregate->mc().add(kGroup));
+  EXPECT_TRUE(lows[0]->mc().contains(kGroup) && lows[1]->mc().contains(kGroup));
+  lows[1]->carrier_off();
+  ASSERT_TRUE(becomes([&] { return both.actives().size() == 1; }));
+  EXPECT_TRUE(lows[0]->mc().contains(kGroup));
+  EXPECT_FALSE(lows[1]->mc().contains(kGroup));
+  send(*aggregate, pool, All(8, frame(kPeer, mac(7), 1)));
+  EXPECT_EQ(card(lows[0]).sent.now().size(), 8u);
+  receive(*lows[1], pool, {frame(mac(7), kPeer, 2)});
+  EXPECT_EQ(up.received.now(), All{});
+  EXPECT_EQ(outcome(both.set_primary(lows[0].get())), "EOPNOTSUPP");
+  lows[0]->carrier_off();
+  EXPECT_TRUE(becomes([&] { return !aggregate->carrier_ok(); }));
+  lows[1]->carrier_on();
+  EXPECT_TRUE(becomes([&] { return aggregate->carrier_ok() && lows[1]->mc().contains(kGroup); }));
+}
+
+TEST_F(AggregateTest, LowersComeAndGoWhileFramesAreOnTheirWay) {
+  const Traffic one(pool, *aggregate, {frame(kPeer, mac(7), 1), frame(kGroup, mac(7), 2)}, *lows[0],
+                    {frame(mac(7), kPeer, 3)});
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(both.remove_lower(*lows[i % 2]));
+    ASSERT_TRUE(one.flows());
+    ASSERT_TRUE(both.add_lower(*lows[i % 2]));
+  }
+}
+
 TEST_F(BondTest, FailoverMovesEverythingThatIsWanted) {
   ASSERT_TRUE(dev->mc().add(kGroup) && dev->uc().add(kPeer) && dev->rx_mode().set_promiscuity(1));
   EXPECT_EQ(lows[1]->mc().size() + lows[1]->uc().size(), 0u);

@@ -5,6 +5,7 @@ import json
 
 from lab import STUCK_US, LabTest, config_of, is_held
 
+LACP = "01:80:c2:00:00:02"
 GROUP, IP_GROUP = "01:00:5e:01:02:03", "239.1.2.3"
 
 
@@ -123,6 +124,17 @@ class StacksTest(LabTest):
         lab.ping("a", "10.9.0.2")
         a.must("ip", "link", "set", "right", "carrier", "off")
         self.eventually(lambda: "NO-CARRIER" in self.kernel_link(lab, "a", "bond0")["flags"], "nothing is left")
+        self.assertEqual(lab.stop(), 0)
+
+    def test_the_lowers_of_an_aggregation_hear_lacp(self):
+        lab = self.bonded(bond={"mode": "802.3ad"})
+        for dev in ("left", "right"):
+            lab.until_rx_mode(lambda report: is_held(report, LACP), dev=dev)
+        a, b = lab.inside("a"), lab.inside("b")
+        a.listen(devs=["left", "bond0"])
+        b.send(frames=[[LACP, "lacp", None], ["ff:ff:ff:ff:ff:ff", "last", None]], dev="nic0")
+        self.assertEqual(a.hear(dev="bond0", last="last"), ["last"])
+        self.assertEqual(a.hear(dev="left", last="lacp"), ["lacp"], "whoever negotiates is there")
         self.assertEqual(lab.stop(), 0)
 
     def test_macvlans_have_addresses_of_their_own(self):
