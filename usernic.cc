@@ -4,6 +4,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "cli/command_line.h"
 #include "cli/contract.h"
@@ -11,13 +12,24 @@
 #include "cli/exec.h"
 #include "cli/sim.h"
 #include "cli/standard_streams.h"
+#include "cli/usb.h"
 #include "cli/verbs.h"
 #include "daemon/run.h"
 #include "daemon/usb_device.h"
+#include "daemon/usb_list.h"
 #include "usernic/refusal.h"
 
 namespace usernic {
 namespace {
+
+int usb(const cli::Command& command) {
+  const daemon::UsbList list = daemon::list_usb(command.servers);
+  std::vector<cli::UsbRow> rows;
+  for (const daemon::UsbFound& found : list.devices) {
+    rows.push_back({found.bus, found.id, found.speed, found.classes, found.driver});
+  }
+  return cli::usb(rows, list.unreached, command.json);
+}
 
 int usb_device(const cli::Command& command) {
   const cli::UsbDeviceLine& line = command.usb_device;
@@ -58,6 +70,8 @@ int carry_out(const cli::Command& command, const std::string& program) {
       return cli::exec(command);
     case cli::Verb::kSim:
       return cli::sim(command.argv);
+    case cli::Verb::kUsb:
+      return usb(command);
     case cli::Verb::kUsbDevice:
       return usb_device(command);
   }

@@ -112,6 +112,18 @@ void add_exec(Line& line) {
       ->type_name("");
 }
 
+void add_usb(Line& line) {
+  CLI::App* sub = line.app.add_subcommand("usb", "Show the USB devices that can be reached, and who would take them");
+  sub->footer(
+      "Example:\n  usernic usb 192.168.1.7\n"
+      "\nBUS is what a config of 'usernic run' says as bus = \"...\".\n");
+  sub->parse_complete_callback([&line] { line.command.verb = Verb::kUsb; });
+  sub->add_option("SERVER", line.command.servers,
+                  "USB/IP servers, HOST or HOST:PORT (else 127.0.0.1:3240, if one is there)")
+      ->type_name("");
+  add_json(sub, line);
+}
+
 void add_usb_device(Line& line) {
   UsbDeviceLine& device = line.command.usb_device;
   CLI::App* sub = line.app.add_subcommand("usb-device", "Serve a USB adapter in software over USB/IP, until Ctrl-C");
@@ -122,7 +134,9 @@ void add_usb_device(Line& line) {
   sub->parse_complete_callback([&line] { line.command.verb = Verb::kUsbDevice; });
   const auto number = CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}).description("");
   const auto ms = CLI::Range(0.0, 3'600'000.0).description("");
-  sub->add_option("MODEL", device.model, "the adapter: rtl8150")->required()->type_name("");
+  sub->add_option("MODEL", device.model, "the adapter: rtl8150, cdc-ecm, cdc-ncm or cdc-rndis")
+      ->required()
+      ->type_name("");
   sub->add_option("--listen", device.listen, "where to listen (127.0.0.1:3240); port 0: any")
       ->type_name("ADDRESS:PORT");
   sub->add_option("--bus-id", device.bus_id, "what it is exported as (1-1)")->type_name("ID");
@@ -248,6 +262,7 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   add_contract(line);
   add_exec(line);
   add_sim(line);
+  add_usb(line);
   add_usb_device(line);
   add_help_and_version(line);
   const auto [front, command] = split_words(argc, argv);

@@ -20,7 +20,7 @@ inline constexpr int kCouldNotEnter = 125;
 inline constexpr int kCouldNotRun = 126;
 inline constexpr int kNoSuchCommand = 127;
 
-enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kAttach, kMonitor, kContract, kExec, kSim, kUsbDevice };
+enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kAttach, kMonitor, kContract, kExec, kSim, kUsb, kUsbDevice };
 
 // usb-device
 struct UsbDeviceLine {
@@ -35,14 +35,15 @@ struct Command {
   Verb verb = Verb::kLink;
   std::string socket;  // --socket; "" when not given
   bool json = false;
-  std::string dev;                  // rx-mode, stats, attach
-  std::optional<uint64_t> wait_ms;  // rx-mode --wait
-  std::string op;                   // contract; "": all
-  bool markdown = false;            // contract
-  std::string host;                 // exec
-  std::vector<std::string> argv;    // exec (empty: a shell), sim
-  std::string config;               // run; "" for the built-in one
-  int ready_fd = -1;                // run --ready-fd
+  std::string dev;                   // rx-mode, stats, attach
+  std::optional<uint64_t> wait_ms;   // rx-mode --wait
+  std::string op;                    // contract; "": all
+  bool markdown = false;             // contract
+  std::string host;                  // exec
+  std::vector<std::string> argv;     // exec (empty: a shell), sim
+  std::string config;                // run; "" for the built-in one
+  int ready_fd = -1;                 // run --ready-fd
+  std::vector<std::string> servers;  // usb
   UsbDeviceLine usb_device;
 };
 

@@ -5,13 +5,14 @@
 
 namespace usernic::daemon {
 
-extern const Driver kBondDriver, kBridgeDriver, kDummyDriver, kMacvlanDriver, kRtl8150Driver, kSimnicDriver,
+extern const Driver kBondDriver, kBridgeDriver, kCdcDriver, kDummyDriver, kMacvlanDriver, kRtl8150Driver, kSimnicDriver,
     kVlanDriver;
 
 namespace {
 
-constexpr const Driver* kDrivers[] = {&kDummyDriver,   &kSimnicDriver, &kRtl8150Driver, &kVlanDriver,
-                                      &kMacvlanDriver, &kBondDriver,   &kBridgeDriver};
+// Who knows a device by its maker comes before who knows it by its class.
+constexpr const Driver* kDrivers[] = {&kDummyDriver, &kSimnicDriver,  &kRtl8150Driver, &kCdcDriver,
+                                      &kVlanDriver,  &kMacvlanDriver, &kBondDriver,    &kBridgeDriver};
 
 template <class Is>
 const Driver* first(Is is) {
@@ -35,8 +36,8 @@ const Driver* find_driver(std::string_view name) {
   return first([&](const Driver& driver) { return driver.name == name; });
 }
 
-const Driver* usb_driver_for(uint16_t vendor, uint16_t product) {
-  return first([&](const Driver& driver) { return driver.takes != nullptr && driver.takes(vendor, product); });
+const Driver* usb_driver_for(const usb::Identity& device) {
+  return first([&](const Driver& driver) { return driver.takes != nullptr && driver.takes(device); });
 }
 
 }  // namespace usernic::daemon

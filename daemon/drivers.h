@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bus/usb/identity.h"
 #include "bus/usb/port.h"
 #include "drivers/simnic/wire.h"
 #include "usernic/net.h"
@@ -54,7 +55,7 @@ struct Driver {
   void (*read)(Section& section, NicConfig& nic) = nullptr;
   bool (*filters_vlans)(const NicConfig& nic) = nullptr;  // null: it never does
   // Null: it has no bus.
-  bool (*takes)(uint16_t vendor, uint16_t product) = nullptr;
+  bool (*takes)(const usb::Identity& device) = nullptr;
   // Of a driver of devices on top of others, as many of them as `lowers_max`.
   uint16_t lowers_max = 0;
   Share (*share)(const NicConfig& nic) = nullptr;
@@ -67,7 +68,7 @@ std::span<const Driver* const> drivers();
 std::vector<std::string_view> driver_names();
 // Null: there is none of that name / none takes it.
 const Driver* find_driver(std::string_view name);
-const Driver* usb_driver_for(uint16_t vendor, uint16_t product);
+const Driver* usb_driver_for(const usb::Identity& device);
 
 }  // namespace usernic::daemon
 // Explained best by: daemon/nic_test.cc

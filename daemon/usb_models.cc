@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ctl/did_you_mean.h"
+#include "drivers/cdc/model.h"
 #include "drivers/rtl8150/model.h"
 
 namespace usernic::daemon {
@@ -17,11 +18,23 @@ std::unique_ptr<usb::NicModel> make(const MacAddress& permanent) {
   return std::make_unique<Model>(permanent);
 }
 
+template <cdc::Framing kFraming>
+std::unique_ptr<usb::NicModel> make_cdc(const MacAddress& permanent) {
+  return std::make_unique<cdc::Model>(cdc::Make{.framing = kFraming}, permanent);
+}
+
 constexpr UsbModel kModels[] = {
+    {"cdc-ecm", make_cdc<cdc::Framing::kEcm>},
+    {"cdc-ncm", make_cdc<cdc::Framing::kNcm>},
+    {"cdc-rndis", make_cdc<cdc::Framing::kRndis>},
     {"rtl8150", make<rtl8150::Model>},
 };
 
 }  // namespace
+
+std::span<const UsbModel> usb_models() {
+  return kModels;
+}
 
 const UsbModel* find_usb_model(std::string_view name) {
   const auto found = std::ranges::find(kModels, name, &UsbModel::name);

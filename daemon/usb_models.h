@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,7 @@ struct UsbModel {
   std::unique_ptr<usb::NicModel> (*make)(const MacAddress& permanent);
 };
 
+std::span<const UsbModel> usb_models();
 // Null: there is none of that name.
 const UsbModel* find_usb_model(std::string_view name);
 // Says so, and which there are.

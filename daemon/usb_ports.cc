@@ -55,7 +55,7 @@ std::shared_ptr<usb::Port> usb_port(const usb::Location& location, simnic::Wires
 Result<const Driver*> usb_driver_at(usb::Port& port) {
   const Result<std::unique_ptr<usb::Device>> device = port.open({.deadline = Clock::now() + kProbeMost});
   if (!device) return fail(device.error());
-  const Driver* const driver = usb_driver_for((*device)->descriptors().vendor, (*device)->descriptors().product);
+  const Driver* const driver = usb_driver_for(identity_of((*device)->descriptors()));
   if (driver == nullptr) return fail(std::errc::not_supported);
   return driver;
 }

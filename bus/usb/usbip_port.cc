@@ -229,7 +229,7 @@ Result<std::unique_ptr<Device>> usbip_device(Socket socket, const Record& record
   return device;
 }
 
-Result<std::vector<Record>> usbip_list(const std::string& host, uint16_t tcp_port, const Wait& wait) {
+Result<std::vector<UsbipListed>> usbip_list(const std::string& host, uint16_t tcp_port, const Wait& wait) {
   Result<Socket> socket = Socket::connect(host, tcp_port, wait);
   if (!socket) return fail(socket.error());
   if (const Result<> asked = ask(*socket, Operation::kListRequest, {}, Operation::kList, wait); !asked) {
@@ -239,15 +239,18 @@ Result<std::vector<Record>> usbip_list(const std::string& host, uint16_t tcp_por
   if (const Result<> received = socket->receive(count, wait); !received) return fail(received.error());
   const uint32_t devices = usbip::decode_u32(count);
   if (devices > kListMax) return fail(std::errc::bad_message);
-  std::vector<Record> records;
+  std::vector<UsbipListed> list;
   for (uint32_t n = 0; n < devices; ++n) {
     Result<Record> record = receive_record(*socket, wait);
     if (!record) return fail(record.error());
     std::vector<uint8_t> interfaces(record->interfaces * usbip::kInterfaceBytes);
     if (const Result<> received = socket->receive(interfaces, wait); !received) return fail(received.error());
-    records.push_back(*std::move(record));
+    UsbipListed& listed = list.emplace_back(*std::move(record));
+    for (size_t n = 0; n < interfaces.size(); n += usbip::kInterfaceBytes) {
+      listed.interfaces.push_back({interfaces[n], interfaces[n + 1], interfaces[n + 2]});
+    }
   }
-  return records;
+  return list;
 }
 
 }  // namespace usernic::usb

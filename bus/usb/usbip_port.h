@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "bus/usb/identity.h"
 #include "bus/usb/port.h"
 #include "bus/usb/socket.h"
 #include "bus/usb/usbip.h"
@@ -31,8 +32,16 @@ class UsbipPort final : public Port {
   const Duration look_again_;
 };
 
+struct UsbipListed {
+  usbip::Record record;
+  std::vector<ClassCode> interfaces;  // of the configuration that it is in
+
+  Identity identity() const {
+    return {record.vendor, record.product, {record.device_class, record.subclass, record.protocol}, interfaces};
+  }
+};
 // What the server exports now. Errors: of the connection; bad_message. Context: process.
-Result<std::vector<usbip::Record>> usbip_list(const std::string& host, uint16_t tcp_port, const Wait& wait);
+Result<std::vector<UsbipListed>> usbip_list(const std::string& host, uint16_t tcp_port, const Wait& wait);
 
 // The device on a connection that is past its import. Context: process.
 Result<std::unique_ptr<Device>> usbip_device(Socket socket, const usbip::Record& record, const Wait& wait);

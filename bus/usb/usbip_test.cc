@@ -58,9 +58,9 @@ TEST(UsbipTest, AServerListsItsDeviceWhileItIsPluggedIn) {
   const auto listed = usbip_list("127.0.0.1", world.server->tcp_port(), soon());
   ASSERT_TRUE(listed);
   ASSERT_EQ(listed->size(), 1u);
-  EXPECT_EQ(listed->front().bus_id, "1-1");
-  EXPECT_EQ(listed->front().vendor, EchoModel::kVendorId);
-  EXPECT_EQ(listed->front().interfaces, 1);
+  EXPECT_EQ(listed->front().record.bus_id, "1-1");
+  EXPECT_EQ(listed->front().record.vendor, EchoModel::kVendorId);
+  EXPECT_EQ(listed->front().interfaces, (std::vector<ClassCode>{{255, 0, 0}}));
   world.device_port.unplug();
   EXPECT_EQ(usbip_list("127.0.0.1", world.server->tcp_port(), soon())->size(), 0u);
 }

@@ -145,7 +145,12 @@ Result<> Model::out(uint8_t endpoint, std::span<const uint8_t> octets) {
   counters_.transfers.fetch_add(1);
   (cable != nullptr ? counters_.sent : counters_.not_sent).fetch_add(frames.size());
   if (cable == nullptr) return {};
-  for (const std::span<const uint8_t> frame : frames) cable->hear(frame);
+  for (const std::span<const uint8_t> frame : frames) {
+    // On an Ethernet no frame is shorter; the host may leave that to us.
+    std::array<uint8_t, kFrameMin> padded{};
+    if (frame.size() < kFrameMin) std::ranges::copy(frame, padded.begin());
+    cable->hear(frame.size() < kFrameMin ? std::span<const uint8_t>(padded) : frame);
+  }
   return {};
 }
 

@@ -42,6 +42,7 @@ constexpr void put_le32(std::span<uint8_t> octets, size_t at, uint32_t value) no
 
 // --- Frames ---
 inline constexpr uint32_t kHeaderBytes = 14, kVlanTagBytes = 4, kCrcBytes = 4;
+inline constexpr uint32_t kFrameMin = 60;  // without FCS
 inline constexpr uint32_t kMtuMax = 9000;
 inline constexpr uint32_t kSegmentUsual = 1514;  // of a device that says nothing of it
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """A USB adapter's driver in `usernic run`, with the model of the adapter; its cable ends in a simnic's wire."""
 
+import json
 import pathlib
 import subprocess
 import tempfile
 
 import lab as lab_module
 from lab import LabTest, config_of, is_held
+from usb_device import UsbDevice
 
 GROUP = "01:00:5e:01:02:03"
 
@@ -35,6 +37,36 @@ class UsbTest(LabTest):
         lab = self.usb_lab()
         lab.ping("a", "10.9.0.2")
         self.assertEqual(lab.link("nic0")["driver"], "rtl8150")
+
+    def test_functions_of_the_standard_classes_ping_and_hear_groups(self):
+        for model in ("cdc-ecm", "cdc-ncm", "cdc-rndis"):
+            with self.subTest(model=model):
+                lab = self.usb_lab(bus=f"emulated:{model}/w0")
+                self.assertEqual(lab.link("nic0")["driver"], "cdc")
+                lab.ping("a", "10.9.0.2")
+                lab.inside("a").join(group="239.1.2.3", dev="nic0")
+                lab.until_rx_mode(lambda report: is_held(report, GROUP))
+                lab.inside("a").must("ip", "link", "set", "nic0", "address", "02:00:00:00:00:77")
+                lab.until_link(lambda row: row["address"] == "02:00:00:00:00:77")
+                lab.ping("b", "10.9.0.1")
+                self.assertEqual(lab.stop(), 0)
+
+    def test_what_can_be_reached_is_listed_with_who_would_take_it(self):
+        done = lab_module.run([lab_module.PROGRAM, "usb", "--json"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        drivers = {device["bus"]: device["driver"] for device in json.loads(done.stdout)["devices"]}
+        self.assertEqual(drivers["emulated:rtl8150"], "rtl8150")
+        for model in ("cdc-ecm", "cdc-ncm", "cdc-rndis"):
+            self.assertEqual(drivers[f"emulated:{model}"], "cdc")
+        device = UsbDevice("cdc-rndis", "--bus-id", "3-1")
+        self.addCleanup(device.close)
+        place = f"127.0.0.1:{device.port}"
+        done = lab_module.run([lab_module.PROGRAM, "usb", place])
+        self.assertRegex(done.stdout, f"(?m)^usbip:{place}/3-1  1209:0012  high   cdc +e0/01/03 0a/00/00$")
+        self.assertEqual(device.stop(), 0)
+        done = lab_module.run([lab_module.PROGRAM, "usb", place])
+        self.assertEqual(done.returncode, 1)
+        self.assert_sentence(done.stderr, f"cannot list the USB devices at '{place}': no USB/IP server listens there")
 
     def test_what_is_wrong_with_the_bus_is_said(self):
         for nic, says in ((self.adapter(bus="emulated:rtl8151"), "names no model: 'rtl8151'; did you mean 'rtl8150'?"),
