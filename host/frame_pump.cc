@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <new>
 
+#include "host/vnet_header.h"
+
 namespace usernic {
 
 namespace {
@@ -24,7 +26,7 @@ FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken,
 
 FramePump::~FramePump() {
   stop();
-  SkbPool::free(spare_);
+  free_spare();
   // A driver gives back what it was sent, at the latest when it is closed. One that does not must not take our memory
   // from under its card.
   const Atomic<uint32_t> never{0};
@@ -48,7 +50,7 @@ void FramePump::leave_frames() noexcept {
 
 uint32_t FramePump::frames_out() const {
   uint32_t out = 0;
-  for (const auto& pool : pools_) out += kFrames - pool->available();
+  for (const auto& pools : pools_) out += pools->out();
   return out;
 }
 
@@ -58,10 +60,10 @@ bool FramePump::fit_pool(uint32_t frame_bytes_max) {
   // where the MTU grows by little.
   const uint32_t bytes = (frame_bytes_max + 1 + kBufferStep - 1) / kBufferStep * kBufferStep;
   if (bytes <= buffer_bytes_) return true;
-  SkbPool::free(spare_);
-  std::erase_if(pools_, [](const auto& pool) { return pool->available() == kFrames; });
+  free_spare();
+  std::erase_if(pools_, [](const auto& pools) { return pools->out() == 0; });
   try {
-    pools_.push_back(std::make_unique<SkbPool>(kFrames, bytes));
+    pools_.push_back(std::make_unique<Pools>(bytes));
   } catch (const std::bad_alloc&) {
     buffer_bytes_ = 0;  // who serves may be gone: asked again
     return false;
@@ -70,7 +72,13 @@ bool FramePump::fit_pool(uint32_t frame_bytes_max) {
   return true;
 }
 
+void FramePump::free_spare() {
+  SkbPool::free(spare_);
+  SkbPool::free(spare_superframe_);
+}
+
 Result<> FramePump::start() {
+  taken_ = tap_.offer_superframes(true);
   if (const Result<> attached = dev_.attach_port(*this); !attached) return attached;
   attached_ = true;
   Result<Thread> reader = Thread::start("tap-" + tap_.name(), [this] { read_loop(); });
@@ -85,6 +93,7 @@ void FramePump::stop() {
   stopping_.store(true);
   woken_.kick();
   reader_.join();
+  (void)tap_.offer_superframes(false);  // a persistent interface is left as it was
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // non-blocking writes to the TAP, one a frame
@@ -93,7 +102,7 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // non-blocking writes to the TAP, one a frame
   const BlockingByDesign allowed;
   uint64_t dropped = 0;
   for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-    if (!tap_.write(skb->bytes())) ++dropped;
+    if (!tap_.write(*skb)) dropped += segments_of(skb->offload(), skb->total_size());
   }
   if (dropped != 0) receive_dropped_.fetch_add(dropped);
 }
@@ -124,6 +133,8 @@ void FramePump::read_loop() {
       held_back_.emplace(stopped ? "its driver to wake a TX queue that it stopped, or never started"
                                  : "its driver to give back frames that it was sent");
     }
+    // The rest of a superframe waits for buffers for its segments, and nobody says when they are back.
+    out_of_memory |= stopped && !dev_.tx_queue(0).stopped();
     if (stopped || !something) wait(!stopped && !tap_gone_ && !out_of_memory, out_of_memory);
   }
   held_back_.reset();  // here, where it is known whose it is
@@ -133,27 +144,49 @@ void FramePump::read_loop() {
 bool FramePump::read_batch(SkbBatch& frames) {
   const uint32_t frame_bytes_max = dev_.mtu() + kHeaderBytesMax;
   if (!fit_pool(frame_bytes_max)) return false;
-  pools_.back()->alloc(spare_, kBatch - spare_.size());
-  if (spare_.empty()) return false;
-  while (Skb* skb = spare_.pop_front()) {
-    const Result<size_t> size = tap_.read({skb->data(), frame_bytes_max + 1});
-    if (!size) {
-      spare_.push_front(*skb);
-      if (size.error() != std::errc::resource_unavailable_try_again) {
-        tap_gone_ = true;
-        changed_.kick();
-      }
-      break;
-    }
-    if (*size > frame_bytes_max) {
-      oversized_.fetch_add(1);
-      spare_.push_front(*skb);
-      break;
-    }
-    skb->put(static_cast<uint32_t>(*size));
-    frames.push_back(*skb);
+  pools_.back()->frames.alloc(spare_, kBatch - spare_.size());
+  for (uint32_t bytes = 0; !spare_.empty() && bytes < kBatchBytes;) {
+    if (spare_superframe_.empty()) pools_.back()->superframes.alloc(spare_superframe_, 1);
+    if (spare_superframe_.empty()) break;
+    if (read_frame(frame_bytes_max, frames) != Got::kFrame) return true;
+    bytes += last_bytes_;
   }
-  return true;
+  return !frames.empty();
+}
+
+FramePump::Got FramePump::read_frame(uint32_t frame_bytes_max, SkbBatch& frames) {
+  Skb& first = *spare_.front();
+  Skb& super = *spare_superframe_.front();
+  VnetHeader header;
+  const auto behind = std::span(super.data(), super.tailroom()).subspan(frame_bytes_max);
+  const Result<size_t> read = tap_.read(header, {first.data(), frame_bytes_max}, behind);
+  if (!read) {
+    if (read.error() != std::errc::resource_unavailable_try_again) {
+      tap_gone_ = true;
+      changed_.kick();
+    }
+    return Got::kNothing;
+  }
+  last_bytes_ = static_cast<uint32_t>(*read);
+  const auto start = std::span<const uint8_t>(first.data(), std::min(last_bytes_, frame_bytes_max));
+  const std::optional<Offload> offload = offload_of(header, start);
+  const bool too_long = offload && offload->superframe() ? offload->header_bytes + offload->gso_size > frame_bytes_max
+                                                         : last_bytes_ > frame_bytes_max;
+  if (!offload || too_long) {
+    oversized_.fetch_add(1);
+    return Got::kTooLong;
+  }
+  Skb* skb = spare_.pop_front();
+  skb->put(static_cast<uint32_t>(start.size()));
+  if (offload->superframe()) {
+    Skb* const whole = spare_superframe_.pop_front();
+    std::ranges::copy(start, whole->put(last_bytes_));
+    skb->reset(kSkbHeadroom);
+    spare_.push_front(*std::exchange(skb, whole));
+  }
+  skb->set_offload(*offload);
+  frames.push_back(*skb);
+  return Got::kFrame;
 }
 
 void FramePump::wait(bool for_frames, bool for_memory) {

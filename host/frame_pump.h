@@ -4,13 +4,17 @@
 //   NAPI poll --receive--> one write a frame --> TAP    (in the poll's context; what the kernel refuses is dropped)
 //   TAP --> reader thread: up to 64 reads --> one xmit  (a batch at a time, one doorbell)
 //
+// Both ways a frame may be a superframe: the kernel is always asked for them, whatever the device can, for what the
+// device cannot the core does. One that comes fills two buffers, a frame's and a superframe's behind it; what the
+// kernel gives whole takes the first one only, so that nothing is copied but a superframe's beginning.
+//
 // A stopped TX queue stops the reader, not the kernel: frames wait in the TAP's queue, and what does not fit there is
 // dropped by the kernel, as on any NIC. The reader sleeps on the TAP while the queue is open, and on tx_wake while it
 // is stopped. The first TX queue is used.
 //
 // Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first; the
 // reader keeps a batch of them at hand. A larger MTU takes a pool of longer buffers, and the one before goes when its
-// last frame is back.
+// last frame is back. Superframes have a pool of their own beside it, and are cut into its buffers.
 //
 // Locks: none of its own. Errors: counted.
 #pragma once
@@ -55,13 +59,29 @@ class FramePump final : public DevicePort {
  private:
   static constexpr uint32_t kBatch = 64;
   static constexpr uint32_t kFrames = 512;
+  static constexpr uint32_t kSuperframes = 16;
+  static constexpr uint32_t kSuperframeBytes = 65'536 + 14 + 2 * 4;
+  static constexpr uint32_t kBatchBytes = 65'536;  // what is more waits for the next batch: caches are small
+
+  // Of one size of frames.
+  struct Pools {
+    explicit Pools(uint32_t frame_bytes_max)
+        : frames(kFrames, frame_bytes_max), superframes(kSuperframes, kSuperframeBytes, &frames) {}
+    uint32_t out() const { return kFrames - frames.available() + kSuperframes - superframes.available(); }
+    SkbPool frames;
+    SkbPool superframes;
+  };
 
   void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
   void tx_wake(TxQueue& queue) noexcept USERNIC_NONBLOCKING override;
   void carrier_changed(bool on) noexcept USERNIC_NONBLOCKING override;
+  Features superframes() const noexcept USERNIC_NONBLOCKING override { return taken_; }
 
   void read_loop();
   bool read_batch(SkbBatch& frames);
+  enum class Got : uint8_t { kFrame, kTooLong, kNothing };
+  Got read_frame(uint32_t frame_bytes_max, SkbBatch& frames);
+  void free_spare();
   bool fit_pool(uint32_t frame_bytes_max);
   uint32_t frames_out() const;
   void leave_frames() noexcept;
@@ -72,15 +92,18 @@ class FramePump final : public DevicePort {
   Kick& changed_;
   const std::function<void(const std::string&)>& log_;
   // Changed by the reader alone, once it runs.
-  std::vector<std::unique_ptr<SkbPool>> pools_;  // the last one serves
-  uint32_t buffer_bytes_ = 0;                    // of its buffers
+  std::vector<std::unique_ptr<Pools>> pools_;  // the last one serves
+  uint32_t buffer_bytes_ = 0;                  // of its buffers
   Kick woken_;
   Atomic<bool> stopping_{false};
   Atomic<uint64_t> receive_dropped_{0};
   Atomic<uint64_t> oversized_{0};
   bool attached_ = false;
   // The reader's.
-  SkbBatch spare_;  // buffers to read into, of the pool that serves
+  SkbBatch spare_;             // buffers to read into, of the pool that serves
+  SkbBatch spare_superframe_;  // one, or none
+  uint32_t last_bytes_ = 0;    // of the frame that was read last
+  Features taken_;             // superframes that the kernel takes
   bool tap_gone_ = false;
   std::optional<LongWait> held_back_;  // while the queue takes nothing
   Thread reader_;

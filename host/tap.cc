@@ -9,12 +9,15 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
+#include <array>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <optional>
 
+#include "host/vnet_header.h"
 #include "usernic/refusal.h"
 
 namespace usernic {
@@ -22,6 +25,8 @@ namespace usernic {
 namespace {
 
 constexpr char kDevice[] = "/dev/net/tun";
+constexpr unsigned kUso4 = 0x20, kUso6 = 0x40;  // TUN_F_USO4, 6: newer than the headers of Debian 12
+constexpr size_t kPartsMax = 72;                // of a frame and its chain
 
 HostError cannot_open(int error) {
   const auto sentence = [&](std::string_view help) {
@@ -112,7 +117,7 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) 
       return;
     }
     ifreq request{};
-    request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL);
+    request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL);
     std::memcpy(request.ifr_name, name.data(), name.size());
     if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
       if (errno != EBUSY && errno != EEXIST) {
@@ -120,12 +125,14 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) 
         return;
       }
       persistent = true;
-      request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI);
+      request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
       if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
         failed = in_use(errno, name);
         return;
       }
     }
+    int header = sizeof(VnetHeader);  // of a persistent one somebody may have had another
+    if (::ioctl(fd.get(), TUNSETVNETHDRSZ, &header) != 0) failed = cannot_create(errno, name);
     const int without = 0;
     if (::ioctl(fd.get(), TUNSETCARRIER, &without) != 0) failed = cannot_create(errno, name);
   });
@@ -134,19 +141,53 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) 
   return Tap(std::move(fd), name, persistent);
 }
 
+Features Tap::offer_superframes(bool on) noexcept {
+  constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  const auto offer = [this](unsigned what) { return ::ioctl(fd_.get(), TUNSETOFFLOAD, what) == 0; };
+  if (!on) return (void)offer(0), Features();
+  if (offer(kTcp | kUso4 | kUso6)) return kSegmentation;
+  return offer(kTcp) ? kSegmentation.without({Feature::kUso}) : Features();
+}
+
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the descriptor is non-blocking: one bounded system call
     Result<size_t>
     Tap::read(std::span<uint8_t> buffer) noexcept {
+  VnetHeader header;
+  return read(header, buffer, {});
+}
+
+Result<size_t> Tap::read(VnetHeader& header, std::span<uint8_t> first, std::span<uint8_t> second) noexcept {
+  const iovec parts[] = {{&header, sizeof header}, {first.data(), first.size()}, {second.data(), second.size()}};
   for (;;) {
-    const ssize_t n = ::read(fd_.get(), buffer.data(), buffer.size());
-    if (n >= 0) return static_cast<size_t>(n);
+    const ssize_t n = ::readv(fd_.get(), parts, second.empty() ? 2 : 3);
+    if (n >= static_cast<ssize_t>(sizeof header)) return static_cast<size_t>(n) - sizeof header;
+    if (n >= 0) return fail(std::errc::io_error);
     if (errno != EINTR) return fail(static_cast<std::errc>(errno));
   }
 }
 
+Result<> Tap::write(const Skb& skb) noexcept {
+  VnetHeader header = vnet_header(skb);
+  std::array<iovec, 2 + kPartsMax> parts;
+  parts[0] = {&header, sizeof header};
+  parts[1] = {const_cast<uint8_t*>(skb.data()), skb.size()};
+  size_t count = 2;
+  for (const Skb* part = skb.chain(); part != nullptr; part = Skb::chain_next(*part)) {
+    if (count == parts.size()) return fail(std::errc::message_size);
+    parts[count++] = {const_cast<uint8_t*>(part->data()), part->size()};
+  }
+  return write_parts(std::span(parts).first(count));
+}
+
 Result<> Tap::write(std::span<const uint8_t> frame) noexcept {
+  VnetHeader header;
+  const iovec parts[] = {{&header, sizeof header}, {const_cast<uint8_t*>(frame.data()), frame.size()}};
+  return write_parts(parts);
+}
+
+Result<> Tap::write_parts(std::span<const iovec> parts) noexcept {
   for (;;) {
-    if (::write(fd_.get(), frame.data(), frame.size()) >= 0) return {};
+    if (::writev(fd_.get(), parts.data(), static_cast<int>(parts.size())) >= 0) return {};
     if (errno != EINTR) return fail(static_cast<std::errc>(errno));
   }
 }

@@ -2,14 +2,17 @@
 // host: a TAP, the kernel's end of a cable whose other end is a descriptor.
 //
 // What the kernel sends on the interface is read from the descriptor, what is written is received by the kernel: whole
-// Ethernet frames, no header before them. The interface lives as long as the descriptor, unless it is persistent: made
-// beforehand (`ip tuntap add`), it is attached to and stays. It starts without carrier: the kernel's operational state
-// follows the carrier's changes, and would stay unknown without one. Whoever may can rename it, move it to another
-// namespace or delete it: the descriptor knows its name and its namespace.
+// Ethernet frames, each behind a header that says what is left to do on it (vnet_header.h). The interface lives as long
+// as the descriptor, unless it is persistent: made beforehand (`ip tuntap add`), it is attached to and stays. It starts
+// without carrier: the kernel's operational state follows the carrier's changes, and would stay unknown without one.
+// Whoever may can rename it, move it to another namespace or delete it: the descriptor knows its name and its
+// namespace.
 //
 // Locks: none. Reading and writing may happen at once from different threads, each by one thread at a time. They never
 // sleep, so writing is allowed in atomic context. Errors: opening fails with a sentence for people.
 #pragma once
+
+#include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -19,8 +22,11 @@
 #include "host/fd.h"
 #include "host/host_error.h"
 #include "host/netns.h"
+#include "host/vnet_header.h"
 #include "usernic/annotations.h"
 #include "usernic/error.h"
+#include "usernic/features.h"
+#include "usernic/skb.h"
 
 namespace usernic {
 
@@ -31,10 +37,18 @@ class Tap {
   // says how to open it.
   static HostResult<Tap> create(const NetNamespace& netns, const std::string& name);
 
+  // On: asks the kernel for superframes and for sums that are needed, as far as it has them; the kinds that it takes,
+  // too. Off, as it begins: it gives whole frames.
+  Features offer_superframes(bool on) noexcept;
+
   // The next frame that the kernel sent: its size, at most the buffer's; a frame that fills the buffer may have been
   // longer. EAGAIN: none now. Anything else (EBADFD): the interface is gone.
   Result<size_t> read(std::span<uint8_t> buffer) noexcept USERNIC_NONBLOCKING;
-  // Gives the kernel a frame. EIO: the interface is down.
+  // The same with its header, and into two buffers, of which the second goes on where the first one ends.
+  Result<size_t> read(VnetHeader& header, std::span<uint8_t> first, std::span<uint8_t> second) noexcept
+      USERNIC_NONBLOCKING;
+  // Gives the kernel a frame, with its chain and what is left to do on it. EIO: the interface is down.
+  Result<> write(const Skb& skb) noexcept USERNIC_NONBLOCKING;
   Result<> write(std::span<const uint8_t> frame) noexcept USERNIC_NONBLOCKING;
 
   // Context: process; the kernel takes rtnl.
@@ -55,6 +69,7 @@ class Tap {
  private:
   Tap(UniqueFd fd, std::string name, bool persistent) noexcept
       : fd_(std::move(fd)), name_(std::move(name)), persistent_(persistent) {}
+  Result<> write_parts(std::span<const iovec> parts) noexcept USERNIC_NONBLOCKING;
   UniqueFd fd_;
   std::string name_;
   bool persistent_;

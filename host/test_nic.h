@@ -168,10 +168,11 @@ class TestNicDriver {
   }
 
   // The wire brings a frame.
-  void inject(TestNic::Frame frame) {
+  void inject(TestNic::Frame frame) { inject_all({std::move(frame)}); }
+  void inject_all(const std::vector<TestNic::Frame>& frames) {
     {
       SpinGuardBh guard(nic_.frames_lock);
-      nic_.to_receive.push_back(std::move(frame));
+      nic_.to_receive.insert(nic_.to_receive.end(), frames.begin(), frames.end());
     }
     napi_.schedule();
   }
