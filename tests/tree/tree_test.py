@@ -35,7 +35,7 @@ ARROWS = {
     "cli": {"ctl"},
     "sim": {"core", "kernel", "drivers/bond", "drivers/macvlan", "drivers/simnic", "drivers/vlan", "host/mirror.h"},
     "tests": {"core", "drivers", "bus"},
-    "bench": {"core", "host/device_wishes.h", "host/kick.h"},
+    "bench": {"core", "host/device_wishes.h", "host/kick.h", "host/vnet_header.h"},
     "fuzz": {"bus", "core", "ctl", "daemon", "drivers", "host", "sim"},
     "examples": {"kernel"},  # written as by somebody outside
     "tools": set(),
