@@ -5,6 +5,7 @@
 
 #include "core/device.h"
 #include "core/ndo.h"
+#include "core/net_impl.h"
 #include "usernic/long_wait.h"
 
 namespace usernic {
@@ -22,7 +23,7 @@ void Softirq::add(Napi& napi) noexcept {
     SpinGuard guard(lock_);
     if (!napi.poll_hook_.is_linked()) [[likely]] {
       scheduled_.push_back(napi);
-      wake_.wake();
+      if (polls_here() != this) wake_.wake();
       return;
     }
   }
@@ -42,18 +43,38 @@ void Softirq::wait_idle(const Napi& napi, LongWait& wait) {
   while (polling_ == &napi || napi.poll_hook_.is_linked()) wait.in(polled_, lock_);
 }
 
+// The next one, without the lock meanwhile. Requires: there is one, and nobody polls.
+void Softirq::poll_front() noexcept {
+  Napi& napi = scheduled_.front();
+  scheduled_.pop_front();
+  polling_ = &napi;
+  lock_.unlock();
+  poll_one(napi);
+  lock_.lock();
+  polling_ = nullptr;
+  polled_.wake();
+}
+
+void Softirq::poll_here() noexcept {
+  SpinGuard guard(lock_);
+  for (int i = 0; i < kPollsHere && polling_ == nullptr && !scheduled_.empty(); ++i) poll_front();
+  // What was scheduled while we polled woke nobody, or found nothing that it might poll.
+  if (!scheduled_.empty() && polling_ == nullptr) wake_.wake();
+}
+
+PollHere::PollHere(Net& net) noexcept
+    : softirq_(net.impl().softirq), outer_(std::exchange(Softirq::polls_here(), &softirq_)) {}
+
+PollHere::~PollHere() {
+  softirq_.poll_here();
+  Softirq::polls_here() = outer_;
+}
+
 void Softirq::loop() {
   lock_.lock();
   while (true) {
-    if (!scheduled_.empty()) {
-      Napi& napi = scheduled_.front();
-      scheduled_.pop_front();
-      polling_ = &napi;
-      lock_.unlock();
-      poll_one(napi);
-      lock_.lock();
-      polling_ = nullptr;
-      polled_.wake();
+    if (!scheduled_.empty() && polling_ == nullptr) {
+      poll_front();
       continue;
     }
     if (stopping_) break;

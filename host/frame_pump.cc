@@ -8,6 +8,7 @@
 #include <new>
 
 #include "host/vnet_header.h"
+#include "usernic/poll_here.h"
 
 namespace usernic {
 
@@ -125,7 +126,10 @@ void FramePump::read_loop() {
     bool out_of_memory = false;
     if (frames.empty() && !tap_gone_) out_of_memory = !read_batch(frames);
     const bool something = !frames.empty();
-    if (something) dev_.xmit(dev_.tx_queue(0), frames);
+    if (something) {
+      PollHere what_comes_of_it(dev_.net());
+      dev_.xmit(dev_.tx_queue(0), frames);
+    }
     const bool stopped = !frames.empty();
     if (!stopped && !out_of_memory) {
       held_back_.reset();
