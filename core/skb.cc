@@ -264,10 +264,8 @@ void SkbPool::renew(Skb& skb, Place where) noexcept {
 }
 
 void SkbPool::check_and_renew(Skb& skb, Place where) noexcept {
-  if (guarded_) [[unlikely]] {
-    const auto written = buffer_guard::open(skb.head_, capacity_, std::exchange(skb.poisoned_, false));
-    if (written) report_written(*written, skb.where_, where);
-  }
+  const auto written = buffer_guard::open(skb.head_, capacity_, std::exchange(skb.poisoned_, false));
+  if (written) report_written(*written, skb.where_, where);
   renew(skb, where);
 }
 
@@ -275,9 +273,14 @@ Skb* SkbPool::alloc(Place where) noexcept {
   Skb* skb;
   {
     SpinGuard guard(lock_);
-    skb = take(1);
+    skb = free_;
+    if (skb == nullptr) return nullptr;
+    free_ = skb->next_;
+    --available_;
+    skb->at_ = Skb::At::kHands;
   }
-  if (skb != nullptr) check_and_renew(*skb, where);
+  skb->next_ = nullptr;
+  guarded_ ? check_and_renew(*skb, where) : renew(*skb, where);
   return skb;
 }
 
@@ -324,16 +327,21 @@ void SkbPool::unchain(Skb& skb, SkbBatch& to, Place where) noexcept {
   }
 }
 
+void SkbPool::free_chain(Skb& skb, Place where) noexcept {
+  SkbBatch chained;
+  SpinGuard guard(skb.pool_->lock_);
+  if (skb.at_ == Skb::At::kHands) unchain(skb, chained, where);
+}  // they are freed after the guard is gone
+
 void SkbPool::free(Skb& skb, Place where) noexcept {
   SkbPool& pool = *skb.pool_;
   Place before;
   Back back;
-  SkbBatch chained;
+  if (skb.chain_ != nullptr) [[unlikely]]
+    free_chain(skb, where);
   {
     SpinGuard guard(pool.lock_);
     before = skb.where_;
-    if (skb.at_ == Skb::At::kHands && skb.chain_ != nullptr) [[unlikely]]
-      unchain(skb, chained, where);
     back = pool.put_back(skb, where);
   }
   if (back != Back::kFine) [[unlikely]]

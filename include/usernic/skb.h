@@ -64,7 +64,6 @@ struct alignas(64) Skb {
   void trim(uint32_t size) noexcept USERNIC_NONBLOCKING { size_ = size < size_ ? size : size_; }
   // Makes it an empty frame with `headroom` octets before it; more than the buffer has: as above.
   void reset(uint32_t headroom, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
-
   const Offload& offload() const noexcept USERNIC_NONBLOCKING { return offload_; }
   void set_offload(const Offload& offload) noexcept USERNIC_NONBLOCKING { offload_ = offload; }
 
@@ -174,6 +173,7 @@ class SkbPool {
       USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void renew(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
   void check_and_renew(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
+  static void free_chain(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
   static void unchain(Skb& skb, SkbBatch& to, Place where) noexcept USERNIC_NONBLOCKING;
   static void report(Back what, const Skb& skb, Place before, Place where) noexcept USERNIC_NONBLOCKING;
   void report_leak() const noexcept;
