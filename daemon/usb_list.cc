@@ -76,8 +76,14 @@ std::string ask(std::string_view server, std::vector<UsbFound>& devices) {
     return fmt::format("cannot list the USB devices at '{}': {}", ctl::shortened(server), why);
   }
   for (const usb::UsbipListed& one : *listed) {
-    const usb::UsbipPort port(host, tcp_port, one.record.bus_id);
-    devices.push_back(found(port.name(), one.identity(), static_cast<usb::Speed>(one.record.speed)));
+    usb::UsbipPort port(host, tcp_port, one.record.bus_id);
+    usb::Identity identity = one.identity();
+    // A server that did not configure its device (usbipd --device) knows no interfaces of it: the device does.
+    if (identity.interfaces.empty()) {
+      const auto device = port.open({.deadline = Clock::now() + kAnswerMost});
+      if (device) identity = identity_of((*device)->descriptors());
+    }
+    devices.push_back(found(port.name(), identity, static_cast<usb::Speed>(one.record.speed)));
   }
   return "";
 }

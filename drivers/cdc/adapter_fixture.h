@@ -29,6 +29,7 @@ inline constexpr Kind kKinds[] = {
     {"Ncm32", {.framing = Framing::kNcm, .divisor = 32, .remainder = 14, .alignment = 64}},
     {"NcmWithoutAddress", {.framing = Framing::kNcm, .multicasts = 0, .capabilities = kCanFilter}},
     {"Rndis", {.framing = Framing::kRndis}},
+    {"RndisThatStalls", {.framing = Framing::kRndis, .multicasts = 1, .stalls_when_silent = true}},
 };
 inline std::string name_of(const ::testing::TestParamInfo<Kind>& info) {
   return info.param.name;

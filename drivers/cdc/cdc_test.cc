@@ -108,7 +108,7 @@ TEST_P(CdcTest, TheLinkIsTheCarrierAndItsSpeedIsKnown) {
 }
 
 TEST_P(CdcTest, GroupsThatComeTogetherAreOneListAndNoMore) {
-  if (make.multicasts == 0) GTEST_SKIP() << "it has no list";
+  if (make.multicasts < 8) GTEST_SKIP() << "it has no list, or a short one";
   for (uint64_t n = 1; n <= 8; ++n) ASSERT_TRUE(dev().mc().add(multicast(n)) && (n > 1 || adapter.settled()));
   ASSERT_TRUE(adapter.settled());
   EXPECT_EQ(adapter.model.filter().multicast.size(), 8u);
@@ -123,7 +123,7 @@ TEST_P(CdcTest, GroupsThatComeTogetherAreOneListAndNoMore) {
 }
 
 TEST_P(CdcTest, InAFullListOneLeavesAndAnotherTakesItsPlace) {
-  if (make.multicasts == 0) GTEST_SKIP() << "it has no list";
+  if (make.multicasts < 8) GTEST_SKIP() << "it has no list, or a short one";
   for (uint64_t n = 1; n <= 8; ++n) ASSERT_TRUE(dev().mc().add(multicast(n)));
   ASSERT_TRUE(adapter.settled());
   for (uint64_t n = 9; n <= 30; ++n) {

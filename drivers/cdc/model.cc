@@ -176,6 +176,7 @@ Result<uint32_t> Model::get(uint8_t request, std::span<uint8_t> data) {
     return static_cast<uint32_t>(size);
   };
   if (request == kGetEncapsulatedResponse && make_.framing == Framing::kRndis) {
+    if (answers_.empty() && make_.stalls_when_silent) return fail(std::errc::broken_pipe);
     if (answers_.empty()) return copy(std::array<uint8_t, 1>{});
     const std::vector<uint8_t> answer = answers_.front();
     answers_.pop_front();

@@ -32,6 +32,7 @@ struct Make {
   uint16_t divisor = 4, remainder = 2, alignment = 8, datagrams = 0;
   // RNDIS
   uint32_t packets = 8, alignment_bits = 3;
+  bool stalls_when_silent = false;  // asked for a message when it has none [Linux, f_rndis.c]
 };
 
 struct ModelCounters {

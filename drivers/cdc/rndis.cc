@@ -137,6 +137,8 @@ RndisLayout parse_rndis_layout(std::span<const uint8_t> octets) noexcept {
 // The message that waits, if one does; news in it are noted, and a question whether we live is answered.
 Result<std::optional<RndisMessage>> Rndis::look(Control& control) {
   const Result<uint32_t> got = control.get(kGetEncapsulatedResponse, answer_);
+  // Who has nothing to say says one zero, or stalls [Linux, f_rndis.c].
+  if (!got && got.error() == std::errc::broken_pipe) return std::nullopt;
   if (!got) return fail(got.error());
   const auto message = parse_rndis_message(std::span(answer_).first(std::min<size_t>(*got, answer_.size())));
   if (!message) return std::nullopt;
