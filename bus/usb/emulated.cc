@@ -180,11 +180,17 @@ const Endpoint* EmulatedDevice::find(uint8_t endpoint) const {
 std::optional<Result<uint32_t>> EmulatedDevice::in(Transfer& transfer) {
   const Endpoint& endpoint = *find(transfer.endpoint);  // it does not stall
   const uint32_t packet = std::max<uint32_t>(1, endpoint.packet_max);
+  std::optional<Result<uint32_t>> gathered;
   {
     SpinGuard guard(port_.lock_);
-    if (port_.fifos_[transfer.endpoint & 0x0f].count == 0) return std::nullopt;
+    EmulatedPort::Fifo& fifo = port_.fifos_[transfer.endpoint & 0x0f];
+    if (fifo.count == 0) return std::nullopt;
+    // On the wire a full packet does not end a transfer that has room for more.
+    if (endpoint.type == EndpointType::kInterrupt) gathered = port_.gather(fifo, transfer.data, packet);
+    if (endpoint.type == EndpointType::kInterrupt && !gathered) return std::nullopt;
   }
   if (!counted(false)) return std::nullopt;
+  if (gathered) return gathered;
   SpinGuard guard(port_.lock_);
   EmulatedPort::Fifo& fifo = port_.fifos_[transfer.endpoint & 0x0f];
   if (fifo.count == 0) return std::nullopt;
@@ -318,6 +324,22 @@ Result<std::unique_ptr<Device>> EmulatedPort::open(const Wait& wait) {
   }
   if (const Result<> begun = device->begin(wait); !begun) return fail(begun.error());
   return device;
+}
+
+// Messages of an interrupt endpoint until one ends in a short packet, or the transfer is full; nothing yet: neither is
+// so.
+std::optional<Result<uint32_t>> EmulatedPort::gather(Fifo& fifo, std::span<uint8_t> to, uint32_t packet) {
+  size_t size = 0;
+  for (uint32_t count = 1; count <= fifo.count; ++count) {
+    const Message& message = fifo.ring[(fifo.head + count - 1) % kMessages];
+    if (message.size > to.size() - size) return fail(std::errc::value_too_large);
+    size += copy(std::span(message.octets, message.size), to.subspan(size));
+    if (message.size % packet == 0 && message.size != 0 && size < to.size()) continue;
+    fifo.head = (fifo.head + count) % kMessages;
+    fifo.count -= count;
+    return static_cast<uint32_t>(size);
+  }
+  return std::nullopt;
 }
 
 void EmulatedPort::unplug() noexcept {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,7 @@ class EmulatedPort final : public Port, private ToHost {
     uint32_t head = 0, count = 0;
   };
 
+  std::optional<Result<uint32_t>> gather(Fifo& fifo, std::span<uint8_t> to, uint32_t packet) USERNIC_REQUIRES(lock_);
   bool deliver(uint8_t endpoint, std::span<const uint8_t> message) noexcept USERNIC_NONBLOCKING override;
 
   static constexpr LockClass kClass{"usb_emulated_port", LockUse::kAnyContext};

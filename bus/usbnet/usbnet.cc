@@ -113,7 +113,7 @@ Result<> Usbnet::submit_all() {
   }
   if (pipes_.interrupt_in == 0) return {};
   interrupt_.endpoint = pipes_.interrupt_in;
-  interrupt_.data = interrupt_octets_;
+  interrupt_.data = std::span(interrupt_octets_).first(std::min<size_t>(pipes_.interrupt_packet, kInterruptBytes));
   return device_->submit(interrupt_);
 }
 

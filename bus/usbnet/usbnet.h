@@ -43,7 +43,8 @@ class Adapter {
  public:
   struct Pipes {
     uint8_t bulk_in = 0, bulk_out = 0;
-    uint8_t interrupt_in = 0;  // 0: none
+    uint8_t interrupt_in = 0;       // 0: none
+    uint16_t interrupt_packet = 0;  // its longest packet: a transfer is one, as a full packet does not end a longer one
   };
 
   // Is it this adapter, or its like? Context: process, any.

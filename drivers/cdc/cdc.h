@@ -55,7 +55,9 @@ class Cdc final : private usb::Adapter {
   // usb::Adapter
   bool takes(const usb::Device& device) const override;
   Result<> set_up(usb::Device& device, const StopToken& stop) override;
-  Pipes pipes() const override { return {function_.bulk_in, function_.bulk_out, function_.interrupt_in}; }
+  Pipes pipes() const override {
+    return {function_.bulk_in, function_.bulk_out, function_.interrupt_in, function_.interrupt_packet};
+  }
   Result<> enable(usb::Device& device, const StopToken& stop) override;
   void disable(usb::Device& device, const StopToken& stop) override;
   void later(usb::Device& device, const StopToken& stop) override;

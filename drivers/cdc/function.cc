@@ -18,21 +18,21 @@ std::span<const uint8_t> functional(std::span<const uint8_t> all, uint8_t subtyp
   return {};
 }
 
-// 0: there is none.
-uint8_t address_of(const usb::Interface& interface, usb::EndpointType type, bool in) {
+// With address 0: there is none.
+usb::Endpoint endpoint_of(const usb::Interface& interface, usb::EndpointType type, bool in) {
   const auto found = std::ranges::find_if(interface.endpoints, [&](const usb::Endpoint& endpoint) {
     const uint8_t number = endpoint.address & ~usb::kIn;
     return endpoint.type == type && ((endpoint.address & usb::kIn) != 0) == in && number >= 1 && number <= 15;
   });
-  return found == interface.endpoints.end() ? 0 : found->address;
+  return found == interface.endpoints.end() ? usb::Endpoint() : *found;
 }
 
 // The data interface's setting that has both bulk endpoints.
 bool find_data(const usb::Configuration& configuration, Function& function) {
   for (const usb::Interface& interface : configuration.interfaces) {
     if (interface.number != function.data) continue;
-    function.bulk_in = address_of(interface, usb::EndpointType::kBulk, true);
-    function.bulk_out = address_of(interface, usb::EndpointType::kBulk, false);
+    function.bulk_in = endpoint_of(interface, usb::EndpointType::kBulk, true).address;
+    function.bulk_out = endpoint_of(interface, usb::EndpointType::kBulk, false).address;
     function.alternate = interface.alternate;
     if (function.bulk_in != 0 && function.bulk_out != 0) return true;
   }
@@ -46,7 +46,9 @@ std::optional<Function> function_at(const usb::Configuration& configuration, con
   const std::span<const uint8_t> all = control.class_specific;
   const auto joined = functional(all, kUnion, kUnionBytes);
   function.data = joined.empty() ? static_cast<uint8_t>(control.number + 1) : joined[kUnionData];
-  function.interrupt_in = address_of(control, usb::EndpointType::kInterrupt, true);
+  const usb::Endpoint interrupt = endpoint_of(control, usb::EndpointType::kInterrupt, true);
+  if (interrupt.packet_max > 0) function.interrupt_in = interrupt.address;
+  function.interrupt_packet = interrupt.packet_max;
   if (!find_data(configuration, function)) return std::nullopt;
   if (function.framing == Framing::kRndis) return function;
   const auto ethernet = functional(all, kEthernet, kEthernetBytes);

@@ -19,6 +19,7 @@ struct Function {
   uint8_t control = 0, data = 0;                        // interfaces
   uint8_t alternate = 0;                                // of the data interface: the one with endpoints
   uint8_t bulk_in = 0, bulk_out = 0, interrupt_in = 0;  // 0: none
+  uint16_t interrupt_packet = 0;
   // As the functional descriptors say; an RNDIS function is asked.
   uint8_t mac_string = 0;
   uint32_t frame_max = kSegmentUsual;

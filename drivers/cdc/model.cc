@@ -68,7 +68,7 @@ void Model::describe() {
          low(make_.multicasts), low(make_.multicasts >> 8), 0});
   }
   if (make_.framing == Framing::kNcm) add({6, kClassSpecificInterface, kNcm, 0x00, 0x01, make_.capabilities});
-  if (make_.notifies) add({7, 5, kInterruptIn, 3, 16, 0, 9});
+  if (make_.notifies) add({7, 5, kInterruptIn, 3, low(rndis ? kNotificationBytes : 16), 0, 9});
   // NCM speaks a protocol of its own on its data interface [NCM 4.3].
   const uint8_t protocol = make_.framing == Framing::kNcm ? 1 : 0;
   if (!rndis) add({9, 4, kDataInterface, 0, 0, kClassData, 0, protocol, 0});

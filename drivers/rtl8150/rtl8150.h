@@ -47,7 +47,9 @@ class Rtl8150 final : private usb::Adapter {
   // usb::Adapter
   bool takes(const usb::Device& device) const override;
   Result<> set_up(usb::Device& device, const StopToken& stop) override;
-  Pipes pipes() const override { return {rtl8150::kBulkIn, rtl8150::kBulkOut, rtl8150::kInterruptIn}; }
+  Pipes pipes() const override {
+    return {rtl8150::kBulkIn, rtl8150::kBulkOut, rtl8150::kInterruptIn, rtl8150::kInterruptBytes};
+  }
   Result<> enable(usb::Device& device, const StopToken& stop) override;
   void disable(usb::Device& device, const StopToken& stop) override;
   bool pack(usb::TxBlock& block, std::span<const uint8_t> frame) noexcept USERNIC_NONBLOCKING override;
