@@ -60,6 +60,8 @@ int carry_out(const cli::Command& command, const std::string& program) {
       return cli::rx_mode(command);
     case cli::Verb::kStats:
       return cli::stats(command);
+    case cli::Verb::kEthtool:
+      return cli::ethtool(command);
     case cli::Verb::kAttach:
       return cli::attach(command);
     case cli::Verb::kMonitor:

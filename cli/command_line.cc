@@ -94,6 +94,20 @@ void add_showing_verbs(Line& line) {
            line);
 }
 
+void add_ethtool(Line& line) {
+  CLI::App* sub = add_verb(line, Verb::kEthtool, "ethtool", "Show what a driver says of itself and its card",
+                           "usernic ethtool nic0 -S");
+  add_dev(sub, line);
+  add_json(sub, line);
+  EthtoolLine& parts = line.command.ethtool;
+  sub->add_flag("-i,--driver", parts.info, "driver, version, firmware, bus");
+  sub->add_flag("-s,--link", parts.link, "speed, duplex, autonegotiation");
+  sub->add_flag("-S,--statistics", parts.counters, "the card's counters");
+  sub->add_flag("-g,--rings", parts.rings, "descriptors");
+  sub->add_flag("-c,--coalesce", parts.coalesce, "how long interrupts wait");
+  sub->add_flag("-d,--registers", parts.registers, "registers");
+}
+
 void add_contract(Line& line) {
   CLI::App* contract = line.app.add_subcommand("contract", "Show what a driver is promised, and owes, op by op");
   contract->footer("Example:\n  usernic contract start_xmit\n");
@@ -259,6 +273,7 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   line.app.require_subcommand(0, 1);
   add_daemon_verbs(line);
   add_showing_verbs(line);
+  add_ethtool(line);
   add_contract(line);
   add_exec(line);
   add_sim(line);

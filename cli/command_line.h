@@ -20,7 +20,21 @@ inline constexpr int kCouldNotEnter = 125;
 inline constexpr int kCouldNotRun = 126;
 inline constexpr int kNoSuchCommand = 127;
 
-enum class Verb { kRun, kDemo, kLink, kRxMode, kStats, kAttach, kMonitor, kContract, kExec, kSim, kUsb, kUsbDevice };
+enum class Verb {
+  kRun,
+  kDemo,
+  kLink,
+  kRxMode,
+  kStats,
+  kAttach,
+  kMonitor,
+  kEthtool,
+  kContract,
+  kExec,
+  kSim,
+  kUsb,
+  kUsbDevice
+};
 
 // usb-device
 struct UsbDeviceLine {
@@ -31,11 +45,17 @@ struct UsbDeviceLine {
   bool trace = false, commands = false;
 };
 
+// ethtool: which parts; none: all.
+struct EthtoolLine {
+  bool info = false, counters = false, rings = false, coalesce = false, registers = false, link = false;
+};
+
 struct Command {
   Verb verb = Verb::kLink;
   std::string socket;  // --socket; "" when not given
   bool json = false;
-  std::string dev;                   // rx-mode, stats, attach
+  std::string dev;  // rx-mode, stats, attach, ethtool
+  EthtoolLine ethtool;
   std::optional<uint64_t> wait_ms;   // rx-mode --wait
   std::string op;                    // contract; "": all
   bool markdown = false;             // contract

@@ -26,6 +26,7 @@ std::string locks_text(const NdoRow& row) {
   name(ndo_locks::kInstance, "instance lock");
   name(ndo_locks::kAddrList, "addr_list_lock");
   name(ndo_locks::kXmit, "xmit lock");
+  name(ndo_locks::kTxFreeze, "tx_freeze_lock");
   return text.empty() ? "none" : text;
 }
 
@@ -49,17 +50,31 @@ std::string_view absent_text(const NdoRow& row) {
   return row.optional() ? row.without : "required";
 }
 
+// Breaks the row on both sides.
+std::string test_of(const NdoRow& row) {
+  const std::string_view op = row.op.substr(0, row.op.find('('));
+  return fmt::format("Rows/ContractTest.CalledWithoutTheLocksOfTheRowItIsReported/{}{}", op,
+                     row.ndo == Ndo::kSetRxModeKernel ? "_kernel" : "");
+}
+
 // The one that was asked for, or all.
-ctl::Outcome<std::vector<NdoRow>> chosen(const std::string& op) {
+struct Chosen {
   std::vector<NdoRow> rows;
+  std::vector<ElsewhereRow> elsewhere;
+};
+ctl::Outcome<Chosen> chosen(const std::string& op) {
+  Chosen chosen;
   std::vector<std::string_view> known;
   for (const NdoRow& row : kContract) {
-    if (op.empty() || op == row.op || op == row.kernel) rows.push_back(row);
+    if (op.empty() || op == row.op || op == row.kernel) chosen.rows.push_back(row);
     known.push_back(row.op);
   }
-  if (rows.empty())
+  for (const ElsewhereRow& row : kElsewhere) {
+    if (op.empty() || op == row.kernel) chosen.elsewhere.push_back(row);
+  }
+  if (chosen.rows.empty() && chosen.elsewhere.empty())
     return ctl::refuse(fmt::format("there is no op '{}'{}", ctl::shortened(op), ctl::suggestion(op, known)));
-  return rows;
+  return chosen;
 }
 
 }  // namespace
@@ -73,6 +88,14 @@ std::string show_contract(std::span<const NdoRow> rows) {
   return table.text();
 }
 
+std::string show_elsewhere(std::span<const ElsewhereRow> rows) {
+  Table table({{"NOT CALLED HERE"}, {"LOCKS HELD"}, {"CONTEXT"}, {"WHY"}});
+  for (const ElsewhereRow& row : rows) {
+    table.add({std::string(row.kernel), std::string(row.locks), std::string(row.context), std::string(row.why)});
+  }
+  return table.text();
+}
+
 std::string describe_contract(std::span<const NdoRow> rows) {
   std::string text;
   for (const NdoRow& row : rows) {
@@ -82,6 +105,8 @@ std::string describe_contract(std::span<const NdoRow> rows) {
     text += fmt::format("  context     {}\n", context_text(row.context));
     text += fmt::format("  absent      {}\n", absent_text(row));
     text += fmt::format("  returns     {}\n", row.returns);
+    if (!row.before.empty()) text += fmt::format("  before      {}\n", row.before);
+    text += fmt::format("  test        {}\n", test_of(row));
   }
   return text;
 }
@@ -97,12 +122,21 @@ std::string contract_page(std::span<const NdoRow> rows) {
       "`usernic contract --markdown`; a test compares.\n\n"
       "*lane*: the caller is the device's rx-mode work, or has parked it. *rtnl if required*: where the driver says\n"
       "`requires_rtnl`. More may be held than a row says: `uninit` at unregister runs under all that `open` does.\n\n"
-      "| op | kernel | locks held | context | absent | returns |\n"
-      "|---|---|---|---|---|---|\n";
+      "*Before*: what the document of older kernels says, where it differs.\n\n"
+      "| op | kernel | locks held | context | absent | returns | before |\n"
+      "|---|---|---|---|---|---|---|\n";
   for (const NdoRow& row : rows) {
-    text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", row.op,
+    text += fmt::format("| `{}` | {} | {} | {} | {} | {} | {} |\n", row.op,
                         row.kernel.empty() ? "-" : fmt::format("`{}`", row.kernel), locks_text(row),
-                        context_text(row.context), absent_text(row), row.returns);
+                        context_text(row.context), absent_text(row), row.returns, row.before);
+  }
+  text +=
+      "\n## Not called here\n\n"
+      "Ops of the kernel's that usernic has no use for, and why.\n\n"
+      "| kernel | locks held | context | why |\n"
+      "|---|---|---|---|\n";
+  for (const ElsewhereRow& row : kElsewhere) {
+    text += fmt::format("| `{}` | {} | {} | {} |\n", row.kernel, row.locks, row.context, row.why);
   }
   text +=
       "\n## Rules\n\n"
@@ -122,7 +156,7 @@ std::string describe_rule(const Rule& rule) {
   return fmt::format("{}\n  wrong  {}\n  right  {}\n  test   {}\n", rule.id, rule.wrong, rule.right, rule.test);
 }
 
-ctl::Json to_json(std::span<const NdoRow> rows) {
+ctl::Json to_json(std::span<const NdoRow> rows, std::span<const ElsewhereRow> elsewhere) {
   ctl::Json::Array list;
   for (const NdoRow& row : rows) {
     list.push_back(ctl::Json::Object{{"op", row.op},
@@ -131,7 +165,24 @@ ctl::Json to_json(std::span<const NdoRow> rows) {
                                      {"context", context_text(row.context)},
                                      {"optional", row.optional()},
                                      {"absent", absent_text(row)},
-                                     {"returns", row.returns}});
+                                     {"returns", row.returns},
+                                     {"before", row.before},
+                                     {"applies", true},
+                                     {"why", ""},
+                                     {"test", test_of(row)}});
+  }
+  for (const ElsewhereRow& row : elsewhere) {
+    list.push_back(ctl::Json::Object{{"op", row.kernel},
+                                     {"kernel", row.kernel},
+                                     {"locks", row.locks},
+                                     {"context", row.context},
+                                     {"optional", true},
+                                     {"absent", "it is never called"},
+                                     {"returns", ""},
+                                     {"before", ""},
+                                     {"applies", false},
+                                     {"why", row.why},
+                                     {"test", ""}});
   }
   return list;
 }
@@ -141,14 +192,17 @@ int contract(const Command& command) {
     ctl::print(stdout, describe_rule(*rule));
     return printed();
   }
-  const auto rows = chosen(command.op);
-  if (!rows) return failed(rows.error());
+  const auto found = chosen(command.op);
+  if (!found) return failed(found.error());
+  const auto& [rows, elsewhere] = *found;
   if (command.markdown) {
-    ctl::print(stdout, contract_page(*rows));
+    ctl::print(stdout, contract_page(rows));
   } else if (command.json) {
-    ctl::print(stdout, ctl::to_text(to_json(*rows)) + "\n");
+    ctl::print(stdout, ctl::to_text(to_json(rows, elsewhere)) + "\n");
+  } else if (command.op.empty()) {
+    ctl::print(stdout, show_contract(rows) + "\n" + show_elsewhere(elsewhere));
   } else {
-    ctl::print(stdout, command.op.empty() ? show_contract(*rows) : describe_contract(*rows));
+    ctl::print(stdout, rows.empty() ? show_elsewhere(elsewhere) : describe_contract(rows));
   }
   return printed();
 }

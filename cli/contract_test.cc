@@ -15,7 +15,7 @@ namespace {
 TEST(ContractTest, EveryOpHasALineOfItsOwn) {
   const std::string table = show_contract(kContract);
   EXPECT_EQ(std::ranges::count(table, '\n'), static_cast<std::ptrdiff_t>(kContract.size() + 1));
-  EXPECT_TRUE(table.contains("start_xmit                      ndo_start_xmit         xmit lock")) << table;
+  EXPECT_TRUE(table.contains("start_xmit                      ndo_start_xmit                  xmit lock")) << table;
 }
 
 TEST(ContractTest, OneOpIsShownInFull) {
@@ -26,14 +26,25 @@ TEST(ContractTest, OneOpIsShownInFull) {
             "  locks held  lane, rtnl, instance lock\n"
             "  context     process\n"
             "  absent      EOPNOTSUPP\n"
-            "  returns     ok, or an errno\n");
+            "  returns     ok, or an errno\n"
+            "  test        Rows/ContractTest.CalledWithoutTheLocksOfTheRowItIsReported/set_mac_address\n");
 }
 
 TEST(ContractTest, JsonIsAListOfRows) {
   const NdoRow rows[] = {row_of(Ndo::kOpen)};
   EXPECT_EQ(ctl::to_text(to_json(rows)),
             R"([{"op":"open","kernel":"ndo_open","locks":"lane, rtnl, instance lock","context":"process",)"
-            R"("optional":false,"absent":"required","returns":"ok, or an errno"}])");
+            R"("optional":false,"absent":"required","returns":"ok, or an errno","before":"dev->open, under rtnl",)"
+            R"("applies":true,"why":"","test":"Rows/ContractTest.CalledWithoutTheLocksOfTheRowItIsReported/open"}])");
+  const std::string elsewhere = ctl::to_text(to_json({}, {kElsewhere.data(), 1}));
+  EXPECT_TRUE(elsewhere.starts_with(R"([{"op":"ndo_do_ioctl","kernel":"ndo_do_ioctl","locks":"rtnl",)")) << elsewhere;
+  EXPECT_TRUE(elsewhere.contains(R"("applies":false,"why":"kernel-internal)")) << elsewhere;
+}
+
+TEST(ContractTest, AnOpThatIsNotCalledHereSaysWhy) {
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(contract({.op = "ndo_setup_tc"}), kDone);
+  EXPECT_TRUE(testing::internal::GetCapturedStdout().contains("queueing disciplines and flow offload are the host's"));
 }
 
 TEST(ContractTest, TheKernelsNameFindsAnOpAndAMistakenOneIsSuggested) {

@@ -168,12 +168,59 @@ std::string show_stats(const ctl::StatsReport& report) {
   };
   add("rx", report.rx), add("tx", report.tx);
   return fmt::format(
-      "{}\nfrom the wire: {} filtered, {} while off; to the kernel: {} refused; from the kernel: {} oversized\n"
+      "{}\nwent no further: {} by the filter, {} with the ring full, {} too long, {} without carrier, {} refused by "
+      "the "
+      "kernel\n{}"
       "flow control: waited {}, made others wait {}\n"
       "rx mode: {}",
-      table.text(), report.rx.filtered, report.rx.off, report.rx.refused, report.tx.oversized,
+      table.text(), report.drops.filter, report.drops.ring_full, report.drops.too_long, report.drops.no_carrier,
+      report.drops.refused,
+      report.tx.timeouts == 0
+          ? ""
+          : fmt::format("a TX queue was stopped for too long: {}\n", counted(report.tx.timeouts, "time", "times")),
       counted(report.rx.pause, "time", "times"), counted(report.tx.pause, "time", "times"),
       show_rx_mode_stats(report.rx_mode));
+}
+
+std::string show_ethtool(const ctl::EthtoolReport& report, const EthtoolLine& parts) {
+  const bool all = !(parts.info || parts.link || parts.counters || parts.rings || parts.coalesce || parts.registers);
+  std::string text;
+  const auto part = [&](bool asked, const char* what, const auto& said, auto show) {
+    if (!all && !asked) return;
+    text += fmt::format("{}{}:\n", text.empty() ? "" : "\n", what);
+    text += said ? show(*said) : std::string("  the driver does not say\n");
+  };
+  const auto line = [](const char* name, const auto& value) { return fmt::format("  {:<14}{}\n", name, value); };
+  const auto or_none = [](const std::string& said) { return said.empty() ? std::string("-") : said; };
+  part(parts.info, "driver", std::optional(report), [&](const ctl::EthtoolReport& r) {
+    return line("driver", r.driver) + line("version", or_none(r.version)) + line("firmware", or_none(r.firmware)) +
+           line("bus", or_none(r.bus));
+  });
+  part(parts.link, "link", report.link, [&](const auto& link) {
+    const std::string speed = link.speed_mbps == 0 ? "unknown" : fmt::format("{} Mb/s", link.speed_mbps);
+    return line("speed", speed) + line("duplex", link.duplex) + line("autoneg", link.autoneg ? "on" : "off") +
+           line("port", or_none(link.port));
+  });
+  part(parts.rings, "rings", report.rings, [&](const auto& rings) {
+    return line("rx", fmt::format("{} of at most {}", rings.rx, rings.rx_max)) +
+           line("tx", fmt::format("{} of at most {}", rings.tx, rings.tx_max));
+  });
+  part(parts.coalesce, "coalescing", report.coalesce, [&](const auto& wait) {
+    return line("rx-usecs", wait.rx_usecs) + line("rx-frames", wait.rx_frames) + line("tx-usecs", wait.tx_usecs) +
+           line("tx-frames", wait.tx_frames);
+  });
+  part(parts.counters, "counters", report.counters, [&](const auto& counters) {
+    std::string lines;
+    for (const auto& each : counters) lines += fmt::format("  {:<24}{}\n", each.name, each.value);
+    return lines;
+  });
+  part(parts.registers, "registers", report.registers, [&](const auto& registers) {
+    std::string lines;
+    for (const auto& each : registers)
+      lines += fmt::format("  {:#06x}  {:<22}{:#x}\n", each.offset, each.name, each.value);
+    return lines;
+  });
+  return text;
 }
 
 std::string show_event(const ctl::Event& event) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/command_line.h"
 #include "ctl/messages.h"
 
 namespace usernic::cli {
@@ -12,6 +13,7 @@ namespace usernic::cli {
 std::string show_links(const std::vector<ctl::LinkRow>& rows);
 std::string show_rx_mode(const ctl::RxModeReport& report);
 std::string show_stats(const ctl::StatsReport& report);
+std::string show_ethtool(const ctl::EthtoolReport& report, const EthtoolLine& parts);
 // One line, with its newline.
 std::string show_event(const ctl::Event& event);
 // "850 us", "12.3 ms", "1.20 s".

@@ -84,6 +84,16 @@ int stats(const Command& command) {
   return show_report<ctl::StatsReport>(command, {.verb = "stats", .dev = command.dev}, show_stats);
 }
 
+int ethtool(const Command& command) {
+  auto client = connect(command);
+  if (!client) return failed(client.error());
+  const auto report = client->ask<ctl::EthtoolReport>({.verb = "ethtool", .dev = command.dev});
+  if (!report) return failed(report.error());
+  ctl::print(stdout,
+             command.json ? ctl::to_text(ctl::to_json(*report)) + "\n" : show_ethtool(*report, command.ethtool));
+  return printed();
+}
+
 int attach(const Command& command) {
   auto client = connect(command);
   if (!client) return failed(client.error());

@@ -11,6 +11,7 @@ int link(const Command& command);
 int rx_mode(const Command& command);
 int stats(const Command& command);
 int attach(const Command& command);
+int ethtool(const Command& command);
 // Until interrupted, or the daemon ends.
 int monitor(const Command& command);
 

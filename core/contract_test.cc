@@ -34,6 +34,7 @@ struct ContractTest : NetDeviceTest, testing::WithParamInterface<NdoRow> {
     SpinLock* spin = nullptr;
     if (promises(ndo_locks::kAddrList)) spin = &device.engine.wanted.lock;
     if (promises(ndo_locks::kXmit)) spin = &dev->tx_queue(0).xmit_lock();
+    if (promises(ndo_locks::kTxFreeze)) spin = &device.tx_freeze_lock;
     if (spin != nullptr) spin->lock();
     {
       const NdoScope op(device, row().ndo, spin);
@@ -68,7 +69,8 @@ TEST_P(ContractTest, CalledWithoutTheLocksOfTheRowItIsReported) {
                                                    {ndo_locks::kRtnl, "rtnl"},
                                                    {ndo_locks::kInstance, "instance_lock"},
                                                    {ndo_locks::kAddrList, "addr_list_lock"},
-                                                   {ndo_locks::kXmit, "xmit_lock"}};
+                                                   {ndo_locks::kXmit, "xmit_lock"},
+                                                   {ndo_locks::kTxFreeze, "tx_freeze_lock"}};
   for (const auto& [lock, name] : names) EXPECT_EQ(text.contains(name), promises(lock)) << text;
 }
 

@@ -2,8 +2,12 @@
 // What anybody may ask of a device, and its data path. Its life is in lifecycle.cc.
 #include "core/device.h"
 
+#include <fmt/format.h>
+
+#include "core/level_guard.h"
 #include "core/ndo.h"
 #include "core/net_impl.h"
+#include "core/say.h"
 #include "core/tx_offload.h"
 #include "core/xmit_check.h"
 #include "usernic/long_wait.h"
@@ -114,6 +118,8 @@ LinkStats NetDevice::stats() const {
     sum.tx_bytes += queue.counters.bytes.load(std::memory_order_relaxed);
     sum.tx_dropped += queue.counters.dropped.load(std::memory_order_relaxed);
     sum.tx_too_long += queue.counters.too_long.load(std::memory_order_relaxed);
+    sum.tx_off += queue.counters.off.load(std::memory_order_relaxed);
+    sum.tx_timeouts += queue.timeouts_.load(std::memory_order_relaxed);
   }
   sum.rx_packets += dev.receiving.counters.packets.load(std::memory_order_relaxed);
   sum.rx_bytes += dev.receiving.counters.bytes.load(std::memory_order_relaxed);
@@ -211,19 +217,30 @@ uint32_t NetDevice::xmit(TxQueue& queue, SkbBatch& frames, Place where) noexcept
 }
 
 Device::Sent Device::send(TxQueue& queue, SkbBatch& frames, Place where) noexcept {
+  if (ops.lltx) [[unlikely]] {
+    const BhScope bh(where);
+    const uint32_t section = lltx_senders.enter();
+    const Sent sent = give(queue, frames, false, where);
+    lltx_senders.leave(section);
+    return sent;
+  }
   LevelGuard guard(queue.xmit_lock(), queue.level_);  // the device above may hold its own
+  if (queue.frozen_) [[unlikely]]
+    return {};
+  return give(queue, frames, true, where);
+}
+
+Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept {
   if (!running_.load() || !present_.load() || !carrier_.load()) {
-    queue.counters.drop(frames.size());
+    queue.counters.drop_off(frames.size());
     SkbPool::free(frames);
     return {};
   }
-  if (queue.frozen_) [[unlikely]]
-    return {};
   const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue.xmit_lock());
   const uint32_t longest = frame_limit.frame_bytes_max();
   Sent sent;
   uint64_t taken_below = 0;
-  while (!queue.stopped()) {
+  while (!queue.xmit_stopped()) {
     Skb* const skb = frames.pop_front();
     if (skb == nullptr) break;
     WireSize wire{.bytes = skb->size()};
@@ -242,10 +259,11 @@ Device::Sent Device::send(TxQueue& queue, SkbBatch& frames, Place where) noexcep
       continue;
     }
     const uint32_t below = queue.below_.size();
-    queue.more_ = !frames.empty();
-    const NetdevTx result = kChecksOn ? checked(*frames_out, start_xmit, *skb, queue, queue.more_, where)
-                                      : start_xmit(*skb, queue, queue.more_);
-    if (result == NetdevTx::kBusy) {
+    const bool more = !frames.empty();
+    if (gathers) queue.more_ = more;
+    const NetdevTx result =
+        kChecksOn ? checked(*frames_out, start_xmit, *skb, queue, more, where) : start_xmit(*skb, queue, more);
+    if (result == NetdevTx::kBusy || result == NetdevTx::kLocked) {
       frames.push_front(*skb);
       sent.refused = true;
       break;
@@ -258,8 +276,9 @@ Device::Sent Device::send(TxQueue& queue, SkbBatch& frames, Place where) noexcep
     sent.bytes += wire.bytes;
     if (queue.below_.size() != below) taken_below += wire.bytes;
   }
-  if (!queue.below_.empty()) flush_below(queue, taken_below, sent);
+  if (gathers && !queue.below_.empty()) flush_below(queue, taken_below, sent);
   queue.counters.add(sent.packets, sent.bytes);
+  if (queue.xmit_stopped()) net_ref.impl().tx_watchdog.arm();
   return sent;
 }
 
@@ -307,9 +326,75 @@ void Device::flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept {
 
 TxQueue::TxQueue(NetDevice& dev, uint16_t index) noexcept : dev_(dev), index_(index), xmit_lock_(kXmitClass) {}
 
+// Locks of one class do not nest at one level, so not all xmit locks are held: each queue is marked under its own.
+void Device::freeze_tx(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  const ReportsOn concerned(*this);
+  if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
+  tx_freeze_lock.lock(engine.wanted.level(), where);
+  for (TxQueue& queue : tx_queues) {
+    LevelGuard guard(queue.xmit_lock(), queue.level_, where);
+    queue.frozen_ = true;
+  }
+}
+
+void Device::thaw_tx() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  for (TxQueue& queue : tx_queues) {
+    LevelGuard guard(queue.xmit_lock(), queue.level_);
+    queue.frozen_ = false;
+  }
+  tx_freeze_lock.unlock();
+  if (kChecksOn) internal::leave_context();
+  // Stopped ones too: who stopped one meanwhile may start it again without a word, and a sleeper looks for himself.
+  for (TxQueue& queue : tx_queues) {
+    if (InPort port(*this); port) port->tx_wake(queue);
+  }
+}
+
+void Device::Watched::time_out(TxQueue& queue, const std::string& what) {
+  say(stderr, "usernic: {} (driver {}): TX queue {} {}, and nobody wakes it\n", dev_.name(), dev_.driver_name(),
+      queue.index(), what);
+  if (!recovers()) return;
+  dev_.freeze_tx();
+  NdoCall<Ndo::kTxTimeout>(dev_, &dev_.tx_freeze_lock)(queue);
+  dev_.thaw_tx();
+}
+
+// The limit may have risen since it was looked at: then nobody else would wake.
+void TxQueue::stop_by_limit() noexcept {
+  stops_.fetch_add(1, std::memory_order_relaxed);
+  stopped_.fetch_or(kByLimit);
+  if (byte_limit_.room() >= 0) stopped_.fetch_and(static_cast<uint8_t>(~kByLimit));
+}
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test
+    static void
+    report_overcompleted(const TxQueue& queue, uint64_t bytes, Place where) noexcept USERNIC_NONBLOCKING {
+  const BlockingByDesign allowed;
+  report_contract(queue.dev(), "bql-overcompleted",
+                  fmt::format("{} octets are completed on TX queue {}, which are more than were sent and not completed",
+                              bytes, queue.index()),
+                  where);
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+void TxQueue::completed(uint32_t frames, uint64_t bytes, Place where) noexcept {
+  if (frames == 0) return;
+  if (!byte_limit_.completed(bytes, Clock::now())) [[unlikely]]
+    report_overcompleted(*this, bytes, where);
+  if ((stopped_.load() & kByLimit) == 0 || byte_limit_.room() < 0) return;
+  if (stopped_.fetch_and(static_cast<uint8_t>(~kByLimit)) != kByLimit) return;  // the driver's stop is left
+  wakes_.fetch_add(1, std::memory_order_relaxed);
+  if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
+}
+
+void TxQueue::forget_sent() noexcept {
+  byte_limit_.forget_queued();
+  stopped_.fetch_and(static_cast<uint8_t>(~kByLimit));
+}
+
 void TxQueue::wake() noexcept {
   wakes_.fetch_add(1, std::memory_order_relaxed);
-  stopped_.store(false);
+  start();
   if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
 }
 

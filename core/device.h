@@ -13,7 +13,8 @@
 #include "core/lock_classes.h"
 #include "core/ref_tracker.h"
 #include "core/rx_mode_engine.h"
-#include "core/rx_sections.h"
+#include "core/sections.h"
+#include "core/tx_watchdog.h"
 #include "usernic/driver.h"
 #include "usernic/napi.h"
 #include "usernic/net.h"
@@ -67,6 +68,19 @@ struct Device final : NetDevice {
   std::deque<TxQueue> tx_queues;
   static constexpr LockClass kTxFreezeClass{"tx_freeze_lock"};
   SpinLock tx_freeze_lock{kTxFreezeClass};  // held while they are frozen; before an xmit lock
+  Sections lltx_senders;                    // of a driver that locks for itself: who is in its start_xmit
+  class Watched final : public TxWatched {
+   public:
+    Watched(Device& dev, Duration patience) noexcept : TxWatched(patience), dev_(dev) {}
+    std::deque<TxQueue>& queues() noexcept override { return dev_.tx_queues; }
+    bool sends() const noexcept override { return dev_.present_.load() && dev_.carrier_.load(); }
+    bool recovers() const noexcept override { return dev_.ops.tx_timeout != nullptr; }
+    void time_out(TxQueue& queue, const std::string& what) override;
+
+   private:
+    Device& dev_;
+  };
+  Watched watched;
   Atomic<uint32_t> handles{1};
   Atomic<DevicePort*> port{nullptr};
 
@@ -89,6 +103,20 @@ struct Device final : NetDevice {
   int chain_down = 1;
   void set_level(int level);
 
+  bool usable() const noexcept USERNIC_NONBLOCKING {
+    return reg_state_.load() == RegState::kRegistered && present_.load();
+  }
+
+  // What was gathered for `work`, and what a detach_soon has still to do; on the lane.
+  void work_off();
+  Atomic<uint32_t> work_events{0};
+  Atomic<bool> goes_away{false};
+  Work work{[this] { work_off(); }, this};
+
+  // In between nobody is in start_xmit, of whatever queue, and none sends; BHs are disabled [usernic/porting.h].
+  void freeze_tx(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  void thaw_tx() noexcept USERNIC_NONBLOCKING;
+
   // Frames that the driver took, and did not drop.
   struct Sent {
     uint32_t packets = 0;
@@ -97,6 +125,8 @@ struct Device final : NetDevice {
   };
   Sent send(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   void unsendable(TxQueue& queue, Skb& skb, TxFit fit, Place where) noexcept USERNIC_NONBLOCKING;
+  // The queue's frames to the driver, one by one. `gathers`: alone, under the xmit lock.
+  Sent give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept USERNIC_NONBLOCKING;
   // From start_xmit of `queue`, an upper's: the frame goes out on `to`. Those of one batch go together, after the last
   // one, so that they take the lower's xmit lock once and ring its doorbell once; what it does not take is counted
   // then. Requires: the queue's xmit lock.
@@ -119,7 +149,7 @@ struct Device final : NetDevice {
   // What the poll thread writes with every batch, on lines of its own: a transmitter reads what is around.
   struct alignas(64) Receiving {
     Atomic<uint32_t> port_users{0};
-    RxSections sections;
+    Sections sections;
     QueueCounters counters;  // by NetDevice::receive
   };
   Receiving receiving;

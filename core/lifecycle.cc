@@ -15,6 +15,7 @@
 #include "core/net_impl.h"
 #include "core/say.h"
 #include "core/stop_check.h"
+#include "usernic/ioctl.h"
 #include "usernic/long_wait.h"
 
 namespace usernic {
@@ -40,8 +41,7 @@ Result<> notify(Device& dev, NetdevEvent event) {
 }
 
 Result<> check_usable(const Device& dev) {
-  const bool usable = dev.reg_state_.load() == RegState::kRegistered && dev.present_.load();
-  return usable ? Result<>() : fail(std::errc::no_such_device);
+  return dev.usable() ? Result<>() : fail(std::errc::no_such_device);
 }
 
 // "nic%d" becomes the first free of nic0, nic1, ... Requires: rtnl, names_lock.
@@ -61,6 +61,7 @@ void stop_queues(Device& dev) {
     SpinGuardBh guard(queue.xmit_lock());
     queue.stop();
   }
+  if (dev.ops.lltx) dev.lltx_senders.synchronize();
 }
 
 // Requires: rtnl, IL, the lane parked. The driver's stop sees running() false.
@@ -68,6 +69,7 @@ void close_locked(Device& dev, Place where) {
   if (!dev.running_.load()) return;
   (void)notify(dev, NetdevEvent::kGoingDown);
   dev.running_.store(false);
+  dev.net_ref.impl().tx_watchdog.forget(dev.watched);
   stop_queues(dev);
   dev.engine.closed();  // first: nobody must be told that something is covered that stop takes off
   call_ndo<Ndo::kStop>(dev);
@@ -239,6 +241,7 @@ bool Device::start_unregister(Place where) {
   (void)notify(dev, NetdevEvent::kUnregister);
   unlink_all(dev);
   unlist(dev);
+  dev.work.cancel();  // it holds a reference
   call_ndo<Ndo::kUninit>(dev);
   return true;
 }
@@ -249,7 +252,9 @@ Result<> NetDevice::open(Place where) {
   if (const Result<> usable = check_usable(dev); !usable) return usable;
   if (dev.running_.load()) return {};
   (void)dev.own_addresses_.check(where);
+  if (const Result<> valid = call_ndo<Ndo::kValidateAddr>(dev); !valid) return valid;
   if (const Result<> allowed = ask(dev, NetdevEvent::kPreUp); !allowed) return allowed;
+  for (TxQueue& queue : dev.tx_queues) queue.stopped_at_.store(Place(), std::memory_order_relaxed);
   dev.running_.store(true);
   dev.engine.opening();
   if (const Result<> opened = call_ndo<Ndo::kOpen>(dev); !opened) {
@@ -258,6 +263,7 @@ Result<> NetDevice::open(Place where) {
     dev.engine.stopped();
     return opened;
   }
+  dev.net_ref.impl().tx_watchdog.watch(dev.watched);
   dev.engine.opened();
   (void)notify(dev, NetdevEvent::kUp);
   return {};
@@ -332,13 +338,55 @@ Result<> NetDevice::attach(Place where) {
   LaneGuard lane(dev.lane_queue, where);
   MutexGuard il(dev.instance_lock, 0, where);
   if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  dev.goes_away.store(false);  // what detach_soon left for the lane is done here
   if (dev.present_.exchange(true)) return {};
   if (dev.running_.load()) {
     for (TxQueue& queue : dev.tx_queues) queue.wake();
   }
   dev.engine.forget();
   tell_uppers(dev);
+  if (dev.work_events.load() != 0) dev.lane_queue.queue(dev.work);
   return {};
+}
+
+void NetDevice::detach_soon() noexcept {
+  Device& dev = Device::of(*this);
+  dev.present_.store(false);
+  for (TxQueue& queue : dev.tx_queues) queue.stop();
+  dev.goes_away.store(true);
+  if (dev.reg_state_.load() == RegState::kRegistered) dev.lane_queue.queue(dev.work);
+}
+
+void NetDevice::queue_work(uint32_t events) noexcept {
+  Device& dev = Device::of(*this);
+  dev.work_events.fetch_or(events);
+  if (dev.usable()) dev.lane_queue.queue(dev.work);
+}
+
+void Device::work_off() {
+  if (goes_away.exchange(false)) (void)detach();
+  if (work_events.load() == 0) return;
+  OpLocks locks(*this, Place::current());
+  if (!usable()) return;  // attach queues it again
+  call_ndo<Ndo::kWork>(*this, work_events.exchange(0));
+}
+
+Result<> private_ioctl(NetDevice& net_device, uint32_t command, std::span<std::byte> data) {
+  constexpr uint32_t kCommands = 16;  // [kernel: SIOCDEVPRIVATE .. SIOCDEVPRIVATE + 15]
+  if (command >= kCommands) return fail(std::errc::invalid_argument);
+  Device& dev = Device::of(net_device);
+  OpLocks locks(dev, Place::current());
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  return call_ndo<Ndo::kPrivateIoctl>(dev, command, data);
+}
+
+Result<> mii_ioctl(NetDevice& net_device, MiiRequest& request) {
+  constexpr uint16_t kAddresses = 32;
+  if (request.phy >= kAddresses || request.register_ >= kAddresses) return fail(std::errc::invalid_argument);
+  Device& dev = Device::of(net_device);
+  OpLocks locks(dev, Place::current());
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  return call_ndo<Ndo::kMiiIoctl>(dev, request);
 }
 
 }  // namespace usernic

@@ -26,7 +26,8 @@ std::string missing_locks(const NdoDevice& dev, const NdoRow& row, const SpinLoc
   expect(ndo_locks::kInstance, held.holds(&dev.instance_lock), kInstanceClass.name);
   const bool spins = spin != nullptr && held.holds(spin);
   expect(ndo_locks::kAddrList, spins, kAddrListClass.name);
-  expect(ndo_locks::kXmit, spins, kXmitClass.name);
+  expect(ndo_locks::kXmit, spins || dev.ops.lltx, kXmitClass.name);
+  expect(ndo_locks::kTxFreeze, spins, "tx_freeze_lock");
   return missing;
 }
 

@@ -96,6 +96,31 @@ inline constexpr auto kNdoMember<Ndo::kSetFeatures> = &NetDeviceOps::set_feature
 template <>
 inline constexpr auto kNdoMember<Ndo::kGetStats> = &NetDeviceOps::get_stats;
 
+template <>
+inline constexpr auto kNdoMember<Ndo::kValidateAddr> = &NetDeviceOps::validate_addr;
+template <>
+inline constexpr auto kNdoMember<Ndo::kTxTimeout> = &NetDeviceOps::tx_timeout;
+template <>
+inline constexpr auto kNdoMember<Ndo::kWork> = &NetDeviceOps::work;
+template <>
+inline constexpr auto kNdoMember<Ndo::kPrivateIoctl> = &NetDeviceOps::private_ioctl;
+template <>
+inline constexpr auto kNdoMember<Ndo::kMiiIoctl> = &NetDeviceOps::mii_ioctl;
+template <>
+inline constexpr auto kNdoMember<Ndo::kGetDrvinfo> = &NetDeviceOps::get_drvinfo;
+template <>
+inline constexpr auto kNdoMember<Ndo::kGetLinkSettings> = &NetDeviceOps::get_link_settings;
+template <>
+inline constexpr auto kNdoMember<Ndo::kGetRingparam> = &NetDeviceOps::get_ringparam;
+template <>
+inline constexpr auto kNdoMember<Ndo::kGetCoalesce> = &NetDeviceOps::get_coalesce;
+template <>
+inline constexpr auto kNdoMember<Ndo::kSetCoalesce> = &NetDeviceOps::set_coalesce;
+template <>
+inline constexpr auto kNdoMember<Ndo::kGetEthtoolStats> = &NetDeviceOps::get_ethtool_stats;
+template <>
+inline constexpr auto kNdoMember<Ndo::kGetRegs> = &NetDeviceOps::get_regs;
+
 template <Ndo kNdo>
 bool has_ndo(const NdoDevice& dev) noexcept USERNIC_NONBLOCKING {
   return dev.ops.*kNdoMember<kNdo> != nullptr;
@@ -151,7 +176,8 @@ class NdoCall : public NdoScope {
     return answer;
   }
   NetdevTx checked(NetdevTx answer) const noexcept USERNIC_NONBLOCKING {
-    if (kChecksOn && answer != NetdevTx::kOk && answer != NetdevTx::kBusy && answer != NetdevTx::kDropped) [[unlikely]]
+    if (kChecksOn && answer != NetdevTx::kOk && answer != NetdevTx::kBusy && answer != NetdevTx::kDropped &&
+        answer != NetdevTx::kLocked) [[unlikely]]
       bad_answer(static_cast<int>(answer));
     return answer;
   }

@@ -56,6 +56,18 @@ SkbPool& Net::shared_pool(uint32_t frame_bytes_max) {
   return impl_->pools.try_emplace(frame_bytes_max, Impl::kSharedFrames, frame_bytes_max).first->second;
 }
 
+Result<NetdevPtr> Net::alloc_netdev_with(const NetdevConfig& config, const NetDeviceOps& ops, void* driver) {
+  const int styles = (ops.set_rx_mode_async != nullptr) + (ops.write_rx_mode != nullptr) +
+                     (ops.set_rx_mode != nullptr) + (ops.set_rx_mode_kernel != nullptr);
+  const bool half = (ops.prepare_rx_mode == nullptr) != (ops.write_rx_mode == nullptr) ||
+                    (ops.prepare_rx_mode == nullptr) != (ops.rx_image == nullptr);
+  const bool required = ops.open != nullptr && ops.stop != nullptr && ops.start_xmit != nullptr;
+  if (!required || styles > 1 || half || driver == nullptr) return fail(std::errc::invalid_argument);
+  Result<NetdevPtr> dev = alloc(config, ops);
+  if (dev) set_driver(**dev, driver);
+  return dev;
+}
+
 void Net::set_driver(NetDevice& dev, void* driver) {
   Device::of(dev).driver_ = driver;
 }
@@ -101,6 +113,7 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
               running_,
               present_},
              config.rx_retry),
+      watched(*this, config.watchdog),
       frame_limit(config.mtu),
       address_(config.address.to_u64()),
       napis_lock(kNapisClass) {
@@ -121,8 +134,10 @@ void FreeNetdev::operator()(NetDevice* dev) const {
   if (device.reg_state_.load() == RegState::kRegistered) device.unregister_netdev();
   (void)Device::wait_any_unregistered({&dev, 1});
   device.reg_state_.store(RegState::kReleased);
+  device.work.disable_sync();
   device.engine.shut_down();
-  if (device.driver_ != nullptr) device.ops.destroy(std::exchange(device.driver_, nullptr));
+  void* const driver = std::exchange(device.driver_, nullptr);
+  if (driver != nullptr && device.ops.destroy != nullptr) device.ops.destroy(driver);
   device.drop_handle();
 }
 

@@ -9,6 +9,7 @@
 #include "core/notifier_chain.h"
 #include "core/softirq.h"
 #include "core/stack_lock.h"
+#include "core/tx_watchdog.h"
 #include "core/worker_pool.h"
 #include "usernic/net.h"
 #include "usernic/skb.h"
@@ -25,6 +26,7 @@ struct Net::Impl {
   WorkerPool workers;
   Softirq softirq;
   Workqueue system{workers, "events", 64, &kEventsClass};
+  TxWatchdog tx_watchdog{system};
   NotifierChain notifiers;  // under rtnl
   WaitQueue refs_gone;      // of one of the devices
 

@@ -42,30 +42,11 @@ void Porting::unlock_xmit(TxQueue& queue) noexcept USERNIC_NO_THREAD_SAFETY_ANAL
   if (kChecksOn) internal::leave_context();
 }
 
-// Locks of one class do not nest at one level, so not all xmit locks are held: each queue is marked under its own.
-void Porting::freeze_tx(NetDevice& device, Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  Device& dev = Device::of(device);
-  const ReportsOn concerned(dev);
-  if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
-  dev.tx_freeze_lock.lock(dev.engine.wanted.level(), where);
-  for (TxQueue& queue : dev.tx_queues) {
-    LevelGuard guard(queue.xmit_lock(), queue.level_, where);
-    queue.frozen_ = true;
-  }
+void Porting::freeze_tx(NetDevice& device, Place where) noexcept {
+  Device::of(device).freeze_tx(where);
 }
-
-void Porting::thaw_tx(NetDevice& device) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  Device& dev = Device::of(device);
-  for (TxQueue& queue : dev.tx_queues) {
-    LevelGuard guard(queue.xmit_lock(), queue.level_);
-    queue.frozen_ = false;
-  }
-  dev.tx_freeze_lock.unlock();
-  if (kChecksOn) internal::leave_context();
-  // Stopped ones too: who stopped one meanwhile may start it again without a word, and a sleeper looks for himself.
-  for (TxQueue& queue : dev.tx_queues) {
-    if (InPort port(dev); port) port->tx_wake(queue);
-  }
+void Porting::thaw_tx(NetDevice& device) noexcept {
+  Device::of(device).thaw_tx();
 }
 
 Result<> Porting::switch_flags(RxMode& mode, RxFlags on) {

@@ -90,6 +90,14 @@ TEST_F(TxRulesTest, BusyWithTheQueueRunningIsReportedAndTheSenderIsWoken) {
   EXPECT_EQ(port.woken.count(), 1u) << "nobody else would";
 }
 
+TEST_F(TxRulesTest, AnOldDriverThatAnswersLockedIsReportedAndTheSenderIsWoken) {
+  driver.on_xmit = [](Skb&, TxQueue&) { return NetdevTx::kLocked; };
+  EXPECT_EQ(xmit({60, 61}), 0u);
+  expect_report("xmit-locked");
+  EXPECT_EQ(frames.size(), 2u) << "they are sent again";
+  EXPECT_EQ(port.woken.count(), 1u);
+}
+
 TEST_F(TxRulesTest, BusyWithAStoppedQueueIsNoMistake) {
   driver.on_xmit = [](Skb&, TxQueue& queue) {
     queue.stop();

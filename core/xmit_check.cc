@@ -35,6 +35,14 @@ uint64_t XmitCheck::fingerprint() const noexcept {
 }
 
 NetdevTx XmitCheck::judge(NetdevTx answer) noexcept {
+  if (answer == NetdevTx::kLocked) {
+    end(skb_);
+    say("xmit-locked",
+        "start_xmit answers kLocked, as drivers once did whose own lock was taken; the sender tries again: wait for "
+        "the "
+        "lock, which is held for moments");
+    return NetdevTx::kBusy;
+  }
   if (answer == NetdevTx::kBusy) return judge_busy();
   if (answer == NetdevTx::kDropped && skb_.watch().life.load(std::memory_order_relaxed) == life_) {
     say("xmit-dropped-kept",

@@ -16,11 +16,16 @@ concept Is = std::same_as<std::remove_const_t<T>, Message>;
 void fields(auto& f, Is<RefusedWish> auto& m) {
   f("wish", m.wish), f("answer", m.answer), f("at_us", m.at_us);
 }
+void fields(auto& f, Is<Drops> auto& m) {
+  f("filter", m.filter), f("ring_full", m.ring_full), f("too_long", m.too_long), f("no_carrier", m.no_carrier);
+  f("refused", m.refused);
+}
 void fields(auto& f, Is<LinkRow> auto& m) {
   f("name", m.name), f("nic", m.nic), f("driver", m.driver), f("address", m.address), f("mtu", m.mtu), f("up", m.up);
   f("carrier", m.carrier), f("host", m.host), f("where", m.where), f("refused", m.refused);
   f("rx_packets", m.rx_packets), f("tx_packets", m.tx_packets);
   f("rx_dropped", m.rx_dropped), f("tx_dropped", m.tx_dropped), f("rx_filtered", m.rx_filtered);
+  f("drops", m.drops);
 }
 void fields(auto& f, Is<RxModeReport::Generation> auto& m) {
   f("wanted", m.wanted), f("programmed", m.programmed);
@@ -57,10 +62,30 @@ void fields(auto& f, Is<StatsReport::Rx> auto& m) {
 }
 void fields(auto& f, Is<StatsReport::Tx> auto& m) {
   f("packets", m.packets), f("bytes", m.bytes), f("dropped", m.dropped), f("errors", m.errors);
-  f("pause", m.pause), f("oversized", m.oversized);
+  f("pause", m.pause), f("oversized", m.oversized), f("timeouts", m.timeouts);
 }
 void fields(auto& f, Is<StatsReport> auto& m) {
-  f("dev", m.dev), f("rx", m.rx), f("tx", m.tx), f("rx_mode", m.rx_mode);
+  f("dev", m.dev), f("rx", m.rx), f("tx", m.tx), f("drops", m.drops), f("rx_mode", m.rx_mode);
+}
+void fields(auto& f, Is<EthtoolReport::Link> auto& m) {
+  f("speed_mbps", m.speed_mbps), f("duplex", m.duplex), f("autoneg", m.autoneg), f("port", m.port);
+}
+void fields(auto& f, Is<EthtoolReport::Rings> auto& m) {
+  f("rx", m.rx), f("tx", m.tx), f("rx_max", m.rx_max), f("tx_max", m.tx_max);
+}
+void fields(auto& f, Is<EthtoolReport::Coalesce> auto& m) {
+  f("rx_usecs", m.rx_usecs), f("rx_frames", m.rx_frames), f("tx_usecs", m.tx_usecs), f("tx_frames", m.tx_frames);
+}
+void fields(auto& f, Is<EthtoolReport::Counter> auto& m) {
+  f("name", m.name), f("value", m.value);
+}
+void fields(auto& f, Is<EthtoolReport::Register> auto& m) {
+  f("name", m.name), f("offset", m.offset), f("value", m.value);
+}
+void fields(auto& f, Is<EthtoolReport> auto& m) {
+  f("dev", m.dev), f("driver", m.driver), f("version", m.version), f("firmware", m.firmware), f("bus", m.bus);
+  f("link", m.link), f("rings", m.rings), f("coalesce", m.coalesce), f("counters", m.counters);
+  f("registers", m.registers);
 }
 void fields(auto& f, Is<WaitReport> auto& m) {
   f("covered", m.covered), f("missing", m.missing), f("reason", m.reason);
@@ -206,6 +231,7 @@ USERNIC_MESSAGE(LinkRow)
 USERNIC_MESSAGE(std::vector<LinkRow>)
 USERNIC_MESSAGE(RxModeReport)
 USERNIC_MESSAGE(StatsReport)
+USERNIC_MESSAGE(EthtoolReport)
 USERNIC_MESSAGE(WaitReport)
 USERNIC_MESSAGE(AddressReport)
 USERNIC_MESSAGE(BurstReport)

@@ -39,6 +39,16 @@ struct RefusedWish {
   bool operator==(const RefusedWish&) const = default;
 };
 
+// Frames that went no further, both ways, by reason.
+struct Drops {
+  uint64_t filter = 0;      // kept away by the RX filter: no loss
+  uint64_t ring_full = 0;   // the card had no descriptor
+  uint64_t too_long = 0;    // for the MTU, or for the card
+  uint64_t no_carrier = 0;  // down, absent or without carrier
+  uint64_t refused = 0;     // the kernel did not take them
+  bool operator==(const Drops&) const = default;
+};
+
 struct LinkRow {
   std::string name;  // what the kernel calls it
   std::string nic;   // what the config calls it
@@ -52,6 +62,7 @@ struct LinkRow {
   std::string where = "home";
   std::optional<RefusedWish> refused;  // the last one
   uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0, rx_filtered = 0;
+  Drops drops;
   bool operator==(const LinkRow&) const = default;
 };
 
@@ -102,8 +113,40 @@ struct StatsReport {
   struct Tx {
     uint64_t packets = 0, bytes = 0, dropped = 0, errors = 0, pause = 0;
     uint64_t oversized = 0;  // besides the packets and the dropped
+    uint64_t timeouts = 0;   // times that a queue was stopped for too long
   } tx;
+  Drops drops;
   RxModeReport::Stats rx_mode;
+};
+
+// The answer to `ethtool`: what a driver says of itself. Null: it does not say.
+struct EthtoolReport {
+  std::string dev, driver, version, firmware, bus;
+  struct Link {
+    uint64_t speed_mbps = 0;  // 0: unknown
+    std::string duplex;       // "full", "half", "unknown"
+    bool autoneg = false;
+    std::string port;
+  };
+  struct Rings {
+    uint64_t rx = 0, tx = 0, rx_max = 0, tx_max = 0;
+  };
+  struct Coalesce {
+    uint64_t rx_usecs = 0, rx_frames = 0, tx_usecs = 0, tx_frames = 0;
+  };
+  struct Counter {
+    std::string name;
+    uint64_t value = 0;
+  };
+  struct Register {
+    std::string name;
+    uint64_t offset = 0, value = 0;
+  };
+  std::optional<Link> link;
+  std::optional<Rings> rings;
+  std::optional<Coalesce> coalesce;
+  std::optional<std::vector<Counter>> counters;
+  std::optional<std::vector<Register>> registers;
 };
 
 // The answer to `wait`.

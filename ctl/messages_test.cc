@@ -40,11 +40,13 @@ TEST(Messages, LinkIsExactlyTheDocumentedList) {
                                    .tx_packets = 2,
                                    .rx_dropped = 3,
                                    .tx_dropped = 4,
-                                   .rx_filtered = 5}};
+                                   .rx_filtered = 5,
+                                   .drops = {6, 7, 8, 9, 10}}};
   EXPECT_EQ(to_text(to_json(rows)),
             R"([{"name":"lan7","nic":"nic0","driver":"simnic","address":"02:00:00:00:00:01","mtu":1500,"up":true,)"
             R"("carrier":true,"host":"a","where":"gone","refused":{"wish":"MTU 9001","answer":"EINVAL","at_us":7},)"
-            R"("rx_packets":1,"tx_packets":2,"rx_dropped":3,"tx_dropped":4,"rx_filtered":5}])");
+            R"("rx_packets":1,"tx_packets":2,"rx_dropped":3,"tx_dropped":4,"rx_filtered":5,)"
+            R"("drops":{"filter":6,"ring_full":7,"too_long":8,"no_carrier":9,"refused":10}}])");
   EXPECT_EQ(*from_json<std::vector<LinkRow>>(to_json(rows)), rows);
 }
 
@@ -64,6 +66,7 @@ TEST(Messages, SurviveTheWire) {
   report.stats = {1, 2, 3, 4, 5, 6, {7, 8, UINT64_MAX}};
   expect_round_trip(report);
   expect_round_trip(StatsReport{.dev = "n", .rx = {1, 2, 3, 4}, .tx = {5, 6, 7, 8}});
+  expect_round_trip(EthtoolReport{.dev = "n", .counters = std::vector<EthtoolReport::Counter>{{"rx_fifo", 3}}});
   expect_round_trip(WaitReport{.covered = false, .missing = {kGroup}, .reason = "r"});
   expect_round_trip(AddressReport{.covered = true, .wanted_at_us = 5, .covered_at_us = 9, .mode = "hash"});
   expect_round_trip(

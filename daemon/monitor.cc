@@ -13,7 +13,7 @@ bool link_changed(const ctl::Event& before, const ctl::Event& now) {
   ctl::LinkRow row = *now.link;
   row.rx_packets = before.link->rx_packets, row.tx_packets = before.link->tx_packets;
   row.rx_dropped = before.link->rx_dropped, row.tx_dropped = before.link->tx_dropped;
-  row.rx_filtered = before.link->rx_filtered;
+  row.rx_filtered = before.link->rx_filtered, row.drops = before.link->drops;
   return row != *before.link;
 }
 

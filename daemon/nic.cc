@@ -6,6 +6,7 @@
 #include "daemon/drivers.h"
 #include "daemon/log.h"
 #include "daemon/usb_ports.h"
+#include "usernic/ethtool.h"
 
 namespace usernic::daemon {
 namespace {
@@ -72,6 +73,14 @@ ctl::RxModeReport::Stats report_of(const RxModeStatus::Stats& stats) {
 std::optional<ctl::RefusedWish> report_of(const std::optional<RefusedWish>& refused) {
   if (!refused) return std::nullopt;
   return ctl::RefusedWish{refused->wish, std::string(errno_name(refused->answer)), in_us(refused->when - Time())};
+}
+
+ctl::Drops drops_of(const LinkStats& stats, const HostPortStatus& port) {
+  return {.filter = stats.rx_filtered,
+          .ring_full = stats.rx_missed,
+          .too_long = stats.rx_too_long + stats.tx_too_long + port.oversized,
+          .no_carrier = stats.rx_off + stats.tx_off,
+          .refused = port.receive_dropped};
 }
 
 std::string where(const HostPortStatus& port, bool shown) {
@@ -211,7 +220,8 @@ ctl::LinkRow Nic::link() const {
           .tx_packets = stats.tx_packets,
           .rx_dropped = stats.rx_dropped + port.receive_dropped,
           .tx_dropped = stats.tx_dropped + port.oversized,
-          .rx_filtered = stats.rx_filtered};
+          .rx_filtered = stats.rx_filtered,
+          .drops = drops_of(stats, port)};
 }
 
 ctl::RxModeReport Nic::rx_mode() const {
@@ -257,8 +267,39 @@ ctl::StatsReport Nic::stats() const {
                  .dropped = stats.tx_dropped,
                  .errors = stats.tx_errors,
                  .pause = stats.tx_pause,
-                 .oversized = port.oversized},
+                 .oversized = port.oversized,
+                 .timeouts = stats.tx_timeouts},
+          .drops = drops_of(stats, port),
           .rx_mode = report_of(dev_->rx_mode().status().stats)};
+}
+
+ctl::EthtoolReport Nic::ethtool() const {
+  NetDevice& dev = *dev_;
+  ctl::EthtoolReport report{.dev = port_status().interface, .driver = std::string(driver_.name)};
+  if (const Result<DriverInfo> info = driver_info(dev)) {
+    report.version = info->version, report.firmware = info->firmware, report.bus = info->bus;
+  }
+  if (const Result<LinkSettings> link = link_settings(dev)) {
+    const char* const duplex = link->duplex == Duplex::kFull   ? "full"
+                               : link->duplex == Duplex::kHalf ? "half"
+                                                               : "unknown";
+    report.link = {link->speed_mbps, duplex, link->autoneg, link->port};
+  }
+  if (const Result<RingParam> rings = ring_param(dev)) {
+    report.rings = {rings->rx, rings->tx, rings->rx_max, rings->tx_max};
+  }
+  if (const Result<Coalesce> wait = coalesce(dev)) {
+    report.coalesce = {wait->rx_usecs, wait->rx_frames, wait->tx_usecs, wait->tx_frames};
+  }
+  if (const auto counters = named_counters(dev)) {
+    for (auto& into = report.counters.emplace(); const NamedCounter& each : *counters)
+      into.push_back({each.name, each.value});
+  }
+  if (const auto registers = register_dump(dev)) {
+    for (auto& into = report.registers.emplace(); const RegisterValue& each : *registers)
+      into.push_back({each.name, each.offset, each.value});
+  }
+  return report;
 }
 
 }  // namespace usernic::daemon

@@ -56,6 +56,8 @@ class Nic {
   ctl::LinkRow link() const;
   ctl::RxModeReport rx_mode() const;
   ctl::StatsReport stats() const;
+  // Waits for the driver, and for what its card does now. Context: process, no locks.
+  ctl::EthtoolReport ethtool() const;
 
  private:
   Nic(const NicConfig& config, const Site& site, const Driver& driver, NetdevPtr dev);

@@ -12,8 +12,8 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr auto kVerbs = std::to_array<std::string_view>(
-    {"hello", "link", "rx-mode", "stats", "monitor", "namespaces", "attach", "wait", "wait-address", "burst"});
+constexpr auto kVerbs = std::to_array<std::string_view>({"hello", "link", "rx-mode", "stats", "monitor", "namespaces",
+                                                         "attach", "wait", "wait-address", "burst", "ethtool"});
 
 }  // namespace
 
@@ -67,6 +67,10 @@ void Verbs::start_wait(const ctl::Request& request, Nic& nic, ctl::Responder to)
       const HostResult<> attached = nic.attach();
       attached ? to.answer(ctl::to_json(nic.link())) : to.refuse(attached.error().sentence);
     });
+  }
+  if (request.verb == "ethtool") {
+    return waits_.start(to,
+                        [&nic](const ctl::Responder& to, const StopToken&) { to.answer(ctl::to_json(nic.ethtool())); });
   }
   if (request.verb == "burst") {
     return waits_.start(to, [&dev, deadline, changes = request.changes](const auto& to, const StopToken& stop) {

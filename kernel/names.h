@@ -18,8 +18,8 @@
 // - Notifiers: register_netdevice_notifier_net and _dev_net, call_netdevice_notifiers, events that notifier_chain.h
 //   does not name, netdev_notifier_info_ext and the other infos that say more than the device.
 // - rx mode: netif_uc_promisc_update: the rx-mode work does it.
-// - Transmit queues: BQL (netdev_tx_sent_queue, netif_txq_completed_wake), the watchdog (ndo_tx_timeout,
-//   netif_trans_update), netif_set_real_num_tx_queues, netif_xmit_frozen_or_stopped, __netif_tx_acquire.
+// - Transmit queues: netif_txq_completed_wake, dev->watchdog_timeo (NetdevConfig::watchdog), netif_trans_update,
+//   netif_set_real_num_tx_queues, netif_xmit_frozen_or_stopped, __netif_tx_acquire.
 // - Work: BH and RCU workqueues (WQ_BH, system_bh_wq, rcu_work), workqueue attributes and lockdep maps,
 //   workqueue_set_max_active and _min_active, workqueue_congested, schedule_on_each_cpu, work_on_cpu,
 //   execute_in_process_context, flush_scheduled_work, current_is_workqueue_rescuer, set_worker_desc.

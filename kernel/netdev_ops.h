@@ -33,6 +33,8 @@ struct net_device_ops {
   int (*ndo_change_mtu)(net_device*, int mtu) = nullptr;
   int (*ndo_change_carrier)(net_device*, bool new_carrier) = nullptr;
   void (*ndo_get_stats64)(net_device*, rtnl_link_stats64*) = nullptr;
+  net_device_stats* (*ndo_get_stats)(net_device*) = nullptr;  // the old form, where there is no ndo_get_stats64
+  void (*ndo_tx_timeout)(net_device*, unsigned txqueue) = nullptr;
   bool requires_rtnl = false;  // the rx-mode ops and ndo_change_rx_flags are called with it; not in the kernel's table
 };
 
@@ -78,11 +80,9 @@ class table_driver : public private_data {
 
   Result<> init() requires(kOps->ndo_init != nullptr) { return result_of(kOps->ndo_init(dev_)); }
   void uninit() requires(kOps->ndo_uninit != nullptr) { kOps->ndo_uninit(dev_); }
-  Result<> open() {
-    if constexpr (kOps->ndo_validate_addr != nullptr) {
-      if (const int error = kOps->ndo_validate_addr(dev_); error != 0) return result_of(error);
-    }
-    return result_of(kOps->ndo_open(dev_));
+  Result<> open() { return result_of(kOps->ndo_open(dev_)); }
+  Result<> validate_addr() const requires(kOps->ndo_validate_addr != nullptr) {
+    return result_of(kOps->ndo_validate_addr(dev_));
   }
   void stop() { (void)kOps->ndo_stop(dev_); }
   NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
@@ -115,8 +115,23 @@ class table_driver : public private_data {
   void get_stats(LinkStats& stats) const noexcept USERNIC_NONBLOCKING requires(kOps->ndo_get_stats64 != nullptr) {
     kOps->ndo_get_stats64(dev_, &stats);
   }
+  void get_stats(LinkStats& stats) const noexcept
+      USERNIC_NONBLOCKING requires(kOps->ndo_get_stats64 == nullptr && kOps->ndo_get_stats != nullptr) {
+    if (const net_device_stats* const own = kOps->ndo_get_stats(dev_); own != nullptr) take(stats, *own);
+  }
+  void tx_timeout(TxQueue& queue) noexcept USERNIC_NONBLOCKING requires(kOps->ndo_tx_timeout != nullptr) {
+    kOps->ndo_tx_timeout(dev_, queue.index());
+  }
 
  private:
+  // Such a driver counts everything itself.
+  static void take(LinkStats& stats, const net_device_stats& own) noexcept {
+    stats.rx_packets = own.rx_packets, stats.rx_bytes = own.rx_bytes;
+    stats.rx_dropped = own.rx_dropped, stats.rx_errors = own.rx_errors;
+    stats.tx_packets = own.tx_packets, stats.tx_bytes = own.tx_bytes;
+    stats.tx_dropped = own.tx_dropped, stats.tx_errors = own.tx_errors;
+  }
+
   NetDevice* const dev_;
 };
 USERNIC_BLOCKING_BY_DESIGN_END

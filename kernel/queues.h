@@ -64,6 +64,30 @@ inline void netif_tx_wake_all_queues(net_device* dev) {
   for (u16 i = 0; i < dev->tx_queue_count(); ++i) dev->tx_queue(i).wake();
 }
 
+// Byte queue limits: tx_queue.h.
+inline void netdev_tx_sent_queue(netdev_queue* queue, unsigned bytes) {
+  queue->sent(bytes);
+}
+inline void netdev_tx_completed_queue(netdev_queue* queue, unsigned pkts, unsigned bytes,
+                                      Place where = Place::current()) {
+  queue->completed(pkts, bytes, where);
+}
+inline void netdev_tx_reset_queue(netdev_queue* queue) {
+  queue->forget_sent();
+}
+inline void netdev_sent_queue(net_device* dev, unsigned bytes) {
+  netdev_tx_sent_queue(netdev_get_tx_queue(dev, 0), bytes);
+}
+inline void netdev_completed_queue(net_device* dev, unsigned pkts, unsigned bytes, Place where = Place::current()) {
+  netdev_tx_completed_queue(netdev_get_tx_queue(dev, 0), pkts, bytes, where);
+}
+inline void netdev_reset_queue(net_device* dev) {
+  netdev_tx_reset_queue(netdev_get_tx_queue(dev, 0));
+}
+inline bool netif_xmit_stopped(const netdev_queue* queue) {
+  return queue->xmit_stopped();
+}
+
 // In ndo_start_xmit: what it was called with besides the frame.
 class xmit_scope {
  public:

@@ -26,5 +26,6 @@ using usernic::Workqueue;
 #define netdev_hw_addr_list HwAddrList
 #define netdev_queue TxQueue
 #define rtnl_link_stats64 LinkStats
+#define net_device_stats LinkStats
 #define sk_buff Skb
 #define workqueue_struct Workqueue

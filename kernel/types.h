@@ -28,6 +28,7 @@ inline constexpr u16 ARPHRD_ETHER = 1;
 inline constexpr int MAX_ADDR_LEN = HwAddr::kMax;
 inline constexpr NetdevTx NETDEV_TX_OK = NetdevTx::kOk;
 inline constexpr NetdevTx NETDEV_TX_BUSY = NetdevTx::kBusy;
+inline constexpr NetdevTx NETDEV_TX_LOCKED = NetdevTx::kLocked;  // of old drivers: a report
 
 inline int error_of(const Result<>& result) {
   return result ? 0 : -static_cast<int>(result.error());

@@ -53,6 +53,11 @@ class Simnic {
   Result<> set_mac_address(const MacAddress& address);
   Result<> change_carrier(bool on);
   void get_stats(LinkStats& stats) const noexcept USERNIC_NONBLOCKING;
+  Result<> get_drvinfo(DriverInfo& info);
+  Result<> get_link_settings(LinkSettings& link);
+  Result<> get_ringparam(RingParam& rings);
+  Result<> get_ethtool_stats(std::vector<NamedCounter>& counters);
+  Result<> get_regs(std::vector<RegisterValue>& registers);
 
   // The NAPI poll [include/usernic/napi.h].
   int poll(Napi& napi, int budget) noexcept USERNIC_NONBLOCKING;

@@ -57,10 +57,14 @@ void Simnic::get_stats(LinkStats& stats) const noexcept {
   const simnic::CardCounters& card = card_->counters();
   const auto sum = [](const auto&... counters) noexcept { return (counters.load(std::memory_order_relaxed) + ...); };
   stats.rx_dropped += sum(card.rx_no_descriptor, rx_discarded_);
+  stats.rx_missed += sum(card.rx_no_descriptor);
+  stats.rx_too_long += sum(card.rx_too_long);
   stats.rx_errors += sum(card.rx_runt, card.rx_too_long, impossible_);
   stats.rx_filtered += sum(card.rx_filtered);
   stats.rx_off += sum(card.rx_off);
   stats.rx_pause += sum(card.rx_pause);
+  stats.tx_too_long += sum(card.tx_too_long);
+  stats.tx_off += sum(card.tx_no_link);
   stats.tx_errors += sum(card.tx_too_long, card.tx_no_link, tx_discarded_);
   stats.tx_pause += sum(card.tx_pause);
 }

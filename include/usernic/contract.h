@@ -20,7 +20,9 @@ enum class Ndo : uint8_t {
   kUninit,
   kOpen,
   kStop,
+  kValidateAddr,
   kStartXmit,
+  kTxTimeout,
   kRxFilterCaps,
   kUnicastFilter,
   kSetRxModeAsync,
@@ -37,6 +39,16 @@ enum class Ndo : uint8_t {
   kFixFeatures,
   kSetFeatures,
   kGetStats,
+  kWork,
+  kPrivateIoctl,
+  kMiiIoctl,
+  kGetDrvinfo,
+  kGetLinkSettings,
+  kGetRingparam,
+  kGetCoalesce,
+  kSetCoalesce,
+  kGetEthtoolStats,
+  kGetRegs,
   kPoll,
 };
 
@@ -48,7 +60,8 @@ inline constexpr uint8_t kRtnl = 1 << 1;
 inline constexpr uint8_t kRtnlIfRequired = 1 << 2;  // where the driver says `requires_rtnl`
 inline constexpr uint8_t kInstance = 1 << 3;        // the instance lock (IL)
 inline constexpr uint8_t kAddrList = 1 << 4;        // addr_list_lock
-inline constexpr uint8_t kXmit = 1 << 5;            // the TX queue's xmit lock
+inline constexpr uint8_t kXmit = 1 << 5;            // the TX queue's xmit lock; none where the driver says `lltx`
+inline constexpr uint8_t kTxFreeze = 1 << 6;        // tx_freeze_lock, all TX queues frozen [kernel: tx_global_lock]
 }  // namespace ndo_locks
 
 // kProcess may sleep, kBhDisabled must not; kAny does not, and is called in either.
@@ -66,6 +79,7 @@ struct NdoRow {
   NdoAbsent absent;
   std::string_view without;  // what a driver without it gets; "": it is required
   std::string_view returns;
+  std::string_view before = "";  // what older kernels' document says, where it differs
 
   constexpr bool optional() const noexcept { return absent != NdoAbsent::kRequired; }
 };
@@ -78,6 +92,7 @@ inline constexpr uint8_t kRunRtnl = kRun | kRtnlIfRequired;
 inline constexpr std::string_view kErrno = "ok, or an errno";
 inline constexpr std::string_view kVoid = "nothing";
 inline constexpr std::string_view kNoFilter = "no RX filter";
+inline constexpr std::string_view kEthtoolBefore = "under rtnl";
 using enum NdoContext;
 using enum NdoAbsent;
 }  // namespace ndo_table
@@ -87,17 +102,24 @@ inline constexpr auto kContract = [] {
   return std::to_array<NdoRow>({
       {Ndo::kInit, "init", "ndo_init", kRtnl, kProcess, kDone, "nothing to prepare", kErrno},
       {Ndo::kUninit, "uninit", "ndo_uninit", kRtnl, kProcess, kDone, "nothing to undo", kVoid},
-      {Ndo::kOpen, "open", "ndo_open", kOperation, kProcess, kRequired, "", kErrno},
-      {Ndo::kStop, "stop", "ndo_stop", kOperation, kProcess, kRequired, "", kVoid},
+      {Ndo::kOpen, "open", "ndo_open", kOperation, kProcess, kRequired, "", kErrno, "dev->open, under rtnl"},
+      {Ndo::kStop, "stop", "ndo_stop", kOperation, kProcess, kRequired, "", kVoid, "dev->stop, under rtnl"},
+      {Ndo::kValidateAddr, "validate_addr", "ndo_validate_addr", kOperation, kProcess, kDone,
+       "the own address is taken as it is", kErrno},
       {Ndo::kStartXmit, "start_xmit", "ndo_start_xmit", kXmit, kBhDisabled, kRequired, "",
-       "kOk or kDropped: the skb is the driver's; kBusy: it is untouched"},
+       "kOk or kDropped: the skb is the driver's; kBusy: it is untouched",
+       "hard_start_xmit, under xmit_lock; NETIF_F_LLTX for none, and then NETDEV_TX_LOCKED for a lock of the driver's "
+       "that is taken"},
+      {Ndo::kTxTimeout, "tx_timeout", "ndo_tx_timeout", kTxFreeze, kBhDisabled, kDone, "a line in the log, no more",
+       kVoid, "dev->tx_timeout, under xmit_lock"},
       {Ndo::kRxFilterCaps, "rx_filter_caps", "", kRtnl, kProcess, kDone, kNoFilter, "what the card's filter can hold"},
       {Ndo::kUnicastFilter, "unicast_filter", "", kRtnl, kProcess, kDone, "it has one", "whether the card has one"},
       {Ndo::kSetRxModeAsync, "set_rx_mode_async", "ndo_set_rx_mode_async", kRunRtnl, kProcess, kDone, kNoFilter,
        "an answer to each command that it took"},
       {Ndo::kPrepareRxMode, "prepare_rx_mode", "", kRun | kAddrList, kBhDisabled, kDone, kNoFilter, kErrno},
       {Ndo::kWriteRxMode, "write_rx_mode", "", kRunRtnl, kProcess, kDone, kNoFilter, kErrno},
-      {Ndo::kSetRxMode, "set_rx_mode", "ndo_set_rx_mode", kRun | kAddrList, kBhDisabled, kDone, kNoFilter, kVoid},
+      {Ndo::kSetRxMode, "set_rx_mode", "ndo_set_rx_mode", kRun | kAddrList, kBhDisabled, kDone, kNoFilter, kVoid,
+       "set_multicast_list, under xmit_lock"},
       {Ndo::kSetRxModeKernel, "set_rx_mode_async(dev, uc, mc)", "ndo_set_rx_mode_async", kRunRtnl, kProcess, kDone,
        kNoFilter, "0, or a negative errno"},
       {Ndo::kRxHash, "rx_hash", "", kNone, kAny, kDone, "no hash", "a bucket of the card's"},
@@ -114,7 +136,27 @@ inline constexpr auto kContract = [] {
        "of what is asked for, what goes together"},
       {Ndo::kSetFeatures, "set_features", "ndo_set_features", kOperation, kProcess, kDone, "nothing to tell the card",
        kErrno},
-      {Ndo::kGetStats, "get_stats", "ndo_get_stats64", kNone, kBhDisabled, kDone, "nothing to add", kVoid},
+      {Ndo::kGetStats, "get_stats", "ndo_get_stats64", kNone, kBhDisabled, kDone, "nothing to add", kVoid,
+       "get_stats, ndo_get_stats, under dev_base_lock"},
+      {Ndo::kWork, "work", "ndo_work", kOperation, kProcess, kDone, "its events are nothing", kVoid},
+      {Ndo::kPrivateIoctl, "private_ioctl", "ndo_siocdevprivate", kOperation, kProcess, kNotSupported, "EOPNOTSUPP",
+       kErrno, "do_ioctl, ndo_do_ioctl, under rtnl"},
+      {Ndo::kMiiIoctl, "mii_ioctl", "ndo_eth_ioctl", kOperation, kProcess, kNotSupported, "EOPNOTSUPP", kErrno,
+       "do_ioctl, ndo_do_ioctl, under rtnl"},
+      {Ndo::kGetDrvinfo, "get_drvinfo", "ethtool_ops.get_drvinfo", kInstance, kProcess, kDone, "its name, no more",
+       kErrno, kEthtoolBefore},
+      {Ndo::kGetLinkSettings, "get_link_settings", "ethtool_ops.get_link_ksettings", kInstance, kProcess, kNotSupported,
+       "EOPNOTSUPP", kErrno, "get_settings, under rtnl"},
+      {Ndo::kGetRingparam, "get_ringparam", "ethtool_ops.get_ringparam", kInstance, kProcess, kNotSupported,
+       "EOPNOTSUPP", kErrno, kEthtoolBefore},
+      {Ndo::kGetCoalesce, "get_coalesce", "ethtool_ops.get_coalesce", kInstance, kProcess, kNotSupported, "EOPNOTSUPP",
+       kErrno, kEthtoolBefore},
+      {Ndo::kSetCoalesce, "set_coalesce", "ethtool_ops.set_coalesce", kInstance, kProcess, kNotSupported, "EOPNOTSUPP",
+       kErrno, kEthtoolBefore},
+      {Ndo::kGetEthtoolStats, "get_ethtool_stats", "ethtool_ops.get_ethtool_stats", kInstance, kProcess, kNotSupported,
+       "EOPNOTSUPP", kErrno, kEthtoolBefore},
+      {Ndo::kGetRegs, "get_regs", "ethtool_ops.get_regs", kInstance, kProcess, kNotSupported, "EOPNOTSUPP", kErrno,
+       kEthtoolBefore},
       {Ndo::kPoll, "poll", "napi_struct.poll", kNone, kBhDisabled, kDone, "the driver has no NAPI instance",
        "how many frames: its budget to be polled again, less once it has completed"},
   });
@@ -131,6 +173,27 @@ static_assert([] {
 constexpr const NdoRow& row_of(Ndo ndo) noexcept {
   return kContract[static_cast<size_t>(ndo)];
 }
+
+// Ops of the kernel's that no row above stands for, and why.
+struct ElsewhereRow {
+  std::string_view kernel;
+  std::string_view locks;
+  std::string_view context;
+  std::string_view why;
+};
+inline constexpr auto kElsewhere = std::to_array<ElsewhereRow>({
+    {"ndo_do_ioctl", "rtnl", "process",
+     "kernel-internal since the ioctls have ops of their own: private_ioctl, mii_ioctl"},
+    {"ndo_siocbond", "rtnl, instance lock", "process", "bond's slaves are joined by its methods"},
+    {"ndo_siocwandev", "rtnl, instance lock", "process", "no synchronous serial lines here"},
+    {"ndo_setup_tc", "rtnl, mostly instance lock", "process", "queueing disciplines and flow offload are the host's"},
+    {"ndo_select_queue", "none", "BH disabled", "the sender names its queue: NetDevice::xmit"},
+    {"ndo_vlan_rx_add_vid", "rtnl, instance lock", "process", "VLAN ids are part of the filter: RxPlan, RxLists"},
+    {"ndo_vlan_rx_kill_vid", "rtnl, instance lock", "process", "VLAN ids are part of the filter: RxPlan, RxLists"},
+    {"stat_ops", "instance lock, or rtnl", "process", "a queue's counters are the core's: QueueCounters"},
+    {"net_shaper_ops", "instance lock, perhaps rtnl", "process", "no card of ours shapes"},
+    {"queue_mgmt_ops", "instance lock, perhaps rtnl", "process", "queues are the driver's, made by its open"},
+});
 
 }  // namespace usernic
 // Explained best by: docs/contract.md

@@ -4,7 +4,9 @@
 //   member                                                     locks held            context      absent means
 //   Result<> open()                                            lane, rtnl, IL        process      required
 //   void stop()                                                lane, rtnl, IL        process      required
+//   Result<> validate_addr() const                             lane, rtnl, IL        process      any own address
 //   NetdevTx start_xmit(Skb&, TxQueue&, bool more)             xmit lock             BH disabled  required
+//   void tx_timeout(TxQueue&)                                  tx_freeze_lock        BH disabled  a line in the log
 //   its RX filter, in one of four styles (rx_style.h):                                             no filter
 //     RxFilterCaps rx_filter_caps() const                      none, at register     process
 //     void set_rx_mode_async(RxPlan&)                          lane, IL              process
@@ -22,61 +24,31 @@
 //   Features fix_features(Features wanted) const              rtnl                  process      as wanted
 //   Result<> set_features(Features)                           lane, rtnl, IL        process      nothing to tell
 //   void get_stats(LinkStats&) const                           none                  atomic       nothing to add
+//   void work(uint32_t events)                                 lane, rtnl, IL        process      nothing
+//   Result<> private_ioctl(uint32_t command, std::span<std::byte>)  lane, rtnl, IL   process      EOPNOTSUPP
+//   Result<> mii_ioctl(MiiRequest&)                            lane, rtnl, IL        process      EOPNOTSUPP
+//   what it says of itself, ethtool.h: get_drvinfo, ...        IL                    process      EOPNOTSUPP
 //   Result<> init() / void uninit()                            rtnl                  process      nothing to do
 //
 // Without a unicast filter (`unicast_filter` says false; a plan: no unicast slots, no hash) it is promiscuous while its
 // unicast list is not empty. Atomic ones are `noexcept USERNIC_NONBLOCKING`. A class whose rx-mode ops need rtnl says
 // `static constexpr bool requires_rtnl = true`. `open` finds an empty filter: own address and broadcast only, or
 // leaves one; after `stop` the hardware neither receives nor transmits. `change_carrier` off holds the link down, on
-// leaves it to the wire again; carrier_on/off say what came of it. Reports name the driver by its type, or by its
+// leaves it to the wire again; carrier_on/off say what came of it. `tx_timeout`: a queue has been stopped for
+// NetdevConfig::watchdog, all are frozen meanwhile; recovery is for a work item. `work` gets what NetDevice::queue_work
+// gathered since. One that says `static constexpr bool lltx = true` is called without the xmit lock, by several at
+// once, and locks for itself. Reports name the driver by its type, or by its
 // `static constexpr std::string_view kDriverName`. Rules: [netdevices: ndo_*].
 #pragma once
 
 #include <new>
 #include <string_view>
 
-#include "usernic/annotations.h"
 #include "usernic/driver_shape.h"
-#include "usernic/error.h"
-#include "usernic/features.h"
-#include "usernic/mac_address.h"
-#include "usernic/rx_filter.h"
-#include "usernic/rx_flags.h"
+#include "usernic/net_device_ops.h"
 #include "usernic/rx_style.h"
-#include "usernic/skb.h"
-#include "usernic/stats.h"
-#include "usernic/tx_queue.h"
 
 namespace usernic {
-
-// The table that ops_of derives. A null op is absent. The first argument is the driver.
-struct NetDeviceOps {
-  std::string_view driver;  // its name, for people
-  Result<> (*init)(void*) = nullptr;
-  void (*uninit)(void*) = nullptr;
-  Result<> (*open)(void*) = nullptr;
-  void (*stop)(void*) = nullptr;
-  NetdevTx (*start_xmit)(void*, Skb&, TxQueue&, bool more) noexcept USERNIC_NONBLOCKING = nullptr;
-  RxFilterCaps (*rx_filter_caps)(const void*) = nullptr;
-  void (*set_rx_mode_async)(void*, RxPlan&) = nullptr;
-  const RxImageType* rx_image = nullptr;
-  Result<> (*prepare_rx_mode)(void*, const RxLists&, void* image) noexcept USERNIC_NONBLOCKING = nullptr;
-  Result<> (*write_rx_mode)(void*, const void* image) = nullptr;
-  void (*set_rx_mode)(void*, const RxLists&) noexcept USERNIC_NONBLOCKING = nullptr;
-  int (*set_rx_mode_kernel)(void*, NetDevice*, HwAddrList* uc, HwAddrList* mc) = nullptr;
-  bool (*unicast_filter)(const void*) = nullptr;
-  uint32_t (*rx_hash)(const void*, AddressClass, const MacAddress&) = nullptr;
-  void (*change_rx_flags)(void*, RxFlags changed) = nullptr;
-  Result<> (*change_mtu)(void*, uint32_t mtu) = nullptr;
-  Result<> (*set_mac_address)(void*, const MacAddress&) = nullptr;
-  Result<> (*change_carrier)(void*, bool on) = nullptr;
-  Features (*hw_features)(const void*) = nullptr;
-  Features (*fix_features)(const void*, Features wanted) = nullptr;
-  Result<> (*set_features)(void*, Features) = nullptr;
-  void (*get_stats)(const void*, LinkStats&) noexcept USERNIC_NONBLOCKING = nullptr;
-  void (*destroy)(void*) = nullptr;
-  bool requires_rtnl = false;
-};
 
 // A driver that finds no memory (std::bad_alloc) has refused.
 template <class Call>
@@ -101,6 +73,25 @@ constexpr std::string_view driver_name_of() {
   }
 }
 
+// What a driver says of itself: each fills in what it is given.
+template <class D>
+constexpr void set_ethtool_ops(NetDeviceOps& ops) {
+#define USERNIC_ETHTOOL_OP(op, Filled)                                               \
+  if constexpr (requires(D & d, Filled f) { d.op(f); }) {                            \
+    ops.op = [](void* d, Filled filled) {                                            \
+      return refused_without_memory([&] { return static_cast<D*>(d)->op(filled); }); \
+    };                                                                               \
+  }
+  USERNIC_ETHTOOL_OP(get_drvinfo, DriverInfo&)
+  USERNIC_ETHTOOL_OP(get_link_settings, LinkSettings&)
+  USERNIC_ETHTOOL_OP(get_ringparam, RingParam&)
+  USERNIC_ETHTOOL_OP(get_coalesce, Coalesce&)
+  USERNIC_ETHTOOL_OP(set_coalesce, const Coalesce&)
+  USERNIC_ETHTOOL_OP(get_ethtool_stats, std::vector<NamedCounter>&)
+  USERNIC_ETHTOOL_OP(get_regs, std::vector<RegisterValue>&)
+#undef USERNIC_ETHTOOL_OP
+}
+
 template <class D>
 constexpr NetDeviceOps ops_of() {
   NetDeviceOps ops;
@@ -113,6 +104,30 @@ constexpr NetDeviceOps ops_of() {
   ops.start_xmit = [](void* d, Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
     return static_cast<D*>(d)->start_xmit(skb, queue, more);
   };
+  if constexpr (requires(D & d, TxQueue & q) { d.tx_timeout(q); }) {
+    ops.tx_timeout = [](void* d, TxQueue& queue) noexcept USERNIC_NONBLOCKING {
+      static_cast<D*>(d)->tx_timeout(queue);
+    };
+  }
+  if constexpr (requires(const D& d) { d.validate_addr(); }) {
+    ops.validate_addr = [](const void* d) {
+      return refused_without_memory([d] { return static_cast<const D*>(d)->validate_addr(); });
+    };
+  }
+  if constexpr (requires(D & d) { d.work(0u); }) {
+    ops.work = [](void* d, uint32_t events) { static_cast<D*>(d)->work(events); };
+  }
+  if constexpr (requires(D & d, std::span<std::byte> data) { d.private_ioctl(0u, data); }) {
+    ops.private_ioctl = [](void* d, uint32_t command, std::span<std::byte> data) {
+      return refused_without_memory([&] { return static_cast<D*>(d)->private_ioctl(command, data); });
+    };
+  }
+  if constexpr (requires(D & d, MiiRequest & r) { d.mii_ioctl(r); }) {
+    ops.mii_ioctl = [](void* d, MiiRequest& request) {
+      return refused_without_memory([&] { return static_cast<D*>(d)->mii_ioctl(request); });
+    };
+  }
+  set_ethtool_ops<D>(ops);
   if constexpr (requires(D & d) { d.init(); }) {
     ops.init = [](void* d) { return refused_without_memory([d] { return static_cast<D*>(d)->init(); }); };
   }
@@ -167,6 +182,7 @@ constexpr NetDeviceOps ops_of() {
     };
   }
   if constexpr (requires { D::requires_rtnl; }) ops.requires_rtnl = D::requires_rtnl;
+  if constexpr (requires { D::lltx; }) ops.lltx = D::lltx;
   ops.destroy = [](void* d) { delete static_cast<D*>(d); };
   return ops;
 }

@@ -7,14 +7,7 @@
 
 #include <concepts>
 
-#include "usernic/error.h"
-#include "usernic/features.h"
-#include "usernic/mac_address.h"
-#include "usernic/rx_filter.h"
-#include "usernic/rx_flags.h"
-#include "usernic/skb.h"
-#include "usernic/stats.h"
-#include "usernic/tx_queue.h"
+#include "usernic/net_device_ops.h"
 
 namespace usernic {
 
@@ -69,6 +62,31 @@ constexpr void check_driver_shape() {
   USERNIC_OP_SHAPE(get_stats, (const D& d, LinkStats& s), get_stats(s), "void get_stats(LinkStats&) const");
   USERNIC_OP_NOEXCEPT(get_stats, (const D& d, LinkStats& s), get_stats(s));
 
+  USERNIC_OP_SHAPE(tx_timeout, (D & d, TxQueue & q), tx_timeout(q), "void tx_timeout(TxQueue&)");
+  USERNIC_OP_NOEXCEPT(tx_timeout, (D & d, TxQueue & q), tx_timeout(q));
+  USERNIC_OP_SHAPE(validate_addr, (const D& d), validate_addr(), "Result<> validate_addr() const");
+  USERNIC_OP_SHAPE(private_ioctl, (D & d, std::span<std::byte> s), private_ioctl(0u, s),
+                   "Result<> private_ioctl(uint32_t command, std::span<std::byte> data)");
+  USERNIC_OP_SHAPE(mii_ioctl, (D & d, MiiRequest & r), mii_ioctl(r), "Result<> mii_ioctl(MiiRequest&)");
+  USERNIC_OP_SHAPE(get_drvinfo, (D & d, DriverInfo & i), get_drvinfo(i), "Result<> get_drvinfo(DriverInfo&)");
+  USERNIC_OP_SHAPE(get_link_settings, (D & d, LinkSettings & l), get_link_settings(l),
+                   "Result<> get_link_settings(LinkSettings&)");
+  USERNIC_OP_SHAPE(get_ringparam, (D & d, RingParam & r), get_ringparam(r), "Result<> get_ringparam(RingParam&)");
+  USERNIC_OP_SHAPE(get_coalesce, (D & d, Coalesce & c), get_coalesce(c), "Result<> get_coalesce(Coalesce&)");
+  USERNIC_OP_SHAPE(set_coalesce, (D & d, const Coalesce& c), set_coalesce(c), "Result<> set_coalesce(const Coalesce&)");
+  USERNIC_OP_SHAPE(get_ethtool_stats, (D & d, std::vector<NamedCounter> & v), get_ethtool_stats(v),
+                   "Result<> get_ethtool_stats(std::vector<NamedCounter>&)");
+  USERNIC_OP_SHAPE(get_regs, (D & d, std::vector<RegisterValue> & v), get_regs(v),
+                   "Result<> get_regs(std::vector<RegisterValue>&)");
+
+  USERNIC_NO_OP(tx_time_out, tx_timeout);
+  USERNIC_NO_OP(timeout, tx_timeout);
+  USERNIC_NO_OP(validate_address, validate_addr);
+  USERNIC_NO_OP(get_link_ksettings, get_link_settings);
+  USERNIC_NO_OP(get_settings, get_link_settings);
+  USERNIC_NO_OP(do_ioctl, private_ioctl);
+  USERNIC_NO_OP(eth_ioctl, mii_ioctl);
+  USERNIC_NO_OP(siocdevprivate, private_ioctl);
   USERNIC_NO_OP(hard_start_xmit, start_xmit);
   USERNIC_NO_OP(set_mac_adress, set_mac_address);
   USERNIC_NO_OP(set_mac_addr, set_mac_address);

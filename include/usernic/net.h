@@ -33,6 +33,7 @@ struct NetdevConfig {
   uint32_t mtu_max = 9000;
   uint16_t tx_queues = 1;
   Duration rx_retry = std::chrono::seconds(1);  // after a first failure; doubles up to 60 times that
+  Duration watchdog = std::chrono::seconds(5);  // a TX queue may be stopped so long [kernel: watchdog_timeo]
 };
 
 class Net {
@@ -53,6 +54,10 @@ class Net {
     if (dev) set_driver(**dev, new D(**dev, std::forward<Args>(args)...));
     return dev;
   }
+
+  // The same for ops that are known only when the program runs: `ops` and `driver` outlive the device, unless `destroy`
+  // frees the driver; an op that is null is absent. EINVAL: no open, stop or start_xmit, or two rx-mode styles.
+  Result<NetdevPtr> alloc_netdev_with(const NetdevConfig& config, const NetDeviceOps& ops, void* driver);
 
   // The registered device of that name / all of them, by name. Context: process.
   DeviceHandle find(std::string_view name) const;

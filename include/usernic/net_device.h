@@ -87,6 +87,13 @@ struct NetDevice {
   Result<> detach(Place where = Place::current());
   Result<> attach(Place where = Place::current());
 
+  // Away from now on, said by whoever finds out, a start_xmit or a completion: what `detach` does besides follows on
+  // the lane. Context: any.
+  void detach_soon() noexcept USERNIC_NONBLOCKING;
+  // The driver's `work` is called soon, once for all the events that were gathered until then; while it is not present,
+  // when it is again. Context: any. [kernel: ndo_work]
+  void queue_work(uint32_t events) noexcept USERNIC_NONBLOCKING;
+
   // The primary own address and others; under rtnl.
   OwnAddresses& own_addresses() noexcept;
 

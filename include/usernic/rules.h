@@ -53,6 +53,10 @@ inline constexpr auto kRules = std::to_array<Rule>({
      "TxRulesTest.BusyOfAFrameThatWasChangedIsReportedAndItsEdgesAreAsTheyWere"},
     {"xmit-dropped-kept", "kDropped of a frame that was not freed", "free it first, or answer kOk and keep it",
      "TxRulesTest.DroppedOfAFrameThatIsNotFreedIsReported"},
+    {"xmit-locked", "start_xmit answers kLocked", "wait for the driver's own lock, which is held for moments",
+     "TxRulesTest.AnOldDriverThatAnswersLockedIsReportedAndTheSenderIsWoken"},
+    {"bql-overcompleted", "more octets are completed than were sent", "completed() once for each sent()",
+     "TxLimitTest.MoreCompletedThanSentIsReported"},
     // NAPI.
     {"napi-left-enabled", "stop leaves a NAPI instance enabled", "stop disables each instance",
      "NapiRulesTest.StopThatLeavesAnInstanceEnabledIsReportedAndTheCoreDisablesIt"},

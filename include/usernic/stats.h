@@ -16,12 +16,17 @@ struct QueueCounters {
   Atomic<uint64_t> bytes{0};
   Atomic<uint64_t> dropped{0};
   Atomic<uint64_t> too_long{0};  // of those dropped
+  Atomic<uint64_t> off{0};       // of those dropped
 
   void add(uint64_t more_packets, uint64_t more_bytes) noexcept USERNIC_NONBLOCKING {
     packets.fetch_add(more_packets, std::memory_order_relaxed);
     bytes.fetch_add(more_bytes, std::memory_order_relaxed);
   }
   void drop(uint64_t more) noexcept USERNIC_NONBLOCKING { dropped.fetch_add(more, std::memory_order_relaxed); }
+  void drop_off(uint64_t more) noexcept USERNIC_NONBLOCKING {
+    drop(more);
+    off.fetch_add(more, std::memory_order_relaxed);
+  }
   void drop_too_long(uint64_t more) noexcept USERNIC_NONBLOCKING {
     drop(more);
     too_long.fetch_add(more, std::memory_order_relaxed);
@@ -34,9 +39,12 @@ struct QueueCounters {
 struct LinkStats {
   uint64_t rx_packets = 0, rx_bytes = 0, rx_dropped = 0, rx_errors = 0;
   uint64_t tx_packets = 0, tx_bytes = 0, tx_dropped = 0, tx_errors = 0;
-  uint64_t rx_too_long = 0, tx_too_long = 0;  // of those dropped: longer than the MTU, a header and a tag
+  uint64_t rx_too_long = 0, tx_too_long = 0;  // of those dropped, or in error: longer than the link takes
+  uint64_t rx_missed = 0;                     // of those dropped: the card had no descriptor [kernel: rx_missed_errors]
+  uint64_t tx_off = 0;                        // of those dropped: the device was down or absent, or had no carrier
   uint64_t rx_filtered = 0;                   // that the filter kept away: no loss
   uint64_t rx_off = 0;                        // that came while receiver or link were off
+  uint64_t tx_timeouts = 0;                   // times that a queue was stopped for too long
   uint64_t rx_pause = 0, tx_pause = 0;  // times it had to wait, and made others wait [kernel: ethtool_pause_stats]
 };
 

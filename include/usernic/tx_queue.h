@@ -5,11 +5,18 @@
 // rings the doorbell when `more` is false. A driver stops its queue *before* the ring is full and wakes it from TX
 // completion. Between "is there room?" and "stop" a completion may slip in: `maybe_stop` stops, looks again, and
 // starts again when there is room [kernel: netif_txq_maybe_stop]. A wake may come too often; the driver re-checks.
+//
+// A driver that tells of each frame when it goes to the card (`sent`) and when it is out (`completed`) has its queue
+// stopped as well while the card has enough to do, so that what waits, waits where it can still be sorted: byte queue
+// limits [kernel: BQL]. The core finds the limit by itself (byte_limit.h).
+//
+// One that stays stopped for NetdevConfig::watchdog is said in the log, and the driver's tx_timeout is called.
 #pragma once
 
 #include <cstdint>
 
 #include "usernic/annotations.h"
+#include "usernic/byte_limit.h"
 #include "usernic/lock.h"
 #include "usernic/skb.h"
 #include "usernic/stats.h"
@@ -20,7 +27,9 @@ struct NetDevice;
 
 // What start_xmit says of a frame: kOk, the driver owns it; kBusy, it is untouched and stays with the caller; kDropped,
 // the driver freed it unsent, and it counts as dropped. [kernel: NETDEV_TX_OK, NETDEV_TX_BUSY, NET_XMIT_DROP]
-enum class NetdevTx : uint8_t { kOk, kBusy, kDropped };
+// kLocked is kBusy of an old driver, whose own lock was taken: a report, and the sender tries again
+// [kernel: NETDEV_TX_LOCKED, until 4.8].
+enum class NetdevTx : uint8_t { kOk, kBusy, kDropped, kLocked };
 
 struct TxQueue {
  public:
@@ -32,11 +41,25 @@ struct TxQueue {
   void stop(Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
     stopped_at_.store(where, std::memory_order_relaxed);
     stops_.fetch_add(1, std::memory_order_relaxed);
-    stopped_.store(true);
+    stopped_.fetch_or(kByDriver);
   }
-  void start() noexcept USERNIC_NONBLOCKING { stopped_.store(false); }
+  void start() noexcept USERNIC_NONBLOCKING { stopped_.fetch_and(static_cast<uint8_t>(~kByDriver)); }
   void wake() noexcept USERNIC_NONBLOCKING;
-  bool stopped() const noexcept USERNIC_NONBLOCKING { return stopped_.load(); }
+  bool stopped() const noexcept USERNIC_NONBLOCKING { return (stopped_.load() & kByDriver) != 0; }
+  // Or by the limit of octets: nothing is sent now.
+  bool xmit_stopped() const noexcept USERNIC_NONBLOCKING { return stopped_.load() != 0; }
+
+  // `sent`: from start_xmit. `completed`: from TX completion, one at a time, and no more than was sent, else a report.
+  // `forget_sent`: nothing is on its way any more, and nobody is in the other two; a stop that throws frames away.
+  // [kernel: netdev_tx_sent_queue, netdev_tx_completed_queue, netdev_tx_reset_queue]
+  void sent(uint32_t bytes) noexcept USERNIC_NONBLOCKING {
+    byte_limit_.queued(bytes);
+    if (byte_limit_.room() < 0) [[unlikely]]
+      stop_by_limit();
+  }
+  void completed(uint32_t frames, uint64_t bytes, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  void forget_sent() noexcept USERNIC_NONBLOCKING;
+  const ByteLimit& byte_limit() const noexcept USERNIC_NONBLOCKING { return byte_limit_; }
 
   // Stops the queue if `room()` is less than `needed`, with the re-check. Returns true when it stays stopped.
   // Requires: the xmit lock (that is: called from start_xmit).
@@ -62,6 +85,10 @@ struct TxQueue {
   friend struct Device;
   friend class XmitCheck;
   friend struct Porting;
+  friend class TxWatchdog;
+  enum : uint8_t { kByDriver = 1, kByLimit = 2 };
+  void stop_by_limit() noexcept USERNIC_NONBLOCKING;
+
   NetDevice& dev_;
   const uint16_t index_;
   SpinLock xmit_lock_;
@@ -73,10 +100,16 @@ struct TxQueue {
   NetDevice* below_to_ = nullptr;
   // On a line of its own: the poll thread looks at it at every completion, whatever the transmitter counts meanwhile.
   // Opened by the driver's open, closed again by the core at close.
-  alignas(64) Atomic<bool> stopped_{true};
+  alignas(64) Atomic<uint8_t> stopped_{kByDriver};
   // For who looks for mistakes: how often it was stopped and woken, and where it was stopped last.
   RawAtomic<uint32_t> stops_{0}, wakes_{0};
   RawAtomic<Place> stopped_at_{Place()};
+  Atomic<uint64_t> timeouts_{0};
+  // The watchdog's: the stop that it has seen, and since when.
+  uint32_t seen_stop_ = 0;
+  bool told_ = false;
+  Time seen_since_ = kForever;
+  ByteLimit byte_limit_;
 };
 static_assert(alignof(TxQueue) == 64 && sizeof(TxQueue) % 64 == 0, "nothing else is on that line");
 

@@ -94,6 +94,7 @@ class AccountingTest(LabTest):
             self.check_sums()
         row = self.one.link("nic0")
         self.assertEqual(row["rx_filtered"], self.stats()["rx"]["filtered"])
+        self.assertEqual(row["drops"]["filter"], row["rx_filtered"])
 
         # Longer than the receiver's MTU.
         self.a.must("ip", "link", "set", "nic0", "mtu", "1280")
@@ -102,12 +103,14 @@ class AccountingTest(LabTest):
         self.a.must("ip", "link", "set", "nic0", "mtu", "1500")
         self.one.until_link(lambda row: row["mtu"] == 1500)
         self.check_sums()
+        self.assertGreaterEqual(self.stats()["drops"]["too_long"], COUNT)
 
         # More than its ring holds.
         self.rises("dropped", 1, self.flood)
         lost = FLOOD - len(self.heard_then())
         self.assertGreater(lost, 0)
         self.assertGreaterEqual(self.stats()["rx"]["dropped"], lost)
+        self.assertGreaterEqual(self.stats()["drops"]["ring_full"], lost)
         self.check_sums()
 
         # Nobody at home: no carrier, down.
@@ -121,6 +124,7 @@ class AccountingTest(LabTest):
         self.a.must("ip", "link", "set", "nic0", "up")
         self.one.until_link(lambda row: row["up"] and row["carrier"])
         self.check_sums()
+        self.assertGreaterEqual(self.one.link("nic0")["drops"]["no_carrier"], 2 * COUNT)
 
     def test_so_it_is_when_an_interface_or_its_mtu_changes_with_frames_on_their_way(self):
         self.start(flow_control=False)

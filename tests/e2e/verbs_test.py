@@ -5,7 +5,7 @@ import json
 
 from lab import PROGRAM, SECONDS, LabTest, is_held, pair, run
 
-VERBS = ("run", "demo", "link", "rx-mode", "stats", "monitor", "exec")
+VERBS = ("run", "demo", "link", "rx-mode", "stats", "monitor", "ethtool", "exec")
 # The shape of issue and README: a dict is an object with exactly these keys, in this order; a list holds such items.
 ADDRESS = "address"
 LAG = {"p50": int, "p99": int, "max": int}
@@ -20,12 +20,14 @@ RX_MODE = {
     "failed": [{"address": ADDRESS, "error": str, "attempts": int, "next_retry_ms": int}],
     "stats": RX_MODE_STATS,
 }
+DROPS = {"filter": int, "ring_full": int, "too_long": int, "no_carrier": int, "refused": int}
 LINK = {"name": str, "nic": str, "driver": str, "address": ADDRESS, "mtu": int, "up": bool, "carrier": bool,
         "host": str, "where": str, "refused": type(None),
-        "rx_packets": int, "tx_packets": int, "rx_dropped": int, "tx_dropped": int, "rx_filtered": int}
+        "rx_packets": int, "tx_packets": int, "rx_dropped": int, "tx_dropped": int, "rx_filtered": int, "drops": DROPS}
 DIRECTION = {"packets": int, "bytes": int, "dropped": int, "errors": int}
 STATS = {"dev": str, "rx": DIRECTION | {"filtered": int, "off": int, "pause": int, "refused": int},
-         "tx": DIRECTION | {"pause": int, "oversized": int}, "rx_mode": RX_MODE_STATS}
+         "tx": DIRECTION | {"pause": int, "oversized": int, "timeouts": int}, "drops": DROPS,
+         "rx_mode": RX_MODE_STATS}
 MODES = ("exact", "hash", "allmulti", "promisc", "none")
 
 
@@ -85,6 +87,22 @@ class VerbsTest(LabTest):
 
     def test_stats_json_has_exactly_this_shape(self):
         self.assert_shape(self.busy_lab().json("stats", "nic0"), STATS)
+
+    def test_a_driver_says_what_it_is_and_what_its_card_counted(self):
+        lab = self.busy_lab()
+        said = lab.json("ethtool", "nic0")
+        self.assert_shape(said["rings"], {"rx": int, "tx": int, "rx_max": int, "tx_max": int})
+        self.assertEqual((said["driver"], said["bus"], said["coalesce"]), ("simnic", "wire:w0", None))
+        counters = {each["name"]: each["value"] for each in said["counters"]}
+        self.assertEqual(counters["tx_frames"], lab.json("stats", "nic0")["tx"]["packets"])
+        registers = {each["name"]: each["value"] for each in said["registers"]}
+        own = next(row for row in lab.json("link") if row["name"] == "nic0")["address"]
+        self.assertEqual(registers["own-address"], int(own.replace(":", ""), 16))
+        text = lab.usernic("ethtool", "nic0", "-g", "-c").stdout
+        self.assertIn("rings:\n  rx            256 of at most 4096\n", text)
+        self.assertIn("coalescing:\n  the driver does not say\n", text)
+        self.assertNotIn("counters", text)
+        self.assertIn("there is no nic 'nic7'", lab.usernic("ethtool", "nic7").stderr)
 
     def test_the_built_in_config_is_two_nics_on_one_wire(self):
         rows = self.lab().json("link")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// core: sections of a device's receivers that somebody can wait for, without a lock for them.
+// core: sections of code that somebody can wait for, without a lock for those who are in them: a device's receivers,
+// and the senders of one that locks for itself.
 //
 // Two counters: who enters is counted in the one of the current phase. `synchronize` moves on to the other phase and
 // waits until the one before has emptied, twice: somebody may have read the phase before it moved, and be counted late.
@@ -11,7 +12,7 @@
 
 namespace usernic {
 
-class RxSections {
+class Sections {
  public:
   uint32_t enter() noexcept USERNIC_NONBLOCKING {
     const uint32_t phase = phase_.load();

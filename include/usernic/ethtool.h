@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// usernic: what a driver says of itself and its card [kernel: ethtool_ops].
+//
+// A driver has a member for each that it knows (driver.h), which fills in what it is given; who asks calls the function
+// of that name here:
+//
+//   Result<> get_link_settings(LinkSettings& link) { link.speed_mbps = 100; return {}; }
+//   const Result<LinkSettings> link = link_settings(dev);
+//
+// Locks: the instance lock (IL), not rtnl. Context: process, no locks. Errors: ENODEV, not registered or not present;
+// EOPNOTSUPP, the driver does not say; else the driver's own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "usernic/error.h"
+
+namespace usernic {
+
+struct NetDevice;
+
+struct DriverInfo {
+  std::string driver;  // filled in already, as reports name it
+  std::string version, firmware;
+  std::string bus;  // where the card is: "usb:1-2"
+};
+
+enum class Duplex : uint8_t { kUnknown, kHalf, kFull };
+struct LinkSettings {
+  uint32_t speed_mbps = 0;  // 0: unknown
+  Duplex duplex = Duplex::kUnknown;
+  bool autoneg = false;
+  std::string port;  // "twisted pair"
+};
+
+// Descriptors, each way, and the most that there can be.
+struct RingParam {
+  uint32_t rx = 0, tx = 0;
+  uint32_t rx_max = 0, tx_max = 0;
+};
+
+// An interrupt waits for that long after a first frame, or for that many; 0: it does not.
+struct Coalesce {
+  uint32_t rx_usecs = 0, rx_frames = 0;
+  uint32_t tx_usecs = 0, tx_frames = 0;
+};
+
+struct NamedCounter {
+  std::string name;
+  uint64_t value = 0;
+};
+
+struct RegisterValue {
+  std::string name;
+  uint32_t offset = 0;
+  uint64_t value = 0;
+};
+
+Result<DriverInfo> driver_info(NetDevice& dev);
+Result<LinkSettings> link_settings(NetDevice& dev);
+Result<RingParam> ring_param(NetDevice& dev);
+Result<Coalesce> coalesce(NetDevice& dev);
+Result<> set_coalesce(NetDevice& dev, const Coalesce& wish);
+Result<std::vector<NamedCounter>> named_counters(NetDevice& dev);
+Result<std::vector<RegisterValue>> register_dump(NetDevice& dev);
+
+}  // namespace usernic
+// Explained best by: core/ethtool_test.cc
