@@ -94,13 +94,12 @@ class LimitedDriver {
     return {};
   }
   void stop() { dev_.tx_queue(0).forget_sent(); }
-  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept USERNIC_NONBLOCKING {
-    queue.sent(skb.size());
-    bytes += skb.size();
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
+    doorbells += queue.sent(skb.size(), more) ? 1 : 0;
     SkbPool::free(skb);
     return NetdevTx::kOk;
   }
-  uint32_t bytes = 0;
+  uint32_t doorbells = 0;
 
  private:
   NetDevice& dev_;
@@ -142,6 +141,7 @@ TEST_F(TxLimitTest, EnoughIsLeftWithTheSenderUntilItIsCompleted) {
   EXPECT_EQ(frames.size(), 2u);
   EXPECT_TRUE(queue.xmit_stopped());
   EXPECT_FALSE(queue.stopped()) << "the driver has not stopped it";
+  EXPECT_EQ(driver.doorbells, 1u) << "more would have come, and does not";
   queue.completed(1, 1000);
   EXPECT_EQ(port.woken.count(), 1u);
   EXPECT_EQ(xmit(0), 2u) << "the limit has grown";

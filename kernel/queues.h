@@ -65,8 +65,11 @@ inline void netif_tx_wake_all_queues(net_device* dev) {
 }
 
 // Byte queue limits: tx_queue.h.
+inline bool __netdev_tx_sent_queue(netdev_queue* queue, unsigned bytes, bool xmit_more) {
+  return queue->sent(bytes, xmit_more);
+}
 inline void netdev_tx_sent_queue(netdev_queue* queue, unsigned bytes) {
-  queue->sent(bytes);
+  (void)queue->sent(bytes, true);
 }
 inline void netdev_tx_completed_queue(netdev_queue* queue, unsigned pkts, unsigned bytes,
                                       Place where = Place::current()) {

@@ -49,13 +49,15 @@ struct TxQueue {
   // Or by the limit of octets: nothing is sent now.
   bool xmit_stopped() const noexcept USERNIC_NONBLOCKING { return stopped_.load() != 0; }
 
-  // `sent`: from start_xmit. `completed`: from TX completion, one at a time, and no more than was sent, else a report.
+  // `sent`: from start_xmit, with its `more`; true: the doorbell is to be rung, for the last frame or because nothing
+  // more comes for now. `completed`: from TX completion, one at a time, and no more than was sent, else a report.
   // `forget_sent`: nothing is on its way any more, and nobody is in the other two; a stop that throws frames away.
-  // [kernel: netdev_tx_sent_queue, netdev_tx_completed_queue, netdev_tx_reset_queue]
-  void sent(uint32_t bytes) noexcept USERNIC_NONBLOCKING {
+  // [kernel: __netdev_tx_sent_queue, netdev_tx_completed_queue, netdev_tx_reset_queue]
+  bool sent(uint32_t bytes, bool more) noexcept USERNIC_NONBLOCKING {
     byte_limit_.queued(bytes);
     if (byte_limit_.room() < 0) [[unlikely]]
       stop_by_limit();
+    return !more || xmit_stopped();
   }
   void completed(uint32_t frames, uint64_t bytes, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   void forget_sent() noexcept USERNIC_NONBLOCKING;
