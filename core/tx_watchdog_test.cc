@@ -25,12 +25,12 @@ class StuckDriver {
   }
   void tx_timeout(TxQueue& queue) noexcept {
     const BlockingByDesign a_test_may;
-    index = queue.index();
+    index.store(queue.index());
     SkbBatch frames;
     Skb& skb = *pool.alloc();
     (void)skb.put(60);
     frames.push_back(skb);
-    frozen &= dev_.xmit(queue, frames) == 0 && frames.size() == 1;
+    if (dev_.xmit(queue, frames) != 0 || frames.size() != 1) frozen.store(false);
     if (recovers.load()) full.store(false), queue.wake();
     SkbPool::free(frames);
     timed_out.set();
@@ -39,8 +39,8 @@ class StuckDriver {
   SkbPool pool{4, 128};
   Atomic<bool> full{true}, recovers{false};
   bool starts = true;
-  uint16_t index = 99;
-  bool frozen = true;  // nothing could be sent meanwhile
+  Atomic<uint32_t> index{99};
+  Atomic<bool> frozen{true};  // nothing could be sent meanwhile
   Event timed_out;
 
  private:
@@ -82,8 +82,8 @@ TEST_F(TxWatchdogTest, AQueueThatStaysStoppedTimesOutUntilItIsWoken) {
   send_one();
   driver.timed_out.wait();
   driver.timed_out.wait(2);  // again, after as long
-  EXPECT_EQ(driver.index, 0u);
-  EXPECT_TRUE(driver.frozen);
+  EXPECT_EQ(driver.index.load(), 0u);
+  EXPECT_TRUE(driver.frozen.load());
   driver.recovers.store(true);
   driver.timed_out.wait(3);
   send_one();

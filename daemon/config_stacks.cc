@@ -108,7 +108,7 @@ void settle_mtus(const Stacks& all, FirstError& error) {
   for (const StackedNic& each : all) {
     if (!each.lowers.empty()) upwards.push_back(&each);
   }
-  std::ranges::stable_sort(upwards, {}, &StackedNic::height);
+  std::ranges::sort(upwards, {}, [](const StackedNic* each) { return std::pair(each->height, each->nic); });
   for (const StackedNic* const each : upwards) {
     const auto mtu = [](const StackedNic* lower) { return lower->nic->mtu; };
     const StackedNic& smallest = *std::ranges::min(each->lowers, {}, mtu);
@@ -175,7 +175,7 @@ void settle_stacks(Config& config, FirstError& error) {
   settle_mtus(all, error);
   check_shares(all, error);
   settle_interfaces(all, error);
-  std::ranges::stable_sort(all, {}, &StackedNic::height);
+  std::ranges::sort(all, {}, [](const StackedNic& each) { return std::pair(each.height, each.nic); });
   std::vector<NicConfig> ordered;
   for (const StackedNic& each : all) ordered.push_back(std::move(*each.nic));
   config.nics = std::move(ordered);
