@@ -29,7 +29,7 @@ uint64_t sum_of(std::span<const uint8_t> octets) noexcept {
     sum += word;
   }
   uint32_t rest = 0;  // what is missing of the last word is zero
-  std::memcpy(&rest, from, left);
+  if (left != 0) std::memcpy(&rest, from, left);
   return sum + rest;
 }
 

@@ -94,7 +94,8 @@ class VerbsTest(LabTest):
         self.assert_shape(said["rings"], {"rx": int, "tx": int, "rx_max": int, "tx_max": int})
         self.assertEqual((said["driver"], said["bus"], said["coalesce"]), ("simnic", "wire:w0", None))
         counters = {each["name"]: each["value"] for each in said["counters"]}
-        self.assertEqual(counters["tx_frames"], lab.json("stats", "nic0")["tx"]["packets"])
+        self.assertLessEqual(counters["tx_frames"], lab.json("stats", "nic0")["tx"]["packets"])
+        self.assertGreater(counters["commands"], 0)
         registers = {each["name"]: each["value"] for each in said["registers"]}
         own = next(row for row in lab.json("link") if row["name"] == "nic0")["address"]
         self.assertEqual(registers["own-address"], int(own.replace(":", ""), 16))
