@@ -201,7 +201,9 @@ TEST_F(HostPortFrames, FramesThatTheDriverKeepsForEverAreLeftToItAndSaid) {
 TEST_F(HostPortFrames, WhatTheKernelDoesNotTakeIsCounted) {
   show();
   nic_.mtu_stuck.set(true);  // the device does not hear yet that its interface goes down
-  shell("ip link set nic0 mtu 1400; ip link set nic0 down");
+  shell("ip link set nic0 mtu 1400");
+  ASSERT_TRUE(eventually([&] { return nic_.mtu_asked.load(); }));
+  shell("ip link set nic0 down");
   driver().inject(frame_to(kOwn));
   EXPECT_TRUE(eventually([&] { return port_->status().receive_dropped == 1; }));
 }

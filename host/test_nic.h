@@ -36,6 +36,7 @@ struct TestNic {
   Result<> open_answer{};
   Result<> mtu_answer{};
   Result<> carrier_answer{};
+  Atomic<bool> mtu_asked{false};
   Switch mtu_stuck;                  // while on, no change of the MTU ends
   Atomic<int64_t> call_time_ns{0};   // of one filter call or one open; ends early when asked to stop
   Atomic<bool> tx_full{false};       // the ring has no room
@@ -155,6 +156,7 @@ class TestNicDriver {
     }
   }
   Result<> change_mtu(uint32_t) {
+    nic_.mtu_asked.store(true);
     nic_.mtu_stuck.wait_off();
     return nic_.mtu_answer;
   }
