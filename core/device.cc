@@ -230,23 +230,13 @@ Device::Sent Device::send(TxQueue& queue, SkbBatch& frames, Place where) noexcep
   return give(queue, frames, true, where);
 }
 
-Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept {
-  if (!running_.load() || !present_.load() || !carrier_.load()) {
-    queue.counters.drop_off(frames.size());
-    SkbPool::free(frames);
-    return {};
-  }
-  const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue.xmit_lock());
+Skb* Device::next_to_give(TxQueue& queue, SkbBatch& frames, WireSize& wire, Place where) noexcept {
   const uint32_t longest = frame_limit.frame_bytes_max();
-  Sent sent;
-  uint64_t taken_below = 0;
-  while (!queue.xmit_stopped()) {
-    Skb* const skb = frames.pop_front();
-    if (skb == nullptr) break;
-    WireSize wire{.bytes = skb->size()};
+  while (Skb* const skb = frames.pop_front()) {
+    wire = {.bytes = skb->size()};
     if (skb->offload().any() || skb->chain() != nullptr) [[unlikely]] {
       const TxFit fit = fit_to_device(*skb, frames, features(), longest);
-      if (fit == TxFit::kWaits) break;
+      if (fit == TxFit::kWaits) return nullptr;
       if (fit == TxFit::kCut) continue;
       if (fit != TxFit::kReady) {
         unsendable(queue, *skb, fit, where);
@@ -254,28 +244,48 @@ Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place 
       }
       wire = wire_size(*skb);
     }
-    if (!skb->offload().superframe() && wire.bytes > longest) [[unlikely]] {
-      frame_limit.drop(queue.counters, *skb, where);
-      continue;
-    }
+    if (skb->offload().superframe() || wire.bytes <= longest) [[likely]]
+      return skb;
+    frame_limit.drop(queue.counters, *skb, where);
+  }
+  return nullptr;
+}
+
+// One frame ahead: only who has the next one in hand may say that more comes. Else a doorbell is never rung.
+Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept {
+  if (!running_.load() || !present_.load() || !carrier_.load()) {
+    queue.counters.drop_off(frames.size());
+    SkbPool::free(frames);
+    return {};
+  }
+  const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue.xmit_lock());
+  Sent sent;
+  uint64_t taken_below = 0;
+  WireSize wire, next_wire;
+  Skb* skb = queue.xmit_stopped() ? nullptr : next_to_give(queue, frames, wire, where);
+  while (skb != nullptr && !queue.xmit_stopped()) {
+    Skb* const next = next_to_give(queue, frames, next_wire, where);
+    const bool more = next != nullptr;
     const uint32_t below = queue.below_.size();
-    const bool more = !frames.empty();
     if (gathers) queue.more_ = more;
     const NetdevTx result =
         kChecksOn ? checked(*frames_out, start_xmit, *skb, queue, more, where) : start_xmit(*skb, queue, more);
     if (result == NetdevTx::kBusy || result == NetdevTx::kLocked) {
-      frames.push_front(*skb);
+      if (next != nullptr) frames.push_front(*next);
       sent.refused = true;
       break;
     }
     if (result == NetdevTx::kDropped) {
       queue.counters.drop(1);
-      continue;
+    } else {
+      sent.packets += wire.frames;
+      sent.bytes += wire.bytes;
+      if (queue.below_.size() != below) taken_below += wire.bytes;
     }
-    sent.packets += wire.frames;
-    sent.bytes += wire.bytes;
-    if (queue.below_.size() != below) taken_below += wire.bytes;
+    skb = next;
+    wire = next_wire;
   }
+  if (skb != nullptr) frames.push_front(*skb);
   if (gathers && !queue.below_.empty()) flush_below(queue, taken_below, sent);
   queue.counters.add(sent.packets, sent.bytes);
   if (queue.xmit_stopped()) net_ref.impl().tx_watchdog.arm();

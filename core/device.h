@@ -26,6 +26,7 @@
 namespace usernic {
 
 enum class TxFit : uint8_t;
+struct WireSize;
 
 struct Device final : NetDevice {
   using NapiList = boost::intrusive::list<
@@ -125,6 +126,8 @@ struct Device final : NetDevice {
   };
   Sent send(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   void unsendable(TxQueue& queue, Skb& skb, TxFit fit, Place where) noexcept USERNIC_NONBLOCKING;
+  // The next one that the driver can take; others are cut, or dropped and counted. Null: none, or none for now.
+  Skb* next_to_give(TxQueue& queue, SkbBatch& frames, WireSize& wire, Place where) noexcept USERNIC_NONBLOCKING;
   // The queue's frames to the driver, one by one. `gathers`: alone, under the xmit lock.
   Sent give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept USERNIC_NONBLOCKING;
   // From start_xmit of `queue`, an upper's: the frame goes out on `to`. Those of one batch go together, after the last

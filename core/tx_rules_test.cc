@@ -21,9 +21,10 @@ class WrongDriver {
   void stop() {
     if (on_stop) on_stop();
   }
-  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept {
     const BlockingByDesign a_test_may;
     sizes.push_back(skb.size());
+    last_more = more;
     return on_xmit(skb, queue);
   }
 
@@ -33,6 +34,7 @@ class WrongDriver {
   };
   std::function<void()> on_stop;
   std::vector<uint32_t> sizes;
+  bool last_more = false;
 
  private:
   NetDevice& dev_;
@@ -88,6 +90,12 @@ TEST_F(TxRulesTest, BusyWithTheQueueRunningIsReportedAndTheSenderIsWoken) {
   expect_report("xmit-busy-running");
   EXPECT_EQ(frames.size(), 2u);
   EXPECT_EQ(port.woken.count(), 1u) << "nobody else would";
+}
+
+TEST_F(TxRulesTest, WhatIsDroppedIsNotMoreToCome) {
+  EXPECT_EQ(xmit({60, 4000, 4000}), 1u);
+  EXPECT_FALSE(driver.last_more) << "else its doorbell is never rung";
+  EXPECT_EQ(reports.all.size(), 2u);
 }
 
 TEST_F(TxRulesTest, AnOldDriverThatAnswersLockedIsReportedAndTheSenderIsWoken) {
