@@ -6,7 +6,7 @@ import signal
 import tempfile
 
 import lab as lab_module
-from lab import LabTest, config_of, is_held, is_settled
+from lab import LabTest, config_of, is_held
 from usb_device import UsbDevice, has_bucket
 
 GROUP = "01:00:5e:01:02:03"
@@ -52,24 +52,21 @@ class UsbDeviceTest(LabTest):
         nic = {"name": "nic0", "host": "a", "bus": f"usbip:127.0.0.1:{device.port}/1-1"}
         lab = self.lab(config_of([nic]))
         device.until(lambda state: state["receiving"])
-        turns = itertools.cycle(("on", "off"))
+        turns = itertools.cycle((True, False))
 
-        def next_transfer():
-            """The host changes its mind; what came of it."""
-            lab.inside("a").must("ip", "link", "set", "nic0", "promisc", next(turns))
-            while (event := device.event())["event"] not in ("control", "unplugged"):
-                pass
-            return event
+        def until_seen(kind, holds):
+            """The host changes its mind, and the card follows, until such an event came; returns it."""
+            while not (seen := [event for event in device.events if event["event"] == kind and holds(event)]):
+                wanted = next(turns)
+                lab.inside("a").must("ip", "link", "set", "nic0", "promisc", "on" if wanted else "off")
+                device.until(lambda state: state["promisc"] == wanted)
+            return seen[0]
 
         device.tell("fail 2")
-        while next_transfer()["result"] == "ok":
-            pass
+        until_seen("control", lambda event: event["result"] != "ok")
         device.tell("fail 0")
-        lab.until_rx_mode(is_settled)
-        while (event := next_transfer())["event"] != "unplugged":
-            pass
-        self.assertEqual(event["transfers"], 40)
-        device.wait("plugged")
+        self.assertEqual(until_seen("unplugged", lambda _: True)["transfers"], 40)
+        until_seen("plugged", lambda _: True)
         device.until(lambda state: state["receiving"])
         device.process.send_signal(signal.SIGINT)
         device.wait("ended")
