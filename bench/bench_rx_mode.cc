@@ -23,8 +23,8 @@
 #include <vector>
 
 #include "bench/rows.h"
-#include "core/card_class.h"
-#include "core/device.h"
+#include "core/device/device.h"
+#include "core/filter/card_class.h"
 #include "usernic/lower_link.h"
 
 namespace usernic {

@@ -22,8 +22,8 @@
 #include <cstring>
 #include <string_view>
 
-#include "core/coalesce.h"
-#include "core/segment.h"
+#include "core/frame/coalesce.h"
+#include "core/frame/segment.h"
 #include "host/vnet_header.h"
 
 namespace usernic {

@@ -4,9 +4,9 @@
 // its sums put right.
 #include <vector>
 
-#include "core/coalesce.h"
-#include "core/inet_sum.h"
-#include "core/segment.h"
+#include "core/frame/coalesce.h"
+#include "core/frame/inet_sum.h"
+#include "core/frame/segment.h"
 #include "fuzz/input.h"
 
 namespace usernic::fuzz {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// An input as a history of the receive filter alone: a card, wishes, failures, losses and times (core/filter_world.h).
-#include "core/filter_world.h"
+// An input as a history of the receive filter alone: a card, wishes, failures, losses and times
+// (testing/filter_world.h).
 #include "fuzz/input.h"
+#include "testing/filter_world.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace usernic;

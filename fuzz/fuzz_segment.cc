@@ -3,7 +3,7 @@
 // right sums and carries each octet of the payload once, in order; what is refused is refused whole.
 #include <vector>
 
-#include "core/segment.h"
+#include "core/frame/segment.h"
 #include "fuzz/input.h"
 
 namespace usernic::fuzz {

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <string>
 
-#include "core/test_watch.h"
 #include "kernel/names.h"
+#include "testing/test_watch.h"
 #include "usernic/notifier.h"
 
 namespace usernic {

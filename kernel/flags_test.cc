@@ -2,8 +2,8 @@
 // A device's flags in kernel style: the user's references on promiscuity and allmulti among all.
 #include <gtest/gtest.h>
 
-#include "core/test_watch.h"
 #include "kernel/names.h"
+#include "testing/test_watch.h"
 
 namespace usernic {
 namespace {

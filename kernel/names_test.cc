@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "core/test_watch.h"
+#include "testing/test_watch.h"
 
 namespace usernic {
 namespace {

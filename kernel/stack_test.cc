@@ -6,9 +6,9 @@
 #include <set>
 #include <string>
 
-#include "core/test_addresses.h"
-#include "core/test_watch.h"
 #include "kernel/names.h"
+#include "testing/test_addresses.h"
+#include "testing/test_watch.h"
 
 namespace usernic {
 namespace {

@@ -2,8 +2,8 @@
 // Keeping everybody out of ndo_start_xmit, in kernel style.
 #include <gtest/gtest.h>
 
-#include "core/test_watch.h"
 #include "kernel/names.h"
+#include "testing/test_watch.h"
 
 namespace usernic {
 namespace {

@@ -2,7 +2,7 @@
 // A table without IFF_UNICAST_FLT is promiscuous while its unicast list is not empty.
 #include <gtest/gtest.h>
 
-#include "core/rx_style_fixture.h"
+#include "core/rx/rx_style_fixture.h"
 #include "kernel/names.h"
 
 namespace usernic {

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "core/test_watch.h"
 #include "kernel/names.h"
+#include "testing/test_watch.h"
 
 namespace usernic {
 namespace {

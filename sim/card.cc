@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "core/mutation.h"
+#include "core/lock/mutation.h"
 #include "sim/scheduler.h"
 
 namespace usernic::sim {

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "core/device.h"
-#include "core/net_impl.h"
+#include "core/device/device.h"
+#include "core/device/net_impl.h"
 
 namespace usernic::sim {
 namespace {

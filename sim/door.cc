@@ -7,7 +7,7 @@
 
 #include <stdexcept>
 
-#include "core/mutation.h"
+#include "core/lock/mutation.h"
 #include "sim/scheduler.h"
 #include "sim/wall_clock.h"
 #include "usernic/env.h"

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// Each rule of the filter, switched off alone, is found by the histories of core/filter_world.h.
+// Each rule of the filter, switched off alone, is found by the histories of testing/filter_world.h.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <optional>
 
-#include "core/filter_world.h"
-#include "core/test_watch.h"
 #include "sim/runner.h"
+#include "testing/filter_world.h"
+#include "testing/test_watch.h"
 
 namespace usernic {
 namespace {

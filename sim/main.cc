@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "core/say.h"
+#include "core/lock/say.h"
 #include "sim/mutation_table.h"
 #include "sim/runner.h"
 #include "sim/wall_clock.h"

@@ -15,7 +15,7 @@
 #include <string>
 #include <system_error>
 
-#include "core/say.h"
+#include "core/lock/say.h"
 #include "sim/runner.h"
 
 namespace usernic::sim {

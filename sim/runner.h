@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/mutation.h"
+#include "core/lock/mutation.h"
 #include "sim/scenario.h"
 #include "sim/scheduler.h"
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "core/held_locks.h"
-#include "core/lock_graph.h"
+#include "core/lock/held_locks.h"
+#include "core/lock/lock_graph.h"
 #include "usernic/context.h"
 
 namespace usernic {

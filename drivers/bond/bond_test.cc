@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/test_nic.h"
+#include "testing/test_nic.h"
 #include "usernic/rx_handler.h"
 
 namespace usernic {

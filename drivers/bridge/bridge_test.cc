@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "core/test_nic.h"
+#include "testing/test_nic.h"
 #include "usernic/rx_handler.h"
 
 namespace usernic {

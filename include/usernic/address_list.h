@@ -67,4 +67,4 @@ Result<> sync_when_unlocked(AddressList& to, AddressList& from, Place where = Pl
     USERNIC_NONBLOCKING;
 
 }  // namespace usernic
-// Explained best by: core/address_list_test.cc
+// Explained best by: core/list/address_list_test.cc

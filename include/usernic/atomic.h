@@ -143,4 +143,4 @@ struct Local {
 #endif
 
 }  // namespace usernic
-// Explained best by: core/env_test.cc
+// Explained best by: core/lock/env_test.cc

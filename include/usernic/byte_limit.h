@@ -55,4 +55,4 @@ class ByteLimit {
 };
 
 }  // namespace usernic
-// Explained best by: core/byte_limit_test.cc
+// Explained best by: core/frame/byte_limit_test.cc

@@ -23,7 +23,7 @@ namespace usernic {
 struct NetDevice;
 
 using Place = std::source_location;
-std::string place_text(const Place& place);  // "core/napi.cc:31 (void usernic::Napi::enable())"
+std::string place_text(const Place& place);  // "core/device/napi.cc:31 (void usernic::Napi::enable())"
 
 enum class Context : uint8_t { kProcess, kBhDisabled, kHardIrq };
 std::string_view context_name(Context context) noexcept;
@@ -121,4 +121,4 @@ void report_contract(std::string_view rule, std::string_view text, Place here, P
 void report_contract(const NetDevice& dev, std::string_view rule, std::string_view text, Place here) noexcept;
 
 }  // namespace usernic
-// Explained best by: core/context_test.cc
+// Explained best by: core/lock/context_test.cc

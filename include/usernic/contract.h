@@ -2,8 +2,8 @@
 // usernic: the net_device contract as data: one row an op.
 //
 // A row says what the core holds when it calls the op, in which context, whether a driver may leave the op out, and
-// what it may answer. Everything that states the contract reads this table: the core's calls (core/ndo.h asserts the
-// row at each call), `usernic contract`, docs/contract.md, and the test that breaks each row. Facts:
+// what it may answer. Everything that states the contract reads this table: the core's calls (core/contract/ndo.h
+// asserts the row at each call), `usernic contract`, docs/contract.md, and the test that breaks each row. Facts:
 // [netdevices: struct net_device synchronization rules].
 #pragma once
 

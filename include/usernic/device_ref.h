@@ -75,4 +75,4 @@ class DeviceHandle {
 };
 
 }  // namespace usernic
-// Explained best by: core/device_ref_test.cc
+// Explained best by: core/device/device_ref_test.cc

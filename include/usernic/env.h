@@ -103,4 +103,4 @@ class StopToken {
 };
 
 }  // namespace usernic
-// Explained best by: core/env_test.cc
+// Explained best by: core/lock/env_test.cc

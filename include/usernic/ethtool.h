@@ -67,4 +67,4 @@ Result<std::vector<NamedCounter>> named_counters(NetDevice& dev);
 Result<std::vector<RegisterValue>> register_dump(NetDevice& dev);
 
 }  // namespace usernic
-// Explained best by: core/ethtool_test.cc
+// Explained best by: core/device/ethtool_test.cc

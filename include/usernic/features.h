@@ -54,4 +54,4 @@ inline constexpr std::array<std::string_view, kFeatureCount> kFeatureNames{
     "tx-tcp-ecn-segmentation", "tx-udp-segmentation", "rx-gro"};
 
 }  // namespace usernic
-// Explained best by: core/tx_offload_test.cc
+// Explained best by: core/frame/tx_offload_test.cc

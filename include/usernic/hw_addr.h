@@ -31,4 +31,4 @@ struct HwAddr {
 };
 
 }  // namespace usernic
-// Explained best by: core/hw_addr_list_test.cc
+// Explained best by: core/list/hw_addr_list_test.cc

@@ -186,4 +186,4 @@ void HwAddrList::ref_unsync_dev(Dev* dev, Unsync unsync) {
 }
 
 }  // namespace usernic
-// Explained best by: core/hw_addr_list_test.cc
+// Explained best by: core/list/hw_addr_list_test.cc

@@ -31,4 +31,4 @@ Result<> private_ioctl(NetDevice& dev, uint32_t command, std::span<std::byte> da
 Result<> mii_ioctl(NetDevice& dev, MiiRequest& request);
 
 }  // namespace usernic
-// Explained best by: core/ethtool_test.cc
+// Explained best by: core/device/ethtool_test.cc

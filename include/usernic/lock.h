@@ -173,4 +173,4 @@ class WaitQueue {
 };
 
 }  // namespace usernic
-// Explained best by: core/lock_test.cc
+// Explained best by: core/lock/lock_test.cc

@@ -73,4 +73,4 @@ using LongWaitHandler = std::function<void(const LongWaitNote&)>;
 LongWaitHandler set_long_wait_handler(LongWaitHandler handler);
 
 }  // namespace usernic
-// Explained best by: core/long_wait_test.cc
+// Explained best by: core/lock/long_wait_test.cc

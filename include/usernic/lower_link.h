@@ -81,4 +81,4 @@ uint32_t mtu_below(const NetDevice& upper);
 void follow_lowers(NetDevice& upper, const std::function<bool()>& look);
 
 }  // namespace usernic
-// Explained best by: core/lower_link_test.cc
+// Explained best by: core/stack/lower_link_test.cc

@@ -89,4 +89,4 @@ class alignas(64) Napi {
 static_assert(alignof(Napi) == 64 && sizeof(Napi) % 64 == 0);
 
 }  // namespace usernic
-// Explained best by: core/napi_test.cc
+// Explained best by: core/device/napi_test.cc

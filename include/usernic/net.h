@@ -82,4 +82,4 @@ class Net {
 };
 
 }  // namespace usernic
-// Explained best by: core/net_device_test.cc
+// Explained best by: core/device/net_device_test.cc

@@ -138,4 +138,4 @@ struct NetDevice {
 };
 
 }  // namespace usernic
-// Explained best by: core/net_device_test.cc
+// Explained best by: core/device/net_device_test.cc

@@ -75,4 +75,4 @@ struct NetDeviceOps {
 };
 
 }  // namespace usernic
-// Explained best by: core/ops_table_test.cc
+// Explained best by: core/contract/ops_table_test.cc

@@ -46,4 +46,4 @@ class Notifier {
 };
 
 }  // namespace usernic
-// Explained best by: core/notifier_test.cc
+// Explained best by: core/device/notifier_test.cc

@@ -44,4 +44,4 @@ constexpr uint32_t segments_of(const Offload& offload, uint32_t size) noexcept {
 }
 
 }  // namespace usernic
-// Explained best by: core/segment_test.cc
+// Explained best by: core/frame/segment_test.cc

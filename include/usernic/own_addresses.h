@@ -53,4 +53,4 @@ class OwnAddresses {
 };
 
 }  // namespace usernic
-// Explained best by: core/own_addresses_test.cc
+// Explained best by: core/device/own_addresses_test.cc

@@ -27,4 +27,4 @@ class PollHere {
 };
 
 }  // namespace usernic
-// Explained best by: core/poll_here_test.cc
+// Explained best by: core/device/poll_here_test.cc

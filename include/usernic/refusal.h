@@ -28,4 +28,4 @@ class ThreadRefused final : public std::system_error {
 };
 
 }  // namespace usernic
-// Explained best by: core/refusal_test.cc
+// Explained best by: core/lock/refusal_test.cc

@@ -115,4 +115,4 @@ class RxTarget {
 };
 
 }  // namespace usernic
-// Explained best by: core/rx_mode_test.cc
+// Explained best by: core/rx/rx_mode_test.cc

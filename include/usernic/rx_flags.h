@@ -35,4 +35,4 @@ struct RxFlags {
 };
 
 }  // namespace usernic
-// Explained best by: core/rx_flags_test.cc
+// Explained best by: core/rx/rx_flags_test.cc

@@ -54,4 +54,4 @@ class RxSection {
 };
 
 }  // namespace usernic
-// Explained best by: core/rx_handler_test.cc
+// Explained best by: core/device/rx_handler_test.cc

@@ -57,4 +57,4 @@ bool update_rx_image(NetDevice& dev, Change&& change, Place where = Place::curre
 }
 
 }  // namespace usernic
-// Explained best by: core/rx_image_style_test.cc
+// Explained best by: core/rx/rx_image_style_test.cc

@@ -86,4 +86,4 @@ class RxLists {
 };
 
 }  // namespace usernic
-// Explained best by: core/rx_image_style_test.cc
+// Explained best by: core/rx/rx_image_style_test.cc

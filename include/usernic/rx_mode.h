@@ -120,4 +120,4 @@ class RxMode {
 };
 
 }  // namespace usernic
-// Explained best by: core/rx_mode_test.cc
+// Explained best by: core/rx/rx_mode_test.cc

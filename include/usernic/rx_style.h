@@ -114,4 +114,4 @@ constexpr void set_rx_style(Ops& ops) {
 }
 
 }  // namespace usernic
-// Explained best by: core/rx_image_style_test.cc
+// Explained best by: core/rx/rx_image_style_test.cc

@@ -197,4 +197,4 @@ inline uint32_t Skb::tailroom() const noexcept {
 }
 
 }  // namespace usernic
-// Explained best by: core/skb_test.cc
+// Explained best by: core/frame/skb_test.cc

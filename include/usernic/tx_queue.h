@@ -116,4 +116,4 @@ struct TxQueue {
 static_assert(alignof(TxQueue) == 64 && sizeof(TxQueue) % 64 == 0, "nothing else is on that line");
 
 }  // namespace usernic
-// Explained best by: core/tx_queue_test.cc
+// Explained best by: core/frame/tx_queue_test.cc

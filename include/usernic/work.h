@@ -187,4 +187,4 @@ class LaneGuard {
 };
 
 }  // namespace usernic
-// Explained best by: core/work_test.cc
+// Explained best by: core/work/work_test.cc

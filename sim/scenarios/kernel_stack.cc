@@ -6,7 +6,7 @@
 #include <ranges>
 #include <set>
 
-#include "core/device.h"
+#include "core/device/device.h"
 #include "kernel/names.h"
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"

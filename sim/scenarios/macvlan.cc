@@ -8,7 +8,7 @@
 #include <memory>
 #include <set>
 
-#include "core/device.h"
+#include "core/device/device.h"
 #include "sim/scenarios/macvlan_ways.h"
 #include "sim/scenarios/scenarios.h"
 

@@ -9,12 +9,12 @@
 #include <map>
 #include <ranges>
 
-#include "core/device.h"
-#include "core/test_upper.h"
+#include "core/device/device.h"
 #include "sim/promptly.h"
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
+#include "testing/test_upper.h"
 
 namespace usernic::sim {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // One of each kind of what requires addr_list_lock, under it; CASE_name leaves the lock out of one.
-#include "core/rx_status.h"
+#include "core/rx/rx_status.h"
 
 namespace usernic {
 

@@ -18,24 +18,25 @@ GOOD = {
     "usernic.cc": CC + '#include "cli/verbs.h"\n#include "daemon/run.h"\nint main() {}\n',
     "include/usernic/env.h": HEADER + "#include <atomic>\ntemplate <class T> using Atomic = std::atomic<T>;\n",
     "include/usernic/port.h": HEADER + '#include "usernic/env.h"\nstruct Port { Atomic<int> up; };\n',
-    "core/env.cc": CC + '#include "usernic/env.h"\n#include <thread>\nstd::jthread executor;\n',
-    "core/list.h": HEADER + '#include "usernic/port.h"\n',
-    "core/list_test.cc": CC + '#include "core/list.h"\n#include "tests/naive.h"\n',
+    "core/lock/env.cc": CC + '#include "usernic/env.h"\n#include <thread>\nstd::jthread executor;\n',
+    "core/list/list.h": HEADER + '#include "usernic/port.h"\n',
+    "core/list/list_test.cc": CC + '#include "core/list/list.h"\n#include "tests/naive.h"\n',
     "bus/pci/config.h": HEADER,
     "drivers/nic/regs.h": HEADER,
     "drivers/nic/nic.cc": CC + '#include "bus/pci/config.h"\n#include "regs.h"\n#include "usernic/port.h"\n',
     "host/mirror.h": HEADER + '#include "usernic/port.h"\n',
     "host/tap.h": HEADER,
     "fuzz/fuzz_nic.cc": CC + '#include "ctl/messages.h"\n#include "daemon/run.h"\n#include "drivers/nic/regs.h"\n',
-    "sim/checkers.cc": CC + '#include "core/list.h"\n#include "host/mirror.h"\n',
+    "sim/checkers.cc": CC + '#include "core/list/list.h"\n#include "host/mirror.h"\n',
     "ctl/messages.h": HEADER,
     "ctl/messages.cc": CC + '#include "ctl/messages.h"\n#include <nlohmann/json.hpp>\n',
     "cli/verbs.h": HEADER + '#include "ctl/messages.h"\n',
-    "daemon/run.h": HEADER + '#include "core/list.h"\n#include "ctl/messages.h"\n#include "host/mirror.h"\n',
+    "daemon/run.h": HEADER + '#include "core/list/list.h"\n#include "ctl/messages.h"\n#include "host/mirror.h"\n',
+    "testing/card.h": HEADER + '#include "core/list/list.h"\n',
     "examples/other/card.h": HEADER + '#include "usernic/port.h"\n',
-    "tests/naive.h": HEADER + '#include "core/list.h"\n#include "usernic/port.h"\n',
+    "tests/naive.h": HEADER + '#include "core/list/list.h"\n#include "usernic/port.h"\n',
     # What looks forbidden and is not.
-    "core/words.cc": CC
+    "core/list/words.cc": CC
     + "// std::thread in a comment; time(nullptr) too\n"
     + 'const char* kWords = "std::mutex";  /* thread_local\n over lines */\n'
     + "int million = 1'000'000;\nlong late = door.time(0) + door->clock() + my::rand();\n"
@@ -78,27 +79,28 @@ class Breakage(unittest.TestCase):
 
     def test_include_directions(self):
         forbidden = {
-            "include/usernic/port.h": ["core/list.h"],
-            "core/list.cc": ["host/mirror.h", "ctl/messages.h", "bus/pci/config.h", "drivers/nic/regs.h", "cli/verbs.h"],
-            "bus/pci/config.cc": ["core/list.h", "drivers/nic/regs.h"],
-            "drivers/nic/nic.cc": ["core/list.h", "host/mirror.h", "../../core/list.h"],
+            "include/usernic/port.h": ["core/list/list.h"],
+            "core/list/list.cc": ["host/mirror.h", "ctl/messages.h", "bus/pci/config.h", "drivers/nic/regs.h",
+                                  "cli/verbs.h", "testing/card.h"],
+            "bus/pci/config.cc": ["core/list/list.h", "drivers/nic/regs.h"],
+            "drivers/nic/nic.cc": ["core/list/list.h", "host/mirror.h", "../../core/list/list.h"],
             "drivers/other/other.cc": ["drivers/nic/regs.h", "../nic/regs.h"],
-            "host/mirror.cc": ["core/list.h", "ctl/messages.h", "drivers/nic/regs.h", "daemon/run.h"],
-            "ctl/messages.cc": ["core/list.h", "host/mirror.h", "cli/verbs.h"],
-            "cli/verbs.cc": ["core/list.h", "host/mirror.h", "daemon/run.h"],
+            "host/mirror.cc": ["core/list/list.h", "ctl/messages.h", "drivers/nic/regs.h", "daemon/run.h"],
+            "ctl/messages.cc": ["core/list/list.h", "host/mirror.h", "cli/verbs.h"],
+            "cli/verbs.cc": ["core/list/list.h", "host/mirror.h", "daemon/run.h"],
             "daemon/run.cc": ["cli/verbs.h"],
             "sim/world.cc": ["host/tap.h", "drivers/nic/regs.h", "daemon/run.h"],
             "tests/naive.cc": ["daemon/run.h", "cli/verbs.h"],
             "bench/lists.cc": ["daemon/run.h", "host/mirror.h"],
             "fuzz/fuzz_verbs.cc": ["cli/verbs.h"],
-            "examples/hello/hello.cc": ["core/list.h", "daemon/run.h", "drivers/nic/regs.h", "examples/other/card.h"],
-            "usernic.cc": ["core/list.h", "host/mirror.h"],
+            "examples/hello/hello.cc": ["core/list/list.h", "daemon/run.h", "drivers/nic/regs.h", "examples/other/card.h"],
+            "usernic.cc": ["core/list/list.h", "host/mirror.h"],
         }
         for path, names in forbidden.items():
             for name in names:
                 self.breaks("include_directions", path, f'{CC}#include "{name}"\n', says=" includes only ")
-        self.breaks("include_directions", "core/list.cc", CC + "#include <host/mirror.h>\n", says=" includes only ")
-        self.breaks("include_directions", "core/list.cc", CC + '#include "core/gone.h"\n', says="not a file")
+        self.breaks("include_directions", "core/list/list.cc", CC + "#include <host/mirror.h>\n", says=" includes only ")
+        self.breaks("include_directions", "core/list/list.cc", CC + '#include "core/list/gone.h"\n', says="not a file")
         self.breaks("include_directions", "attic/old.cc", CC, line=1, says="no room")
 
     def test_outside_only_through_doors(self):
@@ -117,7 +119,7 @@ class Breakage(unittest.TestCase):
             "double x = drand48();", "getrandom(&x, 8, 0);", "std::random_device d;",
         ):
             text = f"{CC}/* two\nlines */ {banned}\n"
-            self.breaks("outside_only_through_doors", "core/list.cc", text, line=3)
+            self.breaks("outside_only_through_doors", "core/list/list.cc", text, line=3)
         text = HEADER + "#include <thread>\nstruct Port { std::thread t; };\n"
         self.breaks("outside_only_through_doors", "include/usernic/port.h", text, line=4)
 
@@ -128,7 +130,7 @@ class Breakage(unittest.TestCase):
             "std::set<std::shared_ptr<Port>> x;", "boost::container::flat_map<Port*, int> x;",
             "std::map<Port*, int, std::less<>> x;", "std::map<\n    Port*,\n    int> x;",
         ):
-            self.breaks("no_pointer_order", "core/list.cc", f"{CC}{banned}\n", says="pointer")
+            self.breaks("no_pointer_order", "core/list/list.cc", f"{CC}{banned}\n", says="pointer")
 
     def test_public_headers_stand_alone(self):
         rule, path = "public_headers_stand_alone", "include/usernic/port.h"
@@ -140,24 +142,39 @@ class Breakage(unittest.TestCase):
     def test_public_headers_are_short(self):
         self.breaks("public_headers_are_short", "include/usernic/port.h", HEADER + "\n" * 199, line=201, says="201 lines")
 
+    def test_core_points_down(self):
+        rule = "core_points_down"
+        self.breaks(rule, "core/list.h", HEADER, line=1, says="in no room of it")
+        self.breaks(rule, "core/attic/list.h", HEADER, line=1, says="in no room of it")
+        above = {"core/rx/run.cc": CC + '#include "core/list/list.h"\n#include "usernic/port.h"\n',
+                 "core/rx/run.h": HEADER}
+        self.assertEqual(self.faults(rule, GOOD | above), [])
+        with_test = above | {"core/list/list_test.cc": CC + '#include "core/rx/run.h"\n'}
+        self.assertEqual(self.faults(rule, GOOD | with_test), [])
+        for name in ("core/rx/run.h", "usernic/run.h"):
+            for path, text in (("core/list/list.cc", CC), ("include/usernic/list.h", CC)):
+                files = GOOD | above | {"include/usernic/run.h": HEADER, path: f'{text}#include "{name}"\n'}
+                faults = self.faults(rule, files)
+                self.assertEqual([fault.split(":")[0] for fault in faults], [path], name)
+
     def test_circles_are_known(self):
         rule = "circles_are_known"
-        self.assertEqual(self.faults(rule, {"core/wanted.h": HEADER + '#include "core/propagation.h"\n',
-                                            "core/propagation.cc": CC + '#include "core/wanted.h"\n'}), [])
-        circle = {"core/a.h": HEADER + '#include "core/b.h"\n', "core/b.h": HEADER,
-                  "core/b.cc": CC + '#include "usernic/c.h"\n', "core/c.cc": CC + '#include "core/a.h"\n'}
-        faults = self.faults(rule, circle)
-        self.assertEqual([fault.split(":")[0] for fault in sorted(faults)], ["core/a.h", "core/b.cc", "core/c.cc"])
-        self.assertEqual(self.faults(rule, circle | {"core/c.cc": CC}), [])
+        self.assertEqual(self.faults(rule, {"core/list/wanted.h": HEADER + '#include "core/list/propagation.h"\n',
+                                            "core/list/propagation.cc": CC + '#include "core/list/wanted.h"\n'}), [])
+        circle = {"core/list/a.h": HEADER + '#include "core/list/b.h"\n', "core/list/b.h": HEADER,
+                  "core/list/b.cc": CC + '#include "usernic/c.h"\n', "core/list/c.cc": CC + '#include "core/list/a.h"\n'}
+        places = sorted(fault.split(":")[0] for fault in self.faults(rule, circle))
+        self.assertEqual(places, ["core/list/a.h", "core/list/b.cc", "core/list/c.cc"])
+        self.assertEqual(self.faults(rule, circle | {"core/list/c.cc": CC}), [])
 
     def test_docs_point_at_what_exists(self):
         rule = "docs_point_at_what_exists"
         page = "| rule | where |\n|---|---|\n| R1 | {} |\n"
-        code = GOOD | {"core/run.cc": CC + "void Run::sample() { Run::drain(); }\n",
-                       "core/flag.h": HEADER + "struct Flag {\n  bool answer() { return true; }\n};\n"}
-        for named in ("`Run::sample`, `drain`", "`step` of `core/run.cc`", "`Flag::answer`", "`run.cc`", "the driver"):
+        code = GOOD | {"core/rx/run.cc": CC + "void Run::sample() { Run::drain(); }\n",
+                       "core/rx/flag.h": HEADER + "struct Flag {\n  bool answer() { return true; }\n};\n"}
+        for named in ("`Run::sample`, `drain`", "`step` of `core/rx/run.cc`", "`Flag::answer`", "`run.cc`", "the driver"):
             self.assertEqual(self.faults(rule, code | {"docs/rules.md": page.format(named)}), [])
-        for named in ("`Run::take`", "`Flag::drain`", "`core/runs.cc`", "`Run::sample`, `take`"):
+        for named in ("`Run::take`", "`Flag::drain`", "`core/rx/runs.cc`", "`Run::sample`, `take`"):
             faults = self.faults(rule, code | {"docs/rules.md": page.format(named)})
             self.assertEqual(len(faults), 1, named)
             self.assertTrue(faults[0].startswith("docs/rules.md:3: there is no '"), faults[0])
@@ -177,12 +194,12 @@ class Breakage(unittest.TestCase):
             self.assertEqual([fault.split(":")[0] for fault in faults], [f"core/{name}"])
 
     def test_lines_fit(self):
-        self.breaks("lines_fit", "core/list.cc", CC + "// " + "ä" * 118 + "\n", says="121 columns")
+        self.breaks("lines_fit", "core/list/list.cc", CC + "// " + "ä" * 118 + "\n", says="121 columns")
 
     def test_licence_first(self):
         rule = "licence_first"
-        self.breaks(rule, "core/list.cc", "\n" + CC, line=1)
-        self.breaks(rule, "core/list.h", "", line=1)
+        self.breaks(rule, "core/list/list.cc", "\n" + CC, line=1)
+        self.breaks(rule, "core/list/list.h", "", line=1)
         self.breaks(rule, "scripts/run", "#!/bin/sh\necho\n")
         self.breaks(rule, "core/CMakeLists.txt", "add_library(x)\n", line=1)
         self.breaks(rule, "cmake/flags.cmake", "set(x)\n", line=1)
@@ -194,7 +211,7 @@ class Breakage(unittest.TestCase):
 
     def test_nothing_left_to_do(self):
         for word in ("TO" "DO", "FIX" "ME"):
-            self.breaks("nothing_left_to_do", "core/list.cc", f"{CC}// {word}: later\n")
+            self.breaks("nothing_left_to_do", "core/list/list.cc", f"{CC}// {word}: later\n")
 
 
 if __name__ == "__main__":

@@ -33,18 +33,23 @@ ARROWS = {
     "ctl": set(),
     "daemon": {"ctl", "host", "drivers", "bus", "core"},
     "cli": {"ctl"},
-    "sim": {"core", "kernel", "drivers/bond", "drivers/macvlan", "drivers/simnic", "drivers/vlan", "host/mirror.h"},
-    "tests": {"core", "drivers", "bus"},
-    "bench": {"core", "host/device_wishes.h", "host/kick.h", "host/vnet_header.h"},
-    "fuzz": {"bus", "core", "ctl", "daemon", "drivers", "host", "sim"},
+    "sim": {"core", "testing", "kernel", "drivers/bond", "drivers/macvlan", "drivers/simnic", "drivers/vlan", "host/mirror.h"},
+    "testing": {"core"},
+    "tests": {"core", "testing", "drivers", "bus"},
+    "bench": {"core", "testing", "host/device_wishes.h", "host/kick.h", "host/vnet_header.h"},
+    "fuzz": {"bus", "core", "ctl", "daemon", "drivers", "host", "sim", "testing"},
     "examples": {"kernel"},  # written as by somebody outside
     "tools": set(),
     "usernic.cc": {"daemon", "cli"},  # the program: the only file that knows both
 }
 # The doors to the outside (design: time, threads, chance): the only files that may name a thread, a clock or an atomic.
-DOORS = {f"{PUBLIC}/atomic.h", f"{PUBLIC}/env.h", "core/env.cc", "sim/door.cc",
-         "core/libc_watch.cc",  # watches who goes round them
+DOORS = {f"{PUBLIC}/atomic.h", f"{PUBLIC}/env.h", "core/lock/env.cc", "sim/door.cc",
+         "core/lock/libc_watch.cc",  # watches who goes round them
          "tests/exhaust/refuse.cc"}  # stands before them
+
+# The rooms of the core, the lowest first: each includes itself and those before it, without exception. Tests and
+# fixtures, which stand beside their code, include what they need.
+CORE_ROOMS = ("lock", "work", "contract", "frame", "list", "filter", "rx", "device", "stack")
 
 # Units of core that include each other in a circle, 25 of them. A circle may only shrink, and then it shrinks here too.
 CIRCLES = (
@@ -124,6 +129,11 @@ def line_at(text, offset):
     return text.count("\n", 0, offset) + 1
 
 
+def is_test(path):
+    """A test, or what several tests of a room begin with."""
+    return re.search(r"_test\.cc$|_fixture\.(?:h|cc)$", path) is not None
+
+
 def include_directions(tree):
     """An arrow down is the only include allowed."""
     for path, text in tree.sources().items():
@@ -132,8 +142,8 @@ def include_directions(tree):
             yield Fault(path, 1, f"'{room}' is no room of the house", f"a room of design: {', '.join(ARROWS)}")
             continue
         allowed = ARROWS[room] | {PUBLIC}
-        if path.endswith("_test.cc"):  # tests live beside the code
-            allowed |= {"core", "tests"}
+        if is_test(path):  # tests live beside the code
+            allowed |= {"core", "testing", "tests"}
         for line, name, quoted in includes_of(text):
             target = tree.resolve(path, name)
             if target is None:
@@ -236,16 +246,45 @@ def public_headers_are_short(tree):
             yield Fault(path, lines, f"{lines} lines", f"at most {PUBLIC_HEADER_LINES_MAX}: one noun, one file")
 
 
+def room_of_core(path):
+    """'core/rx/rx_run.cc' -> 'rx'; None where there is no room."""
+    parts = path.split("/")
+    return parts[1] if parts[0] == "core" and len(parts) == 3 else None
+
+
+def core_points_down(tree):
+    """A room of the core includes itself and the rooms below it."""
+    sources = tree.sources()
+    rooms = {}  # of a unit, which its public header belongs to
+    for path in sources:
+        if path.startswith("core/"):
+            if (room := room_of_core(path)) not in CORE_ROOMS:
+                yield Fault(path, 1, "a file of the core in no room of it", f"core/ROOM/, one of {', '.join(CORE_ROOMS)}")
+            elif not is_test(path):
+                rooms[pathlib.Path(path).stem] = room
+
+    def room_here(path):
+        return rooms.get(pathlib.Path(path).stem) if path.startswith(("core/", PUBLIC + "/")) else None
+
+    for path, text in sources.items():
+        if is_test(path) or (room := room_here(path)) not in CORE_ROOMS:
+            continue
+        for line, name, quoted in includes_of(text):
+            above = room_here(tree.resolve(path, name) or "") if quoted else None
+            if above in CORE_ROOMS and CORE_ROOMS.index(above) > CORE_ROOMS.index(room):
+                yield Fault(path, line, f"{room} includes \"{name}\" of {above}, which is above it",
+                            "what both need in a unit below them")
+
+
 def units_of_core(tree):
     """{unit: {unit that it includes: (path, line)}}; a .cc, its .h and its public header are one."""
     units = collections.defaultdict(dict)
     for path, text in tree.sources().items():
-        folder, _, name = path.rpartition("/")
-        name = name.rsplit(".", 1)[0]
-        if folder not in ("core", PUBLIC) or re.search("_test$|_fixture$|^test_", name):
+        if not path.startswith(("core/", PUBLIC + "/")) or is_test(path):
             continue
+        name = pathlib.Path(path).stem
         for line, included, quoted in includes_of(text):
-            found = re.fullmatch(r"(?:core|usernic)/(\w+)\.h", included)
+            found = re.fullmatch(r"(?:core/\w+|usernic)/(\w+)\.h", included)
             if quoted and found and found[1] != name:
                 units[name].setdefault(found[1], (path, line))
     return units
@@ -269,7 +308,7 @@ def circles_are_known(tree):
         for other, (path, line) in included.items():
             closes = unit in reached.get(other, ())
             if closes and not any(unit in known and other in known for known in CIRCLES):
-                yield Fault(path, line, f"core/{unit} and core/{other} include each other, by whatever way",
+                yield Fault(path, line, f"{unit} and {other} of the core include each other, by whatever way",
                             "one direction: what both need in a unit below them")
 
 
@@ -389,6 +428,7 @@ RULES = {
         no_pointer_order,
         public_headers_stand_alone,
         public_headers_are_short,
+        core_points_down,
         circles_are_known,
         docs_point_at_what_exists,
         heavy_headers_once,

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// What anybody may ask of a device, and its data path. Its life is in lifecycle.cc.
+#include "core/device/device.h"
+
+#include <fmt/format.h>
+
+#include "core/contract/ndo.h"
+#include "core/device/net_impl.h"
+#include "core/frame/tx_offload.h"
+#include "core/frame/xmit_check.h"
+#include "core/lock/level_guard.h"
+#include "core/lock/say.h"
+#include "usernic/long_wait.h"
+#include "usernic/net_device.h"
+
+namespace usernic {
+
+std::string_view reg_state_name(RegState state) noexcept {
+  switch (state) {
+    case RegState::kUninitialized:
+      return "UNINITIALIZED";
+    case RegState::kRegistered:
+      return "REGISTERED";
+    case RegState::kUnregistering:
+      return "UNREGISTERING";
+    case RegState::kUnregistered:
+      return "UNREGISTERED";
+    case RegState::kReleased:
+      return "RELEASED";
+  }
+  return "unknown";
+}
+
+Net& NetDevice::net() const noexcept {
+  return Device::of(*this).net_ref;
+}
+RegState NetDevice::reg_state() const noexcept {
+  return Device::of(*this).reg_state_.load();
+}
+bool NetDevice::running() const noexcept {
+  return Device::of(*this).running_.load();
+}
+bool NetDevice::present() const noexcept {
+  return Device::of(*this).present_.load();
+}
+bool NetDevice::carrier_ok() const noexcept {
+  return Device::of(*this).carrier_.load();
+}
+uint32_t NetDevice::mtu() const noexcept {
+  return Device::of(*this).frame_limit.mtu();
+}
+uint32_t NetDevice::frame_bytes_max() const noexcept {
+  return Device::of(*this).frame_limit.frame_bytes_max();
+}
+uint32_t NetDevice::mtu_min() const noexcept {
+  return Device::of(*this).mtu_min_;
+}
+uint32_t NetDevice::mtu_max() const noexcept {
+  return Device::of(*this).mtu_max_;
+}
+MacAddress NetDevice::address() const noexcept {
+  return MacAddress::from_u64(Device::of(*this).address_.load());
+}
+void* NetDevice::driver() const noexcept {
+  return Device::of(*this).driver_;
+}
+
+std::string_view NetDevice::driver_name() const noexcept {
+  return Device::of(*this).ops.driver;
+}
+
+std::string NetDevice::name() const {
+  const Device& dev = Device::of(*this);
+  SpinGuard guard(dev.name_lock);
+  return dev.name_;
+}
+
+OwnAddresses& NetDevice::own_addresses() noexcept {
+  return Device::of(*this).own_addresses_;
+}
+AddressList& NetDevice::uc() noexcept {
+  return Device::of(*this).engine.wanted.uc;
+}
+AddressList& NetDevice::mc() noexcept {
+  return Device::of(*this).engine.wanted.mc;
+}
+RxMode& NetDevice::rx_mode() noexcept {
+  return Device::of(*this).engine;
+}
+const RxMode& NetDevice::rx_mode() const noexcept {
+  return Device::of(*this).engine;
+}
+Workqueue& NetDevice::lane() noexcept {
+  return Device::of(*this).lane_queue;
+}
+uint16_t NetDevice::tx_queue_count() const noexcept {
+  return static_cast<uint16_t>(Device::of(*this).tx_queues.size());
+}
+TxQueue& NetDevice::tx_queue(uint16_t index) noexcept {
+  return Device::of(*this).tx_queues[index];
+}
+std::vector<std::string> NetDevice::ref_holders() const {
+  return Device::of(*this).refs.holders();
+}
+
+Features NetDevice::hw_features() const noexcept {
+  return Device::of(*this).hw_features_;
+}
+Features NetDevice::features() const noexcept {
+  return Features::from_bits(Device::of(*this).features_.load(std::memory_order_relaxed));
+}
+
+LinkStats NetDevice::stats() const {
+  const Device& dev = Device::of(*this);
+  LinkStats sum;
+  for (const TxQueue& queue : dev.tx_queues) {
+    sum.tx_packets += queue.counters.packets.load(std::memory_order_relaxed);
+    sum.tx_bytes += queue.counters.bytes.load(std::memory_order_relaxed);
+    sum.tx_dropped += queue.counters.dropped.load(std::memory_order_relaxed);
+    sum.tx_too_long += queue.counters.too_long.load(std::memory_order_relaxed);
+    sum.tx_off += queue.counters.off.load(std::memory_order_relaxed);
+    sum.tx_timeouts += queue.timeouts_.load(std::memory_order_relaxed);
+  }
+  sum.rx_packets += dev.receiving.counters.packets.load(std::memory_order_relaxed);
+  sum.rx_bytes += dev.receiving.counters.bytes.load(std::memory_order_relaxed);
+  sum.rx_dropped += dev.receiving.counters.dropped.load(std::memory_order_relaxed);
+  sum.rx_too_long += dev.receiving.counters.too_long.load(std::memory_order_relaxed);
+  SpinGuardBh guard(dev.napis_lock);
+  sum.rx_packets += dev.napis_gone.rx_packets;
+  sum.rx_bytes += dev.napis_gone.rx_bytes;
+  sum.rx_dropped += dev.napis_gone.rx_dropped;
+  sum.rx_too_long += dev.napis_gone.rx_too_long;
+  for (const Napi& napi : dev.napis) {
+    sum.rx_packets += napi.counters.packets.load(std::memory_order_relaxed);
+    sum.rx_bytes += napi.counters.bytes.load(std::memory_order_relaxed);
+    sum.rx_dropped += napi.counters.dropped.load(std::memory_order_relaxed);
+    sum.rx_too_long += napi.counters.too_long.load(std::memory_order_relaxed);
+  }
+  // Registered, the driver lives: unregistering waits for whoever read that under this lock.
+  if (has_ndo<Ndo::kGetStats>(dev) && dev.reg_state_.load() == RegState::kRegistered)
+    call_ndo<Ndo::kGetStats>(dev, sum);
+  return sum;
+}
+
+namespace {
+
+void set_carrier(Device& dev, bool on) noexcept USERNIC_NONBLOCKING {
+  if (dev.carrier_.exchange(on) == on) return;
+  // Of two who race the later one must not tell the older state.
+  if (InPort port(dev); port) port->carrier_changed(dev.carrier_.load());
+  tell_uppers(dev);
+}
+
+}  // namespace
+
+void NetDevice::carrier_on() noexcept {
+  set_carrier(Device::of(*this), true);
+}
+void NetDevice::carrier_off() noexcept {
+  set_carrier(Device::of(*this), false);
+}
+
+Result<> NetDevice::attach_port(DevicePort& port) {
+  Device& dev = Device::of(*this);
+  if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  DevicePort* none = nullptr;
+  if (!dev.port.compare_exchange_strong(none, &port)) return fail(std::errc::device_or_resource_busy);
+  return {};
+}
+
+void NetDevice::detach_port() {
+  Device& dev = Device::of(*this);
+  const ReportsOn concerned(dev);
+  might_sleep();
+  dev.port.store(nullptr);
+  LongWait wait("a port's last call to end, so that it is detached");
+  for (uint32_t users = dev.receiving.port_users.load(); users != 0; users = dev.receiving.port_users.load()) {
+    wait.on(dev.receiving.port_users, users);
+  }
+}
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test
+    void
+    Device::unsendable(TxQueue& queue, Skb& skb, TxFit fit, Place where) noexcept {
+  if (fit == TxFit::kTooLong) return frame_limit.drop(queue.counters, skb, where);
+  if (fit == TxFit::kChained && kChecksOn) {
+    const BlockingByDesign allowed;
+    report_contract(
+        *this, "xmit-chained",
+        "a frame that goes on in other buffers is sent; it is dropped: a port that takes superframes copies "
+        "what it sends on",
+        where);
+  }
+  queue.counters.drop(1);
+  SkbPool::free(skb, where);
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+namespace {
+
+NetdevTx checked(FrameAccount& account, const NdoCall<Ndo::kStartXmit>& start_xmit, Skb& skb, TxQueue& queue, bool more,
+                 Place where) noexcept USERNIC_NONBLOCKING {
+  XmitCheck check(account, queue, skb, where);
+  return check.judge(start_xmit(skb, queue, more));
+}
+
+}  // namespace
+
+// A sender whose frame was refused by a queue that runs would wait for ever: nobody wakes it. He tries again.
+uint32_t NetDevice::xmit(TxQueue& queue, SkbBatch& frames, Place where) noexcept {
+  Device& dev = Device::of(*this);
+  const Device::Sent sent = dev.send(queue, frames, where);
+  if (sent.refused && !queue.stopped()) [[unlikely]] {
+    if (InPort port(dev); port) port->tx_wake(queue);
+  }
+  return sent.packets;
+}
+
+Device::Sent Device::send(TxQueue& queue, SkbBatch& frames, Place where) noexcept {
+  if (ops.lltx) [[unlikely]] {
+    const BhScope bh(where);
+    const uint32_t section = lltx_senders.enter();
+    const Sent sent = give(queue, frames, false, where);
+    lltx_senders.leave(section);
+    return sent;
+  }
+  LevelGuard guard(queue.xmit_lock(), queue.level_);  // the device above may hold its own
+  if (queue.frozen_) [[unlikely]]
+    return {};
+  return give(queue, frames, true, where);
+}
+
+Skb* Device::next_to_give(TxQueue& queue, SkbBatch& frames, WireSize& wire, Place where) noexcept {
+  const uint32_t longest = frame_limit.frame_bytes_max();
+  while (Skb* const skb = frames.pop_front()) {
+    wire = {.bytes = skb->size()};
+    if (skb->offload().any() || skb->chain() != nullptr) [[unlikely]] {
+      const TxFit fit = fit_to_device(*skb, frames, features(), longest);
+      if (fit == TxFit::kWaits) return nullptr;
+      if (fit == TxFit::kCut) continue;
+      if (fit != TxFit::kReady) {
+        unsendable(queue, *skb, fit, where);
+        continue;
+      }
+      wire = wire_size(*skb);
+    }
+    if (skb->offload().superframe() || wire.bytes <= longest) [[likely]]
+      return skb;
+    frame_limit.drop(queue.counters, *skb, where);
+  }
+  return nullptr;
+}
+
+// One frame ahead: only who has the next one in hand may say that more comes. Else a doorbell is never rung.
+Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept {
+  if (!running_.load() || !present_.load() || !carrier_.load()) {
+    queue.counters.drop_off(frames.size());
+    SkbPool::free(frames);
+    return {};
+  }
+  const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue.xmit_lock());
+  Sent sent;
+  uint64_t taken_below = 0;
+  WireSize wire, next_wire;
+  Skb* skb = queue.xmit_stopped() ? nullptr : next_to_give(queue, frames, wire, where);
+  while (skb != nullptr && !queue.xmit_stopped()) {
+    Skb* const next = next_to_give(queue, frames, next_wire, where);
+    const bool more = next != nullptr;
+    const uint32_t below = queue.below_.size();
+    if (gathers) queue.more_ = more;
+    const NetdevTx result =
+        kChecksOn ? checked(*frames_out, start_xmit, *skb, queue, more, where) : start_xmit(*skb, queue, more);
+    if (result == NetdevTx::kBusy || result == NetdevTx::kLocked) {
+      if (next != nullptr) frames.push_front(*next);
+      sent.refused = true;
+      break;
+    }
+    if (result == NetdevTx::kDropped) {
+      queue.counters.drop(1);
+    } else {
+      sent.packets += wire.frames;
+      sent.bytes += wire.bytes;
+      if (queue.below_.size() != below) taken_below += wire.bytes;
+    }
+    skb = next;
+    wire = next_wire;
+  }
+  if (skb != nullptr) frames.push_front(*skb);
+  if (gathers && !queue.below_.empty()) flush_below(queue, taken_below, sent);
+  queue.counters.add(sent.packets, sent.bytes);
+  if (queue.xmit_stopped()) net_ref.impl().tx_watchdog.arm();
+  return sent;
+}
+
+namespace {
+
+uint64_t bytes_of(SkbBatch& frames) noexcept USERNIC_NONBLOCKING {
+  uint64_t bytes = 0;
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) bytes += skb->size();
+  return bytes;
+}
+
+TxQueue& queue_below(NetDevice& to, const TxQueue& upper) noexcept USERNIC_NONBLOCKING {
+  return to.tx_queue(upper.index() % to.tx_queue_count());
+}
+
+}  // namespace
+
+NetdevTx Device::send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept {
+  if (kChecksOn) XmitCheck::end(skb);
+  const bool gathers = queue.more_ || !queue.below_.empty();
+  if (gathers && (queue.below_.empty() || queue.below_to_ == &to)) {
+    queue.below_to_ = &to;
+    queue.below_.push_back(skb);
+    return NetdevTx::kOk;
+  }
+  SkbBatch one;
+  one.push_back(skb);
+  const bool sent = of(to).send(queue_below(to, queue), one).packets == 1;
+  return sent ? NetdevTx::kOk : NetdevTx::kDropped;  // what is left is freed
+}
+
+void Device::flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept {
+  const uint32_t count = queue.below_.size();
+  const uint64_t handed = bytes_of(queue.below_);
+  const Sent below = of(*queue.below_to_).send(queue_below(*queue.below_to_, queue), queue.below_);
+  SkbPool::free(queue.below_);
+  const uint32_t lost = count - below.packets;
+  if (lost == 0) return;
+  queue.counters.drop(lost);
+  sent.packets -= lost;
+  // What an upper adds to a frame, a tag, it adds to each.
+  const int64_t added = static_cast<int64_t>(handed - taken) / count;
+  sent.bytes -= handed - below.bytes - static_cast<uint64_t>(added * lost);
+}
+
+TxQueue::TxQueue(NetDevice& dev, uint16_t index) noexcept : dev_(dev), index_(index), xmit_lock_(kXmitClass) {}
+
+// Locks of one class do not nest at one level, so not all xmit locks are held: each queue is marked under its own.
+void Device::freeze_tx(Place where) noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  const ReportsOn concerned(*this);
+  if (kChecksOn) internal::enter_context(Context::kBhDisabled, ScopeOf::kLock, where);
+  tx_freeze_lock.lock(engine.wanted.level(), where);
+  for (TxQueue& queue : tx_queues) {
+    LevelGuard guard(queue.xmit_lock(), queue.level_, where);
+    queue.frozen_ = true;
+  }
+}
+
+void Device::thaw_tx() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
+  for (TxQueue& queue : tx_queues) {
+    LevelGuard guard(queue.xmit_lock(), queue.level_);
+    queue.frozen_ = false;
+  }
+  tx_freeze_lock.unlock();
+  if (kChecksOn) internal::leave_context();
+  // Stopped ones too: who stopped one meanwhile may start it again without a word, and a sleeper looks for himself.
+  for (TxQueue& queue : tx_queues) {
+    if (InPort port(*this); port) port->tx_wake(queue);
+  }
+}
+
+void Device::Watched::time_out(TxQueue& queue, const std::string& what) {
+  say(stderr, "usernic: {} (driver {}): TX queue {} {}, and nobody wakes it\n", dev_.name(), dev_.driver_name(),
+      queue.index(), what);
+  if (!recovers()) return;
+  dev_.freeze_tx();
+  NdoCall<Ndo::kTxTimeout>(dev_, &dev_.tx_freeze_lock)(queue);
+  dev_.thaw_tx();
+}
+
+// The limit may have risen since it was looked at: then nobody else would wake.
+void TxQueue::stop_by_limit() noexcept {
+  stops_.fetch_add(1, std::memory_order_relaxed);
+  stopped_.fetch_or(kByLimit);
+  if (byte_limit_.room() >= 0) stopped_.fetch_and(static_cast<uint8_t>(~kByLimit));
+}
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test
+    static void
+    report_overcompleted(const TxQueue& queue, uint64_t bytes, Place where) noexcept USERNIC_NONBLOCKING {
+  const BlockingByDesign allowed;
+  report_contract(queue.dev(), "bql-overcompleted",
+                  fmt::format("{} octets are completed on TX queue {}, which are more than were sent and not completed",
+                              bytes, queue.index()),
+                  where);
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+void TxQueue::completed(uint32_t frames, uint64_t bytes, Place where) noexcept {
+  if (frames == 0) return;
+  if (!byte_limit_.completed(bytes, Clock::now())) [[unlikely]]
+    report_overcompleted(*this, bytes, where);
+  if ((stopped_.load() & kByLimit) == 0 || byte_limit_.room() < 0) return;
+  if (stopped_.fetch_and(static_cast<uint8_t>(~kByLimit)) != kByLimit) return;  // the driver's stop is left
+  wakes_.fetch_add(1, std::memory_order_relaxed);
+  if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
+}
+
+void TxQueue::forget_sent() noexcept {
+  byte_limit_.forget_queued();
+  stopped_.fetch_and(static_cast<uint8_t>(~kByLimit));
+}
+
+void TxQueue::wake() noexcept {
+  wakes_.fetch_add(1, std::memory_order_relaxed);
+  start();
+  if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
+}
+
+}  // namespace usernic

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// core: all of a net_device. NetDevice is its public face and has no data.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/device/ref_tracker.h"
+#include "core/device/sections.h"
+#include "core/device/tx_watchdog.h"
+#include "core/frame/frame_account.h"
+#include "core/frame/frame_limit.h"
+#include "core/list/link.h"
+#include "core/lock/lock_classes.h"
+#include "core/rx/rx_mode_engine.h"
+#include "usernic/driver.h"
+#include "usernic/napi.h"
+#include "usernic/net.h"
+#include "usernic/net_device.h"
+#include "usernic/own_addresses.h"
+#include "usernic/rx_handler.h"
+#include "usernic/work.h"
+
+namespace usernic {
+
+enum class TxFit : uint8_t;
+struct WireSize;
+
+struct Device final : NetDevice {
+  using NapiList = boost::intrusive::list<
+      Napi, boost::intrusive::member_hook<Napi, boost::intrusive::list_member_hook<>, &Napi::device_hook_>>;
+
+  Device(Net& net, const NetdevConfig& config, const NetDeviceOps& ops);
+  ~Device() = default;
+
+  static Device& of(NetDevice& dev) noexcept USERNIC_NONBLOCKING { return static_cast<Device&>(dev); }
+  static const Device& of(const NetDevice& dev) noexcept USERNIC_NONBLOCKING { return static_cast<const Device&>(dev); }
+  operator const NdoDevice&() const noexcept USERNIC_NONBLOCKING { return engine.device; }
+  void drop_handle() noexcept;
+  // The halves of register_netdev and unregister_netdev [usernic/porting.h].
+  Result<> register_netdevice(Place where);
+  bool start_unregister(Place where);
+  static size_t wait_any_unregistered(std::span<NetDevice* const> devices, Place where = Place::current());
+
+  // Constant after construction.
+  Net& net_ref;
+  const NetDeviceOps& ops;
+  const uint32_t mtu_min_;
+  const uint32_t mtu_max_;
+  void* driver_ = nullptr;  // until free
+
+  // Written once, at registration; read in any context. Destroyed after whatever reports.
+  static constexpr LockClass kNameClass{"device_name", LockUse::kAnyContext};
+  mutable SpinLock name_lock{kNameClass};
+  std::string name_ USERNIC_GUARDED_BY(name_lock);
+
+  // Under rtnl, but for what a probe function does.
+  OwnAddresses own_addresses_;
+  void (*priv_destructor_)(NetDevice*) = nullptr;  // still to be called
+  bool needs_free_ = false;
+
+  // Own synchronisation.
+  Mutex instance_lock{kInstanceClass};
+  RefTracker refs;
+  Workqueue lane_queue;
+  RxModeEngine engine;
+  std::deque<TxQueue> tx_queues;
+  static constexpr LockClass kTxFreezeClass{"tx_freeze_lock"};
+  SpinLock tx_freeze_lock{kTxFreezeClass};  // held while they are frozen; before an xmit lock
+  Sections lltx_senders;                    // of a driver that locks for itself: who is in its start_xmit
+  class Watched final : public TxWatched {
+   public:
+    Watched(Device& dev, Duration patience) noexcept : TxWatched(patience), dev_(dev) {}
+    std::deque<TxQueue>& queues() noexcept override { return dev_.tx_queues; }
+    bool sends() const noexcept override { return dev_.present_.load() && dev_.carrier_.load(); }
+    bool recovers() const noexcept override { return dev_.ops.tx_timeout != nullptr; }
+    void time_out(TxQueue& queue, const std::string& what) override;
+
+   private:
+    Device& dev_;
+  };
+  Watched watched;
+  Atomic<uint32_t> handles{1};
+  Atomic<DevicePort*> port{nullptr};
+
+  // Written under rtnl (and IL), read by anybody.
+  Atomic<RegState> reg_state_{RegState::kUninitialized};
+  Atomic<bool> running_{false};
+  Atomic<bool> present_{true};
+  Atomic<bool> carrier_{true};  // a driver that knows no link has one
+  FrameLimit frame_limit;
+  Atomic<uint32_t> features_{Features{Feature::kGro}.bits()};
+  Features hw_features_;  // from registration on constant
+  Atomic<uint64_t> address_;
+
+  // Stacked devices: who is above (below: engine.wanted.lowers). Walked under this lock by who may be in an interrupt.
+  static constexpr LockClass kUppersClass{"device_uppers", LockUse::kAnyContext};
+  SpinLock uppers_lock{kUppersClass};
+  Uppers uppers;
+  Atomic<uint32_t> upper_count{0};
+  // Under rtnl: devices in the longest chain downwards, this one included; and how many are above (level_guard.h).
+  int chain_down = 1;
+  void set_level(int level);
+
+  bool usable() const noexcept USERNIC_NONBLOCKING {
+    return reg_state_.load() == RegState::kRegistered && present_.load();
+  }
+
+  // What was gathered for `work`, and what a detach_soon has still to do; on the lane.
+  void work_off();
+  Atomic<uint32_t> work_events{0};
+  Atomic<bool> goes_away{false};
+  Work work{[this] { work_off(); }, this};
+
+  // In between nobody is in start_xmit, of whatever queue, and none sends; BHs are disabled [usernic/porting.h].
+  void freeze_tx(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  void thaw_tx() noexcept USERNIC_NONBLOCKING;
+
+  // Frames that the driver took, and did not drop.
+  struct Sent {
+    uint32_t packets = 0;
+    uint64_t bytes = 0;
+    bool refused = false;  // kBusy ended the batch
+  };
+  Sent send(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  void unsendable(TxQueue& queue, Skb& skb, TxFit fit, Place where) noexcept USERNIC_NONBLOCKING;
+  // The next one that the driver can take; others are cut, or dropped and counted. Null: none, or none for now.
+  Skb* next_to_give(TxQueue& queue, SkbBatch& frames, WireSize& wire, Place where) noexcept USERNIC_NONBLOCKING;
+  // The queue's frames to the driver, one by one. `gathers`: alone, under the xmit lock.
+  Sent give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept USERNIC_NONBLOCKING;
+  // From start_xmit of `queue`, an upper's: the frame goes out on `to`. Those of one batch go together, after the last
+  // one, so that they take the lower's xmit lock once and ring its doorbell once; what it does not take is counted
+  // then. Requires: the queue's xmit lock.
+  static NetdevTx send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept USERNIC_NONBLOCKING;
+  // `taken`: octets of those frames, as the upper was given them.
+  static void flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept USERNIC_NONBLOCKING;
+
+  // Received frames: to the handlers, then to the port; what is left is freed. Context: BH.
+  void deliver(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+  Atomic<RxHandler*> rx_handlers[2]{};  // by RxStage; written under rtnl
+
+  const FrameAccount::Owner frames_out = kChecksOn ? FrameAccount::open() : nullptr;
+
+  // Napi instances come and go with the driver.
+  static constexpr LockClass kNapisClass{"device_napis"};
+  mutable SpinLock napis_lock;
+  NapiList napis USERNIC_GUARDED_BY(napis_lock);
+  LinkStats napis_gone USERNIC_GUARDED_BY(napis_lock);  // what freed instances had counted
+
+  // What the poll thread writes with every batch, on lines of its own: a transmitter reads what is around.
+  struct alignas(64) Receiving {
+    Atomic<uint32_t> port_users{0};
+    Sections sections;
+    QueueCounters counters;  // by NetDevice::receive
+  };
+  Receiving receiving;
+  static_assert(alignof(Receiving) == 64 && sizeof(Receiving) % 64 == 0);
+};
+
+// Stacked devices, core/stack/lower_link.cc.
+// Something happened to `dev` that its uppers care about. Context: any.
+void tell_uppers(Device& dev) noexcept USERNIC_NONBLOCKING;
+// `dev` goes away: nothing is above or below it any more / nobody handles its frames. Requires: rtnl.
+void unlink_all(Device& dev);
+void unregister_rx_handlers(Device& dev);  // core/device/rx_handler.cc
+
+// In the port for a scope: detach_port waits for these to end.
+class InPort {
+ public:
+  explicit InPort(Device& dev) noexcept USERNIC_NONBLOCKING : dev_(dev) {
+    if (dev_.port.load() == nullptr) return;  // passers-by must not keep detach_port waiting
+    dev_.receiving.port_users.fetch_add(1);
+    counted_ = true;
+    port_ = dev_.port.load();
+  }
+  ~InPort() USERNIC_NONBLOCKING {
+    if (!counted_) return;
+    if (dev_.receiving.port_users.fetch_sub(1) == 1 && dev_.port.load() == nullptr) wake_all(dev_.receiving.port_users);
+  }
+  DevicePort* operator->() const noexcept { return port_; }
+  explicit operator bool() const noexcept { return port_ != nullptr; }
+
+ private:
+  Device& dev_;
+  DevicePort* port_ = nullptr;
+  bool counted_ = false;
+};
+
+}  // namespace usernic

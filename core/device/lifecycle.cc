@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// A device's life: register, open, change, close, unregister.
+//
+// Every operation parks the lane while holding nothing, then takes rtnl, then the instance lock (IL); the lane is left
+// in the reverse order. So a device whose driver call takes seconds keeps its own callers waiting, without rtnl.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "core/contract/ndo.h"
+#include "core/device/device.h"
+#include "core/device/device_features.h"
+#include "core/device/net_impl.h"
+#include "core/device/stop_check.h"
+#include "core/filter/filter_caps.h"
+#include "core/lock/say.h"
+#include "usernic/ioctl.h"
+#include "usernic/long_wait.h"
+
+namespace usernic {
+namespace {
+
+// The three locks of an operation on one device.
+struct OpLocks {
+  OpLocks(Device& dev, Place where)
+      : lane(dev.lane_queue, where), rtnl(dev.net_ref.rtnl(), 0, where), il(dev.instance_lock, 0, where) {}
+  LaneGuard lane;
+  MutexGuard rtnl;
+  MutexGuard il;
+};
+
+// Before something may happen: somebody may forbid it. Nothing has happened yet that devices above would look at.
+Result<> ask(Device& dev, NetdevEvent event) {
+  return dev.net_ref.impl().notifiers.call(event, dev);
+}
+Result<> notify(Device& dev, NetdevEvent event) {
+  const Result<> result = dev.net_ref.impl().notifiers.call(event, dev);
+  tell_uppers(dev);
+  return result;
+}
+
+Result<> check_usable(const Device& dev) {
+  return dev.usable() ? Result<>() : fail(std::errc::no_such_device);
+}
+
+// "nic%d" becomes the first free of nic0, nic1, ... Requires: rtnl, names_lock.
+std::optional<std::string> free_name(const Net::Impl::Names& taken, const std::string& wish) {
+  const size_t number = wish.find("%d");
+  if (number == std::string::npos) return taken.contains(wish) ? std::nullopt : std::optional(wish);
+  for (int i = 0;; ++i) {
+    std::string name = wish.substr(0, number) + std::to_string(i) + wish.substr(number + 2);
+    if (name.size() > kNameMax) return std::nullopt;
+    if (!taken.contains(name)) return name;
+  }
+}
+
+// Whoever is in xmit sees it through; nobody enters the driver afterwards.
+void stop_queues(Device& dev) {
+  for (TxQueue& queue : dev.tx_queues) {
+    SpinGuardBh guard(queue.xmit_lock());
+    queue.stop();
+  }
+  if (dev.ops.lltx) dev.lltx_senders.synchronize();
+}
+
+// Requires: rtnl, IL, the lane parked. The driver's stop sees running() false.
+void close_locked(Device& dev, Place where) {
+  if (!dev.running_.load()) return;
+  (void)notify(dev, NetdevEvent::kGoingDown);
+  dev.running_.store(false);
+  dev.net_ref.impl().tx_watchdog.forget(dev.watched);
+  stop_queues(dev);
+  dev.engine.closed();  // first: nobody must be told that something is covered that stop takes off
+  call_ndo<Ndo::kStop>(dev);
+  check_stopped(dev, where);
+  dev.engine.stopped();
+  (void)notify(dev, NetdevEvent::kDown);
+}
+
+// Out of sight. Requires: rtnl.
+void unlist(Device& dev) {
+  MutexGuard names(dev.net_ref.impl().names_lock);
+  dev.net_ref.impl().names.erase(dev.name());
+}
+
+// Nobody reads the driver's statistics from here on. Requires: rtnl.
+void leave_registered(Device& dev) {
+  dev.reg_state_.store(RegState::kUnregistering);
+  SpinGuardBh readers_are_out(dev.napis_lock);
+}
+
+void destroy_priv(Device& dev) {
+  if (auto* const destructor = std::exchange(dev.priv_destructor_, nullptr)) destructor(&dev);
+}
+
+// True: nobody holds a reference, and it is UNREGISTERED; or it was not on its way there.
+bool is_free(Device& dev) {
+  if (dev.reg_state_.load() != RegState::kUnregistering) return true;
+  if (!dev.refs.await_none()) return false;
+  dev.reg_state_.store(RegState::kUnregistered);
+  destroy_priv(dev);  // which may free it
+  return true;
+}
+
+// "nic0 is held by work item (core/work/work.cc:7)"
+std::string who_holds(const void* devices) {
+  std::string text;
+  for (const NetDevice* dev : *static_cast<const std::span<NetDevice* const>*>(devices)) {
+    text +=
+        fmt::format("{}{} is held by {}", text.empty() ? "" : "; ", dev->name(), fmt::join(dev->ref_holders(), ", "));
+  }
+  return text;
+}
+
+// A name of its own, by which nobody finds it yet (Net::find). Requires: rtnl.
+Result<> take_name(Device& dev) {
+  Net::Impl& net = dev.net_ref.impl();
+  MutexGuard names(net.names_lock);
+  std::optional<std::string> name = free_name(net.names, dev.name());
+  if (!name) return fail(std::errc::file_exists);
+  net.names.emplace(*name, &dev);
+  if (dev.frames_out != nullptr) dev.frames_out->set_name(fmt::format("{} (driver {})", *name, dev.driver_name()));
+  SpinGuard guard(dev.name_lock);
+  dev.name_ = std::move(*name);
+  return {};
+}
+
+// Makes an initialised device visible, unless its driver contradicts itself or a notifier forbids. Requires: rtnl.
+Result<> show(Device& dev) {
+  const RxFilterCaps caps = call_ndo<Ndo::kRxFilterCaps>(dev);
+  if (const std::string wrong = caps_error(caps, dev.ops, dev.driver_); !wrong.empty()) {
+    say(stderr, "usernic: {} (driver {}) is not registered: its RxFilterCaps cannot be: {}\n", dev.name(),
+        dev.driver_name(), wrong);
+    return fail(std::errc::invalid_argument);
+  }
+  if (!configure_features(dev)) return fail(std::errc::invalid_argument);
+  dev.engine.configure(caps);
+  dev.reg_state_.store(RegState::kRegistered);
+  const Result<> allowed = notify(dev, NetdevEvent::kRegister);
+  if (allowed) return {};
+  leave_registered(dev);
+  (void)notify(dev, NetdevEvent::kUnregister);
+  return allowed;
+}
+
+bool may_register(const Device& dev, Place where) {
+  if (dev.reg_state_.load() == RegState::kUninitialized) return true;
+  report_contract(dev, "register-twice", "a device is registered a second time", where);
+  return false;
+}
+
+// Of a device that got no further than its init there is nothing to undo. Requires: rtnl, a name of its own.
+Result<> init_and_show(Device& dev) {
+  Result<> result = call_ndo<Ndo::kInit>(dev);
+  const bool begun = result.has_value();
+  if (begun) result = show(dev);
+  if (result) return result;
+  unlink_all(dev);
+  unlist(dev);
+  if (begun) call_ndo<Ndo::kUninit>(dev);
+  if (!begun) dev.priv_destructor_ = nullptr;
+  return result;
+}
+
+// Failed, it is UNREGISTERING, and references are to be waited for. Requires: rtnl.
+Result<> register_locked(Device& dev) {
+  Result<> result = take_name(dev);
+  if (!result) {
+    dev.priv_destructor_ = nullptr;  // nothing of the driver was called, nor is
+  } else {
+    result = init_and_show(dev);
+    if (result) return result;
+  }
+  dev.needs_free_ = false;
+  const bool seen = dev.reg_state_.exchange(RegState::kUnregistering) != RegState::kUninitialized;
+  if (!seen) destroy_priv(dev);
+  return result;
+}
+
+void wait_until_free(NetDevice& dev, Place where) {
+  NetDevice* const only[] = {&dev};
+  (void)Device::wait_any_unregistered(only, where);
+}
+
+}  // namespace
+
+Result<> NetDevice::register_netdev(Place where) {
+  Device& dev = Device::of(*this);
+  const ReportsOn concerned(dev);
+  might_sleep(where);
+  Result<> result;
+  {
+    MutexGuard rtnl(dev.net_ref.rtnl(), 0, where);
+    if (!may_register(dev, where)) return fail(std::errc::invalid_argument);
+    result = register_locked(dev);
+  }
+  if (!result) wait_until_free(dev, where);
+  return result;
+}
+
+Result<> Device::register_netdevice(Place where) {
+  Device& dev = *this;
+  const ReportsOn concerned(dev);
+  dev.net_ref.rtnl().assert_held(where);
+  if (!may_register(dev, where)) return fail(std::errc::invalid_argument);
+  return register_locked(dev);
+}
+
+size_t Device::wait_any_unregistered(std::span<NetDevice* const> devices, Place where) {
+  const ReportsOn concerned(devices.front());
+  might_sleep(where);
+  for (NetDevice* each : devices) {
+    if (each->reg_state() == RegState::kUnregistering) Device::of(*each).engine.shut_down();
+  }
+  WaitQueue& gone = devices.front()->net().impl().refs_gone;
+  LongWait wait("the last reference on a device that is unregistered", where, who_holds, &devices);
+  while (true) {
+    const uint32_t seen = gone.sequence();
+    for (size_t i = 0; i < devices.size(); ++i) {
+      if (is_free(Device::of(*devices[i]))) return i;
+    }
+    if (!gone.wait_since(seen, wait.speaks_at(), where)) wait.look();
+  }
+}
+
+void NetDevice::unregister_netdev(Place where) {
+  if (Device::of(*this).start_unregister(where)) wait_until_free(*this, where);
+}
+
+bool Device::start_unregister(Place where) {
+  Device& dev = *this;
+  OpLocks locks(dev, where);
+  if (dev.reg_state_.load() != RegState::kRegistered) {
+    report_contract(dev, "unregister-unregistered",
+                    fmt::format("a device that is {} is unregistered", reg_state_name(dev.reg_state_.load())), where);
+    return false;
+  }
+  close_locked(dev, where);
+  leave_registered(dev);
+  (void)notify(dev, NetdevEvent::kUnregister);
+  unlink_all(dev);
+  unlist(dev);
+  dev.work.cancel();  // it holds a reference
+  call_ndo<Ndo::kUninit>(dev);
+  return true;
+}
+
+Result<> NetDevice::open(Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  if (dev.running_.load()) return {};
+  (void)dev.own_addresses_.check(where);
+  if (const Result<> valid = call_ndo<Ndo::kValidateAddr>(dev); !valid) return valid;
+  if (const Result<> allowed = ask(dev, NetdevEvent::kPreUp); !allowed) return allowed;
+  for (TxQueue& queue : dev.tx_queues) queue.stopped_at_.store(Place(), std::memory_order_relaxed);
+  dev.running_.store(true);
+  dev.engine.opening();
+  if (const Result<> opened = call_ndo<Ndo::kOpen>(dev); !opened) {
+    dev.running_.store(false);
+    stop_queues(dev);
+    dev.engine.stopped();
+    return opened;
+  }
+  dev.net_ref.impl().tx_watchdog.watch(dev.watched);
+  dev.engine.opened();
+  (void)notify(dev, NetdevEvent::kUp);
+  return {};
+}
+
+Result<> NetDevice::close(Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  close_locked(dev, where);
+  return {};
+}
+
+Result<> NetDevice::change_mtu(uint32_t mtu, Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  if (mtu == dev.mtu()) return {};
+  if (mtu < dev.mtu_min_ || mtu > dev.mtu_max_) return fail(std::errc::invalid_argument);
+  if (const Result<> allowed = ask(dev, NetdevEvent::kPreChangeMtu); !allowed) return allowed;
+  dev.frame_limit.expect(mtu);
+  if (const Result<> changed = call_ndo<Ndo::kChangeMtu>(dev, mtu); !changed) return changed;
+  dev.frame_limit.set_mtu(mtu);
+  (void)notify(dev, NetdevEvent::kChangeMtu);
+  return {};
+}
+
+Result<> NetDevice::set_mac_address(const MacAddress& address, Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  if (!address.is_valid_own()) return fail(std::errc::address_not_available);
+  if (address == dev.address()) return {};
+  if (!has_ndo<Ndo::kSetMacAddress>(dev)) return fail(std::errc::operation_not_supported);
+  if (!dev.engine.wanted.reserve({.entries = 2}))
+    return fail(std::errc::not_enough_memory);  // before the driver has changed it
+  if (const Result<> allowed = ask(dev, NetdevEvent::kPreChangeAddr); !allowed) return allowed;
+  if (const Result<> set = call_ndo<Ndo::kSetMacAddress>(dev, address); !set) return set;
+  dev.own_addresses_.set(0, address.octets.data(), address.octets.size(), where);
+  (void)notify(dev, NetdevEvent::kChangeAddr);
+  return {};
+}
+
+Result<> NetDevice::change_carrier(bool on, Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  return call_ndo<Ndo::kChangeCarrier>(dev, on);
+}
+
+Result<> NetDevice::change_features(Features wanted, Place where) {
+  Device& dev = Device::of(*this);
+  OpLocks locks(dev, where);
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  return change_features_locked(dev, wanted);
+}
+
+Result<> NetDevice::detach(Place where) {
+  Device& dev = Device::of(*this);
+  LaneGuard lane(dev.lane_queue, where);
+  MutexGuard il(dev.instance_lock, 0, where);
+  if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  dev.present_.store(false);
+  stop_queues(dev);
+  dev.engine.forget();  // a card that is away covers nothing
+  tell_uppers(dev);
+  return {};
+}
+
+Result<> NetDevice::attach(Place where) {
+  Device& dev = Device::of(*this);
+  LaneGuard lane(dev.lane_queue, where);
+  MutexGuard il(dev.instance_lock, 0, where);
+  if (dev.reg_state_.load() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  dev.goes_away.store(false);  // what detach_soon left for the lane is done here
+  if (dev.present_.exchange(true)) return {};
+  if (dev.running_.load()) {
+    for (TxQueue& queue : dev.tx_queues) queue.wake();
+  }
+  dev.engine.forget();
+  tell_uppers(dev);
+  if (dev.work_events.load() != 0) dev.lane_queue.queue(dev.work);
+  return {};
+}
+
+void NetDevice::detach_soon() noexcept {
+  Device& dev = Device::of(*this);
+  dev.present_.store(false);
+  for (TxQueue& queue : dev.tx_queues) queue.stop();
+  dev.goes_away.store(true);
+  if (dev.reg_state_.load() == RegState::kRegistered) dev.lane_queue.queue(dev.work);
+}
+
+void NetDevice::queue_work(uint32_t events) noexcept {
+  Device& dev = Device::of(*this);
+  dev.work_events.fetch_or(events);
+  if (dev.usable()) dev.lane_queue.queue(dev.work);
+}
+
+void Device::work_off() {
+  if (goes_away.exchange(false)) (void)detach();
+  if (work_events.load() == 0) return;
+  OpLocks locks(*this, Place::current());
+  if (!usable()) return;  // attach queues it again
+  call_ndo<Ndo::kWork>(*this, work_events.exchange(0));
+}
+
+Result<> private_ioctl(NetDevice& net_device, uint32_t command, std::span<std::byte> data) {
+  constexpr uint32_t kCommands = 16;  // [kernel: SIOCDEVPRIVATE .. SIOCDEVPRIVATE + 15]
+  if (command >= kCommands) return fail(std::errc::invalid_argument);
+  Device& dev = Device::of(net_device);
+  OpLocks locks(dev, Place::current());
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  return call_ndo<Ndo::kPrivateIoctl>(dev, command, data);
+}
+
+Result<> mii_ioctl(NetDevice& net_device, MiiRequest& request) {
+  constexpr uint16_t kAddresses = 32;
+  if (request.phy >= kAddresses || request.register_ >= kAddresses) return fail(std::errc::invalid_argument);
+  Device& dev = Device::of(net_device);
+  OpLocks locks(dev, Place::current());
+  if (const Result<> usable = check_usable(dev); !usable) return usable;
+  return call_ndo<Ndo::kMiiIoctl>(dev, request);
+}
+
+}  // namespace usernic

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "usernic/rx_handler.h"
+
+#include "core/device/device.h"
+#include "core/device/net_impl.h"
+#include "core/frame/coalesce.h"
+#include "core/frame/xmit_check.h"
+
+namespace usernic {
+namespace {
+
+Atomic<RxHandler*>& slot(Device& dev, RxStage stage) noexcept {
+  return dev.rx_handlers[static_cast<size_t>(stage)];
+}
+
+}  // namespace
+
+Result<> register_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler) {
+  const ReportsOn concerned(dev);
+  dev.net().rtnl().assert_held();
+  if (dev.reg_state() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  RxHandler* none = nullptr;
+  if (!slot(Device::of(dev), stage).compare_exchange_strong(none, &handler)) {
+    return fail(std::errc::device_or_resource_busy);
+  }
+  return {};
+}
+
+void unregister_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler) {
+  const ReportsOn concerned(dev);
+  dev.net().rtnl().assert_held();
+  RxHandler* mine = &handler;
+  if (slot(Device::of(dev), stage).compare_exchange_strong(mine, nullptr)) synchronize_rx(dev);
+}
+
+RxHandler* rx_handler(const NetDevice& dev, RxStage stage) noexcept {
+  return Device::of(dev).rx_handlers[static_cast<size_t>(stage)].load();
+}
+
+void synchronize_rx(NetDevice& dev) {
+  const ReportsOn concerned(dev);
+  might_sleep();
+  dev.net().rtnl().assert_held();
+  Device::of(dev).receiving.sections.synchronize();
+}
+
+void unregister_rx_handlers(Device& dev) {
+  for (Atomic<RxHandler*>& handler : dev.rx_handlers) handler.store(nullptr);
+  synchronize_rx(dev);
+}
+
+RxSection::RxSection(NetDevice& dev) noexcept : dev_(dev), phase_(Device::of(dev).receiving.sections.enter()) {}
+RxSection::~RxSection() noexcept {
+  Device::of(dev_).receiving.sections.leave(phase_);
+}
+
+void Device::deliver(SkbBatch& frames) noexcept {
+  if (kChecksOn) XmitCheck::end(frames);
+  if (rx_handlers[0].load() != nullptr || rx_handlers[1].load() != nullptr) {
+    RxSection section(*this);
+    for (Atomic<RxHandler*>& each : rx_handlers) {
+      if (RxHandler* const handler = each.load(); handler != nullptr) handler->receive(frames);
+    }
+    if (frames.empty()) return;
+  }
+  if (InPort in(*this); in) {
+    if (frames.size() > 1 && features().has(Feature::kGro)) {
+      if (const Features kinds = in->superframes(); !kinds.none()) Coalescer(kinds).merge(frames);
+    }
+    in->receive(frames);
+  }
+  SkbPool::free(frames);
+}
+
+void NetDevice::receive(SkbBatch& frames, Place where) noexcept {
+  Device& dev = Device::of(*this);
+  BhScope bh;
+  if (!dev.running_.load()) {
+    dev.receiving.counters.drop(frames.size());
+    return SkbPool::free(frames);
+  }
+  dev.frame_limit.receive(dev.receiving.counters, frames, FrameLimit::From::kBelow, where);
+  dev.deliver(frames);
+}
+
+}  // namespace usernic

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "core/frame/frame_limit.h"
+
+#include <fmt/format.h>
+
+namespace usernic {
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test
+    void
+    FrameLimit::report(const char* way, uint32_t size, Place where) const noexcept {
+  if (size <= most_.load(std::memory_order_relaxed) + kFrameOverhead) return;
+  const BlockingByDesign allowed;
+  report_contract(
+      "frame-too-long",
+      fmt::format("a frame of {} octets is {} by a device that takes {}, of an MTU of {}, a header of 14 and a "
+                  "tag of 4; it is dropped: look at frame_bytes_max()",
+                  size, way, frame_bytes_max(), mtu()),
+      where);
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+void FrameLimit::drop(QueueCounters& counters, Skb& skb, Place where) const noexcept {
+  counters.drop_too_long(1);
+  if (kChecksOn) report("sent", skb.size(), where);
+  SkbPool::free(skb, where);
+}
+
+void FrameLimit::receive(QueueCounters& counters, SkbBatch& frames, From from, Place where) const noexcept {
+  const uint32_t longest = frame_bytes_max();
+  uint64_t bytes = 0;
+  uint32_t too_long = 0;
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    bytes += skb->size();
+    too_long += skb->size() > longest ? 1 : 0;
+  }
+  if (too_long != 0) [[unlikely]] {
+    SkbBatch all(std::move(frames));
+    bytes = 0;
+    while (Skb* const skb = all.pop_front()) {
+      if (skb->size() <= longest) {
+        bytes += skb->size();
+        frames.push_back(*skb, where);
+        continue;
+      }
+      if (kChecksOn && from == From::kCard) report("received", skb->size(), where);
+      SkbPool::free(*skb, where);
+    }
+    counters.drop_too_long(too_long);
+  }
+  counters.add(frames.size(), bytes);
+}
+
+}  // namespace usernic

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "core/frame/tx_offload.h"
+
+#include "core/frame/segment.h"
+
+namespace usernic {
+namespace {
+
+bool takes_superframe(const Offload& offload, Features features) noexcept USERNIC_NONBLOCKING {
+  if (offload.ecn && !features.has(Feature::kTsoEcn)) return false;
+  switch (offload.gso) {
+    case Gso::kTcp4:
+      return features.has(Feature::kTso4);
+    case Gso::kTcp6:
+      return features.has(Feature::kTso6);
+    case Gso::kUdp:
+      return features.has(Feature::kUso);
+    case Gso::kNone:
+      break;
+  }
+  return false;
+}
+
+TxFit cut(Skb& super, SkbBatch& frames, SegmentSums sums, uint32_t frame_bytes_max) noexcept USERNIC_NONBLOCKING {
+  auto segmenter = Segmenter::of(super);
+  if (!segmenter) return TxFit::kBad;
+  if (segmenter->bytes_max() > frame_bytes_max) return TxFit::kTooLong;
+  SkbPool* const pool = SkbPool::segments_of(super);
+  if (pool == nullptr || kSkbHeadroom + segmenter->bytes_max() > pool->capacity()) return TxFit::kBad;
+  SkbBatch buffers, segments;
+  pool->alloc(buffers, segmenter->segments());
+  const bool whole = segmenter->cut(buffers, segments, sums);
+  const bool some = !segments.empty();
+  whole ? SkbPool::free(super) : frames.push_front(super);
+  frames.splice_front(segments);
+  return some ? TxFit::kCut : TxFit::kWaits;
+}
+
+}  // namespace
+
+TxFit fit_to_device(Skb& skb, SkbBatch& frames, Features features, uint32_t frame_bytes_max) noexcept {
+  if (skb.chain() != nullptr) return TxFit::kChained;
+  const bool sums = features.has(Feature::kTxSum);
+  if (!skb.offload().superframe()) {
+    const bool ready = sums || skb.offload().sum != FrameSum::kNeeded || complete_sum(skb);
+    return ready ? TxFit::kReady : TxFit::kBad;
+  }
+  if (!takes_superframe(skb.offload(), features)) {
+    return cut(skb, frames, sums ? SegmentSums::kByDevice : SegmentSums::kBySegment, frame_bytes_max);
+  }
+  // Its driver counts on what is said of it.
+  const auto segmenter = Segmenter::of(skb);
+  if (!segmenter) return TxFit::kBad;
+  return segmenter->bytes_max() > frame_bytes_max ? TxFit::kTooLong : TxFit::kReady;
+}
+
+WireSize wire_size(const Skb& skb) noexcept {
+  const uint32_t size = skb.total_size();
+  const uint32_t frames = segments_of(skb.offload(), size);
+  return {.frames = frames, .bytes = size + (frames - 1) * skb.offload().header_bytes};
+}
+
+}  // namespace usernic

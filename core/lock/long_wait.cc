@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "usernic/long_wait.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <new>
+#include <utility>
+
+#include "core/lock/held_locks.h"
+#include "core/lock/report.h"
+#include "core/lock/say.h"
+
+namespace usernic {
+namespace {
+
+#ifdef USERNIC_SIM
+constexpr Patience kDefault{Duration::max(), Duration::max()};
+#else
+constexpr Patience kDefault;
+#endif
+constinit RawAtomic<Duration::rep> first{kDefault.first.count()};
+constinit RawAtomic<Duration::rep> then{kDefault.then.count()};
+
+constexpr LockClass kHandlerClass{"long_wait_handler"};
+constinit Mutex handler_mutex{kHandlerClass};
+
+LongWaitHandler& handler() {
+  static LongWaitHandler* const instance = new LongWaitHandler;  // outlives every thread
+  return *instance;
+}
+
+Time after(Time now, const RawAtomic<Duration::rep>& patience) noexcept {
+  const Duration pause(patience.load(std::memory_order_relaxed));
+  return pause == Duration::max() ? kForever : now + pause;
+}
+
+void tell(const LongWaitNote& note) {
+  HeldLocks::Muted muted;  // the wait's locks are not the handler's
+  LongWaitHandler call;
+  {
+    MutexGuard guard(handler_mutex);
+    call = handler();
+  }
+  if (call) return call(note);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(note.waited).count();
+  say(stderr, "usernic: {}{} {} {} s for {}{}{}; entered at {}\n", note.device, note.device.empty() ? "somebody" : ":",
+      note.over ? "has waited" : "waits since", seconds, note.what, note.details.empty() ? "" : ": ", note.details,
+      place_text(note.where));
+}
+
+}  // namespace
+
+Patience set_patience(Patience patience) noexcept {
+  return {Duration(first.exchange(patience.first.count())), Duration(then.exchange(patience.then.count()))};
+}
+
+LongWaitHandler set_long_wait_handler(LongWaitHandler new_handler) {
+  MutexGuard guard(handler_mutex);
+  return std::exchange(handler(), std::move(new_handler));
+}
+
+LongWait::~LongWait() {
+  if (spoke_) speak(Clock::now(), true);
+}
+
+Time LongWait::speaks_at() noexcept {
+  if (since_ == kForever) {
+    since_ = Clock::now();
+    speaks_at_ = after(since_, first);
+  }
+  return speaks_at_;
+}
+
+void LongWait::look() noexcept {
+  if (speaks_at() == kForever) return;
+  const Time now = Clock::now();
+  if (now < speaks_at_) return;
+  speak(now, false);
+  speaks_at_ = after(now, then);
+}
+
+void LongWait::on(const Atomic<uint32_t>& word, uint32_t seen) noexcept {
+  if (!wait_on(word, seen, speaks_at())) look();
+}
+
+void LongWait::speak(Time now, bool over) noexcept {
+  spoke_ = true;
+  try {
+    tell({.what = what_,
+          .device = concerned_text(),
+          .details = details_ != nullptr && !over ? details_(of_) : "",
+          .where = where_,
+          .waited = now - since_,
+          .over = over});
+  } catch (const std::bad_alloc&) {  // the next one says it
+  }
+}
+
+}  // namespace usernic
