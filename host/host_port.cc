@@ -52,7 +52,7 @@ class HostPort::Impl {
   KernelFollower& follower() noexcept { return follower_; }
 
  private:
-  Result<> on_netdev_event(NetdevEvent event, NetDevice& dev);
+  Result<> on_netdev_event();
 
   const HostPortConfig config_;
   HostLoop& loop_;
@@ -86,7 +86,7 @@ HostResult<> HostPort::Impl::start(const NetNamespace& netns, LinkWatch& made) {
   HostResult<> joined;
   loop_.run([&] { joined = follower_.join(netns, made); });
   if (!joined) return joined;
-  notifier_.emplace(dev_.net(), [this](NetdevEvent event, NetDevice& dev) { return on_netdev_event(event, dev); });
+  notifier_.emplace(dev_, [this](NetdevEvent, NetDevice&) { return on_netdev_event(); });
   return {};
 }
 
@@ -110,8 +110,7 @@ void HostPort::Impl::finish() {
 }
 
 // Under rtnl: only looks, and wakes those who act.
-Result<> HostPort::Impl::on_netdev_event(NetdevEvent, NetDevice& dev) {
-  if (&dev != &dev_) return {};
+Result<> HostPort::Impl::on_netdev_event() {
   changed_.kick();
   pump_.look_again();
   return {};

@@ -22,8 +22,10 @@ struct Listener {
   std::function<void(NetdevEvent, NetDevice&)> on_event;
   Notifier notifier;
 
-  explicit Listener(Net& net)
-      : notifier(net, [this](NetdevEvent event, NetDevice& dev) -> Result<> {
+  // `which`: a Net, or one device.
+  template <class NetOrDevice>
+  explicit Listener(NetOrDevice& which)
+      : notifier(which, [this](NetdevEvent event, NetDevice& dev) -> Result<> {
           heard += (heard.empty() ? "" : " ") + std::string(event_name(event));
           if (on_event) on_event(event, dev);
           return refuses == event ? fail(std::errc::permission_denied) : Result<>();

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "core/device/notifier_chain.h"
 #include "core/device/ref_tracker.h"
 #include "core/device/sections.h"
 #include "core/device/tx_watchdog.h"
@@ -58,6 +59,7 @@ struct Device final : NetDevice {
 
   // Under rtnl, but for what a probe function does.
   OwnAddresses own_addresses_;
+  NotifierChain notifiers;                         // those of this device alone
   void (*priv_destructor_)(NetDevice*) = nullptr;  // still to be called
   bool needs_free_ = false;
 

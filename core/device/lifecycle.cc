@@ -32,10 +32,10 @@ struct OpLocks {
 
 // Before something may happen: somebody may forbid it. Nothing has happened yet that devices above would look at.
 Result<> ask(Device& dev, NetdevEvent event) {
-  return dev.net_ref.impl().notifiers.call(event, dev);
+  return call_notifiers(event, dev);
 }
 Result<> notify(Device& dev, NetdevEvent event) {
-  const Result<> result = dev.net_ref.impl().notifiers.call(event, dev);
+  const Result<> result = call_notifiers(event, dev);
   tell_uppers(dev);
   return result;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "usernic/notifier.h"
 
+#include "core/device/device.h"
 #include "core/device/net_impl.h"
 #include "core/device/notifier_chain.h"
 
@@ -29,18 +30,32 @@ Result<> NotifierChain::call(NetdevEvent event, NetDevice& dev) {
   return {};
 }
 
-Notifier::Notifier(Net& net, Call call) : net_(net), call_(std::move(call)) {
+Result<> call_notifiers(NetdevEvent event, Device& dev) {
+  if (const Result<> result = dev.net_ref.impl().notifiers.call(event, dev); !result) return result;
+  return dev.notifiers.call(event, dev);
+}
+
+void Notifier::introduce(NetDevice& dev) {
+  if (call_(NetdevEvent::kRegister, dev) && dev.running()) (void)call_(NetdevEvent::kUp, dev);
+}
+
+// Added last: what comes before may throw, and under rtnl nothing happens meanwhile.
+Notifier::Notifier(Net& net, Call call) : net_(net), chain_(net.impl().notifiers), call_(std::move(call)) {
   MutexGuard rtnl(net_.rtnl());
-  for (const DeviceHandle& dev : net_.devices()) {
-    if (!call_(NetdevEvent::kRegister, *dev)) continue;
-    if (dev->running()) (void)call_(NetdevEvent::kUp, *dev);
-  }
-  net_.impl().notifiers.add(*this);  // last: what comes before may throw, and under rtnl nothing happens meanwhile
+  for (const DeviceHandle& dev : net_.devices()) introduce(*dev);
+  chain_.add(*this);
+}
+
+Notifier::Notifier(NetDevice& dev, Call call)
+    : net_(dev.net()), chain_(Device::of(dev).notifiers), call_(std::move(call)) {
+  MutexGuard rtnl(net_.rtnl());
+  if (dev.reg_state() == RegState::kRegistered) introduce(dev);
+  chain_.add(*this);
 }
 
 Notifier::~Notifier() {
   MutexGuard rtnl(net_.rtnl());
-  net_.impl().notifiers.remove(*this);
+  chain_.remove(*this);
 }
 
 }  // namespace usernic

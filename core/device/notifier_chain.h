@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// core: who is told what happens to a Net's devices. Everything under rtnl.
+// core: who is told what happens to a Net's devices, or to one device. Everything under rtnl.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -7,6 +7,8 @@
 #include "usernic/notifier.h"
 
 namespace usernic {
+
+struct Device;
 
 class NotifierChain {
  public:
@@ -20,5 +22,8 @@ class NotifierChain {
       Notifier, boost::intrusive::member_hook<Notifier, boost::intrusive::list_member_hook<>, &Notifier::hook_>>
       list_;
 };
+
+// Tells whoever hears of all devices, then whoever hears of this one; as above.
+Result<> call_notifiers(NetdevEvent event, Device& dev);
 
 }  // namespace usernic

@@ -33,6 +33,36 @@ TEST_F(NotifierTest, ANotifierIsToldOfTheDevicesThatAreThere) {
   EXPECT_EQ(heard, "down:register up:register up:up ");
 }
 
+TEST_F(NotifierTest, ANotifierOfOneDeviceHearsOfThatAlone) {
+  Listener all(net);
+  const NetdevPtr other = registered("other");
+  NetdevPtr dev = registered();
+  ASSERT_TRUE(dev->open());
+  const DeviceHandle memory(*dev);
+  Listener one(*dev);
+  EXPECT_EQ(std::exchange(one.heard, ""), "register up");
+  ASSERT_TRUE(other->open());
+  ASSERT_TRUE(other->change_mtu(1400));
+  EXPECT_EQ(one.heard, "");
+  all.heard = "";
+  one.refuses = NetdevEvent::kPreChangeMtu;
+  EXPECT_EQ(outcome(dev->change_mtu(1400)), "EACCES");
+  all.refuses = NetdevEvent::kPreChangeAddr;
+  EXPECT_EQ(outcome(dev->set_mac_address(kOtherMac)), "EACCES");
+  EXPECT_EQ(all.heard, "pre-mtu pre-addr");
+  EXPECT_EQ(one.heard, "pre-mtu") << "those who hear of all come first";
+  dev.reset();
+  EXPECT_EQ(one.heard, "pre-mtu going-down down unregister");
+}
+
+TEST_F(NotifierTest, ANotifierOfADeviceThatIsNotRegisteredWaitsForIt) {
+  const NetdevPtr dev = make();
+  const Listener one(*dev);
+  EXPECT_EQ(one.heard, "");
+  ASSERT_TRUE(dev->register_netdev());
+  EXPECT_EQ(one.heard, "register");
+}
+
 TEST_F(NotifierTest, ANotifierThatIsGoneHearsNothing) {
   std::string heard;
   {

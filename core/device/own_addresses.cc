@@ -18,10 +18,9 @@ OwnAddresses::OwnAddresses(Device& dev, const MacAddress& address) : dev_(dev), 
 Result<> OwnAddresses::add(const MacAddress& address, uint8_t type, Place where) {
   const ReportsOn concerned(dev_);
   dev_.net_ref.rtnl().assert_held(where);
-  NotifierChain& notifiers = dev_.net_ref.impl().notifiers;
-  if (const Result<> allowed = notifiers.call(NetdevEvent::kPreChangeAddr, dev_); !allowed) return allowed;
+  if (const Result<> allowed = call_notifiers(NetdevEvent::kPreChangeAddr, dev_); !allowed) return allowed;
   const Result<> added = list_.add(address.octets.data(), address.octets.size(), type);
-  if (added) (void)notifiers.call(NetdevEvent::kChangeAddr, dev_);
+  if (added) (void)call_notifiers(NetdevEvent::kChangeAddr, dev_);
   return added;
 }
 
@@ -32,7 +31,7 @@ Result<> OwnAddresses::del(const MacAddress& address, uint8_t type, Place where)
   const bool is_primary = MacAddress::from_bytes(first.addr) == address && (type == HwAddr::kAny || type == first.type);
   if (is_primary && first.refcount == 1) return fail(std::errc::no_such_file_or_directory);
   const Result<> gone = list_.del(address.octets.data(), address.octets.size(), type);
-  if (gone) (void)dev_.net_ref.impl().notifiers.call(NetdevEvent::kChangeAddr, dev_);
+  if (gone) (void)call_notifiers(NetdevEvent::kChangeAddr, dev_);
   return gone;
 }
 

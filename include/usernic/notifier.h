@@ -13,6 +13,7 @@
 namespace usernic {
 
 class Net;
+class NotifierChain;
 struct NetDevice;
 
 enum class NetdevEvent {
@@ -34,13 +35,17 @@ class Notifier {
  public:
   using Call = std::function<Result<>(NetdevEvent, NetDevice&)>;
   Notifier(Net& net, Call call);
+  // Hears of that device alone, after those who hear of all. Requires: the device's memory outlives it (DeviceHandle).
+  Notifier(NetDevice& dev, Call call);
   ~Notifier();
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
 
  private:
   friend class NotifierChain;
+  void introduce(NetDevice& dev);
   Net& net_;
+  NotifierChain& chain_;
   const Call call_;
   boost::intrusive::list_member_hook<> hook_;
 };
