@@ -84,10 +84,6 @@ Outcome<std::unique_ptr<Server>> Server::create(EventLoop& loop, ListeningSocket
   if (server->listen_watch_ == 0) {
     return ctl::refuse("cannot watch the control socket: " + refusal(static_cast<std::errc>(errno)));
   }
-  loop.every(kSweepPeriod, [it = server.get()] {
-    it->sweep();
-    return true;
-  });
   return server;
 }
 
@@ -121,6 +117,7 @@ void Server::accept_one() {
     client.watch = loop_.watch(client.connection.fd(), EPOLLIN,
                                [this, id](uint32_t events) { take_turn(id, [&] { ready(id, events); }); });
     if (client.watch == 0) return drop(id);
+    sweep_from_now_on();
     if (uid != own_uid_ && uid != 0) return refuse_and_close(id, "this socket belongs to another user");
     if (!room) refuse_and_close(id, "too many clients are waiting for an answer; try again");
   });
@@ -269,12 +266,20 @@ bool Server::overdue(const Client& client, Time now) const {
   return half && now - client.connection.line_begun() > limits_.request_time;
 }
 
-void Server::sweep() {
+void Server::sweep_from_now_on() {
+  if (sweeping_) return;
+  loop_.every(kSweepPeriod, [this] { return sweep(); });
+  sweeping_ = true;
+}
+
+// False: there is nobody left to look at.
+bool Server::sweep() {
   const Time now = Clock::now();
   for (auto next = clients_.begin(); next != clients_.end();) {
     const auto& [id, client] = *next++;
     if (overdue(client, now)) drop(id);
   }
+  return sweeping_ = !clients_.empty();
 }
 
 }  // namespace usernic::ctl

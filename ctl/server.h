@@ -110,7 +110,8 @@ class Server {
   void refuse_and_close(uint64_t id, std::string_view sentence);
   void update_watch(Client& client);
   void drop(uint64_t id) noexcept;
-  void sweep();
+  void sweep_from_now_on();
+  bool sweep();
   bool overdue(const Client& client, Time now) const;
 
   EventLoop& loop_;
@@ -122,6 +123,7 @@ class Server {
   uint64_t listen_watch_ = 0;
   Clients clients_;
   uint64_t next_client_ = 1;
+  bool sweeping_ = false;
 };
 
 }  // namespace usernic::ctl

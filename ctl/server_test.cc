@@ -258,9 +258,11 @@ TEST_F(ServerTest, EndlessLineIsRefused) {
 
 TEST_F(ServerTest, HalfARequestIsClosedInTime) {
   restart(kImpatient);
-  const Client client = connect();
-  say(client, "{\"v\":1,");
-  EXPECT_EQ(read_to_end(client), "");
+  for (int i = 0; i < 2; ++i) {  // nobody is looked at between the two
+    const Client client = connect();
+    say(client, "{\"v\":1,");
+    EXPECT_EQ(read_to_end(client), "");
+  }
   expect_served();
 }
 
