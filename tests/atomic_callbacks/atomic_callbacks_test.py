@@ -25,7 +25,7 @@ def main():
     if command[0].endswith("NOTFOUND"):
         print("Skipped: only clang++-22 checks function effects, and it is not here.")
         return SKIPPED
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
     print(run.stdout, end="")
     if call == "nothing":
         return run.returncode

@@ -259,6 +259,15 @@ class Lab:
         environment = os.environ | {"USERNIC_SOCKET": str(self.socket)}
         return run([*self.prefix, PROGRAM, *arguments], env=environment, **options)
 
+    def wait_in_vain(self, dev, says, *flags):
+        """A `rx-mode --wait` for what does not come. A short one does, but where others are busy it may be over before
+        it is known what the kernel wants: then a long one."""
+        for seconds in (1, SECONDS // 2):
+            done = self.usernic("rx-mode", dev, f"--wait={seconds}", *flags)
+            if done.returncode == 0 or says(done):
+                break
+        return done
+
     def must(self, *arguments, **options):
         done = self.usernic(*arguments, **options)
         if done.returncode != 0:

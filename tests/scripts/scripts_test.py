@@ -43,7 +43,7 @@ class ScriptsTest(unittest.TestCase):
     def script(self, name, *arguments, cwd=None):
         environment = os.environ | {"PATH": f"{self.root / 'tools'}:{os.environ['PATH']}"}
         return subprocess.run([str(name), *arguments], cwd=cwd or self.root, text=True, capture_output=True,
-                              stdin=subprocess.DEVNULL, timeout=30, env=environment)
+                              stdin=subprocess.DEVNULL, timeout=300, env=environment)
 
     def test_what_the_tests_need_is_missed_before_anything_is_compiled(self):
         done = subprocess.run(["cmake", "--preset", "debug", "-B", self.root / "build/none", "-Wno-dev",
