@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <fstream>
 #include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "ctl/did_you_mean.h"
@@ -260,7 +261,13 @@ std::expected<Config, std::string> read_config(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text(kFileBytesMax + 1, '\0');
   if (!file || (!file.read(text.data(), static_cast<std::streamsize>(text.size())) && file.bad())) {
-    return std::unexpected(fmt::format("cannot read the config {}: {}", path, refusal(static_cast<std::errc>(errno))));
+    const auto error = static_cast<std::errc>(errno);
+    std::string sentence = fmt::format("cannot read the config {}: {}", path, refusal(error));
+    for (const std::errc refused :
+         {std::errc::not_enough_memory, std::errc::too_many_files_open, std::errc::too_many_files_open_in_system}) {
+      if (error == refused) throw std::runtime_error(sentence);
+    }
+    return std::unexpected(std::move(sentence));
   }
   text.resize(static_cast<size_t>(file.gcount()));
   if (text.size() > kFileBytesMax) return std::unexpected(fmt::format("the config {} is larger than 1 MiB", path));

@@ -61,7 +61,8 @@ struct Config {
 enum class ConfigSection : uint8_t { kFile, kHost, kNic };
 std::span<const std::string_view> config_keys(ConfigSection section);
 
-// The error is a sentence that starts with "FILE:LINE: ".
+// The error is a sentence that starts with "FILE:LINE: ", or says why the file cannot be read. Throws one where the
+// machine has no descriptor or memory left, which is no fault of the config.
 std::expected<Config, std::string> read_config(const std::string& path);
 std::expected<Config, std::string> parse_config(std::string_view text, const std::string& file);
 

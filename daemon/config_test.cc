@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
+#include "ctl/no_more_descriptors.h"
 #include "daemon/config_keys.h"
 #include "daemon/config_names.h"
 #include "daemon/drivers.h"
@@ -263,6 +266,16 @@ TEST(ConfigFile, ThatCannotBeReadIsASentence) {
   const auto folder = read_config("/tmp");
   ASSERT_FALSE(folder);
   EXPECT_EQ(folder.error(), "cannot read the config /tmp: Is a directory");
+}
+
+TEST(ConfigFile, ThatTheMachineCannotOpenIsNoFaultOfTheConfig) {
+  try {
+    const ctl::NoMoreDescriptors none;
+    (void)read_config("/dev/null");
+    ADD_FAILURE() << "it was read";
+  } catch (const std::runtime_error& refused) {
+    EXPECT_TRUE(std::string_view(refused.what()).starts_with("cannot read the config /dev/null: Too many open files"));
+  }
 }
 
 TEST(IpAddress, IsOfAStationAndHasAPrefix) {
