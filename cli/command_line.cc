@@ -74,7 +74,9 @@ void add_daemon_verbs(Line& line) {
 }
 
 void add_showing_verbs(Line& line) {
-  add_json(add_verb(line, Verb::kLink, "link", "Show the NICs", "usernic link"), line);
+  CLI::App* link = add_verb(line, Verb::kLink, "link", "Show the NICs", "usernic link");
+  add_json(link, line);
+  link->add_flag("-d,--details", line.command.details, "and how their frames get to the kernel");
   CLI::App* rx_mode =
       add_verb(line, Verb::kRxMode, "rx-mode", "Show what a NIC should receive, and what its card accepts",
                "usernic rx-mode nic0 --wait=5");

@@ -54,7 +54,8 @@ struct Command {
   Verb verb = Verb::kLink;
   std::string socket;  // --socket; "" when not given
   bool json = false;
-  std::string dev;  // rx-mode, stats, attach, ethtool
+  bool details = false;  // link
+  std::string dev;       // rx-mode, stats, attach, ethtool
   EthtoolLine ethtool;
   std::optional<uint64_t> wait_ms;   // rx-mode --wait
   std::string op;                    // contract; "": all

@@ -28,6 +28,7 @@ class CommandLineTest : public testing::Test {
 
 TEST_F(CommandLineTest, EveryVerb) {
   EXPECT_EQ(good({"link"}).verb, Verb::kLink);
+  EXPECT_TRUE(good({"link", "-d"}).details);
   EXPECT_EQ(good({"run"}).config, "");
   EXPECT_EQ(good({"run", "lab.toml", "--ready-fd", "3"}).config, "lab.toml");
   EXPECT_EQ(good({"run", "lab.toml", "--ready-fd", "3"}).ready_fd, 3);

@@ -102,6 +102,12 @@ std::string show_rx_mode_stats(const RxModeReport::Stats& stats) {
       counted(stats.retries, "retry", "retries"), counted(stats.failures, "failure", "failures"), lag);
 }
 
+std::string show_io(std::string_view io) {
+  if (io.empty()) return "no frame goes to the kernel";
+  if (io == "io_uring") return "batches of frames go to the kernel and back by io_uring";
+  return fmt::format("a system call a frame: io_uring cannot be had here ({})", io);
+}
+
 }  // namespace
 
 std::string show_time(uint64_t us) {
@@ -110,7 +116,7 @@ std::string show_time(uint64_t us) {
   return fmt::format("{:.2f} s", static_cast<double>(us) / 1e6);
 }
 
-std::string show_links(const std::vector<ctl::LinkRow>& rows) {
+std::string show_links(const std::vector<ctl::LinkRow>& rows, bool details) {
   constexpr auto kNumber = Align::kRight;
   Table table({{"NAME"},
                {"DRIVER"},
@@ -132,6 +138,7 @@ std::string show_links(const std::vector<ctl::LinkRow>& rows) {
   std::string text = table.text();
   for (const ctl::LinkRow& row : rows) {
     if (row.refused) text += fmt::format("{}: the device {}\n", show_name(row), show_refused(*row.refused));
+    if (details) text += fmt::format("{}: {}\n", show_name(row), show_io(row.io));
   }
   return text;
 }

@@ -10,7 +10,8 @@
 
 namespace usernic::cli {
 
-std::string show_links(const std::vector<ctl::LinkRow>& rows);
+// `details`: a second line for each.
+std::string show_links(const std::vector<ctl::LinkRow>& rows, bool details = false);
 std::string show_rx_mode(const ctl::RxModeReport& report);
 std::string show_stats(const ctl::StatsReport& report);
 std::string show_ethtool(const ctl::EthtoolReport& report, const EthtoolLine& parts);

@@ -24,8 +24,8 @@ ctl::Outcome<ctl::Client> connect(const Command& command) {
 }
 
 // Asks for one report and prints it.
-template <class Report>
-int show_report(const Command& command, const ctl::Request& request, std::string (*show)(const Report&)) {
+template <class Report, class Show>
+int show_report(const Command& command, const ctl::Request& request, const Show& show) {
   auto client = connect(command);
   if (!client) return failed(client.error());
   const auto report = client->ask<Report>(request);
@@ -63,7 +63,8 @@ int printed() {
 }
 
 int link(const Command& command) {
-  return show_report<std::vector<ctl::LinkRow>>(command, {.verb = "link"}, show_links);
+  const auto show = [&](const std::vector<ctl::LinkRow>& rows) { return show_links(rows, command.details); };
+  return show_report<std::vector<ctl::LinkRow>>(command, {.verb = "link"}, show);
 }
 
 int rx_mode(const Command& command) {

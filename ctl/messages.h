@@ -60,6 +60,7 @@ struct LinkRow {
   // Or "gone", "out-of-reach", the namespace it was moved to: "net:[4026532345]", or "none": it is to have no
   // interface.
   std::string where = "home";
+  std::string io;                      // how frames get to the kernel: "io_uring", or why each is a call: "EPERM"
   std::optional<RefusedWish> refused;  // the last one
   uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0, rx_filtered = 0;
   Drops drops;

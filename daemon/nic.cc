@@ -6,6 +6,7 @@
 #include "daemon/drivers.h"
 #include "daemon/log.h"
 #include "daemon/usb_ports.h"
+#include "host/tap_ring.h"
 #include "usernic/ethtool.h"
 
 namespace usernic::daemon {
@@ -96,6 +97,12 @@ std::string where(const HostPortStatus& port, bool shown) {
       return "gone";
   }
   return "";
+}
+
+std::string io(bool shown) {
+  if (!shown) return "";
+  const Result<> works = TapRing::works_here();
+  return works ? "io_uring" : std::string(errno_name(works.error()));
 }
 
 }  // namespace
@@ -215,6 +222,7 @@ ctl::LinkRow Nic::link() const {
           .carrier = dev_->carrier_ok(),
           .host = host_,
           .where = where(port, netns_ != nullptr),
+          .io = io(netns_ != nullptr),
           .refused = report_of(port.refused),
           .rx_packets = stats.rx_packets,
           .tx_packets = stats.tx_packets,

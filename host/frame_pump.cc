@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <new>
 
-#include "host/vnet_header.h"
 #include "usernic/poll_here.h"
 
 namespace usernic {
@@ -23,11 +22,17 @@ constexpr Duration kFramesBackWait = std::chrono::seconds(5);
 
 FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken,
                      const std::function<void(const std::string&)>& log)
-    : dev_(dev), tap_(tap), changed_(changed), log_(log), woken_(std::move(woken)) {}
+    : dev_(dev),
+      tap_(tap),
+      changed_(changed),
+      log_(log),
+      woken_(std::move(woken)),
+      from_tap_(tap),
+      to_tap_(tap, woken_) {}
 
 FramePump::~FramePump() {
   stop();
-  free_spare();
+  from_tap_.free_spare();
   // A driver gives back what it was sent, at the latest when it is closed. One that does not must not take our memory
   // from under its card.
   const Atomic<uint32_t> never{0};
@@ -49,7 +54,7 @@ void FramePump::leave_frames() noexcept {
   // Somewhere, and for ever: whoever looks for leaks finds them.
   static constexpr LockClass kLeftClass{"left_pools"};
   static constinit Mutex left_lock{kLeftClass};
-  static auto& left = *new std::vector<std::unique_ptr<Pools>>;
+  static auto& left = *new std::vector<std::unique_ptr<FramePools>>;
   MutexGuard guard(left_lock);
   for (auto& pool : pools_) {
     try {
@@ -73,21 +78,16 @@ bool FramePump::fit_pool(uint32_t frame_bytes_max) {
   // where the MTU grows by little.
   const uint32_t bytes = (frame_bytes_max + 1 + kBufferStep - 1) / kBufferStep * kBufferStep;
   if (bytes <= buffer_bytes_) return true;
-  free_spare();
+  from_tap_.free_spare();
   std::erase_if(pools_, [](const auto& pools) { return pools->out() == 0; });
   try {
-    pools_.push_back(std::make_unique<Pools>(bytes));
+    pools_.push_back(std::make_unique<FramePools>(bytes));
   } catch (const std::bad_alloc&) {
     buffer_bytes_ = 0;  // who serves may be gone: asked again
     return false;
   }
   buffer_bytes_ = bytes;
   return true;
-}
-
-void FramePump::free_spare() {
-  SkbPool::free(spare_);
-  SkbPool::free(spare_superframe_);
 }
 
 Result<> FramePump::start() {
@@ -109,15 +109,11 @@ void FramePump::stop() {
   (void)tap_.offer_superframes(false);  // a persistent interface is left as it was
 }
 
-USERNIC_BLOCKING_BY_DESIGN_BEGIN  // non-blocking writes to the TAP, one a frame
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // non-blocking writes to the TAP
     void
     FramePump::receive(SkbBatch& frames) noexcept {
   const BlockingByDesign allowed;
-  uint64_t dropped = 0;
-  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-    if (!tap_.write(*skb)) dropped += segments_of(skb->offload(), skb->total_size());
-  }
-  if (dropped != 0) receive_dropped_.fetch_add(dropped);
+  if (const uint64_t dropped = to_tap_.write(frames); dropped != 0) receive_dropped_.fetch_add(dropped);
 }
 USERNIC_BLOCKING_BY_DESIGN_END
 
@@ -135,8 +131,9 @@ void FramePump::read_loop() {
   while (true) {
     woken_.clear();  // before the look at the queue, the TAP and the end
     if (stopping_.load()) break;
+    to_tap_.make_ring();
     bool out_of_memory = false;
-    if (frames.empty() && !tap_gone_) out_of_memory = !read_batch(frames);
+    if (frames.empty() && !from_tap_.gone()) out_of_memory = !read_batch(frames);
     const bool something = !frames.empty();
     if (something) {
       PollHere what_comes_of_it(dev_.net());
@@ -151,7 +148,7 @@ void FramePump::read_loop() {
     }
     // The rest of a superframe waits for buffers for its segments, and nobody says when they are back.
     out_of_memory |= stopped && !dev_.tx_queue(0).stopped();
-    if (stopped || !something) wait(!stopped && !tap_gone_ && !out_of_memory, out_of_memory);
+    if (stopped || !something) wait(!stopped && !from_tap_.gone() && !out_of_memory, out_of_memory);
   }
   held_back_.reset();  // here, where it is known whose it is
 }
@@ -160,49 +157,9 @@ void FramePump::read_loop() {
 bool FramePump::read_batch(SkbBatch& frames) {
   const uint32_t frame_bytes_max = dev_.mtu() + kHeaderBytesMax;
   if (!fit_pool(frame_bytes_max)) return false;
-  pools_.back()->frames.alloc(spare_, kBatch - spare_.size());
-  for (uint32_t bytes = 0; !spare_.empty() && bytes < kBatchBytes;) {
-    if (spare_superframe_.empty()) pools_.back()->superframes.alloc(spare_superframe_, 1);
-    if (spare_superframe_.empty()) break;
-    if (read_frame(frame_bytes_max, frames) != Got::kFrame) return true;
-    bytes += last_bytes_;
-  }
-  return !frames.empty();
-}
-
-FramePump::Got FramePump::read_frame(uint32_t frame_bytes_max, SkbBatch& frames) {
-  Skb& first = *spare_.front();
-  Skb& super = *spare_superframe_.front();
-  VnetHeader header;
-  const auto behind = std::span(super.data(), super.tailroom()).subspan(frame_bytes_max);
-  const Result<size_t> read = tap_.read(header, {first.data(), frame_bytes_max}, behind);
-  if (!read) {
-    if (read.error() != std::errc::resource_unavailable_try_again) {
-      tap_gone_ = true;
-      changed_.kick();
-    }
-    return Got::kNothing;
-  }
-  last_bytes_ = static_cast<uint32_t>(*read);
-  const auto start = std::span<const uint8_t>(first.data(), std::min(last_bytes_, frame_bytes_max));
-  const std::optional<Offload> offload = offload_of(header, start);
-  const bool too_long = offload && offload->superframe() ? offload->header_bytes + offload->gso_size > frame_bytes_max
-                                                         : last_bytes_ > frame_bytes_max;
-  if (!offload || too_long) {
-    oversized_.fetch_add(1);
-    return Got::kTooLong;
-  }
-  Skb* skb = spare_.pop_front();
-  skb->put(static_cast<uint32_t>(start.size()));
-  if (offload->superframe()) {
-    Skb* const whole = spare_superframe_.pop_front();
-    std::ranges::copy(start, whole->put(last_bytes_));
-    skb->reset(kSkbHeadroom);
-    spare_.push_front(*std::exchange(skb, whole));
-  }
-  skb->set_offload(*offload);
-  frames.push_back(*skb);
-  return Got::kFrame;
+  const bool buffers = from_tap_.read(*pools_.back(), frame_bytes_max, frames);
+  if (from_tap_.gone()) changed_.kick();
+  return buffers;
 }
 
 void FramePump::wait(bool for_frames, bool for_memory) {

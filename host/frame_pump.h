@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: frames between a device and its TAP.
 //
-//   NAPI poll --receive--> one write a frame --> TAP    (in the poll's context; what the kernel refuses is dropped)
-//   TAP --> reader thread: up to 64 reads --> one xmit  (a batch at a time, one doorbell)
+//   NAPI poll --receive--> TapWriter --> TAP       (in the poll's context; what the kernel refuses is dropped)
+//   TAP --> TapReader, on a thread --> one xmit    (a batch at a time, one doorbell)
 //
 // Both ways a frame may be a superframe: the kernel is always asked for them, whatever the device can, for what the
-// device cannot the core does. One that comes fills two buffers, a frame's and a superframe's behind it; what the
-// kernel gives whole takes the first one only, so that nothing is copied but a superframe's beginning.
+// device cannot the core does.
 //
 // A stopped TX queue stops the reader, not the kernel: frames wait in the TAP's queue, and what does not fit there is
 // dropped by the kernel, as on any NIC. The reader sleeps on the TAP while the queue is open, and on tx_wake while it
@@ -26,8 +25,11 @@
 #include <string>
 #include <vector>
 
+#include "host/frame_pools.h"
 #include "host/kick.h"
 #include "host/tap.h"
+#include "host/tap_reader.h"
+#include "host/tap_writer.h"
 #include "usernic/env.h"
 #include "usernic/long_wait.h"
 #include "usernic/net_device.h"
@@ -54,24 +56,9 @@ class FramePump final : public DevicePort {
 
   // Frames that the kernel did not take (the TAP is down), and that no device of this MTU can send.
   uint64_t receive_dropped() const noexcept { return receive_dropped_.load(); }
-  uint64_t oversized() const noexcept { return oversized_.load(); }
+  uint64_t oversized() const noexcept { return from_tap_.oversized(); }
 
  private:
-  static constexpr uint32_t kBatch = 64;
-  static constexpr uint32_t kFrames = 512;
-  static constexpr uint32_t kSuperframes = 16;
-  static constexpr uint32_t kSuperframeBytes = 65'536 + 14 + 2 * 4;
-  static constexpr uint32_t kBatchBytes = 65'536;  // what is more waits for the next batch: caches are small
-
-  // Of one size of frames.
-  struct Pools {
-    explicit Pools(uint32_t frame_bytes_max)
-        : frames(kFrames, frame_bytes_max), superframes(kSuperframes, kSuperframeBytes, &frames) {}
-    uint32_t out() const { return kFrames - frames.available() + kSuperframes - superframes.available(); }
-    SkbPool frames;
-    SkbPool superframes;
-  };
-
   void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
   void tx_wake(TxQueue& queue) noexcept USERNIC_NONBLOCKING override;
   void carrier_changed(bool on) noexcept USERNIC_NONBLOCKING override;
@@ -79,9 +66,6 @@ class FramePump final : public DevicePort {
 
   void read_loop();
   bool read_batch(SkbBatch& frames);
-  enum class Got : uint8_t { kFrame, kTooLong, kNothing };
-  Got read_frame(uint32_t frame_bytes_max, SkbBatch& frames);
-  void free_spare();
   bool fit_pool(uint32_t frame_bytes_max);
   uint32_t frames_out() const;
   void leave_frames() noexcept;
@@ -92,19 +76,16 @@ class FramePump final : public DevicePort {
   Kick& changed_;
   const std::function<void(const std::string&)>& log_;
   // Changed by the reader alone, once it runs.
-  std::vector<std::unique_ptr<Pools>> pools_;  // the last one serves
-  uint32_t buffer_bytes_ = 0;                  // of its buffers
+  std::vector<std::unique_ptr<FramePools>> pools_;  // the last one serves
+  uint32_t buffer_bytes_ = 0;                       // of its buffers
   Kick woken_;
   Atomic<bool> stopping_{false};
   Atomic<uint64_t> receive_dropped_{0};
-  Atomic<uint64_t> oversized_{0};
   bool attached_ = false;
   // The reader's.
-  SkbBatch spare_;             // buffers to read into, of the pool that serves
-  SkbBatch spare_superframe_;  // one, or none
-  uint32_t last_bytes_ = 0;    // of the frame that was read last
-  Features taken_;             // superframes that the kernel takes
-  bool tap_gone_ = false;
+  TapReader from_tap_;
+  TapWriter to_tap_;
+  Features taken_;                     // superframes that the kernel takes
   std::optional<LongWait> held_back_;  // while the queue takes nothing
   Thread reader_;
 };

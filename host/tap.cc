@@ -11,13 +11,11 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <array>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <optional>
 
-#include "host/vnet_header.h"
 #include "usernic/refusal.h"
 
 namespace usernic {
@@ -26,7 +24,6 @@ namespace {
 
 constexpr char kDevice[] = "/dev/net/tun";
 constexpr unsigned kUso4 = 0x20, kUso6 = 0x40;  // TUN_F_USO4, 6: newer than the headers of Debian 12
-constexpr size_t kPartsMax = 72;                // of a frame and its chain
 
 HostError cannot_open(int error) {
   const auto sentence = [&](std::string_view help) {
@@ -153,39 +150,30 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the descriptor is non-blocking: one bounded
     Result<size_t>
     Tap::read(std::span<uint8_t> buffer) noexcept {
   VnetHeader header;
-  return read(header, buffer, {});
+  const iovec parts[] = {{&header, sizeof header}, {buffer.data(), buffer.size()}};
+  return read(parts);
 }
 
-Result<size_t> Tap::read(VnetHeader& header, std::span<uint8_t> first, std::span<uint8_t> second) noexcept {
-  const iovec parts[] = {{&header, sizeof header}, {first.data(), first.size()}, {second.data(), second.size()}};
+Result<size_t> Tap::read(std::span<const iovec> parts) noexcept {
   for (;;) {
-    const ssize_t n = ::readv(fd_.get(), parts, second.empty() ? 2 : 3);
-    if (n >= static_cast<ssize_t>(sizeof header)) return static_cast<size_t>(n) - sizeof header;
-    if (n >= 0) return fail(std::errc::io_error);
-    if (errno != EINTR) return fail(static_cast<std::errc>(errno));
+    const ssize_t n = ::readv(fd_.get(), parts.data(), static_cast<int>(parts.size()));
+    if (n >= 0 || errno != EINTR) return read_result(n >= 0 ? n : -errno);
   }
 }
 
-Result<> Tap::write(const Skb& skb) noexcept {
-  VnetHeader header = vnet_header(skb);
-  std::array<iovec, 2 + kPartsMax> parts;
-  parts[0] = {&header, sizeof header};
-  parts[1] = {const_cast<uint8_t*>(skb.data()), skb.size()};
-  size_t count = 2;
-  for (const Skb* part = skb.chain(); part != nullptr; part = Skb::chain_next(*part)) {
-    if (count == parts.size()) return fail(std::errc::message_size);
-    parts[count++] = {const_cast<uint8_t*>(part->data()), part->size()};
-  }
-  return write_parts(std::span(parts).first(count));
+Result<size_t> Tap::read_result(ssize_t result) noexcept {
+  if (result < 0) return fail(static_cast<std::errc>(-result));
+  if (result < static_cast<ssize_t>(sizeof(VnetHeader))) return fail(std::errc::io_error);
+  return static_cast<size_t>(result) - sizeof(VnetHeader);
 }
 
 Result<> Tap::write(std::span<const uint8_t> frame) noexcept {
   VnetHeader header;
   const iovec parts[] = {{&header, sizeof header}, {const_cast<uint8_t*>(frame.data()), frame.size()}};
-  return write_parts(parts);
+  return write(parts);
 }
 
-Result<> Tap::write_parts(std::span<const iovec> parts) noexcept {
+Result<> Tap::write(std::span<const iovec> parts) noexcept {
   for (;;) {
     if (::writev(fd_.get(), parts.data(), static_cast<int>(parts.size())) >= 0) return {};
     if (errno != EINTR) return fail(static_cast<std::errc>(errno));

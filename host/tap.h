@@ -44,11 +44,13 @@ class Tap {
   // The next frame that the kernel sent: its size, at most the buffer's; a frame that fills the buffer may have been
   // longer. EAGAIN: none now. Anything else (EBADFD): the interface is gone.
   Result<size_t> read(std::span<uint8_t> buffer) noexcept USERNIC_NONBLOCKING;
-  // The same with its header, and into two buffers, of which the second goes on where the first one ends.
-  Result<size_t> read(VnetHeader& header, std::span<uint8_t> first, std::span<uint8_t> second) noexcept
-      USERNIC_NONBLOCKING;
-  // Gives the kernel a frame, with its chain and what is left to do on it. EIO: the interface is down.
-  Result<> write(const Skb& skb) noexcept USERNIC_NONBLOCKING;
+  // The same with its header: `parts` are one behind the other, and a header is the first. / What a read says by a
+  // number of octets, or a negative errno.
+  Result<size_t> read(std::span<const iovec> parts) noexcept USERNIC_NONBLOCKING;
+  static Result<size_t> read_result(ssize_t result) noexcept USERNIC_NONBLOCKING;
+  // Gives the kernel a frame, behind its header in `parts`. EIO: the interface is down.
+  Result<> write(std::span<const iovec> parts) noexcept USERNIC_NONBLOCKING;
+  // One that has nothing left to do on it.
   Result<> write(std::span<const uint8_t> frame) noexcept USERNIC_NONBLOCKING;
 
   // Context: process; the kernel takes rtnl.
@@ -69,7 +71,6 @@ class Tap {
  private:
   Tap(UniqueFd fd, std::string name, bool persistent) noexcept
       : fd_(std::move(fd)), name_(std::move(name)), persistent_(persistent) {}
-  Result<> write_parts(std::span<const iovec> parts) noexcept USERNIC_NONBLOCKING;
   UniqueFd fd_;
   std::string name_;
   bool persistent_;

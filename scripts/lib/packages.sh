@@ -7,7 +7,7 @@
 PACKAGES_RUN=(
   g++ cmake ninja-build pkg-config
   libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
-  libusb-1.0-0-dev libnl-3-dev libnl-route-3-dev libcap-ng-dev libseccomp-dev libboost-dev libboost-context-dev libbenchmark-dev
+  libusb-1.0-0-dev libnl-3-dev libnl-route-3-dev liburing-dev libcap-ng-dev libseccomp-dev libboost-dev libboost-context-dev libbenchmark-dev
   iproute2 iputils-ping
 )
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" libgtest-dev librapidcheck-dev clang-format python3 iperf3)

@@ -22,7 +22,7 @@ RX_MODE = {
 }
 DROPS = {"filter": int, "ring_full": int, "too_long": int, "no_carrier": int, "refused": int}
 LINK = {"name": str, "nic": str, "driver": str, "address": ADDRESS, "mtu": int, "up": bool, "carrier": bool,
-        "host": str, "where": str, "refused": type(None),
+        "host": str, "where": str, "io": str, "refused": type(None),
         "rx_packets": int, "tx_packets": int, "rx_dropped": int, "tx_dropped": int, "rx_filtered": int, "drops": DROPS}
 DIRECTION = {"packets": int, "bytes": int, "dropped": int, "errors": int}
 STATS = {"dev": str, "rx": DIRECTION | {"filtered": int, "off": int, "pause": int, "refused": int},

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// host: the buffers that a TAP's frames are read into: of frames, and of superframes that are cut into those.
+//
+// Locks, errors: SkbPool's.
+#pragma once
+
+#include <cstdint>
+
+#include "usernic/skb.h"
+
+namespace usernic {
+
+struct FramePools {
+  static constexpr uint32_t kFrames = 512;
+  static constexpr uint32_t kSuperframes = 16;
+  static constexpr uint32_t kSuperframeBytes = 65'536 + 14 + 2 * 4;
+
+  explicit FramePools(uint32_t frame_bytes_max)
+      : frames(kFrames, frame_bytes_max), superframes(kSuperframes, kSuperframeBytes, &frames) {}
+  // How many are in use.
+  uint32_t out() const { return kFrames - frames.available() + kSuperframes - superframes.available(); }
+
+  SkbPool frames;
+  SkbPool superframes;
+};
+
+}  // namespace usernic

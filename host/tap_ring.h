@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// host: many reads or writes of a TAP in one system call. [io_uring(7)]
+//
+// What was added is carried out by `submit`, in order, and has ended when that returns: a TAP's descriptor is
+// non-blocking, so nothing waits in the kernel, and the memory of an operation is the ring's for that call only. No
+// reference to the descriptor is kept: a ring that still winds up holds no interface.
+//
+// Locks: none; by one thread at a time. Errors: a kernel that has no io_uring, or forbids it, is what `create` says;
+// many containers do.
+#pragma once
+
+#include <liburing.h>
+
+#include <array>
+#include <memory>
+#include <span>
+
+#include "usernic/annotations.h"
+#include "usernic/error.h"
+
+namespace usernic {
+
+class TapRing {
+ public:
+  static constexpr uint32_t kDepth = 64;  // operations of one submit
+
+  // Who submits: always the thread that creates it, or whoever has it.
+  enum class Submitter : uint8_t { kCreator, kAnybody };
+  // ENOSYS, EPERM: not on this kernel, not here. EMFILE, ENFILE, ENOMEM. Context: process.
+  static Result<std::unique_ptr<TapRing>> create(Submitter who);
+  // Does a new one work here? Asked once a process. Context: process.
+  static Result<> works_here();
+  ~TapRing();
+  TapRing(const TapRing&) = delete;
+  TapRing& operator=(const TapRing&) = delete;
+
+  // Requires: less than kDepth were added since the last submit; `parts`, and the memory they name, stay until then.
+  void add_read(int fd, std::span<const iovec> parts) noexcept USERNIC_NONBLOCKING;
+  void add_write(int fd, std::span<const iovec> parts) noexcept USERNIC_NONBLOCKING;
+  void add_write(int fd, std::span<const uint8_t> octets) noexcept USERNIC_NONBLOCKING;
+
+  // What came of each, in order: octets, or a negative errno. What the kernel did not take has -ECANCELED, and the ring
+  // is broken from then on: it takes nothing more. Never sleeps.
+  std::span<const int32_t> submit() noexcept USERNIC_NONBLOCKING;
+  bool broken() const noexcept { return broken_; }
+
+ private:
+  TapRing() noexcept = default;
+  uint32_t reap() noexcept USERNIC_NONBLOCKING;
+
+  io_uring ring_{};
+  bool made_ = false;
+  bool broken_ = false;
+  uint32_t added_ = 0;
+  std::array<int32_t, kDepth> results_{};
+};
+
+}  // namespace usernic
+// Explained best by: host/tap_ring_test.cc

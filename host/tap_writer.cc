@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "host/tap_writer.h"
+
+#include <cstring>
+#include <new>
+#include <optional>
+
+#include "host/vnet_header.h"
+
+namespace usernic {
+
+namespace {
+
+// Header, frame and chain one behind the other; nothing: there are more parts than `room`.
+std::optional<size_t> parts_of(const Skb& skb, VnetHeader& header, std::span<iovec> room) noexcept {
+  header = vnet_header(skb);
+  size_t count = 0;
+  room[count++] = {&header, sizeof header};
+  room[count++] = {const_cast<uint8_t*>(skb.data()), skb.size()};
+  for (const Skb* part = skb.chain(); part != nullptr; part = Skb::chain_next(*part)) {
+    if (count == room.size()) return std::nullopt;
+    room[count++] = {const_cast<uint8_t*>(part->data()), part->size()};
+  }
+  return count;
+}
+
+// A whole frame behind its header, which takes the octets before it; empty: it is not whole, or has no room before it.
+std::span<const uint8_t> in_one_piece(Skb& skb) noexcept {
+  if (skb.chain() != nullptr || skb.headroom() < sizeof(VnetHeader)) return {};
+  const VnetHeader header = vnet_header(skb);
+  uint8_t* const at = skb.data() - sizeof header;
+  std::memcpy(at, &header, sizeof header);
+  return {at, sizeof header + skb.size()};
+}
+
+}  // namespace
+
+uint64_t TapWriter::write(SkbBatch& frames) noexcept {
+  uint64_t dropped = 0;
+  Skb* next = frames.front();
+  if (frames.size() >= kWorthARing) {
+    if (Shared* const shared = shared_.load(); shared == nullptr) {
+      if (!asked_.exchange(true)) wants_ring_.kick();
+    } else if (!busy_.exchange(true)) {
+      while (next != nullptr && !shared->ring->broken()) next = write_turn(*shared, *next, dropped);
+      busy_.store(false);
+    }
+  }
+  for (; next != nullptr; next = SkbBatch::next(*next)) {
+    if (!write_one(*next)) dropped += segments_of(next->offload(), next->total_size());
+  }
+  return dropped;
+}
+
+bool TapWriter::write_one(const Skb& skb) noexcept {
+  VnetHeader header;
+  std::array<iovec, kPartsMax> room;
+  const std::optional<size_t> parts = parts_of(skb, header, room);
+  return parts && tap_.write(std::span(room).first(*parts));
+}
+
+// As many as the ring and the parts have room for; returns the first one of the next turn.
+Skb* TapWriter::write_turn(Shared& shared, Skb& first, uint64_t& dropped) noexcept {
+  const auto drop = [&](const Skb& skb) { dropped += segments_of(skb.offload(), skb.total_size()); };
+  uint32_t frames = 0;
+  size_t parts = 0;
+  Skb* next = &first;
+  for (; next != nullptr && frames < TapRing::kDepth && shared.parts.size() - parts >= kPartsMax;
+       next = SkbBatch::next(*next)) {
+    if (const std::span<const uint8_t> whole = in_one_piece(*next); !whole.empty()) {
+      shared.ring->add_write(tap_.fd(), whole);
+    } else {
+      const std::span<iovec> room = std::span(shared.parts).subspan(parts, kPartsMax);
+      const std::optional<size_t> used = parts_of(*next, shared.headers[frames], room);
+      if (!used) {
+        drop(*next);
+        continue;
+      }
+      parts += *used;
+      shared.ring->add_write(tap_.fd(), room.first(*used));
+    }
+    shared.frames[frames++] = next;
+  }
+  const std::span<const int32_t> results = shared.ring->submit();
+  for (uint32_t n = 0; n < frames; ++n) {
+    if (results[n] < 0) drop(*shared.frames[n]);
+  }
+  return next;
+}
+
+void TapWriter::make_ring() {
+  if (!asked_.load() || owned_ != nullptr) return;
+  std::unique_ptr<Shared> made(new (std::nothrow) Shared);
+  if (made == nullptr) return;
+  auto ring = TapRing::create(TapRing::Submitter::kAnybody);
+  if (!ring) return;  // it was asked once, and stays with plain calls
+  made->ring = *std::move(ring);
+  owned_ = std::move(made);
+  shared_.store(owned_.get());
+}
+
+}  // namespace usernic
