@@ -77,9 +77,9 @@ class TestNic {
 
 struct TestPort final : DevicePort {
   Frames received;
-  Event carrier_ups, carrier_downs;
+  Event carrier_ups, carrier_downs, wakes;
   void receive(SkbBatch& frames) noexcept override { received.take(frames); }
-  void tx_wake(TxQueue&) noexcept override {}
+  void tx_wake(TxQueue&) noexcept override { wakes.set(); }
   void carrier_changed(bool on) noexcept override { (on ? carrier_ups : carrier_downs).set(); }
 };
 

@@ -286,7 +286,8 @@ Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place 
     wire = next_wire;
   }
   if (skb != nullptr) frames.push_front(*skb);
-  if (gathers && !queue.below_.empty()) flush_below(queue, taken_below, sent);
+  if (gathers && !queue.below_.empty() && !queue.waits_below_.load(std::memory_order_relaxed))
+    flush_below(queue, taken_below, sent);
   queue.counters.add(sent.packets, sent.bytes);
   if (queue.xmit_stopped()) net_ref.impl().tx_watchdog.arm();
   return sent;
@@ -316,22 +317,80 @@ NetdevTx Device::send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept {
   }
   SkbBatch one;
   one.push_back(skb);
-  const bool sent = of(to).send(queue_below(to, queue), one).packets == 1;
-  return sent ? NetdevTx::kOk : NetdevTx::kDropped;  // what is left is freed
+  TxQueue& lower = queue_below(to, queue);
+  if (of(to).send(lower, one).packets == 1) return NetdevTx::kOk;
+  // What is left is freed. `below_` is the xmit lock's, which lltx senders do not hold.
+  if (one.empty() || !queue.below_.empty() || of(queue.dev_).ops.lltx) return NetdevTx::kDropped;
+  queue.below_to_ = &to;
+  queue.below_.splice(one);
+  wait_below(queue, lower);
+  return NetdevTx::kOk;
+}
+
+// Who wakes the lower queue after the store sees that we wait; who did before has made it run.
+void Device::wait_below(TxQueue& queue, const TxQueue& lower) noexcept {
+  queue.waits_below_.store(true);
+  Device& dev = of(queue.dev_);
+  if (!lower.xmit_stopped()) dev.net_ref.system_workqueue().queue(dev.resume_);
+}
+
+void Device::drop_below(TxQueue& queue) noexcept {
+  queue.counters.drop(queue.below_.size());
+  SkbPool::free(queue.below_);
+  queue.waits_below_.store(false);
+}
+
+void Device::leave_below(const NetDevice& lower) {
+  for (TxQueue& queue : tx_queues) {
+    {
+      SpinGuardBh sees_it_through(queue.xmit_lock(), engine.wanted.level());
+      if (!queue.waits_below_.load() || queue.below_to_ != &lower) continue;
+      drop_below(queue);
+    }
+    tell_room(queue);
+  }
+  if (ops.lltx) lltx_senders.synchronize();
+}
+
+void Device::resume_if_waiting() noexcept {
+  for (const TxQueue& queue : tx_queues) {
+    if (!queue.waits_below_.load()) continue;
+    net_ref.system_workqueue().queue(resume_);
+    return;
+  }
+}
+
+// Of a lower that went down, or lost its carrier, `send` drops.
+void Device::resume_below() {
+  for (TxQueue& queue : tx_queues) {
+    if (!queue.waits_below_.load()) continue;
+    {
+      LevelGuard guard(queue.xmit_lock(), queue.level_);
+      if (!queue.waits_below_.load()) continue;
+      TxQueue& lower = queue_below(*queue.below_to_, queue);
+      (void)of(*queue.below_to_).send(lower, queue.below_);
+      if (!queue.below_.empty()) {
+        wait_below(queue, lower);
+        continue;
+      }
+      queue.waits_below_.store(false);
+    }
+    tell_room(queue);
+  }
 }
 
 void Device::flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept {
   const uint32_t count = queue.below_.size();
   const uint64_t handed = bytes_of(queue.below_);
   const Sent below = of(*queue.below_to_).send(queue_below(*queue.below_to_, queue), queue.below_);
-  SkbPool::free(queue.below_);
-  const uint32_t lost = count - below.packets;
+  if (!queue.below_.empty()) wait_below(queue, queue_below(*queue.below_to_, queue));  // taken, and out later
+  const uint32_t lost = count - below.packets - queue.below_.size();
   if (lost == 0) return;
   queue.counters.drop(lost);
   sent.packets -= lost;
   // What an upper adds to a frame, a tag, it adds to each.
   const int64_t added = static_cast<int64_t>(handed - taken) / count;
-  sent.bytes -= handed - below.bytes - static_cast<uint64_t>(added * lost);
+  sent.bytes -= handed - below.bytes - bytes_of(queue.below_) - static_cast<uint64_t>(added * lost);
 }
 
 TxQueue::TxQueue(NetDevice& dev, uint16_t index) noexcept : dev_(dev), index_(index), xmit_lock_(kXmitClass) {}
@@ -355,9 +414,7 @@ void Device::thaw_tx() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
   tx_freeze_lock.unlock();
   if (kChecksOn) internal::leave_context();
   // Stopped ones too: who stopped one meanwhile may start it again without a word, and a sleeper looks for himself.
-  for (TxQueue& queue : tx_queues) {
-    if (InPort port(*this); port) port->tx_wake(queue);
-  }
+  for (TxQueue& queue : tx_queues) tell_room(queue);
 }
 
 void Device::Watched::time_out(TxQueue& queue, const std::string& what) {
@@ -394,7 +451,7 @@ void TxQueue::completed(uint32_t frames, uint64_t bytes, Place where) noexcept {
   if ((stopped_.load() & kByLimit) == 0 || byte_limit_.room() < 0) return;
   if (stopped_.fetch_and(static_cast<uint8_t>(~kByLimit)) != kByLimit) return;  // the driver's stop is left
   wakes_.fetch_add(1, std::memory_order_relaxed);
-  if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
+  Device::of(dev_).tell_room(*this);
 }
 
 void TxQueue::forget_sent() noexcept {
@@ -405,7 +462,12 @@ void TxQueue::forget_sent() noexcept {
 void TxQueue::wake() noexcept {
   wakes_.fetch_add(1, std::memory_order_relaxed);
   start();
-  if (InPort port(Device::of(dev_)); port) port->tx_wake(*this);
+  Device::of(dev_).tell_room(*this);
+}
+
+void Device::tell_room(TxQueue& queue) noexcept {
+  if (InPort port(*this); port) port->tx_wake(queue);
+  resume_uppers(*this);
 }
 
 }  // namespace usernic

@@ -133,11 +133,23 @@ struct Device final : NetDevice {
   // The queue's frames to the driver, one by one. `gathers`: alone, under the xmit lock.
   Sent give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept USERNIC_NONBLOCKING;
   // From start_xmit of `queue`, an upper's: the frame goes out on `to`. Those of one batch go together, after the last
-  // one, so that they take the lower's xmit lock once and ring its doorbell once; what it does not take is counted
-  // then. Requires: the queue's xmit lock.
+  // one, so that they take the lower's xmit lock once and ring its doorbell once; what it drops is counted then. What
+  // its queue has no room for waits in ours, which takes nothing more until the lower's is woken. Requires: the queue's
+  // xmit lock.
   static NetdevTx send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept USERNIC_NONBLOCKING;
   // `taken`: octets of those frames, as the upper was given them.
   static void flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept USERNIC_NONBLOCKING;
+  static void wait_below(TxQueue& queue, const TxQueue& lower) noexcept USERNIC_NONBLOCKING;
+  // What waits goes on, and who waits for us. Context: process / any.
+  void resume_below();
+  void resume_if_waiting() noexcept USERNIC_NONBLOCKING;
+  // What waits in the queue is dropped. Requires: its xmit lock.
+  static void drop_below(TxQueue& queue) noexcept USERNIC_NONBLOCKING;
+  // Returns when nobody sends on `lower` any more who still found it below. Context: process.
+  void leave_below(const NetDevice& lower);
+  // There is room in the queue again: for the port, and for uppers. Context: any.
+  void tell_room(TxQueue& queue) noexcept USERNIC_NONBLOCKING;
+  Work resume_{[this] { resume_below(); }, this};  // on the Net's own queue: a lane may be busy with its card
 
   // Received frames: to the handlers, then to the port; what is left is freed. Context: BH.
   void deliver(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
@@ -164,6 +176,8 @@ struct Device final : NetDevice {
 // Stacked devices, core/stack/lower_link.cc.
 // Something happened to `dev` that its uppers care about. Context: any.
 void tell_uppers(Device& dev) noexcept USERNIC_NONBLOCKING;
+// Those uppers go on that wait for room in a queue of `dev`. Context: any.
+void resume_uppers(Device& dev) noexcept USERNIC_NONBLOCKING;
 // `dev` goes away: nothing is above or below it any more / nobody handles its frames. Requires: rtnl.
 void unlink_all(Device& dev);
 void unregister_rx_handlers(Device& dev);  // core/device/rx_handler.cc

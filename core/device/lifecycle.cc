@@ -60,6 +60,7 @@ void stop_queues(Device& dev) {
   for (TxQueue& queue : dev.tx_queues) {
     SpinGuardBh guard(queue.xmit_lock());
     queue.stop();
+    Device::drop_below(queue);
   }
   if (dev.ops.lltx) dev.lltx_senders.synchronize();
 }

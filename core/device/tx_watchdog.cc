@@ -52,7 +52,7 @@ void TxWatchdog::look() {
 bool TxWatchdog::look_at(TxWatched& watched, Time now) {
   bool again = false;
   for (TxQueue& queue : watched.queues()) {
-    if (!queue.xmit_stopped()) continue;
+    if (queue.stopped_.load() == 0) continue;  // one that waits for a lower's is that one's to be missed
     const uint32_t stop = queue.stops_.load(std::memory_order_relaxed);
     if (queue.seen_since_ == kForever || queue.seen_stop_ != stop || !watched.sends()) {
       queue.seen_stop_ = stop;

@@ -235,9 +235,7 @@ void unlink_one(Link& link, bool lower_is_gone = false) {
   Device& lower = Device::of(link.to->dev);
   part(link, lower);
   link.lower.store(nullptr);
-  for (TxQueue& queue : link.upper.tx_queues) {
-    SpinGuardBh sees_it_through(queue.xmit_lock(), wanted_of(link.upper).level());
-  }
+  link.upper.leave_below(lower);
   pull_up(lower);
   settle_chain_down(link.upper);
   link.lower_dev = {};
@@ -354,7 +352,16 @@ void follow_lowers(NetDevice& upper, const std::function<bool()>& look) {
 void tell_uppers(Device& dev) noexcept {
   if (dev.upper_count.load() == 0) return;
   SpinGuard guard(dev.uppers_lock);
-  for (Link& link : dev.uppers) link.queue.queue(link.changed);
+  for (Link& link : dev.uppers) {
+    link.queue.queue(link.changed);
+    link.upper.resume_if_waiting();  // or its frames would wait for a queue that nobody wakes any more
+  }
+}
+
+void resume_uppers(Device& dev) noexcept {
+  if (dev.upper_count.load() == 0) return;
+  SpinGuard guard(dev.uppers_lock);
+  for (Link& link : dev.uppers) link.upper.resume_if_waiting();
 }
 
 void unlink_all(Device& dev) {

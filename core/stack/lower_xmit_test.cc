@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // What an upper device sends: a batch goes down as a batch, and rings one doorbell.
+#include <array>
+#include <functional>
+
 #include "core/stack/lower_link_fixture.h"
 #include "testing/test_nic.h"
 
@@ -16,13 +19,15 @@ struct BellNic {
   void stop() {}
   NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
     SkbPool::free(skb);
-    ++frames;
     if (!more) ++doorbells;
-    if (frames == stops_at) queue.stop();
-    return drops_every != 0 && frames % drops_every == 0 ? NetdevTx::kDropped : NetdevTx::kOk;
+    const uint32_t number = taken.count() + 1;
+    if (number == stops_at || (stops_every != 0 && number % stops_every == 0)) queue.stop();
+    taken.set();
+    return drops_every != 0 && number % drops_every == 0 ? NetdevTx::kDropped : NetdevTx::kOk;
   }
-  uint32_t frames = 0, doorbells = 0;
-  uint32_t stops_at = 0, drops_every = 0;
+  Event taken;
+  uint32_t doorbells = 0;
+  uint32_t stops_at = 0, stops_every = 0, drops_every = 0;
 
  private:
   NetDevice& dev_;
@@ -98,7 +103,7 @@ struct LowerXmitTest : testing::Test {
 TEST_F(LowerXmitTest, ABatchRingsOneDoorbellHoweverManyDevicesAreAbove) {
   const NetdevPtr low = make<BellNic>(), middle = over(low), top = over(middle);
   sends(top);
-  EXPECT_EQ(of<BellNic>(low).frames, kFrames);
+  EXPECT_EQ(of<BellNic>(low).taken.count(), kFrames);
   EXPECT_EQ(of<BellNic>(low).doorbells, 1u);
   EXPECT_EQ(counts(top), "32 sent of 1920 octets, 0 dropped");
   EXPECT_EQ(counts(middle), "32 sent of 2048 octets, 0 dropped");
@@ -110,32 +115,135 @@ TEST_F(LowerXmitTest, TheDoorbellIsRungWhenTheLastFrameGoesNoFurther) {
   const NetdevPtr low = make<BellNic>(), up = over(low);
   of<TagUpper>(up).drops = kFrames;
   sends(up);
-  EXPECT_EQ(of<BellNic>(low).frames, kFrames - 1);
+  EXPECT_EQ(of<BellNic>(low).taken.count(), kFrames - 1);
   EXPECT_EQ(of<BellNic>(low).doorbells, 1u);
   EXPECT_EQ(counts(up), "31 sent of 1860 octets, 1 dropped");
 }
 
-TEST_F(LowerXmitTest, WhatALowerDoesNotTakeIsDroppedAndCountedAbove) {
+TEST_F(LowerXmitTest, WhatALowerDropsIsDroppedAndCountedAbove) {
   const NetdevPtr low = make<BellNic>(), up = over(low);
-  of<BellNic>(low).stops_at = 10;
-  sends(up);
-  EXPECT_EQ(counts(up), "10 sent of 600 octets, 22 dropped");
-  low->tx_queue(0).start();
-  of<BellNic>(low).stops_at = 0;
   of<BellNic>(low).drops_every = 4;
   sends(up);
-  EXPECT_EQ(counts(up), "34 sent of 2040 octets, 30 dropped");
+  EXPECT_EQ(counts(up), "24 sent of 1440 octets, 8 dropped");
   low->carrier_off();
   sends(up);
-  EXPECT_EQ(counts(up), "34 sent of 2040 octets, 62 dropped");
+  EXPECT_EQ(counts(up), "24 sent of 1440 octets, 40 dropped");
+}
+
+// Back-pressure: nothing is lost that a lower's queue has no room for, however many devices are above it.
+struct BackPressureTest : LowerXmitTest {
+  NetdevPtr low = make<BellNic>(), middle = over(low), top = over(middle);
+  TestPort port;
+  void SetUp() override { ASSERT_TRUE(top->attach_port(port)); }
+  void TearDown() override {
+    top->detach_port();
+    top.reset(), middle.reset();
+    EXPECT_EQ(pool.available(), 64u);
+  }
+  // What is left of a batch, to be sent when the port is woken.
+  uint32_t left_of(uint32_t frames) {
+    SkbBatch batch;
+    for (uint32_t i = 0; i < frames; ++i) put(batch, pool, Frame(kBytes));
+    top->xmit(top->tx_queue(0), batch);
+    return batch.size();
+  }
+  bool wakes(uint32_t before) const { return port.wakes.wait(before + 1); }
+};
+
+TEST_F(BackPressureTest, WhatHasNoRoomWaitsAndNothingMoreIsTaken) {
+  of<BellNic>(low).stops_at = 10;
+  EXPECT_EQ(left_of(32), 0u);
+  EXPECT_EQ(of<BellNic>(low).taken.count(), 10u);
+  EXPECT_EQ(pool.available(), 64u - 22u);
+  EXPECT_TRUE(middle->tx_queue(0).xmit_stopped());
+  EXPECT_EQ(left_of(5), 0u) << "those above wait by themselves";
+  EXPECT_TRUE(top->tx_queue(0).xmit_stopped());
+  EXPECT_EQ(left_of(5), 5u);
+  const uint32_t before = port.wakes.count();
+  low->tx_queue(0).wake();
+  ASSERT_TRUE(wakes(before));
+  EXPECT_FALSE(middle->tx_queue(0).xmit_stopped() || top->tx_queue(0).xmit_stopped());
+  EXPECT_EQ(of<BellNic>(low).taken.count(), 37u);
+  EXPECT_EQ(counts(top), "37 sent of 2220 octets, 0 dropped");
+  EXPECT_EQ(left_of(5), 0u);
+  EXPECT_EQ(of<BellNic>(low).taken.count(), 42u);
+}
+
+TEST_F(BackPressureTest, ALoneFrameWaitsToo) {
+  low->tx_queue(0).stop();
+  EXPECT_EQ(left_of(1), 0u);
+  EXPECT_EQ(left_of(1), 0u) << "in the queue of the one above";
+  EXPECT_EQ(left_of(1), 1u);
+  const uint32_t before = port.wakes.count();
+  low->tx_queue(0).wake();
+  ASSERT_TRUE(wakes(before));
+  EXPECT_EQ(of<BellNic>(low).taken.count(), 2u);
+}
+
+// Whatever becomes of the lower, nobody waits for a queue that is not woken any more.
+TEST_F(BackPressureTest, ALowerThatGoesDownOrAwayHoldsNobodyBack) {
+  const auto ways = std::to_array<std::function<void()>>(
+      {[&] { low->carrier_off(); }, [&] { ASSERT_TRUE(low->close()); }, [&] { ASSERT_TRUE(low->detach()); },
+       [&] { of<TagUpper>(middle).unlink(); }});
+  for (const auto& end : ways) {
+    if (!low->present()) {
+      ASSERT_TRUE(low->attach());
+    }
+    low->carrier_on();
+    ASSERT_TRUE(low->open());
+    low->tx_queue(0).stop();
+    ASSERT_EQ(left_of(4), 0u);
+    ASSERT_EQ(left_of(4), 0u);
+    ASSERT_TRUE(top->tx_queue(0).xmit_stopped());
+    const uint32_t before = port.wakes.count();
+    end();
+    ASSERT_TRUE(wakes(before));
+    EXPECT_FALSE(top->tx_queue(0).xmit_stopped());
+    EXPECT_EQ(pool.available(), 64u);
+  }
+}
+
+TEST_F(BackPressureTest, WhoClosesDropsWhatWaits) {
+  low->tx_queue(0).stop();
+  ASSERT_EQ(left_of(4), 0u);
+  ASSERT_TRUE(middle->close());
+  EXPECT_EQ(pool.available(), 64u);
+  EXPECT_FALSE(middle->tx_queue(0).xmit_stopped() && !middle->tx_queue(0).stopped());
+  ASSERT_TRUE(middle->open());
+  low->tx_queue(0).wake();
+  EXPECT_EQ(left_of(3), 0u);
+  EXPECT_EQ(of<BellNic>(low).taken.count(), 3u);
+}
+
+// The card stops and is woken again and again, by another thread, while frames come: each arrives, in order.
+TEST_F(BackPressureTest, NoWakeIsMissed) {
+  constexpr uint32_t kAll = 20'000;
+  of<BellNic>(low).stops_every = 7;
+  Atomic<bool> stop{false};
+  Thread waker("waker", [&] {
+    while (!stop.load()) {
+      if (low->tx_queue(0).stopped()) low->tx_queue(0).wake();
+      spin_pause();
+    }
+  });
+  SkbBatch batch;
+  for (uint32_t sent = 0; sent < kAll || !batch.empty();) {
+    const uint32_t before = port.wakes.count();
+    for (; batch.size() < 16 && sent < kAll; ++sent) put(batch, pool, Frame(kBytes));
+    top->xmit(top->tx_queue(0), batch);
+    const bool goes_on = batch.empty() || !top->tx_queue(0).xmit_stopped() || wakes(before);
+    ASSERT_TRUE(goes_on);
+  }
+  EXPECT_TRUE(of<BellNic>(low).taken.wait(kAll));
+  stop.store(true);
 }
 
 TEST_F(LowerXmitTest, AnUpperMaySpreadABatchOverItsLowers) {
   const NetdevPtr first = make<BellNic>(), second = make<BellNic>(), up = over(first);
   ASSERT_EQ(outcome(of<TagUpper>(up).add(*second)), "ok");
   sends(up);
-  EXPECT_EQ(of<BellNic>(first).frames, kFrames / 2);
-  EXPECT_EQ(of<BellNic>(second).frames, kFrames / 2);
+  EXPECT_EQ(of<BellNic>(first).taken.count(), kFrames / 2);
+  EXPECT_EQ(of<BellNic>(second).taken.count(), kFrames / 2);
   EXPECT_NE(of<BellNic>(first).doorbells, 0u);
   EXPECT_NE(of<BellNic>(second).doorbells, 0u);
   EXPECT_EQ(counts(up), "32 sent of 1920 octets, 0 dropped");

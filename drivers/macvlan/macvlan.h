@@ -7,7 +7,7 @@
 //
 // While it is up, what it wants received is wanted of the lower device too, and so is its own address; in passthru mode
 // it is promiscuous instead. It has the lower device's carrier and at most its MTU. When the lower device goes it
-// stays, without carrier. A frame that the lower device has no room for is dropped and counted. [kernel:
+// stays, without carrier. Frames that the lower device has no room for wait (LowerLink::xmit). [kernel:
 // drivers/net/macvlan.c]
 #pragma once
 

@@ -3,8 +3,8 @@
 //
 // It has the lower device's carrier, at most its MTU, and unless it is given one, its address. While it is up, what it
 // wants received is wanted of the lower device too; its id is, from registration on, among those that the lower
-// device's VLAN filter passes. When the lower device goes, the VLAN stays, without carrier. A frame that the lower
-// device has no room for is dropped and counted. [kernel: net/8021q]
+// device's VLAN filter passes. When the lower device goes, the VLAN stays, without carrier. Frames that the
+// lower device has no room for wait (LowerLink::xmit). [kernel: net/8021q]
 #pragma once
 
 #include "usernic/driver.h"

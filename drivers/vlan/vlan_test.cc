@@ -170,12 +170,17 @@ TEST_F(VlanTest, AnMtuThatShrankBeforeItWasRegisteredCounts) {
   EXPECT_EQ(late->mtu(), 1400u);
 }
 
-TEST_F(VlanTest, WhatTheLowerHasNoRoomForIsDroppedAndCounted) {
+TEST_F(VlanTest, WhatTheLowerHasNoRoomForWaitsUntilItIsWoken) {
+  const All both{frame(kPeer, kNicMac, 1), frame(kPeer, kNicMac, 2)};
   nic->tx_queue(0).stop();
-  send(*vlan, pool, {frame(kPeer, kNicMac, 1), frame(kPeer, kNicMac, 2)});
-  EXPECT_EQ(vlan->stats().tx_dropped, 2u);
-  EXPECT_EQ(vlan->stats().tx_packets, 0u);
-  EXPECT_EQ(pool.available(), 32u);
+  send(*vlan, pool, both);
+  EXPECT_TRUE(vlan->tx_queue(0).xmit_stopped());
+  const uint32_t before = port.wakes.count();
+  nic->tx_queue(0).wake();
+  EXPECT_EQ(card.sent.wait(2), (All{tagged(both[0], 5), tagged(both[1], 5)}));
+  EXPECT_TRUE(port.wakes.wait(before + 1));
+  EXPECT_EQ(vlan->stats().tx_dropped, 0u);
+  EXPECT_EQ(vlan->stats().tx_packets, 2u);
 }
 
 TEST_F(VlanTest, TheLowerGoesWhileFramesAreOnTheirWay) {

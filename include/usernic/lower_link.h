@@ -58,9 +58,10 @@ class LowerLink {
   NetDevice* lower() const noexcept USERNIC_NONBLOCKING;
 
   // From the upper's start_xmit of `queue`: sends the frame on the lower's queue of that number. kDropped: there is no
-  // lower, its queue is stopped, or it dropped the frame; there is no queue of waiting frames in between. Frames of one
-  // batch are kOk and go out together, with one doorbell, after the last one: then what the lower does not take leaves
-  // the upper's counts for its drops. The lower's carrier is the upper's to look at.
+  // lower, or it dropped the frame. Frames of one batch are kOk and go out together, with one doorbell, after the last
+  // one: then what the lower drops leaves the upper's counts for its drops. What the lower's queue has no room for
+  // waits in the upper's, a batch at most, which sends nothing more (TxQueue::xmit_stopped) until the lower's is woken;
+  // of frames for two lowers, those for the second are dropped then. The lower's carrier is the upper's to look at.
   NetdevTx xmit(Skb& skb, TxQueue& queue) noexcept USERNIC_NONBLOCKING;
 
  private:

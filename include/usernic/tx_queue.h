@@ -46,8 +46,8 @@ struct TxQueue {
   void start() noexcept USERNIC_NONBLOCKING { stopped_.fetch_and(static_cast<uint8_t>(~kByDriver)); }
   void wake() noexcept USERNIC_NONBLOCKING;
   bool stopped() const noexcept USERNIC_NONBLOCKING { return (stopped_.load() & kByDriver) != 0; }
-  // Or by the limit of octets: nothing is sent now.
-  bool xmit_stopped() const noexcept USERNIC_NONBLOCKING { return stopped_.load() != 0; }
+  // Or by the limit of octets, or frames of it wait for a lower device's queue: nothing is sent now.
+  bool xmit_stopped() const noexcept USERNIC_NONBLOCKING { return stopped_.load() != 0 || waits_below_.load(); }
 
   // `sent`: from start_xmit, with its `more`; true: the doorbell is to be rung, for the last frame or because nothing
   // more comes for now. `completed`: from TX completion, one at a time, and no more than was sent, else a report.
@@ -98,11 +98,12 @@ struct TxQueue {
   // Under the xmit lock.
   bool frozen_ = false;
   bool more_ = false;  // the frame in start_xmit is not the last of its batch
-  SkbBatch below_;     // an upper device's: what waits for the last one (Device::send_below)
+  SkbBatch below_;     // an upper device's: what waits for the last one, or for the lower's queue (Device::send_below)
   NetDevice* below_to_ = nullptr;
   // On a line of its own: the poll thread looks at it at every completion, whatever the transmitter counts meanwhile.
   // Opened by the driver's open, closed again by the core at close.
   alignas(64) Atomic<uint8_t> stopped_{kByDriver};
+  Atomic<bool> waits_below_{false};  // `below_` is what the lower's queue had no room for
   // For who looks for mistakes: how often it was stopped and woken, and where it was stopped last.
   RawAtomic<uint32_t> stops_{0}, wakes_{0};
   RawAtomic<Place> stopped_at_{Place()};

@@ -2,10 +2,12 @@
 """Nics on top of nics in `usernic run`: VLANs, macvlans and bonds between hosts, with the kernel's stack on top."""
 
 import json
+import signal
 
 from lab import STUCK_US, LabTest, config_of, is_held
 
 LACP = "01:80:c2:00:00:02"
+FLOOD = 400  # fits into the kernel's queue of a TAP, and into no ring of the cards here
 GROUP, IP_GROUP = "01:00:5e:01:02:03", "239.1.2.3"
 
 
@@ -181,6 +183,22 @@ class StacksTest(LabTest):
         self.assertEqual(d.hear(dev="nic4", last="last too"), ["static", "last too"])
         self.assertEqual(lab.stop(), 0)
         self.assertEqual(lab.stderr(), "")
+
+    def test_a_full_ring_below_holds_the_kernel_back_and_loses_nothing(self):
+        small = {"rx_descriptors": 2, "tx_descriptors": 2}
+        lab = self.lab(config_of([
+            card("left", simnic=small), {"name": "bond0", "driver": "bond", "over": "left"},
+            vlan("v5", "a", "bond0", 5, "10.5.0.1/24"), card("nic0", host="b", simnic=small)]))
+        a, b = lab.inside("a"), lab.inside("b")
+        b.listen(devs=["nic0"])
+        lab.process.send_signal(signal.SIGSTOP)  # all are in the kernel's queue before the first one is taken out
+        try:
+            a.send(frames=[["ff:ff:ff:ff:ff:ff", str(number), None] for number in range(FLOOD)], dev="v5")
+        finally:
+            lab.process.send_signal(signal.SIGCONT)
+        self.assertEqual(b.hear(dev="nic0", last=str(FLOOD - 1)), [str(number) for number in range(FLOOD)])
+        for dev in ("v5", "bond0", "left"):
+            self.assertEqual(lab.json("stats", dev)["tx"]["dropped"], 0, dev)
 
     def test_a_stack_of_each_kind_comes_and_goes(self):
         bond = {"name": "bond0", "driver": "bond", "over": ["left", "right"]}
