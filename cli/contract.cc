@@ -36,6 +36,8 @@ std::string_view context_text(NdoContext context) {
       return "process";
     case NdoContext::kBhDisabled:
       return "BH disabled";
+    case NdoContext::kIrqsOff:
+      return "IRQs disabled";
     case NdoContext::kAny:
       return "any";
   }

@@ -8,6 +8,7 @@
 #include "cli/command_line.h"
 #include "ctl/json.h"
 #include "usernic/contract.h"
+#include "usernic/contract_elsewhere.h"
 #include "usernic/rules.h"
 
 namespace usernic::cli {

@@ -238,6 +238,8 @@ std::string show_event(const ctl::Event& event) {
                        (row.where == "none" ? "" : "host ") + show_place(row.host, row.where),
                        row.refused ? "  " + show_refused(*row.refused) : "");
   }
+  if (!event.says.empty())
+    return fmt::format("{}  {}{}", event.what, event.says, event.says.ends_with('\n') ? "" : "\n");
   const auto& [wanted, programmed] = event.generation;
   return fmt::format("{}  {}  generation {} wanted, {} in effect  unicast {}  multicast {}{}\n", event.what, event.dev,
                      wanted, programmed, event.mode.unicast, event.mode.multicast,

@@ -179,6 +179,11 @@ TEST(Show, Events) {
             "rx-mode  nic0  generation 5 wanted, 4 in effect  unicast exact  multicast hash  (why)\n");
 }
 
+TEST(Show, WhatGoesWrong) {
+  EXPECT_EQ(show_event({.what = "hang", .dev = "nic0", .says = "nic0 waits"}), "hang  nic0 waits\n");
+  EXPECT_EQ(show_event({.what = "report", .says = "a\nb\n"}), "report  a\nb\n");
+}
+
 TEST(Show, Times) {
   EXPECT_EQ(show_time(0), "0 us");
   EXPECT_EQ(show_time(999), "999 us");

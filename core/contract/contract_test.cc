@@ -31,6 +31,8 @@ struct ContractTest : NetDeviceTest, testing::WithParamInterface<NdoRow> {
     if (promises(ndo_locks::kInstance)) device.instance_lock.lock();
     std::optional<BhScope> bh;
     if (row().context == NdoContext::kBhDisabled) bh.emplace();
+    std::optional<HardIrqScope> irqs_off;
+    if (row().context == NdoContext::kIrqsOff) irqs_off.emplace();
     SpinLock* spin = nullptr;
     if (promises(ndo_locks::kAddrList)) spin = &device.engine.wanted.lock;
     if (promises(ndo_locks::kXmit)) spin = &dev->tx_queue(0).xmit_lock();
@@ -42,6 +44,7 @@ struct ContractTest : NetDeviceTest, testing::WithParamInterface<NdoRow> {
     }
     if (spin != nullptr) spin->unlock();
     bh.reset();
+    irqs_off.reset();
     if (promises(ndo_locks::kInstance)) device.instance_lock.unlock();
     if (promises(ndo_locks::kRtnl)) net.rtnl().unlock();
   }
@@ -83,6 +86,7 @@ TEST_P(ContractTest, InTheWrongContextItIsReported) {
       const NdoScope op(Device::of(*dev), row().ndo);
       break;
     }
+    case NdoContext::kIrqsOff:
     case NdoContext::kBhDisabled:
       as_the_core([] { might_sleep(); });
       break;

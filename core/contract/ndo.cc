@@ -49,7 +49,8 @@ void NdoScope::enter(const SpinLock* spin, Place where) noexcept {
     }
   }
   if (row_.context == NdoContext::kProcess) (void)held.check_may_sleep(where);
-  if (row_.context == NdoContext::kBhDisabled) held.enter_callback(row_.op.data(), where);
+  if (row_.context == NdoContext::kBhDisabled) held.enter_callback(row_.op.data(), Context::kBhDisabled, where);
+  if (row_.context == NdoContext::kIrqsOff) held.enter_callback(row_.op.data(), Context::kHardIrq, where);
   depth_ = held.depth();
 }
 
@@ -64,7 +65,7 @@ void NdoScope::leave() noexcept {
                                     : "and let go what it did not take"),
                     where_);
   }
-  if (row_.context == NdoContext::kBhDisabled) held.leave();
+  if (row_.context == NdoContext::kBhDisabled || row_.context == NdoContext::kIrqsOff) held.leave();
   (void)held.set_op(outer_op_);
 }
 

@@ -13,6 +13,7 @@
 #include <type_traits>
 
 #include "core/contract/ndo_device.h"
+#include "core/contract/verifier.h"
 #include "usernic/contract.h"
 
 namespace usernic {
@@ -63,6 +64,10 @@ template <>
 inline constexpr auto kNdoMember<Ndo::kOpen> = &NetDeviceOps::open;
 template <>
 inline constexpr auto kNdoMember<Ndo::kStop> = &NetDeviceOps::stop;
+template <>
+inline constexpr auto kNdoMember<Ndo::kSelectQueue> = &NetDeviceOps::select_queue;
+template <>
+inline constexpr auto kNdoMember<Ndo::kPollController> = &NetDeviceOps::poll_controller;
 template <>
 inline constexpr auto kNdoMember<Ndo::kStartXmit> = &NetDeviceOps::start_xmit;
 template <>
@@ -140,13 +145,13 @@ class NdoCall : public NdoScope {
   auto operator()(Args&&... args) const requires(kRow.context == NdoContext::kProcess) {
     using Answer = decltype((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...));
     try {
-      if constexpr (std::is_void_v<Answer>) {
-        (dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...);
-      } else {
-        return checked((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...));
+      if constexpr (sizeof...(Args) != 0) {
+        if (kVerifierOn) [[unlikely]]
+          return call(LentArgument<std::remove_reference_t<Args>>(dev_.dev, kRow.op.data(), args).get()...);
       }
+      return call(args...);
     } catch (const std::bad_alloc&) {
-      throw;
+      return without_memory<Answer>();
     } catch (...) {
       threw();
       return failed<Answer>();
@@ -170,6 +175,14 @@ class NdoCall : public NdoScope {
   }
 
  private:
+  template <class... Args>
+  auto call(Args&&... args) const {
+    if constexpr (std::is_void_v<decltype((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...))>) {
+      (dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...);
+    } else {
+      return checked((dev_.ops.*kNdoMember<kNdo>)(dev_.driver, args...));
+    }
+  }
   Result<> checked(Result<> answer) const noexcept USERNIC_NONBLOCKING {
     if (kChecksOn && !answer && static_cast<int>(answer.error()) <= 0) [[unlikely]]
       bad_answer(static_cast<int>(answer.error()));
@@ -188,7 +201,17 @@ class NdoCall : public NdoScope {
   }
   static RxFilterCaps checked(RxFilterCaps answer) noexcept { return answer; }
   static bool checked(bool answer) noexcept { return answer; }
+  static uint16_t checked(uint16_t answer) noexcept USERNIC_NONBLOCKING { return answer; }
   static Features checked(Features answer) noexcept { return answer; }
+  // An op that finds no memory has refused. One that cannot refuse is called again by its work item, but for those that
+  // are called once: they have done what they could.
+  template <class Answer>
+  static Answer without_memory() {
+    if constexpr (std::is_same_v<Answer, Result<>>) return fail(std::errc::not_enough_memory);
+    if constexpr (std::is_same_v<Answer, int>) return -static_cast<int>(std::errc::not_enough_memory);
+    if constexpr (kNdo == Ndo::kStop || kNdo == Ndo::kUninit) return Answer();
+    throw;
+  }
   template <class Answer>
   static Answer failed() noexcept {
     if constexpr (std::is_same_v<Answer, Result<>>) return fail(std::errc::io_error);

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "core/contract/ndo.h"
 #include "core/device/net_impl.h"
 #include "core/frame/tx_offload.h"
@@ -251,6 +253,23 @@ Skb* Device::next_to_give(TxQueue& queue, SkbBatch& frames, WireSize& wire, Plac
   return nullptr;
 }
 
+namespace {
+
+// In verifier mode every other batch of a queue is sent with hard irqs disabled, which the contract allows.
+class IrqsOffInTurn {
+ public:
+  explicit IrqsOffInTurn(TxQueue& queue) noexcept USERNIC_NONBLOCKING {
+    if (!kVerifierOn) [[likely]]
+      return;
+    if (queue.counters.packets.load() % 2 == 1) off_.emplace();
+  }
+
+ private:
+  std::optional<ContextScope<Context::kHardIrq, ScopeOf::kLock>> off_;
+};
+
+}  // namespace
+
 // One frame ahead: only who has the next one in hand may say that more comes. Else a doorbell is never rung.
 Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept {
   if (!running_.load() || !present_.load() || !carrier_.load()) {
@@ -258,6 +277,7 @@ Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place 
     SkbPool::free(frames);
     return {};
   }
+  const IrqsOffInTurn as_netpoll_does(queue);
   const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue.xmit_lock());
   Sent sent;
   uint64_t taken_below = 0;
@@ -268,6 +288,7 @@ Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place 
     const bool more = next != nullptr;
     const uint32_t below = queue.below_.size();
     if (gathers) queue.more_ = more;
+    skb->cb_used_ = false;  // what the sender had there is his
     const NetdevTx result =
         kChecksOn ? checked(*frames_out, start_xmit, *skb, queue, more, where) : start_xmit(*skb, queue, more);
     if (result == NetdevTx::kBusy || result == NetdevTx::kLocked) {

@@ -48,9 +48,11 @@ struct Device final : NetDevice {
   // Constant after construction.
   Net& net_ref;
   const NetDeviceOps& ops;
-  const uint32_t mtu_min_;
-  const uint32_t mtu_max_;
   void* driver_ = nullptr;  // until free
+
+  // Constant from registration on.
+  uint32_t mtu_min_;
+  uint32_t mtu_max_;
 
   // Written once, at registration; read in any context. Destroyed after whatever reports.
   static constexpr LockClass kNameClass{"device_name", LockUse::kAnyContext};
@@ -71,6 +73,7 @@ struct Device final : NetDevice {
   std::deque<TxQueue> tx_queues;
   static constexpr LockClass kTxFreezeClass{"tx_freeze_lock"};
   SpinLock tx_freeze_lock{kTxFreezeClass};  // held while they are frozen; before an xmit lock
+  Sections netpollers;                      // who is in its poll_controller
   Sections lltx_senders;                    // of a driver that locks for itself: who is in its start_xmit
   class Watched final : public TxWatched {
    public:
@@ -127,6 +130,10 @@ struct Device final : NetDevice {
     bool refused = false;  // kBusy ended the batch
   };
   Sent send(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  // The same for who must not wait. False: somebody holds the queue. Context: hard irqs disabled.
+  bool try_send(TxQueue& queue, SkbBatch& frames, Sent& sent, Place where) noexcept USERNIC_NONBLOCKING;
+  // Which one a frame goes to: the driver's select_queue, or a hash of its flow. Context: BH, or hard irqs disabled.
+  TxQueue& queue_for(const Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
   void unsendable(TxQueue& queue, Skb& skb, TxFit fit, Place where) noexcept USERNIC_NONBLOCKING;
   // The next one that the driver can take; others are cut, or dropped and counted. Null: none, or none for now.
   Skb* next_to_give(TxQueue& queue, SkbBatch& frames, WireSize& wire, Place where) noexcept USERNIC_NONBLOCKING;

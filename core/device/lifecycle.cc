@@ -32,10 +32,10 @@ struct OpLocks {
 
 // Before something may happen: somebody may forbid it. Nothing has happened yet that devices above would look at.
 Result<> ask(Device& dev, NetdevEvent event) {
-  return call_notifiers(event, dev);
+  return refused_without_memory([&] { return call_notifiers(event, dev); });
 }
 Result<> notify(Device& dev, NetdevEvent event) {
-  const Result<> result = call_notifiers(event, dev);
+  const Result<> result = ask(dev, event);
   tell_uppers(dev);
   return result;
 }
@@ -63,6 +63,7 @@ void stop_queues(Device& dev) {
     Device::drop_below(queue);
   }
   if (dev.ops.lltx) dev.lltx_senders.synchronize();
+  if (has_ndo<Ndo::kPollController>(dev)) dev.netpollers.synchronize();
 }
 
 // Requires: rtnl, IL, the lane parked. The driver's stop sees running() false.
@@ -75,6 +76,7 @@ void close_locked(Device& dev, Place where) {
   dev.engine.closed();  // first: nobody must be told that something is covered that stop takes off
   call_ndo<Ndo::kStop>(dev);
   check_stopped(dev, where);
+  if (kVerifierOn) Lent::look();
   dev.engine.stopped();
   (void)notify(dev, NetdevEvent::kDown);
 }
@@ -115,20 +117,23 @@ std::string who_holds(const void* devices) {
 }
 
 // A name of its own, by which nobody finds it yet (Net::find). Requires: rtnl.
-Result<> take_name(Device& dev) {
+Result<> take_free_name(Device& dev) {
   Net::Impl& net = dev.net_ref.impl();
   MutexGuard names(net.names_lock);
   std::optional<std::string> name = free_name(net.names, dev.name());
   if (!name) return fail(std::errc::file_exists);
-  net.names.emplace(*name, &dev);
   if (dev.frames_out != nullptr) dev.frames_out->set_name(fmt::format("{} (driver {})", *name, dev.driver_name()));
+  net.names.emplace(*name, &dev);  // last: what comes before may find no memory
   SpinGuard guard(dev.name_lock);
   dev.name_ = std::move(*name);
   return {};
 }
 
-// Makes an initialised device visible, unless its driver contradicts itself or a notifier forbids. Requires: rtnl.
-Result<> show(Device& dev) {
+Result<> take_name(Device& dev) {
+  return refused_without_memory([&] { return take_free_name(dev); });
+}
+
+Result<> configure(Device& dev) {
   const RxFilterCaps caps = call_ndo<Ndo::kRxFilterCaps>(dev);
   if (const std::string wrong = caps_error(caps, dev.ops, dev.driver_); !wrong.empty()) {
     say(stderr, "usernic: {} (driver {}) is not registered: its RxFilterCaps cannot be: {}\n", dev.name(),
@@ -137,6 +142,13 @@ Result<> show(Device& dev) {
   }
   if (!configure_features(dev)) return fail(std::errc::invalid_argument);
   dev.engine.configure(caps);
+  return {};
+}
+
+// Makes an initialised device visible, unless its driver contradicts itself or a notifier forbids. Requires: rtnl.
+Result<> show(Device& dev) {
+  const Result<> configured = refused_without_memory([&] { return configure(dev); });
+  if (!configured) return configured;
   dev.reg_state_.store(RegState::kRegistered);
   const Result<> allowed = notify(dev, NetdevEvent::kRegister);
   if (allowed) return {};

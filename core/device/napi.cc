@@ -12,7 +12,7 @@ constexpr const char* kWaitsForItself =
 }  // namespace
 
 Napi::Napi(NetDevice& dev, void* driver, int weight, Poll poll)
-    : dev_(dev), driver_(driver), weight_(weight), poll_(poll) {
+    : dev_(dev), driver_(driver), weight_(weight), poll_(poll), home_(dev.net().impl().poll_threads.move_in()) {
   Device& device = Device::of(dev_);
   SpinGuardBh guard(device.napis_lock);
   device.napis.push_back(*this);
@@ -27,6 +27,7 @@ Napi::~Napi() {
   device.napis_gone.rx_bytes += counters.bytes.load();
   device.napis_gone.rx_dropped += counters.dropped.load();
   device.napis_gone.rx_too_long += counters.too_long.load();
+  device.net_ref.impl().poll_threads.move_out(home_);
 }
 
 void Napi::enable(Place where) {
@@ -56,7 +57,7 @@ void Napi::disable(Place where) {
       state = state_.load();
     }
   }
-  Device::of(dev_).net_ref.impl().softirq.wait_out(*this, wait);
+  home_.wait_out(*this, wait);
 }
 
 bool Napi::schedule() noexcept {
@@ -76,7 +77,7 @@ bool Napi::schedule_prep() noexcept {
 }
 
 void Napi::schedule_prepared() noexcept {
-  Device::of(dev_).net_ref.impl().softirq.add(*this);
+  home_.add(*this, PollThreads::polls_here() == &dev_.net().impl().poll_threads);
 }
 
 void Napi::synchronize(Place where) {
@@ -84,11 +85,18 @@ void Napi::synchronize(Place where) {
   might_sleep(where);
   if (Softirq::polled().napi == this) return report("napi-wait-in-poll", kWaitsForItself, where);
   LongWait wait("a NAPI instance's poll to end", where);
-  Device::of(dev_).net_ref.impl().softirq.wait_idle(*this, wait);
+  home_.wait_idle(*this, wait);
 }
 
 bool Napi::complete_done(int, Place where) noexcept {
   Softirq::Polled& polled = Softirq::polled();
+  if (polled.napi == this && polled.without_budget) [[unlikely]] {
+    if (kChecksOn) {
+      report("napi-completed-without-budget",
+             "complete_done in a poll of budget 0, whose instance is somebody else's: nothing is done", where);
+    }
+    return false;
+  }
   if (polled.napi == this) {
     if (std::exchange(polled.completed, true)) [[unlikely]] {
       report("napi-completed-twice", "a poll completes its instance, which is not its any more: once is enough", where);
@@ -111,7 +119,7 @@ bool Napi::give_up() noexcept {
     if (again) next = kSched;
     if (disabling) next = kDisable | (state & kMissed);
     if (!state_.compare_exchange_weak(state, next)) continue;
-    if (again) Device::of(dev_).net_ref.impl().softirq.add(*this);
+    if (again) schedule_prepared();
     if (disabling) wake_all(state_);
     return !again && !disabling;
   }

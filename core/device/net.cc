@@ -13,13 +13,6 @@
 namespace usernic {
 namespace {
 
-bool valid_name(std::string_view name) {
-  if (name.empty() || name.size() > kNameMax || name == "." || name == "..") return false;
-  const size_t percent = name.find('%');
-  if (percent != name.npos && (name.substr(percent, 2) != "%d" || name.rfind('%') != percent)) return false;
-  return std::none_of(name.begin(), name.end(), [](unsigned char c) { return c <= ' ' || c == '/' || c == ':'; });
-}
-
 // A name is taken before the device's init runs.
 bool is_visible(const Device& dev) {
   return dev.reg_state_.load() != RegState::kUninitialized;
@@ -27,7 +20,14 @@ bool is_visible(const Device& dev) {
 
 }  // namespace
 
-Net::Net() : impl_(new Impl) {}
+bool is_device_name(std::string_view name) noexcept {
+  if (name.empty() || name.size() > kNameMax || name == "." || name == "..") return false;
+  const size_t percent = name.find('%');
+  if (percent != name.npos && (name.substr(percent, 2) != "%d" || name.rfind('%') != percent)) return false;
+  return std::none_of(name.begin(), name.end(), [](unsigned char c) { return c <= ' ' || c == '/' || c == ':'; });
+}
+
+Net::Net(const NetConfig& config) : impl_(new Impl(config)) {}
 
 Net::~Net() {
   if (impl_->allocated.load() == 0) return;
@@ -37,7 +37,7 @@ Net::~Net() {
 Result<NetdevPtr> Net::alloc(const NetdevConfig& config, const NetDeviceOps& ops) {
   const bool mtu_ok = config.mtu_min <= config.mtu && config.mtu <= config.mtu_max;
   const bool address_ok = config.address.is_zero() || config.address.is_valid_own();
-  if (!valid_name(config.name) || !mtu_ok || !address_ok || config.tx_queues == 0) {
+  if (!is_device_name(config.name) || !mtu_ok || !address_ok || config.tx_queues == 0) {
     return fail(std::errc::invalid_argument);
   }
   try {

@@ -4,9 +4,10 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "core/device/notifier_chain.h"
-#include "core/device/softirq.h"
+#include "core/device/poll_threads.h"
 #include "core/device/tx_watchdog.h"
 #include "core/list/stack_lock.h"
 #include "core/lock/lock_classes.h"
@@ -18,13 +19,16 @@ namespace usernic {
 
 struct Device;
 
-inline constexpr size_t kNameMax = 15;  // of a device [kernel: IFNAMSIZ - 1]
+inline constexpr size_t kNameMax = 15;                // of a device [kernel: IFNAMSIZ - 1]
+bool is_device_name(std::string_view name) noexcept;  // with a "%d" or without
 
 struct Net::Impl {
+  explicit Impl(const NetConfig& config) : poll_threads(config) {}
+
   Mutex rtnl{kRtnlClass};
   StackLock stacks;
   WorkerPool workers;
-  Softirq softirq;
+  PollThreads poll_threads;
   Workqueue system{workers, "events", 64, &kEventsClass};
   TxWatchdog tx_watchdog{system};
   NotifierChain notifiers;  // under rtnl

@@ -3,14 +3,16 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
+
 #include "core/contract/ndo.h"
 #include "core/device/device.h"
-#include "core/device/net_impl.h"
+#include "core/lock/say.h"
 #include "usernic/long_wait.h"
 
 namespace usernic {
 
-Softirq::Softirq() : thread_("usernic-poll", [this] { loop(); }) {}
+Softirq::Softirq(const std::string& name, std::optional<int> cpu) : thread_(name, [this, cpu] { loop(cpu); }) {}
 
 Softirq::~Softirq() {
   SpinGuard guard(lock_);
@@ -18,12 +20,12 @@ Softirq::~Softirq() {
   wake_.wake();
 }  // thread_ is joined after the guard is gone
 
-void Softirq::add(Napi& napi) noexcept {
+void Softirq::add(Napi& napi, bool here) noexcept {
   {
     SpinGuard guard(lock_);
     if (!napi.poll_hook_.is_linked()) [[likely]] {
       scheduled_.push_back(napi);
-      if (polls_here() != this) wake_.wake();
+      if (!here) wake_.wake();
       return;
     }
   }
@@ -35,50 +37,103 @@ void Softirq::add(Napi& napi) noexcept {
 
 void Softirq::wait_out(const Napi& napi, LongWait& wait) {
   SpinGuard guard(lock_);
-  while (polling_ == &napi) wait.in(polled_, lock_);
+  while (napi.in_poll_) wait.in(over_, lock_);
 }
 
 void Softirq::wait_idle(const Napi& napi, LongWait& wait) {
   SpinGuard guard(lock_);
-  while (polling_ == &napi || napi.poll_hook_.is_linked()) wait.in(polled_, lock_);
+  while (napi.in_poll_ || napi.poll_hook_.is_linked()) wait.in(over_, lock_);
 }
 
-// The next one, without the lock meanwhile. Requires: there is one, and nobody polls.
-void Softirq::poll_front() noexcept {
-  Napi& napi = scheduled_.front();
-  scheduled_.pop_front();
-  polling_ = &napi;
+// The first one that nobody is in, or null.
+Napi* Softirq::next_napi() noexcept {
+  if (polling_) return nullptr;
+  for (Napi& each : scheduled_) {
+    if (!each.in_poll_) [[likely]]
+      return &each;
+  }
+  return nullptr;
+}
+
+// Without the lock meanwhile.
+void Softirq::poll(Napi& napi) noexcept {
+  scheduled_.erase(scheduled_.iterator_to(napi));
+  napi.in_poll_ = true;
+  polling_ = true;
   lock_.unlock();
   poll_one(napi);
   lock_.lock();
-  polling_ = nullptr;
-  polled_.wake();
+  polling_ = false;
+  napi.in_poll_ = false;
+  over_.wake();
 }
 
 void Softirq::poll_here() noexcept {
   SpinGuard guard(lock_);
-  for (int i = 0; i < kPollsHere && polling_ == nullptr && !scheduled_.empty(); ++i) poll_front();
+  for (int i = 0; i < kPollsHere; ++i) {
+    Napi* const napi = next_napi();
+    if (napi == nullptr) break;
+    poll(*napi);
+  }
   // What was scheduled while we polled woke nobody, or found nothing that it might poll.
-  if (!scheduled_.empty() && polling_ == nullptr) wake_.wake();
+  if (next_napi() != nullptr) wake_.wake();
 }
 
-PollHere::PollHere(Net& net) noexcept
-    : softirq_(net.impl().softirq), outer_(std::exchange(Softirq::polls_here(), &softirq_)) {}
-
-PollHere::~PollHere() {
-  softirq_.poll_here();
-  Softirq::polls_here() = outer_;
+bool Softirq::add(BhWork& item, Time due) noexcept {
+  SpinGuard guard(lock_);
+  const bool waited = item.hook_.is_linked();
+  if (waited) items_.erase(items_.iterator_to(item));
+  item.due_ = due;
+  items_.insert(item);
+  if (&*items_.begin() == &item) wake_.wake();
+  return !waited;
 }
 
-void Softirq::loop() {
+bool Softirq::take_back(BhWork& item) noexcept {
+  SpinGuard guard(lock_);
+  if (!item.hook_.is_linked()) return false;
+  items_.erase(items_.iterator_to(item));
+  return true;
+}
+
+void Softirq::wait_out(const BhWork& item, LongWait& wait) {
+  SpinGuard guard(lock_);
+  while (running_ == &item) wait.in(over_, lock_);
+}
+
+// The first one whose time has come, without the lock meanwhile.
+bool Softirq::run_due_item() noexcept {
+  if (items_.empty() || items_.begin()->due_ > Clock::now()) return false;
+  BhWork& item = *items_.begin();
+  items_.erase(items_.begin());
+  running_ = &item;
+  lock_.unlock();
+  {
+    const ReportsOn concerned(item.dev_);
+    const BhScope bh;
+    item_run_here() = &item;
+    item.run_(item.of_);
+    item_run_here() = nullptr;
+  }
+  lock_.lock();
+  running_ = nullptr;
+  over_.wake();
+  return true;
+}
+
+void Softirq::loop(std::optional<int> cpu) {
+  if (cpu && !Thread::run_on(*cpu)) {
+    say(stderr, "usernic: a poll thread may not run on CPU {}: it runs wherever it may\n", *cpu);
+  }
   lock_.lock();
   while (true) {
-    if (!scheduled_.empty() && polling_ == nullptr) {
-      poll_front();
-      continue;
+    const bool ran = run_due_item();
+    if (Napi* const napi = next_napi(); napi != nullptr) {
+      poll(*napi);
+    } else if (!ran) {
+      if (stopping_) break;
+      wake_.wait(lock_, items_.empty() ? kForever : items_.begin()->due_);
     }
-    if (stopping_) break;
-    wake_.wait(lock_);
   }
   lock_.unlock();
 }
@@ -94,7 +149,7 @@ USERNIC_BLOCKING_BY_DESIGN_END
 void Softirq::poll_one(Napi& napi) noexcept {
   const int weight = napi.weight_;
   int work;
-  polled() = {&napi, false};
+  polled() = {.napi = &napi, .completed = false};
   {
     const NdoScope poll(Device::of(napi.dev_), Ndo::kPoll);
     work = napi.poll_(napi.driver_, napi, weight);
@@ -122,7 +177,33 @@ void Softirq::poll_one(Napi& napi) noexcept {
   }
   // The whole budget: still ours. A disable that waits takes the instance from here.
   if ((napi.state_.load() & Napi::kDisable) != 0) return napi.yield_to_disable();
-  add(napi);
+  napi.schedule_prepared();
+}
+
+// The owner, if there is one, is not in its poll: it waits for its turn.
+bool Softirq::claim(Napi& napi) noexcept {
+  Softirq& home = napi.home_;
+  if (!home.lock_.try_lock()) return false;
+  const bool free = napi.enabled() && !napi.in_poll_;
+  if (free) napi.in_poll_ = true;
+  home.lock_.unlock();
+  return free;
+}
+
+void Softirq::poll_claimed(Napi& napi) noexcept {
+  const Polled outer = std::exchange(polled(), {.napi = &napi, .completed = false, .without_budget = true});
+  int work;
+  {
+    const NdoScope poll(Device::of(napi.dev_), Ndo::kPoll);
+    work = napi.poll_(napi.driver_, napi, 0);
+  }
+  polled() = outer;
+  if (work > 0) report_overrun(napi.dev_, work, 0);
+  Softirq& home = napi.home_;
+  SpinGuard guard(home.lock_);
+  napi.in_poll_ = false;
+  home.over_.wake();
+  if (!home.scheduled_.empty()) home.wake_.wake();  // its thread may have passed it over
 }
 
 }  // namespace usernic

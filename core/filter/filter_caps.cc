@@ -5,6 +5,8 @@
 
 #include <bit>
 
+#include "usernic/context.h"
+
 namespace usernic {
 namespace {
 
@@ -20,6 +22,21 @@ std::string buckets_error(const char* field, uint32_t buckets, bool hashes) {
   return above(field, buckets, kRxHashBucketsMax);
 }
 
+// In verifier mode: it is called in any context, and must not mind.
+void hash_elsewhere(const NetDeviceOps& ops, const void* driver, AddressClass address_class, const MacAddress& address,
+                    uint32_t bucket) {
+  uint32_t again;
+  {
+    const BhScope bh;
+    again = ops.rx_hash(driver, address_class, address);
+  }
+  if (again == bucket) return;
+  report_contract("verifier-answer-varies",
+                  fmt::format("rx_hash gives {} for {} in process context, and {} with BHs disabled", bucket,
+                              address.to_string(), again),
+                  Place::current());
+}
+
 // Zeros, ones and what is scattered in between: a hash that keeps too many bits leaves its range soon.
 std::string hash_error(AddressClass address_class, uint32_t buckets, const NetDeviceOps& ops, const void* driver) {
   constexpr int kTries = 64;
@@ -29,6 +46,8 @@ std::string hash_error(AddressClass address_class, uint32_t buckets, const NetDe
     const uint64_t octets = i == 1 ? UINT64_MAX : uint64_t(i) * 0x9e37'79b9'7f4a'7c15;
     const MacAddress address = MacAddress::from_u64((octets & 0xfeff'ffff'ffff) | group);
     const uint32_t bucket = ops.rx_hash(driver, address_class, address);
+    if (kVerifierOn) [[unlikely]]
+      hash_elsewhere(ops, driver, address_class, address, bucket);
     if (bucket >= buckets) return bucket_error(address_class, address, bucket, buckets);
   }
   return {};

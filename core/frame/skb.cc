@@ -98,6 +98,13 @@ Skb::Watch& Skb::watch() const noexcept {
   return pool_->watches_[static_cast<size_t>(this - pool_->skbs_.get())];
 }
 
+std::span<std::byte, Skb::kCbBytes> Skb::cb() noexcept {
+  Cb& octets = pool_->cbs_[static_cast<size_t>(this - pool_->skbs_.get())];
+  if (!cb_used_) octets.fill(std::byte{});
+  cb_used_ = true;
+  return octets;
+}
+
 void Skb::leave_account() noexcept {
   if (kChecksOn) [[unlikely]]
     FrameAccount::leave(watch().account);
@@ -196,6 +203,7 @@ SkbPool::SkbPool(uint32_t count, uint32_t frame_bytes_max, SkbPool* segments)
   const size_t stride = size_t{capacity_} + 2 * zone;
   memory_ = std::make_unique_for_overwrite<uint8_t[]>(stride * count);  // takes memory when used
   skbs_ = std::make_unique<Skb[]>(count);
+  cbs_ = std::make_unique_for_overwrite<Skb::Cb[]>(count);
   if (kChecksOn) watches_ = std::make_unique<Skb::Watch[]>(count);
   for (uint32_t i = count; i-- > 0;) {
     Skb& skb = skbs_[i];
@@ -260,11 +268,13 @@ void SkbPool::renew(Skb& skb, Place where) noexcept {
   skb.where_ = where;
   skb.data_ = skb.head_ + kSkbHeadroom;
   skb.size_ = 0;
+  skb.cb_used_ = false;
   skb.offload_ = {};
 }
 
 void SkbPool::check_and_renew(Skb& skb, Place where) noexcept {
-  const auto written = buffer_guard::open(skb.head_, capacity_, std::exchange(skb.poisoned_, false));
+  const auto written = buffer_guard::open(skb.head_, capacity_, skb.poisoned_);
+  skb.poisoned_ = false;
   if (written) report_written(*written, skb.where_, where);
   renew(skb, where);
 }

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -244,6 +245,31 @@ TEST_F(SkbBatchTest, AMovedBatchTakesItsFramesAlong) {
   SkbBatch moved = std::move(batch);
   EXPECT_EQ(marks(moved), "a");
   EXPECT_TRUE(batch.empty());  // NOLINT(bugprone-use-after-move)
+}
+
+bool all_zeros(Skb& skb) {
+  return std::ranges::all_of(skb.cb(), [](std::byte each) { return each == std::byte{}; });
+}
+
+TEST(SkbCb, IsZerosForWhoTakesAFrameAndKeepsWhatItsOwnerWrites) {
+  SkbPool pool(2, 100);
+  Skb& skb = *pool.alloc();
+  EXPECT_EQ(skb.cb().size(), 48u);
+  EXPECT_TRUE(all_zeros(skb));
+  std::ranges::fill(skb.cb(), std::byte{7});
+  Skb& other = *pool.alloc();
+  EXPECT_TRUE(all_zeros(other)) << "each has its own";
+  (void)skb.put(60);
+  SkbBatch batch;
+  batch.push_back(skb);
+  EXPECT_EQ(batch.front()->cb()[47], std::byte{7}) << "it stays while the frame travels";
+  SkbPool::free(batch);
+  SkbPool::free(other);
+  Skb* const again[] = {pool.alloc(), pool.alloc()};
+  for (Skb* each : again) {
+    EXPECT_TRUE(all_zeros(*each));
+    SkbPool::free(*each);
+  }
 }
 
 }  // namespace

@@ -11,6 +11,11 @@
 namespace usernic {
 namespace {
 
+bool says(const char* name, const char* wanted) noexcept {
+  const char* value = std::getenv(name);
+  return value != nullptr && std::strcmp(value, wanted) == 0;
+}
+
 bool checks_wanted() noexcept {
   const char* value = std::getenv("USERNIC_CHECKS");
   if (value != nullptr) return std::strcmp(value, "0") != 0;
@@ -24,6 +29,8 @@ bool checks_wanted() noexcept {
 }  // namespace
 
 const bool kChecksOn = checks_wanted();
+const bool kVerifierOn = says("USERNIC_CHECKS", "verifier");
+const bool kReportsAbort = !says("USERNIC_ON_REPORT", "continue");
 
 std::string place_text(const Place& place) {
   return fmt::format("{}:{} ({})", place.file_name(), place.line(), place.function_name());

@@ -106,6 +106,13 @@ Thread::Thread(std::string name, std::move_only_function<void()> body) {
   *this = *std::move(made);
 }
 
+bool Thread::run_on(int cpu) noexcept {
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  if (cpu < 0 || cpu >= CPU_SETSIZE) return false;
+  CPU_SET(cpu, &only);
+  return ::pthread_setaffinity_np(::pthread_self(), sizeof only, &only) == 0;
+}
 void Thread::join() {
   if (joinable()) state_->thread.join();
 }

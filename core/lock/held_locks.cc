@@ -163,8 +163,12 @@ void HeldLocks::erase(size_t index) noexcept {
   --depth_;
 }
 
-void HeldLocks::enter_callback(const char* op, Place where) noexcept {
-  push({.callback = op, .where = where, .context = Context::kBhDisabled});
+// In a driver's interrupt-disabled op nothing interrupts: locks taken there are taken as with irqs off.
+void HeldLocks::enter_callback(const char* op, Context context, Place where) noexcept {
+  push({.callback = op,
+        .where = where,
+        .context = context,
+        .whose = context == Context::kHardIrq ? ScopeOf::kLock : ScopeOf::kCode});
 }
 
 void HeldLocks::leave() noexcept {

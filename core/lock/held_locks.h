@@ -22,7 +22,7 @@ class HeldLocks {
   static HeldLocks& mine() noexcept USERNIC_NONBLOCKING { return Local<HeldLocks, HeldLocks>::get(); }
 
   void enter(Context context, ScopeOf whose, Place where) noexcept USERNIC_NONBLOCKING;
-  void enter_callback(const char* op, Place where) noexcept USERNIC_NONBLOCKING;
+  void enter_callback(const char* op, Context context, Place where) noexcept USERNIC_NONBLOCKING;
   void leave() noexcept USERNIC_NONBLOCKING;
   // The driver's op that this thread is in, or null. Returns the one outside of it.
   const char* set_op(const char* op) noexcept USERNIC_NONBLOCKING { return std::exchange(op_, op); }

@@ -43,13 +43,17 @@ void tell(const LongWaitNote& note) {
     call = handler();
   }
   if (call) return call(note);
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(note.waited).count();
-  say(stderr, "usernic: {}{} {} {} s for {}{}{}; entered at {}\n", note.device, note.device.empty() ? "somebody" : ":",
-      note.over ? "has waited" : "waits since", seconds, note.what, note.details.empty() ? "" : ": ", note.details,
-      place_text(note.where));
+  say(stderr, "usernic: {}\n", long_wait_text(note));
 }
 
 }  // namespace
+
+std::string long_wait_text(const LongWaitNote& note) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(note.waited).count();
+  return fmt::format("{}{} {} {} s for {}{}{}; entered at {}", note.device, note.device.empty() ? "somebody" : ":",
+                     note.over ? "has waited" : "waits since", seconds, note.what, note.details.empty() ? "" : ": ",
+                     note.details, place_text(note.where));
+}
 
 Patience set_patience(Patience patience) noexcept {
   return {Duration(first.exchange(patience.first.count())), Duration(then.exchange(patience.then.count()))};

@@ -48,6 +48,20 @@ ReportsOn::~ReportsOn() USERNIC_NONBLOCKING {
   Concerned::get() = outer_;
 }
 
+std::string report_text(const ContractReport& report) {
+  std::string text = fmt::format("contract broken [{}]: {}\n", report.rule, report.text);
+  const auto line = [&text](std::string_view name, const std::string& value) {
+    if (!value.empty()) text += fmt::format("  {:<8}{}\n", name, value);
+  };
+  line("device:", report.device);
+  line("right:", report.right);
+  line("op:", report.op);
+  line("held:", report.held);
+  line("here:", place_text(report.here));
+  if (report.there.line() != 0) line("there:", place_text(report.there));
+  return text + report.details;
+}
+
 void report_contract(const NetDevice& dev, std::string_view rule, std::string_view text, Place here) noexcept {
   const ReportsOn concerned(dev);
   report_contract(rule, text, here);
@@ -76,16 +90,9 @@ void report_contract(std::string_view rule, std::string_view text, Place here, P
                               .there = there,
                               .details = std::string(details)};
   if (call) return call(report);
-  say(stderr, "usernic: contract broken [{}]: {}\n", report.rule, report.text);
-  if (!report.device.empty()) say(stderr, "  device: {}\n", report.device);
-  if (!report.right.empty()) say(stderr, "  right:  {}\n", report.right);
-  if (!report.op.empty()) say(stderr, "  op:     {}\n", report.op);
-  if (!report.held.empty()) say(stderr, "  held:   {}\n", report.held);
-  say(stderr, "  here:  {}\n", place_text(here));
-  if (there.line() != 0) say(stderr, "  there: {}\n", place_text(there));
-  say(stderr, "{}", report.details);
+  say(stderr, "usernic: {}", report_text(report));
   std::fflush(stderr);
-  std::abort();
+  if (kReportsAbort) std::abort();
 }
 
 }  // namespace usernic

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "core/device/net_device_fixture.h"
 #include "core/list/address_entry.h"
 #include "testing/test_addresses.h"
 #include "testing/test_nic.h"
@@ -209,6 +210,81 @@ TEST_F(OutOfMemoryTest, AnItemThatFindsNoMemoryRunsAgain) {
   work.flush();
   EXPECT_EQ(runs.load(), 2u);
   EXPECT_FALSE(work.pending());
+}
+
+// The control path: each allocation of each operation is refused once, and nothing is lost. Ops that may be refused
+// answer ENOMEM; close and unregister, which may not, do without.
+struct OpsWithoutMemoryTest : OutOfMemoryTest {
+  Script script;
+  NetdevPtr scripted(const char* name) {
+    Result<NetdevPtr> dev = net_.alloc_netdev<ScriptDriver>({.name = name}, script);
+    EXPECT_TRUE(dev);
+    return *std::move(dev);
+  }
+};
+
+TEST_F(OpsWithoutMemoryTest, ARegisterIsRefusedAndTheDriverHasUndoneWhatItDid) {
+  scripted("warm")->register_netdev();  // the checks learn the order of locks, which takes memory
+  for (int number = 1;; ++number) {
+    script.log.clear();
+    script.log.reserve(100);
+    NetdevPtr dev = scripted("new0");
+    Countdown::get() = number;
+    const Result<> registered = dev->register_netdev();
+    const bool untouched = std::exchange(Countdown::get(), 0) != 0;
+    if (untouched) {
+      EXPECT_TRUE(registered);
+      EXPECT_GT(number, 2) << "some were refused";
+      break;
+    }
+    EXPECT_EQ(registered, Result<>(fail(kNoMemory))) << number;
+    EXPECT_EQ(dev->reg_state(), RegState::kUnregistered);
+    EXPECT_FALSE(net_.find("new0"));
+    EXPECT_TRUE(script.log == "" || script.log == "init uninit") << number << ": " << script.log;
+  }
+}
+
+TEST_F(OpsWithoutMemoryTest, OperationsAreRefusedAndLeaveTheDeviceAsItWas) {
+  const NetdevPtr dev = scripted("ops0");
+  script.log.reserve(100'000);
+  ASSERT_TRUE(dev->register_netdev());
+  const auto up = [&] { return dev->open(); };
+  ASSERT_TRUE(up() && dev->close());
+  refuse_each(up, [&] { return !dev->running(); });
+  EXPECT_TRUE(dev->running());
+  refuse_each([&] { return dev->change_mtu(1400); }, [&] { return dev->mtu() == 1500; });
+  EXPECT_EQ(dev->mtu(), 1400u);
+  const MacAddress before = dev->address();
+  refuse_each([&] { return dev->set_mac_address(kOtherMac); }, [&] { return dev->address() == before; });
+  EXPECT_EQ(dev->address(), kOtherMac);
+  refuse_each([&] { return dev->change_carrier(false); }, [&] { return dev->carrier_ok(); });
+  refuse_each([&] { return dev->change_features({}); }, [] { return true; });
+  refuse_each([&] { return dev->detach(); }, [&] { return dev->present(); });
+  refuse_each([&] { return dev->attach(); }, [&] { return !dev->present(); });
+}
+
+TEST_F(OpsWithoutMemoryTest, CloseAndUnregisterNeedNone) {
+  for (int number = 1; number < 50; ++number) {
+    NetdevPtr dev = scripted("end0");
+    script.log.clear();
+    script.log.reserve(100);
+    ASSERT_TRUE(dev->register_netdev() && dev->open());
+    ASSERT_TRUE(dev->mc().add(mc(1)));
+    Countdown::get() = number % 25 == 0 ? kAll : number;
+    EXPECT_TRUE(dev->close());
+    dev->unregister_netdev();
+    Countdown::get() = 0;
+    EXPECT_EQ(dev->reg_state(), RegState::kUnregistered);
+    EXPECT_FALSE(net_.find("end0"));
+    EXPECT_EQ(script.log, "init open stop uninit");
+  }
+}
+
+TEST_F(OpsWithoutMemoryTest, WhatIsSetBeforeRegistrationIsRefused) {
+  NetdevPtr dev = scripted("set0");
+  EXPECT_GT(refuse_each([&] { return dev->set_tx_queues(64); }, [&] { return dev->tx_queue_count() == 1; }), 0);
+  EXPECT_EQ(dev->tx_queue_count(), 64u);
+  ASSERT_TRUE(dev->register_netdev());
 }
 
 }  // namespace

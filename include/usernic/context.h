@@ -7,7 +7,8 @@
 // reported with both places: where it happened, and where the context or lock that forbids it was entered.
 //
 // Checks are on in debug, test and sim builds, and in release with USERNIC_CHECKS=1 in the environment. They are
-// chosen once, before the first lock is taken; off, a scope or lock costs one predictable branch more.
+// chosen once, before the first lock is taken; off, a scope or lock costs one predictable branch more. With
+// USERNIC_CHECKS=verifier drivers are put to the test as well: docs/verifier.md.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,7 @@ std::string_view context_name(Context context) noexcept;
 
 // Are contexts and locks checked in this process?
 extern const bool kChecksOn;
+extern const bool kVerifierOn;  // then kChecksOn, too
 
 // Where we are. Always kProcess while checks are off.
 Context current_context() noexcept USERNIC_NONBLOCKING;
@@ -113,9 +115,12 @@ struct ContractReport {
   std::string details;  // of a lock order: both stacks of locks and the chain between them, in lines
 };
 
-// Reports go to the handler; without one they are printed and the process aborts. Returns the handler before.
+// Reports go to the handler; without one they are printed, and the process aborts, unless USERNIC_ON_REPORT=continue is
+// in the environment. Returns the handler before.
 using ReportHandler = std::function<void(const ContractReport&)>;
 ReportHandler set_report_handler(ReportHandler handler);
+std::string report_text(const ContractReport& report);  // as it is printed: lines
+extern const bool kReportsAbort;
 void report_contract(std::string_view rule, std::string_view text, Place here, Place there = {},
                      std::string_view details = {}) noexcept;
 void report_contract(const NetDevice& dev, std::string_view rule, std::string_view text, Place here) noexcept;

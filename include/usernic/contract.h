@@ -21,8 +21,10 @@ enum class Ndo : uint8_t {
   kOpen,
   kStop,
   kValidateAddr,
+  kSelectQueue,
   kStartXmit,
   kTxTimeout,
+  kPollController,
   kRxFilterCaps,
   kUnicastFilter,
   kSetRxModeAsync,
@@ -64,8 +66,8 @@ inline constexpr uint8_t kXmit = 1 << 5;            // the TX queue's xmit lock;
 inline constexpr uint8_t kTxFreeze = 1 << 6;        // tx_freeze_lock, all TX queues frozen [kernel: tx_global_lock]
 }  // namespace ndo_locks
 
-// kProcess may sleep, kBhDisabled must not; kAny does not, and is called in either.
-enum class NdoContext : uint8_t { kProcess, kBhDisabled, kAny };
+// kProcess may sleep, kBhDisabled and kIrqsOff must not; kAny does not, and is called in either.
+enum class NdoContext : uint8_t { kProcess, kBhDisabled, kAny, kIrqsOff };
 
 // What the core takes for the answer of an op that the driver does not have.
 enum class NdoAbsent : uint8_t { kRequired, kDone, kNotSupported };
@@ -106,12 +108,16 @@ inline constexpr auto kContract = [] {
       {Ndo::kStop, "stop", "ndo_stop", kOperation, kProcess, kRequired, "", kVoid, "dev->stop, under rtnl"},
       {Ndo::kValidateAddr, "validate_addr", "ndo_validate_addr", kOperation, kProcess, kDone,
        "the own address is taken as it is", kErrno},
+      {Ndo::kSelectQueue, "select_queue", "ndo_select_queue", kNone, kBhDisabled, kDone, "a hash of the flow",
+       "the number of a TX queue", "it gets a fallback to call in place of the number that it would give"},
       {Ndo::kStartXmit, "start_xmit", "ndo_start_xmit", kXmit, kBhDisabled, kRequired, "",
        "kOk or kDropped: the skb is the driver's; kBusy: it is untouched",
        "hard_start_xmit, under xmit_lock; NETIF_F_LLTX for none, and then NETDEV_TX_LOCKED for a lock of the driver's "
        "that is taken"},
       {Ndo::kTxTimeout, "tx_timeout", "ndo_tx_timeout", kTxFreeze, kBhDisabled, kDone, "a line in the log, no more",
        kVoid, "dev->tx_timeout, under xmit_lock"},
+      {Ndo::kPollController, "poll_controller", "ndo_poll_controller", kNone, kIrqsOff, kDone,
+       "its NAPI instances are polled, no more", kVoid},
       {Ndo::kRxFilterCaps, "rx_filter_caps", "", kRtnl, kProcess, kDone, kNoFilter, "what the card's filter can hold"},
       {Ndo::kUnicastFilter, "unicast_filter", "", kRtnl, kProcess, kDone, "it has one", "whether the card has one"},
       {Ndo::kSetRxModeAsync, "set_rx_mode_async", "ndo_set_rx_mode_async", kRunRtnl, kProcess, kDone, kNoFilter,
@@ -173,27 +179,6 @@ static_assert([] {
 constexpr const NdoRow& row_of(Ndo ndo) noexcept {
   return kContract[static_cast<size_t>(ndo)];
 }
-
-// Ops of the kernel's that no row above stands for, and why.
-struct ElsewhereRow {
-  std::string_view kernel;
-  std::string_view locks;
-  std::string_view context;
-  std::string_view why;
-};
-inline constexpr auto kElsewhere = std::to_array<ElsewhereRow>({
-    {"ndo_do_ioctl", "rtnl", "process",
-     "kernel-internal since the ioctls have ops of their own: private_ioctl, mii_ioctl"},
-    {"ndo_siocbond", "rtnl, instance lock", "process", "bond's slaves are joined by its methods"},
-    {"ndo_siocwandev", "rtnl, instance lock", "process", "no synchronous serial lines here"},
-    {"ndo_setup_tc", "rtnl, mostly instance lock", "process", "queueing disciplines and flow offload are the host's"},
-    {"ndo_select_queue", "none", "BH disabled", "the sender names its queue: NetDevice::xmit"},
-    {"ndo_vlan_rx_add_vid", "rtnl, instance lock", "process", "VLAN ids are part of the filter: RxPlan, RxLists"},
-    {"ndo_vlan_rx_kill_vid", "rtnl, instance lock", "process", "VLAN ids are part of the filter: RxPlan, RxLists"},
-    {"stat_ops", "instance lock, or rtnl", "process", "a queue's counters are the core's: QueueCounters"},
-    {"net_shaper_ops", "instance lock, perhaps rtnl", "process", "no card of ours shapes"},
-    {"queue_mgmt_ops", "instance lock, perhaps rtnl", "process", "queues are the driver's, made by its open"},
-});
 
 }  // namespace usernic
 // Explained best by: docs/contract.md

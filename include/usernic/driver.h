@@ -5,8 +5,10 @@
 //   Result<> open()                                            lane, rtnl, IL        process      required
 //   void stop()                                                lane, rtnl, IL        process      required
 //   Result<> validate_addr() const                             lane, rtnl, IL        process      any own address
+//   uint16_t select_queue(const Skb&, uint16_t flow)           none                  BH disabled  a hash of the flow
 //   NetdevTx start_xmit(Skb&, TxQueue&, bool more)             xmit lock             BH disabled  required
 //   void tx_timeout(TxQueue&)                                  tx_freeze_lock        BH disabled  a line in the log
+//   void poll_controller()                                     none                  IRQs off     its NAPIs are polled
 //   its RX filter, in one of four styles (rx_style.h):                                             no filter
 //     RxFilterCaps rx_filter_caps() const                      none, at register     process
 //     void set_rx_mode_async(RxPlan&)                          lane, IL              process
@@ -37,8 +39,7 @@
 // leaves it to the wire again; carrier_on/off say what came of it. `tx_timeout`: a queue has been stopped for
 // NetdevConfig::watchdog, all are frozen meanwhile; recovery is for a work item. `work` gets what NetDevice::queue_work
 // gathered since. One that says `static constexpr bool lltx = true` is called without the xmit lock, by several at
-// once, and locks for itself. Reports name the driver by its type, or by its
-// `static constexpr std::string_view kDriverName`. Rules: [netdevices: ndo_*].
+// once, and locks for itself. Reports name it by its type, or its `static constexpr std::string_view kDriverName`.
 #pragma once
 
 #include <new>
@@ -104,6 +105,14 @@ constexpr NetDeviceOps ops_of() {
   ops.start_xmit = [](void* d, Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
     return static_cast<D*>(d)->start_xmit(skb, queue, more);
   };
+  if constexpr (requires(D & d, const Skb& s) { d.select_queue(s, uint16_t{}); }) {
+    ops.select_queue = [](void* d, const Skb& skb, uint16_t flow) noexcept USERNIC_NONBLOCKING -> uint16_t {
+      return static_cast<D*>(d)->select_queue(skb, flow);
+    };
+  }
+  if constexpr (requires(D & d) { d.poll_controller(); }) {
+    ops.poll_controller = [](void* d) noexcept USERNIC_NONBLOCKING { static_cast<D*>(d)->poll_controller(); };
+  }
   if constexpr (requires(D & d, TxQueue & q) { d.tx_timeout(q); }) {
     ops.tx_timeout = [](void* d, TxQueue& queue) noexcept USERNIC_NONBLOCKING {
       static_cast<D*>(d)->tx_timeout(queue);

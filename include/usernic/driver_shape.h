@@ -62,6 +62,11 @@ constexpr void check_driver_shape() {
   USERNIC_OP_SHAPE(get_stats, (const D& d, LinkStats& s), get_stats(s), "void get_stats(LinkStats&) const");
   USERNIC_OP_NOEXCEPT(get_stats, (const D& d, LinkStats& s), get_stats(s));
 
+  USERNIC_OP_SHAPE(select_queue, (D & d, const Skb& s), select_queue(s, uint16_t{}),
+                   "uint16_t select_queue(const Skb&, uint16_t flow)");
+  USERNIC_OP_NOEXCEPT(select_queue, (D & d, const Skb& s), select_queue(s, uint16_t{}));
+  USERNIC_OP_SHAPE(poll_controller, (D & d), poll_controller(), "void poll_controller()");
+  USERNIC_OP_NOEXCEPT(poll_controller, (D & d), poll_controller());
   USERNIC_OP_SHAPE(tx_timeout, (D & d, TxQueue & q), tx_timeout(q), "void tx_timeout(TxQueue&)");
   USERNIC_OP_NOEXCEPT(tx_timeout, (D & d, TxQueue & q), tx_timeout(q));
   USERNIC_OP_SHAPE(validate_addr, (const D& d), validate_addr(), "Result<> validate_addr() const");
@@ -81,6 +86,8 @@ constexpr void check_driver_shape() {
 
   USERNIC_NO_OP(tx_time_out, tx_timeout);
   USERNIC_NO_OP(timeout, tx_timeout);
+  USERNIC_NO_OP(select_tx_queue, select_queue);
+  USERNIC_NO_OP(poll_control, poll_controller);
   USERNIC_NO_OP(validate_address, validate_addr);
   USERNIC_NO_OP(get_link_ksettings, get_link_settings);
   USERNIC_NO_OP(get_settings, get_link_settings);

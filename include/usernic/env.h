@@ -59,6 +59,8 @@ class Thread {
   Thread(Thread&&) noexcept;
   Thread& operator=(Thread&&) noexcept;
   ~Thread();
+  // Moves the calling thread to a CPU. False: it may not run there.
+  static bool run_on(int cpu) noexcept;
   void join();  // none, or joined already: nothing to wait for
   bool joinable() const noexcept;
 

@@ -71,6 +71,7 @@ Patience set_patience(Patience patience) noexcept;
 // Notes go to the handler; without one they are printed. Returns the handler before.
 using LongWaitHandler = std::function<void(const LongWaitNote&)>;
 LongWaitHandler set_long_wait_handler(LongWaitHandler handler);
+std::string long_wait_text(const LongWaitNote& note);  // as it is printed
 
 }  // namespace usernic
 // Explained best by: core/lock/long_wait_test.cc

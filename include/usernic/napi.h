@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: NAPI, interrupt mitigation by polling.
 //
-// An interrupt only schedules the instance; the Net's poll thread then calls `driver.poll(napi, budget)` in BH
-// context until a poll stays under its budget and completes, which re-arms the interrupt:
+// An interrupt only schedules the instance; a poll thread of the Net, its home, then calls `driver.poll(napi, budget)`
+// in BH context until a poll stays under its budget and completes, which re-arms the interrupt:
 //
 //   irq -> schedule() -> [SCHED] -> poll ... poll -> complete_done() -> true: re-arm | false: polled again (MISSED)
 //
 // One owner at a time: whoever set SCHED. An instance starts disabled (SCHED held by nobody's poll); `schedule` on a
-// disabled one only marks MISSED. A poll returns what it did, at most `budget`; exactly `budget` means "call me again".
+// disabled one only marks MISSED. A poll returns what it did, at most `budget`; exactly `budget` means "call me
+// again". A budget of 0 is netpoll's (netpoll.h): TX completion only, and no complete_done; somebody else is the owner.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -22,6 +23,7 @@
 namespace usernic {
 
 struct NetDevice;
+class Softirq;
 
 // On lines of its own, as the poll thread writes it with every poll: a driver holds it next to what a transmitter
 // reads.
@@ -81,9 +83,11 @@ class alignas(64) Napi {
   void* const driver_;
   const int weight_;
   const Poll poll_;
+  Softirq& home_;
   Atomic<uint32_t> state_{kSched};  // disabled: SCHED set, and nobody polls
   Atomic<bool> enabled_{false};
-  boost::intrusive::list_member_hook<> poll_hook_;    // in the poll thread's list; guarded by its lock
+  boost::intrusive::list_member_hook<> poll_hook_;    // in the home's list
+  bool in_poll_ = false;                              // both guarded by the home's lock
   boost::intrusive::list_member_hook<> device_hook_;  // in the device's list
 };
 static_assert(alignof(Napi) == 64 && sizeof(Napi) % 64 == 0);

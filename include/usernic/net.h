@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: a Net is a namespace of devices: its own rtnl, names, notifiers, workers and poll thread.
+// usernic: a Net is a namespace of devices: its own rtnl, names, notifiers, workers and poll threads.
 //
 // Several live in one process without knowing of each other [kernel: struct net].
 #pragma once
@@ -36,9 +36,14 @@ struct NetdevConfig {
   Duration watchdog = std::chrono::seconds(5);  // a TX queue may be stopped so long [kernel: watchdog_timeo]
 };
 
+struct NetConfig {
+  uint16_t poll_threads = 1;   // at least one; each NAPI instance has one of them for its home
+  std::vector<int> poll_cpus;  // they run on these, in turn; empty: wherever they may
+};
+
 class Net {
  public:
-  Net();
+  explicit Net(const NetConfig& config = {});
   // Requires: every device is freed, and no DeviceHandle is left.
   ~Net();
   Net(const Net&) = delete;

@@ -58,6 +58,12 @@ struct NetDevice {
   void* driver() const noexcept USERNIC_NONBLOCKING;
   std::string_view driver_name() const noexcept USERNIC_NONBLOCKING;  // [kernel: netdev_drivername]
 
+  // What NetdevConfig said, said better: by a probe function before register_netdev; all but the name by `init`, too.
+  // EBUSY: it is too late. EINVAL: as alloc_netdev. ENOMEM. Context: process, one at a time.
+  Result<> set_name(std::string_view name);
+  Result<> set_mtu(uint32_t mtu, uint32_t mtu_min, uint32_t mtu_max);
+  Result<> set_tx_queues(uint16_t count);
+
   // Makes the device visible. EEXIST: the name is taken; nothing of the driver is called. Errors of init and of
   // notifiers; EINVAL: RxFilterCaps or hw_features that cannot be true. Once only: a second call is a contract report.
   // Context: process, no locks.
@@ -113,6 +119,9 @@ struct NetDevice {
   // or without carrier drops and counts. Returns how many frames the driver took and did not drop. One longer than
   // frame_bytes_max is dropped, too; of a superframe each segment is meant. Context: process or BH.
   uint32_t xmit(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  // The same, each frame on the queue that the driver's select_queue names, or a hash of its flow; what is left keeps
+  // the order of each flow. [kernel: dev_queue_xmit]
+  uint32_t xmit(SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
   // Frames that a software device received from below [kernel: netif_rx]: counted, and to whoever sits on it. A device
   // that is down drops them, and any drops one longer than frame_bytes_max. Context: process or BH.

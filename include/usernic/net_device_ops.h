@@ -40,8 +40,10 @@ struct NetDeviceOps {
   Result<> (*open)(void*) = nullptr;
   void (*stop)(void*) = nullptr;
   Result<> (*validate_addr)(const void*) = nullptr;
+  uint16_t (*select_queue)(void*, const Skb&, uint16_t flow) noexcept USERNIC_NONBLOCKING = nullptr;
   NetdevTx (*start_xmit)(void*, Skb&, TxQueue&, bool more) noexcept USERNIC_NONBLOCKING = nullptr;
   void (*tx_timeout)(void*, TxQueue&) noexcept USERNIC_NONBLOCKING = nullptr;
+  void (*poll_controller)(void*) noexcept USERNIC_NONBLOCKING = nullptr;
   RxFilterCaps (*rx_filter_caps)(const void*) = nullptr;
   void (*set_rx_mode_async)(void*, RxPlan&) = nullptr;
   const RxImageType* rx_image = nullptr;

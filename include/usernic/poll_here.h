@@ -2,8 +2,8 @@
 // usernic: who sends also polls [kernel: local_bh_enable runs pending softirqs].
 //
 // While one is on the stack, what this thread schedules is not the poll thread's: this thread polls it at the end, in
-// BH context, so that frames stay in the caches they are in and nobody is woken for them. If the poll thread is polling
-// just then, or more is to do than a few polls, the rest is left to it. At most one poll of a Net runs at a time.
+// BH context, so that frames stay in the caches they are in and nobody is woken for them. If a poll thread is polling
+// just then, or more is to do than a few polls, the rest is left to it. A thread's polls run one at a time, here too.
 #pragma once
 
 #include "usernic/annotations.h"
@@ -11,7 +11,7 @@
 namespace usernic {
 
 class Net;
-class Softirq;
+class PollThreads;
 
 class PollHere {
  public:
@@ -22,8 +22,8 @@ class PollHere {
   PollHere& operator=(const PollHere&) = delete;
 
  private:
-  Softirq& softirq_;
-  Softirq* const outer_;
+  PollThreads& threads_;
+  PollThreads* const outer_;
 };
 
 }  // namespace usernic

@@ -55,6 +55,8 @@ inline constexpr auto kRules = std::to_array<Rule>({
      "TxRulesTest.DroppedOfAFrameThatIsNotFreedIsReported"},
     {"xmit-locked", "start_xmit answers kLocked", "wait for the driver's own lock, which is held for moments",
      "TxRulesTest.AnOldDriverThatAnswersLockedIsReportedAndTheSenderIsWoken"},
+    {"select-queue-range", "select_queue answers the number of no TX queue", "less than tx_queue_count",
+     "TxSelectTest.AQueueThatTheDeviceDoesNotHaveIsReportedAndTheFirstIsTaken"},
     {"bql-overcompleted", "more octets are completed than were sent", "completed() once for each sent()",
      "TxLimitTest.MoreCompletedThanSentIsReported"},
     // NAPI.
@@ -80,6 +82,8 @@ inline constexpr auto kRules = std::to_array<Rule>({
      "NapiTest.EnablingTwiceIsReportedAndHarmless"},
     {"napi-disable-twice", "a disabled NAPI instance is disabled", "enable in open, disable in stop",
      "NapiTest.DisablingTwiceIsReportedAndNoHang"},
+    {"napi-completed-without-budget", "complete_done in a poll of budget 0", "TX completion only, and return 0",
+     "NetpollTest.APollWithoutBudgetThatCompletesIsReportedAndNothingIsDone"},
     {"napi-freed", "a NAPI instance is destroyed while enabled", "disable it first",
      "NapiTest.DestroyingAnEnabledInstanceIsReported"},
     // Ops.
@@ -123,6 +127,15 @@ inline constexpr auto kRules = std::to_array<Rule>({
      "WorkDeathTest.AnItemDestroyedWhilePendingIsAReport"},
     {"workqueue-freed", "a workqueue is destroyed with items in it", "drain it first",
      "WorkDeathTest.AQueueDestroyedWithItemsIsAReport"},
+    {"bh-work-freed", "a BH item is destroyed while it waits to be run", "cancel_sync it first",
+     "BhWorkTest.AnItemThatIsDestroyedWhileItWaitsIsReported"},
+    {"bh-work-waits-for-itself", "a BH item waits for its own end", "return, and be run again",
+     "BhWorkTest.AnItemThatWaitsForItselfIsReportedAndDoesNot"},
+    // Verifier mode.
+    {"verifier-kept-pointer", "an op keeps a pointer to what it was handed, and writes there after it has returned",
+     "copy what is needed later", "VerifierTest.AWriteThroughAKeptPointerIsReportedWhenTheDeviceCloses"},
+    {"verifier-answer-varies", "an op of any context answers differently in another", "look at the arguments only",
+     "VerifierTest.AHashThatDependsOnItsContextIsReported"},
     // Devices.
     {"register-twice", "a device is registered a second time", "a device has one life: make another",
      "LifecycleTest.RegisteringTwiceIsReportedAndChangesNothing"},

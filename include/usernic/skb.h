@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: frames in memory.
 //
-// An Skb is one Ethernet frame (no FCS) in one buffer with headroom before and tailroom after it. Buffers come from
-// an SkbPool, which never grows: an empty pool means "drop", as in a ring without descriptors. Frames travel in
-// batches, linked lists that own their frames. Nothing here allocates after a pool's construction. A frame that was
-// merged from several goes on in their buffers, its chain, which is freed with it; a superframe (offload.h) that is
-// sent takes its segments from the pool that its own pool names.
+// An Skb is one Ethernet frame (no FCS) in one buffer with headroom and tailroom. Buffers come from an SkbPool, which
+// never grows: an empty pool means "drop", as in a ring without descriptors. Frames travel in batches, which own them.
+// Nothing here allocates after a pool's construction. A frame that was merged from several goes on in their buffers,
+// its chain, which is freed with it; a superframe (offload.h) that is sent takes its segments from the pool that its
+// own pool names.
 //
-// A frame is in its pool, in one batch, or in somebody's hands. Each step of its way looks where it is: one that is
-// freed or queued twice is a contract report, with the place of the step before, and stays where it is. While checks
-// are on a free buffer is poisoned and has red zones; a pool made in a program with AddressSanitizer tells it of both.
+// A frame is in its pool, in one batch, or in somebody's hands, and each step looks where: freed or queued twice, it is
+// a contract report, with the place of the step before, and stays. While checks are on a free buffer is poisoned and
+// has red zones; a pool made in a program with AddressSanitizer tells it of both.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,6 +23,7 @@
 #include "usernic/context.h"
 #include "usernic/lock.h"
 #include "usernic/offload.h"
+#include "usernic/skb_batch.h"
 
 namespace usernic {
 
@@ -64,6 +66,9 @@ struct alignas(64) Skb {
   void trim(uint32_t size) noexcept USERNIC_NONBLOCKING { size_ = size < size_ ? size : size_; }
   // Makes it an empty frame with `headroom` octets before it; more than the buffer has: as above.
   void reset(uint32_t headroom, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  // The user area, of whoever has the frame: zeros for who takes it from its pool, or gets it in start_xmit.
+  static constexpr size_t kCbBytes = 48;  // [kernel: skb->cb]
+  std::span<std::byte, kCbBytes> cb() noexcept USERNIC_NONBLOCKING;
   const Offload& offload() const noexcept USERNIC_NONBLOCKING { return offload_; }
   void set_offload(const Offload& offload) noexcept USERNIC_NONBLOCKING { offload_ = offload; }
 
@@ -79,6 +84,8 @@ struct alignas(64) Skb {
   friend class SkbPool;
   friend class SkbBatch;
   friend class XmitCheck;
+  friend struct Device;
+  using Cb = std::array<std::byte, kCbBytes>;
   enum class At : uint8_t { kPool, kHands, kBatch, kChain };
   // Of a frame, while checks are on: the account of the driver that has it from start_xmit; how often it was freed.
   struct Watch {
@@ -102,42 +109,11 @@ struct alignas(64) Skb {
   Place where_;  // of its last step
   Offload offload_;
   At at_ = At::kPool;
-  bool poisoned_ = false;
+  bool poisoned_ : 1 = false;
+  bool cb_used_ : 1 = false;  // else its octets are anything, and mean zeros
   uint32_t size_ = 0;
 };
 static_assert(sizeof(Skb) == 64);
-
-// Frames in order. Owns them: what is left at destruction goes back to its pool.
-class SkbBatch {
- public:
-  SkbBatch() noexcept = default;
-  ~SkbBatch() noexcept USERNIC_NONBLOCKING;
-  SkbBatch(SkbBatch&& other) noexcept USERNIC_NONBLOCKING { splice(other); }
-  SkbBatch& operator=(SkbBatch&&) = delete;
-
-  bool empty() const noexcept { return first_ == nullptr; }
-  uint32_t size() const noexcept { return size_; }
-  Skb* front() noexcept { return first_; }
-  static Skb* next(Skb& skb) noexcept { return skb.next_; }
-
-  // Requires: in nobody else's hands, in no batch.
-  void push_back(Skb& skb, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
-  void push_front(Skb& skb, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
-  Skb* pop_front() noexcept USERNIC_NONBLOCKING;  // null when empty
-  // Moves all frames of `other` to the end.
-  void splice(SkbBatch& other) noexcept USERNIC_NONBLOCKING;
-  // ... to the front.
-  void splice_front(SkbBatch& other) noexcept USERNIC_NONBLOCKING;
-
- private:
-  friend class SkbPool;
-  friend struct Skb;
-  static void refuse(const Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
-  void append(Skb& first, Skb& last, uint32_t count) noexcept USERNIC_NONBLOCKING;
-  Skb* first_ = nullptr;
-  Skb* last_ = nullptr;
-  uint32_t size_ = 0;
-};
 
 // Room before every frame that is received or sent, for headers that somebody adds later [kernel: NET_SKB_PAD].
 inline constexpr uint32_t kSkbHeadroom = 64;
@@ -185,6 +161,7 @@ class SkbPool {
   SkbPool* const segments_;
   std::unique_ptr<uint8_t[]> memory_;
   std::unique_ptr<Skb[]> skbs_;
+  std::unique_ptr<Skb::Cb[]> cbs_;         // takes memory when used
   std::unique_ptr<Skb::Watch[]> watches_;  // while checks are on
   mutable SpinLock lock_;
   Skb* free_ USERNIC_GUARDED_BY(lock_) = nullptr;
@@ -192,6 +169,9 @@ class SkbPool {
   uint32_t available_ USERNIC_GUARDED_BY(lock_) = 0;
 };
 
+inline Skb* SkbBatch::next(Skb& skb) noexcept {
+  return skb.next_;
+}
 inline uint32_t Skb::tailroom() const noexcept {
   return pool_->capacity_ - headroom() - size_;
 }

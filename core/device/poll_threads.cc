@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "core/device/poll_threads.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/device/net_impl.h"
+#include "usernic/net.h"
+#include "usernic/poll_here.h"
+
+namespace usernic {
+
+PollThreads::PollThreads(const NetConfig& config) {
+  const uint16_t count = std::max<uint16_t>(config.poll_threads, 1);
+  for (uint16_t i = 0; i < count; ++i) {
+    const std::vector<int>& cpus = config.poll_cpus;
+    threads_.emplace_back(i == 0 ? "usernic-poll" : fmt::format("usernic-poll/{}", i),
+                          cpus.empty() ? std::nullopt : std::optional(cpus[i % cpus.size()]));
+  }
+}
+
+Softirq& PollThreads::move_in() noexcept {
+  MutexGuard guard(lock_);
+  OneThread& home = *std::ranges::min_element(threads_, {}, &OneThread::lodgers);
+  ++home.lodgers;
+  return home.softirq;
+}
+
+void PollThreads::move_out(Softirq& home) noexcept {
+  MutexGuard guard(lock_);
+  --std::ranges::find(threads_, &home, [](const OneThread& each) { return &each.softirq; })->lodgers;
+}
+
+void PollThreads::poll_here() noexcept {
+  for (OneThread& each : threads_) each.softirq.poll_here();
+}
+
+PollHere::PollHere(Net& net) noexcept
+    : threads_(net.impl().poll_threads), outer_(std::exchange(PollThreads::polls_here(), &threads_)) {}
+
+PollHere::~PollHere() {
+  threads_.poll_here();
+  PollThreads::polls_here() = outer_;
+}
+
+}  // namespace usernic

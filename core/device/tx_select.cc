@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// Which of a device's TX queues a frame goes to.
+#include <fmt/format.h>
+
+#include <array>
+
+#include "core/contract/ndo.h"
+#include "core/device/device.h"
+#include "core/frame/flow_hash.h"
+
+namespace usernic {
+namespace {
+
+constexpr size_t kAtOnce = 64;
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test
+    void
+    report_range(const Device& dev, uint16_t answer, Place where) noexcept USERNIC_NONBLOCKING {
+  const BlockingByDesign allowed;
+  report_contract(
+      dev, "select-queue-range",
+      fmt::format("select_queue answers {}, of {} TX queues; queue 0 is taken", answer, dev.tx_queues.size()), where);
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+// The first frames of a batch, each with its queue.
+struct Chosen {
+  std::array<Skb*, kAtOnce> frames;
+  std::array<uint16_t, kAtOnce> queues;
+  size_t count = 0;
+
+  Chosen(Device& dev, SkbBatch& from, Place where) noexcept USERNIC_NONBLOCKING {
+    const BhScope bh(where);
+    for (; count < kAtOnce && !from.empty(); ++count) {
+      frames[count] = from.pop_front();
+      queues[count] = dev.queue_for(*frames[count], where).index();
+    }
+  }
+  // Those that go where the one at `first` does, in their order.
+  void take(size_t first, SkbBatch& to) noexcept USERNIC_NONBLOCKING {
+    for (size_t i = first; i < count; ++i) {
+      if (frames[i] == nullptr || queues[i] != queues[first]) continue;
+      to.push_back(*std::exchange(frames[i], nullptr));
+    }
+  }
+};
+
+}  // namespace
+
+TxQueue& Device::queue_for(const Skb& skb, Place where) noexcept {
+  const auto count = static_cast<uint32_t>(tx_queues.size());
+  if (count == 1) [[likely]]
+    return tx_queues.front();
+  const auto flow = static_cast<uint16_t>(uint64_t{flow_hash(skb.bytes())} * count >> 32);
+  if (!has_ndo<Ndo::kSelectQueue>(*this)) return tx_queues[flow];
+  const uint16_t answer = call_ndo<Ndo::kSelectQueue>(*this, skb, flow);
+  if (answer < count) [[likely]]
+    return tx_queues[answer];
+  if (kChecksOn) report_range(*this, answer, where);
+  return tx_queues.front();
+}
+
+// Once something is left, what comes later stays behind it: else a queue that is woken meanwhile would send it first.
+uint32_t NetDevice::xmit(SkbBatch& frames, Place where) noexcept {
+  Device& dev = Device::of(*this);
+  if (dev.tx_queues.size() == 1) [[likely]]
+    return xmit(dev.tx_queues.front(), frames, where);
+  uint32_t sent = 0;
+  SkbBatch left;
+  while (!frames.empty() && left.empty()) {
+    Chosen chosen(dev, frames, where);
+    for (size_t i = 0; i < chosen.count; ++i) {
+      if (chosen.frames[i] == nullptr) continue;
+      SkbBatch one;
+      chosen.take(i, one);
+      sent += xmit(dev.tx_queues[chosen.queues[i]], one, where);
+      left.splice(one);
+    }
+  }
+  frames.splice_front(left);
+  return sent;
+}
+
+}  // namespace usernic
