@@ -24,6 +24,7 @@ struct SimnicConfig {
   uint32_t rx_descriptors = 256;      // powers of two
   uint32_t tx_descriptors = 256;
   bool flow_control = true;  // makes others wait when it has no RX descriptor, and waits for them
+  bool byte_limits = false;  // its driver gives it no more to send than keeps it busy
   bool operator==(const SimnicConfig&) const = default;
 };
 

@@ -54,7 +54,7 @@ inline uint32_t send(Nic& from, SkbPool& pool, const MacAddress& to, uint32_t co
     const uint32_t wakes = from.port.wakes().load();
     from.dev->xmit(from.queue(), batch);
     if (!from.dev->running() || !from.dev->present()) return number - batch.size();
-    if (!batch.empty() && from.queue().stopped()) {
+    if (!batch.empty() && from.queue().xmit_stopped()) {
       if (!CapturePort::wait_for(from.port.wakes(), wakes + 1)) return number - batch.size();
     }
   }

@@ -172,7 +172,8 @@ void Simnic::stop() {
   card_->quiesce();
   napi_.disable();  // a refill that is still waiting for its time finds it disabled, and does nothing
   rx_discarded_.fetch_add(rx_->drop_buffers(), std::memory_order_relaxed);
-  tx_->reclaim();
+  (void)tx_->reclaim();
+  dev_.tx_queue(0).forget_sent();
   tx_discarded_.fetch_add(tx_->size() - tx_->room(), std::memory_order_relaxed);
   rx_.reset();
   tx_.reset();

@@ -74,6 +74,7 @@ class Simnic {
   Result<> allocate_rings();
   void program_receiver() noexcept;
   uint64_t control() const noexcept;
+  bool byte_limits() const noexcept USERNIC_NONBLOCKING { return card_->capabilities().byte_limits; }
   void go();
 
   // Constant.

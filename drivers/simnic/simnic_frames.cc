@@ -18,9 +18,11 @@ NetdevTx Simnic::start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept {
     if (room() == 0) return NetdevTx::kBusy;
     queue.start();
   }
+  const uint32_t bytes = skb.size();
   tx_->put(skb);
+  const bool last = byte_limits() ? queue.sent(bytes, more) : !more;
   const bool stopped = queue.maybe_stop(room, 1);
-  if (!more || stopped) card_->write(Reg::kTxTail, tx_->tail());
+  if (last || stopped) card_->write(Reg::kTxTail, tx_->tail());
   return NetdevTx::kOk;
 }
 
@@ -34,7 +36,8 @@ void Simnic::on_irq(void* self, Vector vector) noexcept {
 }
 
 int Simnic::poll(Napi& napi, int budget) noexcept {
-  tx_->reclaim();
+  const auto [out, bytes] = tx_->reclaim();
+  if (byte_limits()) dev_.tx_queue(0).completed(out, bytes);
   dev_.tx_queue(0).maybe_wake([this]() noexcept { return tx_->room(); }, tx_->size() / 4);
   if (budget == 0) return 0;
 

@@ -141,6 +141,21 @@ TEST_P(LoadTest, QueueStopsAndWakesAndEveryFrameIsAccountedFor) {
   EXPECT_EQ(a.port.out_of_order() + b.port.out_of_order(), 0u);
 }
 
+// [BQL] The ring has room for all, the card gets what keeps it busy.
+TEST_F(SimnicTest, WithByteLimitsNothingIsLostAndTheRestWaitsWithTheSender) {
+  constexpr uint32_t kFrames = 20'000;
+  const SimnicConfig limited{.tx_descriptors = 4096, .byte_limits = true};
+  Nic a(net, wire, kOwnA, limited), b(net, wire, kOwnB);
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  EXPECT_EQ(send(a, pool, kOwnB, kFrames), kFrames);
+  EXPECT_TRUE(b.port.wait_received(kFrames));
+  EXPECT_GT(a.port.wakes(), 0u) << "the limit stopped it, a completion woke it";
+  EXPECT_GT(a.dev->tx_queue(0).byte_limit().limit(), 0u) << "it has found one";
+  expect_accounted(a, b, kFrames);
+  EXPECT_EQ(a.dev->tx_queue(0).byte_limit().in_flight(), 0u);
+  EXPECT_EQ(a.port.out_of_order(), 0u);
+}
+
 TEST_F(SimnicTest, ABatchRingsTheDoorbellOnce) {
   Nic a(net, wire, kOwnA);
   ASSERT_TRUE(a.dev->open());

@@ -20,14 +20,18 @@ void TxRing::put(Skb& skb) noexcept {
   tail_.store(tail + 1);
 }
 
-void TxRing::reclaim() noexcept {
+TxRing::Reclaimed TxRing::reclaim() noexcept {
+  Reclaimed sum;
   SkbBatch done;
   uint32_t clean = clean_.load(std::memory_order_relaxed);
   for (const uint32_t tail = tail_.load(); clean != tail; ++clean) {
     if ((descriptors_[clean & mask_].status.load(std::memory_order_acquire) & kDescriptorDone) == 0) break;
+    sum.bytes += skbs_[clean & mask_]->size();
     done.push_back(*skbs_[clean & mask_]);
   }
   clean_.store(clean);
+  sum.frames = done.size();
+  return sum;
 }
 
 }  // namespace usernic::simnic

@@ -32,8 +32,12 @@ class TxRing {
 
   // Puts the frame into the ring, and keeps it. Requires: the xmit lock, room() > 0.
   void put(Skb& skb) noexcept USERNIC_NONBLOCKING;
-  // Frees the frames that the card is done with. Requires: called from poll.
-  void reclaim() noexcept USERNIC_NONBLOCKING;
+  // Frees the frames that the card is done with, and says what they were. Requires: called from poll.
+  struct Reclaimed {
+    uint32_t frames = 0;
+    uint64_t bytes = 0;
+  };
+  Reclaimed reclaim() noexcept USERNIC_NONBLOCKING;
 
  private:
   const uint32_t mask_;
