@@ -137,7 +137,7 @@ void FramePump::read_loop() {
     const bool something = !frames.empty();
     if (something) {
       PollHere what_comes_of_it(dev_.net());
-      dev_.xmit(dev_.tx_queue(0), frames);
+      dev_.xmit(frames);
     }
     const bool stopped = !frames.empty();
     if (!stopped && !out_of_memory) {
@@ -147,10 +147,18 @@ void FramePump::read_loop() {
                                  : "its driver to give back frames that it was sent");
     }
     // The rest of a superframe waits for buffers for its segments, and nobody says when they are back.
-    out_of_memory |= stopped && !dev_.tx_queue(0).stopped();
+    out_of_memory |= stopped && !waits_for_wake();
     if (stopped || !something) wait(!stopped && !from_tap_.gone() && !out_of_memory, out_of_memory);
   }
   held_back_.reset();  // here, where it is known whose it is
+}
+
+// Somebody tells when what is left can go on.
+bool FramePump::waits_for_wake() const noexcept {
+  for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) {
+    if (dev_.tx_queue(i).xmit_stopped()) return true;
+  }
+  return false;
 }
 
 // False when there was not one buffer to read into: the driver has them all, or the machine none.

@@ -66,6 +66,7 @@ class FramePump final : public DevicePort {
 
   void read_loop();
   bool read_batch(SkbBatch& frames);
+  bool waits_for_wake() const noexcept;
   bool fit_pool(uint32_t frame_bytes_max);
   uint32_t frames_out() const;
   void leave_frames() noexcept;
