@@ -175,11 +175,12 @@ struct BurstReport {
 
 // One line of `monitor`.
 struct Event {
-  std::string what;  // "link", "link-gone", "rx-mode"
+  std::string what;  // "link", "link-gone", "rx-mode", "hang", "report"
   std::optional<LinkRow> link;
   std::string dev;
   RxModeReport::Generation generation;
   RxModeReport::Mode mode;
+  std::string says;  // of a hang or a report: the log's line or lines; `dev` is "" where no nic is concerned
   bool operator==(const Event&) const = default;
 };
 

@@ -75,6 +75,8 @@ TEST(Messages, SurviveTheWire) {
       BurstReport{.changes = 10, .driver_calls = 2, .change_p99_us = 0.25, .settled_us = 7, .settled = true});
   expect_round_trip(Event{.what = "link", .link = LinkRow{.name = "n"}});
   expect_round_trip(Event{.what = "rx-mode", .dev = "n", .generation = {2, 1}, .mode = {"exact", "hash", ""}});
+  expect_round_trip(Event{.what = "hang", .dev = "n", .says = "waits"});
+  expect_round_trip(Event{.what = "report", .says = "a\nb\n"});
   expect_round_trip(HelloReport{.version = "1", .protocol = 1, .pid = 3, .hosts = {"a", "b"}});
 }
 

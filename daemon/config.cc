@@ -25,7 +25,8 @@ namespace usernic::daemon {
 namespace {
 
 constexpr size_t kFileBytesMax = 1 << 20;
-constexpr auto kFileKeys = std::to_array<std::string_view>({"host", "nic"});
+constexpr auto kFileKeys = std::to_array<std::string_view>({"host", "nic", "poll", "netconsole"});
+constexpr auto kPollKeys = std::to_array<std::string_view>({"threads", "cpus"});
 constexpr auto kHostKeys = std::to_array<std::string_view>({"name", "netns"});
 constexpr auto kNicKeys = std::to_array<std::string_view>(
     {"name", "host", "driver", "bus", "over", "interface", "address", "mtu", "addresses", "vlans"});
@@ -215,6 +216,31 @@ NicConfig read_nic(const ConfigTable& table, int line, FirstError& error) {
   return nic;
 }
 
+PollConfig read_poll(const ConfigTable& table, int line, FirstError& error) {
+  Section section(table, line, "[poll]", kPollKeys, error);
+  PollConfig poll;
+  section.number("threads", poll.threads, 1, kPollThreadsMax);
+  section.list("cpus", fmt::format("a list of CPU numbers from 0 to {}, each once", kCpuMax),
+               [&](const ConfigValue& item) {
+                 const auto* cpu = item.as<int64_t>();
+                 if (cpu == nullptr || *cpu < 0 || *cpu > kCpuMax) return false;
+                 if (std::ranges::find(poll.cpus, *cpu) != poll.cpus.end()) return false;
+                 poll.cpus.push_back(static_cast<int>(*cpu));
+                 return true;
+               });
+  return poll;
+}
+
+// Calls `take` with [name], if the file has it.
+template <class Take>
+void one(const ConfigTable& file, std::string_view name, FirstError& error, Take&& take) {
+  const ConfigValue* const value = file.find(name);
+  if (value == nullptr) return;
+  const auto* table = value->as<ConfigTable>();
+  if (table == nullptr) return error.note(value->line, fmt::format("write [{}], once, in single brackets", name));
+  take(*table, value->line);
+}
+
 // Calls `take` with each [[name]] of the file.
 template <class Take>
 void each(const ConfigTable& file, std::string_view name, FirstError& error, Take&& take) {
@@ -238,6 +264,10 @@ std::span<const std::string_view> config_keys(ConfigSection section) {
       return kHostKeys;
     case ConfigSection::kNic:
       return nic_keys();
+    case ConfigSection::kPoll:
+      return kPollKeys;
+    case ConfigSection::kNetconsole:
+      return netconsole_keys();
   }
   std::unreachable();
 }
@@ -251,7 +281,11 @@ std::expected<Config, std::string> parse_config(std::string_view text, const std
   Config config{.file = file};
   each(table, "host", error, [&](const auto& host, int line) { config.hosts.push_back(read_host(host, line, error)); });
   each(table, "nic", error, [&](const auto& nic, int line) { config.nics.push_back(read_nic(nic, line, error)); });
+  one(table, "poll", error, [&](const auto& poll, int line) { config.poll = read_poll(poll, line, error); });
+  one(table, "netconsole", error,
+      [&](const auto& netconsole, int line) { config.netconsole = read_netconsole(netconsole, line, error); });
   settle_stacks(config, error);
+  settle_netconsole(config, error);
   check_rules(config, error);
   if (error) return std::unexpected(error.sentence(file));
   return config;

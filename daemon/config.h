@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "bus/usb/location.h"
+#include "daemon/config_netconsole.h"
 #include "usernic/mac_address.h"
 
 namespace usernic::daemon {
@@ -25,6 +26,8 @@ namespace usernic::daemon {
 inline constexpr uint32_t kMtuMin = 68;
 inline constexpr uint32_t kMtuMax = 9000;
 inline constexpr uint16_t kVlanIdMax = 4094;
+inline constexpr uint16_t kPollThreadsMax = 64;
+inline constexpr int kCpuMax = 1023;
 inline constexpr uint32_t kIp6MtuMin = 1280;  // RFC 8200, 5
 
 struct HostConfig {
@@ -51,14 +54,22 @@ struct NicConfig {
   int line = 0, host_line = 0, address_line = 0, addresses_line = 0, mtu_line = 0, vlans_line = 0, over_line = 0;
 };
 
+// The poll threads that all nics share.
+struct PollConfig {
+  uint16_t threads = 1;
+  std::vector<int> cpus;  // empty: wherever they may
+};
+
 struct Config {
   std::string file;  // as in messages
+  PollConfig poll;
+  std::optional<NetconsoleConfig> netconsole;
   std::vector<HostConfig> hosts;
   std::vector<NicConfig> nics;
 };
 
 // The keys that each may have but for drivers' sections (Driver::keys). `kFile` stands for the file itself.
-enum class ConfigSection : uint8_t { kFile, kHost, kNic };
+enum class ConfigSection : uint8_t { kFile, kHost, kNic, kPoll, kNetconsole };
 std::span<const std::string_view> config_keys(ConfigSection section);
 
 // The error is a sentence that starts with "FILE:LINE: ", or says why the file cannot be read. Throws one where the

@@ -53,6 +53,7 @@ std::expected<Config, std::string> nic_with(const std::string& section, const st
     }
     head += section + "\n";
   }
+  if (section == "[poll]") head += section + "\n";
   return parse_config(fmt::format("{}{} = {}\n", head, key, value), "f");
 }
 
@@ -66,6 +67,8 @@ TEST(ConfigPage, ListsTheKeysOfEachSectionAndNoOther) {
   std::map<std::string, std::span<const std::string_view>> known{
       {"[[host]]", config_keys(ConfigSection::kHost)},
       {"[[nic]]", config_keys(ConfigSection::kNic)},
+      {"[poll]", config_keys(ConfigSection::kPoll)},
+      {"[netconsole]", config_keys(ConfigSection::kNetconsole)},
   };
   for (const Driver* driver : drivers()) {
     if (driver->read != nullptr) known.emplace(fmt::format("[nic.{}]", driver->name), driver->keys);
@@ -126,11 +129,12 @@ TEST(ConfigPage, HasTheDefaultsThatTheParserHas) {
       ASSERT_TRUE(config) << config.error();
       EXPECT_EQ(card_of(*config), card_of(*plain)) << row.key;
       EXPECT_EQ(config->nics[0].mtu, plain->nics[0].mtu) << row.key;
+      EXPECT_EQ(config->poll.threads, plain->poll.threads) << row.key;
       ++defaults;
     }
   }
-  EXPECT_EQ(defaults, 4 + static_cast<int>(find_driver("simnic")->keys.size()))
-      << "the mtu's, the modes of macvlans and bonds, a bridge's ageing, and each of a card's";
+  EXPECT_EQ(defaults, 5 + static_cast<int>(find_driver("simnic")->keys.size()))
+      << "the mtu's, the poll threads', the modes of macvlans and bonds, a bridge's ageing, and each of a card's";
 }
 
 TEST(ConfigPage, ShowsAConfigThatCanBeRun) {

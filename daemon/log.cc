@@ -8,6 +8,9 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <functional>
+#include <utility>
+
 #include "daemon/log_writer.h"
 
 namespace usernic::daemon {
@@ -15,16 +18,19 @@ namespace {
 
 constexpr std::string_view kBright = "\033[33m\033[1m", kPlain = "\033[m";
 constexpr LockClass kLockClass{"log"};
+constexpr LockClass kListenerClass{"log_listener"};
 
 class WriterSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
   explicit WriterSink(LogWriter& writer) : writer_(writer) {}
+  std::string take_last() { return std::exchange(last_, {}); }
 
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
     std::string text(line.data(), line.size());
+    last_ = text;
     if (colours_ && message.level == spdlog::level::warn) {
       text.insert(message.color_range_end, kPlain);
       text.insert(message.color_range_start, kBright);
@@ -34,6 +40,7 @@ class WriterSink final : public spdlog::sinks::base_sink<spdlog::details::null_m
   void flush_() override {}
 
   LogWriter& writer_;
+  std::string last_;
   const bool colours_ = ::isatty(STDERR_FILENO) == 1;
 };
 
@@ -41,7 +48,10 @@ struct Log {
   Log() { logger.set_pattern("%H:%M:%S.%e %^%l%$ %v"); }
   LogWriter writer{STDERR_FILENO};
   Mutex lock{kLockClass};
-  spdlog::logger logger USERNIC_GUARDED_BY(lock){"usernic", std::make_shared<WriterSink>(writer)};
+  const std::shared_ptr<WriterSink> sink = std::make_shared<WriterSink>(writer);
+  spdlog::logger logger USERNIC_GUARDED_BY(lock){"usernic", sink};
+  Mutex listener_lock{kListenerClass};
+  std::function<void(std::string_view)> listener USERNIC_GUARDED_BY(listener_lock);
 };
 
 // Never destroyed: its thread may be stuck in a write for as long as the process lives.
@@ -50,13 +60,33 @@ Log& the_log() {
   return log;
 }
 
+// What a listener logs itself is not told to it.
+void tell_listener(std::string_view line) {
+  if (std::exchange(Local<bool, Log>::get(), true)) return;
+  {
+    MutexGuard guard(the_log().listener_lock);
+    if (the_log().listener) the_log().listener(line);
+  }
+  Local<bool, Log>::get() = false;
+}
+
 void log(spdlog::level::level_enum level, std::string_view sentence) {
   Log& log = the_log();
-  MutexGuard guard(log.lock);
-  log.logger.log(level, sentence);
+  std::string line;
+  {
+    MutexGuard guard(log.lock);
+    log.logger.log(level, sentence);
+    line = log.sink->take_last();
+  }
+  tell_listener(line);
 }
 
 }  // namespace
+
+void set_log_listener(std::function<void(std::string_view line)> listener) {
+  MutexGuard guard(the_log().listener_lock);
+  the_log().listener = std::move(listener);
+}
 
 void log_info(std::string_view sentence) {
   log(spdlog::level::info, sentence);

@@ -23,7 +23,8 @@ void Monitor::follow(const ctl::Responder& to) {
   const uint64_t number = next_follower_++;
   to.answer(ctl::Json(ctl::Json::Object{}));
   to.follow([this, number] { followers_.erase(number); });
-  tell_changes();  // the others; what is told to this one is no news at the next look
+  if (followers_.empty()) (void)notes_.take();  // of before
+  tell_changes();                               // the others; what is told to this one is no news at the next look
   for (const auto& nic : topology_.nics()) {
     const Seen& now = seen_[nic->config().name];
     to.event(now.link);
@@ -58,6 +59,9 @@ void Monitor::tell_changes() {
       if (now.rx_mode != before.rx_mode) follower.event(now.rx_mode);
     }
     before = now;
+  }
+  for (const ctl::Event& note : notes_.take()) {
+    for (const auto& [_, follower] : followers_) follower.event(note);
   }
 }
 

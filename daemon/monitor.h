@@ -4,7 +4,8 @@
 // While somebody follows, the nics are looked at every kPeriod and what differs from the last look is told; between
 // looks the newest state wins. Frames that come and go are no change of a link, but what is told of a link has its
 // counters of that moment. The end of an interface is told once, and then nothing more of its link. A new follower
-// first hears the present state of every nic. Without followers nothing is looked at.
+// first hears the present state of every nic, and what is going wrong from then on. Without followers nothing is looked
+// at.
 #pragma once
 
 #include <map>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "ctl/server.h"
+#include "daemon/notes.h"
 #include "daemon/topology.h"
 
 namespace usernic::daemon {
@@ -20,8 +22,9 @@ class Monitor {
  public:
   static constexpr Duration kPeriod = std::chrono::milliseconds(50);
 
-  // Everything on the loop's thread. Requires: both outlive it.
-  Monitor(const Topology& topology, ctl::EventLoop& loop) : topology_(topology), loop_(loop) {}
+  // Everything on the loop's thread. Requires: all outlive it.
+  Monitor(const Topology& topology, Notes& notes, ctl::EventLoop& loop)
+      : topology_(topology), notes_(notes), loop_(loop) {}
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
 
@@ -38,6 +41,7 @@ class Monitor {
   void tell_changes();
 
   const Topology& topology_;
+  Notes& notes_;
   ctl::EventLoop& loop_;
   std::map<uint64_t, ctl::Responder> followers_;
   uint64_t next_follower_ = 1;

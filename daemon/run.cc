@@ -19,6 +19,7 @@
 #include "daemon/ending_signals.h"
 #include "daemon/log.h"
 #include "daemon/log_writer.h"
+#include "daemon/notes.h"
 #include "daemon/privileges.h"
 #include "daemon/verbs.h"
 #include "usernic/refusal.h"
@@ -85,7 +86,7 @@ void tell_ready(int ready_fd) {
 }
 
 // Serves until a signal comes, then takes the nics down; only after that the socket and its lock are free for another.
-ctl::Outcome<> serve(ctl::EventLoop& loop, ctl::ListeningSocket socket, std::unique_ptr<Topology> nics,
+ctl::Outcome<> serve(ctl::EventLoop& loop, ctl::ListeningSocket socket, std::unique_ptr<Topology> nics, Notes& notes,
                      const EndingSignals& signals, int ready_fd) {
   Verbs* handler = nullptr;
   const auto handle = [&handler](const ctl::Request& request, ctl::Responder to) { handler->handle(request, to); };
@@ -94,7 +95,7 @@ ctl::Outcome<> serve(ctl::EventLoop& loop, ctl::ListeningSocket socket, std::uni
   const ctl::Server& server = **made;
   std::optional<EndAtOnce> end_at_once;                        // outlives what takes time to end
   const std::unique_ptr<Topology> topology = std::move(nics);  // a parameter would end after the server
-  Verbs verbs(*topology, loop);  // ends before the server: what it still runs has answers to give
+  Verbs verbs(*topology, notes, loop);  // ends before the server: what it still runs has answers to give
   handler = &verbs;
   const uint64_t watching = loop.watch(signals.fd(), EPOLLIN, [&](uint32_t) {
     if (signals.take()) loop.stop();
@@ -129,8 +130,10 @@ int run(const RunOptions& options) {
   auto socket = settle_in(options, own_namespaces);
   if (!socket) return sentence(socket.error(), kFailed);
   start_log();
+  Notes notes;
 
-  auto topology = std::make_unique<Topology>();
+  auto topology =
+      std::make_unique<Topology>(NetConfig{.poll_threads = config->poll.threads, .poll_cpus = config->poll.cpus});
   const auto built = topology->build(*config, own_namespaces, [&signals] { return signals.take(); });
   ctl::Outcome<Topology::Up> up = Topology::Up::kInterrupted;
   if (built && *built) up = topology->wait_up(Clock::now() + kUpWithin, signals.fd());
@@ -139,7 +142,7 @@ int run(const RunOptions& options) {
   if (!built) done = ctl::refuse(built.error());
   if (!up) done = ctl::refuse(up.error());
   if (up && up != Topology::Up::kInterrupted) {
-    done = serve(**loop, *std::move(socket), std::move(topology), signals, options.ready_fd);
+    done = serve(**loop, *std::move(socket), std::move(topology), notes, signals, options.ready_fd);
   } else {
     const EndAtOnce end_at_once(*socket);
     topology.reset();

@@ -65,6 +65,7 @@ ctl::Outcome<bool> Topology::build(const Config& config, bool own_namespaces,
       return ctl::refuse((in_use ? at(config, nic.line) : "") + added.error().sentence);
     }
   }
+  if (config.netconsole) netconsole_.emplace(*net_.find(config.netconsole->nic), *config.netconsole);
   return true;
 }
 

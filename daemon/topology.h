@@ -10,17 +10,19 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ctl/fd.h"
+#include "daemon/netconsole.h"
 #include "daemon/nic.h"
 
 namespace usernic::daemon {
 
 class Topology {
  public:
-  Topology() = default;
+  explicit Topology(const NetConfig& net = {}) : net_(net) {}
   ~Topology();
   Topology(const Topology&) = delete;
   Topology& operator=(const Topology&) = delete;
@@ -60,6 +62,7 @@ class Topology {
   Net net_;
   simnic::Wires wires_{net_.system_workqueue()};
   std::vector<std::unique_ptr<Nic>> nics_;
+  std::optional<Netconsole> netconsole_;
 };
 
 }  // namespace usernic::daemon

@@ -11,9 +11,9 @@ namespace usernic::daemon {
 
 class Verbs {
  public:
-  // Everything on the loop's thread. Requires: both outlive it.
-  Verbs(Topology& topology, ctl::EventLoop& loop)
-      : topology_(topology), waits_(topology.net(), loop), monitor_(topology, loop) {}
+  // Everything on the loop's thread. Requires: all outlive it.
+  Verbs(Topology& topology, Notes& notes, ctl::EventLoop& loop)
+      : topology_(topology), waits_(topology.net(), loop), monitor_(topology, notes, loop) {}
   Verbs(const Verbs&) = delete;
   Verbs& operator=(const Verbs&) = delete;
 

@@ -23,6 +23,7 @@ import exhaust_test
 import lab
 import life_test
 import link_test
+import netconsole_test
 import signals_test
 import slow_card_test
 import stacks_test
@@ -36,7 +37,7 @@ import wishes_test
 
 SKIPPED = 77
 MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, exhaust_test, life_test, link_test,
-           signals_test, slow_card_test, stacks_test, streams_test, traffic_test, usb_device_test, usb_test, verbs_test,
+           netconsole_test, signals_test, slow_card_test, stacks_test, streams_test, traffic_test, usb_device_test, usb_test, verbs_test,
            wait_test, wishes_test)
 
 

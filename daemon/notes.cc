@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "daemon/notes.h"
+
+#include <cstdlib>
+
+#include "daemon/log.h"
+
+namespace usernic::daemon {
+namespace {
+constexpr Duration kPrintWait = std::chrono::seconds(1);
+}  // namespace
+
+Notes::Notes()
+    : waits_before_(set_long_wait_handler([this](const LongWaitNote& note) { hang(note); })),
+      reports_before_(set_report_handler([this](const ContractReport& broken) { report(broken); })) {}
+
+Notes::~Notes() {
+  set_report_handler(std::move(reports_before_));
+  set_long_wait_handler(std::move(waits_before_));
+}
+
+std::vector<ctl::Event> Notes::take() {
+  MutexGuard guard(lock_);
+  std::vector<ctl::Event> all(kept_.begin(), kept_.end());
+  kept_.clear();
+  return all;
+}
+
+void Notes::keep(const char* what, const std::string& device, std::string says) {
+  ctl::Event event{.what = what, .dev = device.substr(0, device.find(' ')), .says = std::move(says)};
+  MutexGuard guard(lock_);
+  if (kept_.size() == kMost) kept_.pop_front();
+  kept_.push_back(std::move(event));
+}
+
+void Notes::hang(const LongWaitNote& note) {
+  std::string text = long_wait_text(note);
+  log_warning(text);
+  keep("hang", note.device, std::move(text));
+}
+
+void Notes::report(const ContractReport& broken) {
+  log_warning(report_text(broken));
+  if (kReportsAbort) {
+    end_log(Clock::now() + kPrintWait);
+    std::abort();
+  }
+  keep("report", broken.device, report_text(broken));
+}
+
+}  // namespace usernic::daemon

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// daemon: what goes wrong inside, for the log and for whoever follows: hangs, and broken rules of the contract.
+//
+// While one lives, long waits (usernic/long_wait.h) and contract reports (usernic/context.h) are its: each is a line of
+// the log, and is kept for `monitor`, the last kMost of them. A report ends the process when it is logged, unless
+// USERNIC_ON_REPORT=continue.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "ctl/messages.h"
+#include "usernic/context.h"
+#include "usernic/lock.h"
+#include "usernic/long_wait.h"
+
+namespace usernic::daemon {
+
+class Notes {
+ public:
+  static constexpr size_t kMost = 64;
+
+  Notes();
+  ~Notes();
+  Notes(const Notes&) = delete;
+  Notes& operator=(const Notes&) = delete;
+
+  // Those since the last call, as events of `monitor`.
+  std::vector<ctl::Event> take();
+
+ private:
+  void hang(const LongWaitNote& note);
+  void report(const ContractReport& report);
+  void keep(const char* what, const std::string& device, std::string says);
+
+  static constexpr LockClass kClass{"notes"};
+  Mutex lock_{kClass};
+  std::deque<ctl::Event> kept_ USERNIC_GUARDED_BY(lock_);
+  LongWaitHandler waits_before_;
+  ReportHandler reports_before_;
+};
+
+}  // namespace usernic::daemon
+// Explained best by: daemon/notes_test.cc
