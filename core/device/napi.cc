@@ -21,13 +21,13 @@ Napi::Napi(NetDevice& dev, void* driver, int weight, Poll poll)
 Napi::~Napi() {
   if (enabled_) report_contract(dev_, "napi-freed", "a NAPI instance is destroyed while enabled", Place::current());
   Device& device = Device::of(dev_);
+  device.net_ref.impl().poll_threads.move_out(home_);
   SpinGuardBh guard(device.napis_lock);
   device.napis.erase(device.napis.iterator_to(*this));
   device.napis_gone.rx_packets += counters.packets.load();
   device.napis_gone.rx_bytes += counters.bytes.load();
   device.napis_gone.rx_dropped += counters.dropped.load();
   device.napis_gone.rx_too_long += counters.too_long.load();
-  device.net_ref.impl().poll_threads.move_out(home_);
 }
 
 void Napi::enable(Place where) {

@@ -160,12 +160,13 @@ TEST_F(NetpollTest, APollThatHangsElsewhereIsNotWaitedForNorEntered) {
   nic.interrupts.store(true);
   go_on.set();
   EXPECT_TRUE(nic.taken.wait(3));
+  ASSERT_TRUE(dev->close());  // nobody polls any more with what is here
   EXPECT_TRUE(alone.load());
 }
 
 TEST_F(NetpollTest, APollOfAnotherInstanceThatHangsChangesNothing) {
-  const NetdevPtr other = make<RingNic>();
   Event entered, go_on;
+  const NetdevPtr other = make<RingNic>();
   of<RingNic>(other).on_poll = [&](int) {
     entered.set();
     EXPECT_TRUE(go_on.wait());
