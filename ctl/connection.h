@@ -56,4 +56,4 @@ ssize_t send_with(int fd, std::string_view text, const std::vector<Fd>& descript
 ssize_t receive_with(int fd, std::string& text, std::vector<Fd>& descriptors);
 
 }  // namespace usernic::ctl
-// Explained best by: ctl/server_test.cc
+// Explained best by: ctl/connection_test.cc

@@ -419,34 +419,6 @@ TEST_F(ServerTest, DescriptorsFromClientsAreNotTaken) {
   EXPECT_EQ(::read(read_end.get(), &octet, 1), 0) << "somebody still holds the write end";
 }
 
-// The socket's two ends, and who is to read at the other.
-struct Pair {
-  Pair() {
-    int ends[2];
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-    connection.emplace(Fd(ends[0]));
-    peer.reset(ends[1]);
-  }
-  std::optional<Connection> connection;
-  Fd peer;
-};
-
-TEST(ConnectionTest, LosesNothingWhenThePeerAlwaysLeavesSomethingUnread) {
-  Pair pair;
-  std::string expected, received;
-  char buffer[32 << 10];
-  for (int i = 0; i < 200 || pair.connection->unsent_bytes() > 0; ++i) {
-    const std::string line(i < 200 ? 40'000 : 0, static_cast<char>('a' + i % 26));
-    expected += line;
-    pair.connection->enqueue(line);
-    ASSERT_TRUE(pair.connection->flush());
-    const ssize_t got = ::read(pair.peer.get(), buffer, sizeof buffer);
-    if (got > 0) received.append(buffer, static_cast<size_t>(got));
-  }
-  for (ssize_t got; (got = ::read(pair.peer.get(), buffer, sizeof buffer)) > 0;) received.append(buffer, got);
-  EXPECT_TRUE(received == expected) << received.size() << " of " << expected.size();
-}
-
 TEST(ClientTest, HearsWhyItWasClosedBeforeItAsked) {
   const TestFolder folder;
   const auto socket = ListeningSocket::open({folder.path() + "/s", ""});

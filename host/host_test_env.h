@@ -66,12 +66,13 @@ class TapNamespaceTest : public HostTest {
     netns_.emplace(std::move(*fresh));
   }
 
-  // Runs a shell command inside the namespace; what it prints. A failure of the command fails the test.
+  // Runs a shell command inside the namespace; what it prints. A failure of the command fails the test. An ordinary
+  // user's PATH lacks an administrator's tools: `bridge`.
   std::string shell(const std::string& command) {
     std::string output;
     int status = -1;
     (void)netns_->run([&] {
-      FILE* pipe = ::popen(("exec 2>&1; " + command).c_str(), "r");
+      FILE* pipe = ::popen(("exec 2>&1; PATH=$PATH:/usr/sbin:/sbin; " + command).c_str(), "r");
       if (pipe == nullptr) return;
       for (char buffer[4096]; size_t n = std::fread(buffer, 1, sizeof buffer, pipe);) output.append(buffer, n);
       status = ::pclose(pipe);

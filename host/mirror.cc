@@ -222,7 +222,7 @@ void Mirror::let_go() {
   for (auto& [key, entry] : entries_) {
     if (entry.present) remove(key, entry);
   }
-  promiscuous_ = promiscuity_unclear_ = false;
+  promiscuous_ = false;
   link_.allmulti = 0;
 }
 

@@ -116,6 +116,28 @@ TEST_F(RxVlanTest, TheReasonNamesACardWithoutVlanSlots) {
   EXPECT_EQ(mode->status().reason, "1 VLAN, no slots: filter open");
 }
 
+TEST_F(RxVlanTest, TheReasonSaysWhenTheFilterShouldBeOpenAndIsNotYet) {
+  card.caps.vlan_slots = 1;
+  start();
+  ASSERT_TRUE(mode->vlan_add(1) && mode->set_vlan_filter(true));
+  settle();
+  {
+    MutexGuard guard(card.mutex);
+    card.decide = [](const RxCommand& command, bool&) -> Result<> {
+      return command.kind == RxCommandKind::kWiden ? fail(std::errc::io_error) : Result<>();
+    };
+  }
+  ASSERT_TRUE(mode->vlan_add(2));
+  EXPECT_TRUE(eventually([&] { return mode->status().reason == "2 VLANs, 1 slot: filter still closed"; }))
+      << mode->status().reason;
+  {
+    MutexGuard guard(card.mutex);
+    card.decide = nullptr;
+  }
+  settle();
+  EXPECT_EQ(mode->status().reason, "2 VLANs, 1 slot: filter open");
+}
+
 TEST_F(RxVlanTest, TheReasonNamesAVlanThatTheCardRefused) {
   card.caps.vlan_slots = 4;
   card.decide = [&](const RxCommand& command, bool&) -> Result<> {

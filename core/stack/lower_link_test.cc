@@ -108,6 +108,18 @@ TEST_F(LowerLinkTest, ALinkThatFailsLeavesTheLevelsAsTheyWere) {
   EXPECT_EQ(level(low), 1);
 }
 
+TEST_F(LowerLinkTest, ALinkThatFailsHalfWayFollowsNeitherList) {
+  const NetdevPtr up = upper(), low = nic();
+  std::vector<NetdevPtr> others;
+  do {
+    others.push_back(nic());
+    ASSERT_LE(others.size(), AddressTable::kFollowersMax + 1);
+  } while (sync(others.back()->mc(), up->mc()));
+  EXPECT_EQ(link(up, low), "ENOSPC");
+  others.pop_back();
+  for (const NetdevPtr& other : others) ASSERT_TRUE(sync(other->uc(), up->uc())) << "as many as of the other list";
+}
+
 // The pool of a lower that holds so much has no room for what an upper may tell at once.
 void starve(const NetdevPtr& low) {
   const size_t entries = AddressEntry::kInSlab - kTellEntries + 1;
@@ -128,6 +140,23 @@ TEST_F(LowerLinkTest, LowersWithoutRoomAreToldAllTheSame) {
   ASSERT_TRUE(up->mc().add(mc(1)));
   for (int i = 0; i < 3; ++i) up->lane().flush();  // one at a time is told in the context of the change
   for (const NetdevPtr* each : {&low, &second, &third}) EXPECT_TRUE((*each)->mc().contains(mc(1)));
+}
+
+TEST_F(LowerLinkTest, SoAreTwoOfDifferentUppers) {
+  const NetdevPtr top = upper();
+  std::vector<NetdevPtr> lowers;  // each middle one, and its own
+  for (int i = 0; i < 2; ++i) {
+    NetdevPtr middle = upper(), low = nic();
+    ASSERT_EQ(link(middle, low), "ok");
+    ASSERT_EQ(link(top, middle), "ok");
+    starve(low);
+    lowers.push_back(std::move(middle)), lowers.push_back(std::move(low));
+  }
+  ASSERT_TRUE(top->mc().add(mc(1)));
+  for (const NetdevPtr& each : lowers) {
+    each->lane().flush();
+    EXPECT_TRUE(each->mc().contains(mc(1))) << each->name();
+  }
 }
 
 TEST_F(LowerLinkTest, ALowerWithoutRoomKnowsAllWhenItsUpperIsOpen) {

@@ -254,6 +254,15 @@ TEST_F(MacvlanTest, MtuAndCarrierFollowTheLower) {
   EXPECT_TRUE(first.carrier_ok());
 }
 
+TEST_F(MacvlanTest, TheMtuThatItIsGivenIsCutToTheLowers) {
+  ASSERT_TRUE(nic->change_mtu(1400));
+  const auto probed = [&](const NetdevConfig& config) {
+    return (*Macvlan::probe(net, config, *nic, MacvlanMode::kBridge))->mtu();
+  };
+  EXPECT_EQ(probed({.name = "cut"}), 1400u) << "before anybody can send by it";
+  EXPECT_EQ(probed({.name = "small", .mtu = 1000}), 1000u);
+}
+
 TEST_F(MacvlanTest, WhatChangedBeforeItWasRegisteredCounts) {
   const NetdevPtr dev = *Macvlan::probe(net, {.name = "mv%d"}, *nic, MacvlanMode::kPassthru);
   ASSERT_TRUE(nic->change_mtu(1400) && nic->set_mac_address(mac(9)) && dev->register_netdev());

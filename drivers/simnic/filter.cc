@@ -165,8 +165,8 @@ void Filter::limit_slots(Table table, uint32_t slots) noexcept {
 
 FilterImage Filter::empty_image() const {
   FilterImage image;
-  image.unicast.reserve(exact_[0].slots);
-  image.multicast.reserve(exact_[shared_ ? 0 : 1].slots);
+  // Either table takes addresses of either class.
+  for (auto* addresses : {&image.unicast, &image.multicast}) addresses->reserve(exact_[0].slots + exact_[1].slots);
   image.unicast_buckets.reserve(hash_[0].size);
   image.multicast_buckets.reserve(hash_[1].size);
   image.vlans.reserve(vlan_slots_);

@@ -241,6 +241,19 @@ TEST(Filter, LimitMakesTheTableSmallerThanDeclared) {
   EXPECT_EQ(error_of(filter.execute(add(unicast(9)))), std::errc::no_space_on_device) << "not larger, either";
 }
 
+TEST(Filter, AnImageHasRoomForTheAddressesOfEitherClassInEitherTable) {
+  Filter filter = make({.unicast_slots = 2, .multicast_slots = 2});
+  for (uint32_t i = 0; i < 2; ++i) {
+    ASSERT_TRUE(filter.execute({Op::kAdd, Table::kUnicast, 0, 0, multicast(i)}));
+    ASSERT_TRUE(filter.execute({Op::kAdd, Table::kMulticast, 0, 0, multicast(2 + i)}));
+  }
+  FilterImage image = filter.empty_image();
+  const size_t room = image.multicast.capacity();
+  filter.read(image);
+  EXPECT_EQ(image.multicast.size(), 4u);
+  EXPECT_EQ(image.multicast.capacity(), room) << "it is read where nothing may allocate";
+}
+
 TEST(Filter, ClearIsPowerOn) {
   Filter filter = make({.unicast_hash_bits = 8, .vlan_slots = 2});
   for (const Message& message :
@@ -256,6 +269,7 @@ TEST(Filter, ClearIsPowerOn) {
   EXPECT_FALSE(image.promisc || image.allmulti);
   EXPECT_TRUE(image.vlan_open);
   EXPECT_EQ(image.own_address, kOwnA);
+  for (const uint16_t id : {4, 5}) EXPECT_TRUE(filter.execute(vlan(Op::kAdd, id))) << "every slot is free";
 }
 
 TEST(Config, ErrorsNameTheFieldAndWhatWouldBeRight) {
