@@ -83,12 +83,15 @@ TEST_F(HostPortLook, ALookThatFailsIsCountedAndMadeAgain) {
   EXPECT_EQ(port_->status().pictures_failed, 0u);
   Result<> known;
   Atomic<uint64_t> refused{0};
+  const Time begun = Clock::now();
   std::optional<KernelAsked> refuses(std::in_place, RTM_GETNEIGH, [&] {
     refused.fetch_add(1);
     return ENOBUFS;
   });
   Thread waiting("waiting", [&] { known = wait_known(); });
   EXPECT_TRUE(eventually([&] { return port_->status().pictures_failed >= 3; })) << "one after the other";
+  const auto pauses = static_cast<uint64_t>((Clock::now() - begun) / Mirror::kRetryAfterFailure);
+  EXPECT_LE(port_->status().pictures_failed, pauses + 2) << "and not without a pause";
   EXPECT_FALSE(dev_->mc().contains(numbered(1)));
   refuses.reset();
   waiting.join();

@@ -21,6 +21,7 @@ TEST_F(RxStatusTest, WhatIsDownCoversNothingNotEvenItsOwnAddressOrBroadcast) {
   EXPECT_FALSE(mode->covered(own));
   EXPECT_FALSE(mode->covered(kBroadcast));
   EXPECT_EQ(mode->status().reason, "the device is down");
+  EXPECT_EQ(outcome(mode->settle(soon())), "ENETDOWN") << "at once";
   ASSERT_TRUE(dev->open());
   settle();
   EXPECT_TRUE(mode->covered(own) && mode->covered(kBroadcast));
