@@ -24,9 +24,11 @@ struct NotMade {
 
 NotMade not_made(const NicConfig& config, std::errc error) {
   if (!config.usb) return {error, fmt::format("cannot make the device: {}", errno_name(error))};
-  const std::string_view what = error == std::errc::no_such_device            ? "there is no such device there"
-                                : error == std::errc::not_supported           ? "no driver of ours takes what is there"
-                                : error == std::errc::connection_refused      ? "no USB/IP server listens there"
+  const std::string_view what = error == std::errc::no_such_device       ? "there is no such device there"
+                                : error == std::errc::not_supported      ? "no driver of ours takes what is there"
+                                : error == std::errc::connection_refused ? "no USB/IP server listens there"
+                                : error == std::errc::network_unreachable
+                                    ? "no network leads there; an ordinary user's usernic has one of its own"
                                 : error == std::errc::device_or_resource_busy ? "somebody else has the device"
                                 : error == std::errc::function_not_supported  ? "this machine has no USB"
                                 : error == std::errc::permission_denied || error == std::errc::operation_not_permitted

@@ -111,9 +111,12 @@ ctl::Outcome<> drop_other_capabilities() {
   ::capng_get_caps_process();
   // The bounding set can be reduced by who has CAP_SETPCAP; a container may have taken that away already.
   const bool bounds = ::capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) == 1;
+  const auto has = [](unsigned capability) { return ::capng_have_capability(CAPNG_PERMITTED, capability) == 1; };
+  const bool net_admin = has(CAP_NET_ADMIN), sys_admin = has(CAP_SYS_ADMIN);
   ::capng_clear(CAPNG_SELECT_BOTH);
-  ::capng_updatev(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_NET_ADMIN, CAP_SYS_ADMIN,
-                  -1);
+  constexpr auto kUsable = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
+  if (net_admin) ::capng_update(CAPNG_ADD, kUsable, CAP_NET_ADMIN);
+  if (sys_admin) ::capng_update(CAPNG_ADD, kUsable, CAP_SYS_ADMIN);
   if ((bounds && ::capng_apply(CAPNG_SELECT_BOUNDS) != 0) || ::capng_apply(CAPNG_SELECT_CAPS) != 0) {
     return ctl::refuse(fmt::format("cannot give up capabilities: {}", std::strerror(errno)));
   }

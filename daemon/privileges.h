@@ -17,8 +17,8 @@ bool may_administer_network();
 // Requires: one thread. Fails with a sentence that says what helps.
 ctl::Outcome<> enter_own_namespaces();
 
-// Keeps CAP_NET_ADMIN (interfaces, addresses, MTU follow the device as long as usernic runs) and CAP_SYS_ADMIN
-// (setns into a host, for each nic that is put there), gives up every other one, and what exec could add.
+// Of what it has, keeps CAP_NET_ADMIN (interfaces, addresses, MTU follow the device as long as usernic runs) and
+// CAP_SYS_ADMIN (setns into a host, for each nic that is put there), gives up every other one, and what exec could add.
 // Requires: one thread.
 ctl::Outcome<> drop_other_capabilities();
 

@@ -43,5 +43,15 @@ TEST(PrivilegesDeathTest, WhatIsNeverNeededIsRefusedInEveryThread) {
   EXPECT_EXIT(try_everything(), testing::ExitedWithCode(0), "");
 }
 
+[[noreturn]] void give_up_what_an_ordinary_user_has() {
+  if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) ::_exit(1);
+  ::_exit(drop_other_capabilities() ? 0 : 2);
+}
+
+TEST(PrivilegesDeathTest, AnOrdinaryUserHasNoneToKeep) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(give_up_what_an_ordinary_user_has(), testing::ExitedWithCode(0), "");
+}
+
 }  // namespace
 }  // namespace usernic::daemon

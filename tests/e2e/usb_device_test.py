@@ -48,9 +48,10 @@ class UsbDeviceTest(LabTest):
         self.assertEqual(device.stop(), 0)
 
     def test_it_fails_as_it_is_told(self):
-        device = self.served("--slow", "1", "--unplug-at", "40", "--replug", "1", "--trace")
+        place = self.place()
+        device = self.served("--slow", "1", "--unplug-at", "40", "--replug", "1", "--trace", prefix=place.prefix())
         nic = {"name": "nic0", "host": "a", "bus": f"usbip:127.0.0.1:{device.port}/1-1"}
-        lab = self.lab(config_of([nic]))
+        lab = self.lab(config_of([nic]), place=place)
         device.until(lambda state: state["receiving"])
         turns = itertools.cycle((True, False))
 
