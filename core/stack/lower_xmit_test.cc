@@ -73,10 +73,11 @@ struct LowerXmitTest : testing::Test {
   static constexpr uint32_t kFrames = 32, kBytes = 60;
   Net net;
   SkbPool pool{64, 256};
+  Duration patience = std::chrono::seconds(5);
 
   template <class Driver>
   NetdevPtr make() {
-    NetdevPtr dev = *net.alloc_netdev<Driver>({.name = "d%d"});
+    NetdevPtr dev = *net.alloc_netdev<Driver>({.name = "d%d", .watchdog = patience});
     EXPECT_EQ(outcome(dev->register_netdev()), "ok");
     EXPECT_EQ(outcome(dev->open()), "ok");
     return dev;
@@ -236,6 +237,22 @@ TEST_F(BackPressureTest, NoWakeIsMissed) {
   }
   EXPECT_TRUE(of<BellNic>(low).taken.wait(kAll));
   stop.store(true);
+}
+
+TEST_F(LowerXmitTest, TheWatchdogMissesTheLowersQueueAndNotThoseThatWaitForIt) {
+  testing::internal::CaptureStderr();
+  patience = std::chrono::milliseconds(20);
+  const NetdevPtr low = make<BellNic>(), up = over(low);
+  low->tx_queue(0).stop();
+  SkbBatch batch;
+  put(batch, pool, Frame(kBytes));
+  EXPECT_EQ(up->xmit(batch), 1u);
+  EXPECT_TRUE(up->tx_queue(0).xmit_stopped());
+  EXPECT_TRUE(eventually([&] { return low->stats().tx_timeouts != 0; }));
+  EXPECT_EQ(up->stats().tx_timeouts, 0u);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(said.contains("d0 (driver BellNic): TX queue 0 is stopped")) << said;
+  EXPECT_FALSE(said.contains("d1")) << said;
 }
 
 TEST_F(LowerXmitTest, AnUpperMaySpreadABatchOverItsLowers) {
