@@ -13,6 +13,7 @@
 #include "bus/usb/nic_model.h"
 #include "bus/usb/usbip_port.h"
 #include "bus/usb/usbip_server.h"
+#include "testing/test_watch.h"
 #include "usernic/net.h"
 
 namespace usernic::usb {
@@ -24,21 +25,6 @@ constexpr MacAddress unicast(uint64_t n) noexcept {
 }
 constexpr MacAddress multicast(uint64_t n) noexcept {
   return MacAddress::from_u64(0x0100'5e00'0000 + n);
-}
-
-// Long enough for a loaded machine: who waits for it has failed.
-inline Time soon() noexcept {
-  return Clock::now() + std::chrono::seconds(30);
-}
-
-// Looks again and again: for what nobody can be woken by.
-template <class Holds>
-bool eventually(Holds&& holds) {
-  for (const Time deadline = soon(); Clock::now() < deadline;) {
-    if (holds()) return true;
-    StopToken().wait_until(Clock::now() + std::chrono::milliseconds(1));
-  }
-  return holds();
 }
 
 // A frame of `size` octets with `number` in it.

@@ -8,7 +8,7 @@
 
 namespace usernic::cdc {
 
-using usb::Ear, usb::eventually, usb::kOther, usb::make_frame, usb::multicast, usb::number_of, usb::soon, usb::unicast;
+using usb::Ear, usb::kOther, usb::make_frame, usb::multicast, usb::number_of, usb::unicast;
 
 inline constexpr MacAddress kPermanent = MacAddress::from_u64(0x02e0'4c0c'dc00);
 
@@ -31,6 +31,11 @@ inline constexpr Kind kKinds[] = {
     {"Rndis", {.framing = Framing::kRndis}},
     {"RndisThatStalls", {.framing = Framing::kRndis, .multicasts = 1, .stalls_when_silent = true}},
 };
+// Those with a list of groups that eight fit in, one of each framing and width.
+inline constexpr Kind kListed[] = {kKinds[0], kKinds[2], kKinds[3], kKinds[5]};
+inline void PrintTo(const Kind& kind, std::ostream* out) {
+  *out << kind.name;
+}
 inline std::string name_of(const ::testing::TestParamInfo<Kind>& info) {
   return info.param.name;
 }

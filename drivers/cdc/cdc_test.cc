@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "drivers/cdc/cdc.h"
 
+#include "bus/usbnet/life_tests.h"
 #include "drivers/cdc/adapter_fixture.h"
 
 namespace usernic::cdc {
@@ -34,44 +35,13 @@ TEST_P(CdcTest, TheAddressIsTheFunctionsAndAnotherIsSet) {
 }
 
 TEST_P(CdcTest, FramesOfEveryLengthGoBothWays) {
-  uint32_t number = 0x4000;
-  size_t sent = 0;
-  for (const uint32_t size : {18u, 59u, 60u, 64u, 124u, 128u, 512u, 1024u, 1513u, 1514u, 1518u}) {
-    const std::vector<uint8_t> frame = make_frame(kPermanent, ++number, size);
-    ASSERT_EQ(adapter.xmit(frame), 1u);
-    ASSERT_TRUE(adapter.ear.wait(++sent));
-    std::vector<uint8_t> padded = frame;
-    padded.resize(std::max<size_t>(size, kFrameMin));
-    EXPECT_EQ(adapter.ear.frames().back(), padded) << size;
-    ASSERT_TRUE(adapter.model.receive(frame));
-    ASSERT_TRUE(adapter.listener.wait_seen(number));
-    EXPECT_EQ(adapter.listener.last(), frame) << size;
-  }
+  usb::frames_of_every_length(adapter, kFrameMin, false);
   EXPECT_EQ(adapter.model.counters().bad.load(), 0u);
-  EXPECT_EQ(dev().stats().rx_errors, 0u);
 }
 
 TEST_P(CdcTest, ASenderThatIsFasterThanTheBusIsStoppedAndWoken) {
   constexpr uint32_t kFrames = 5000;
-  SkbBatch batch;
-  uint32_t sent = 0;
-  for (uint32_t made = 0; sent < kFrames;) {
-    for (; made < kFrames && batch.size() < 32; ++made) {
-      const auto frame = make_frame(kOther, made);
-      Skb* const skb = adapter.frames.alloc();
-      ASSERT_NE(skb, nullptr);
-      std::copy(frame.begin(), frame.end(), skb->put(60));
-      batch.push_back(*skb);
-    }
-    const uint32_t news = adapter.listener.news_count();
-    sent += dev().xmit(dev().tx_queue(0), batch);
-    if (!batch.empty() && dev().tx_queue(0).stopped()) {
-      ASSERT_TRUE(adapter.listener.wait_news(news));
-    }
-  }
-  ASSERT_TRUE(adapter.ear.wait(kFrames));
-  const auto frames = adapter.ear.frames();
-  for (uint32_t number = 0; number < kFrames; ++number) ASSERT_EQ(number_of(frames[number]), number);
+  usb::send_faster_than_the_bus(adapter, kFrames);
   EXPECT_EQ(adapter.model.counters().bad.load(), 0u);
   EXPECT_LE(adapter.model.counters().transfers.load(), make.framing == Framing::kEcm ? kFrames : kFrames / 2);
 }
@@ -95,10 +65,7 @@ TEST_P(CdcTest, FramesThatCameTogetherAreReceivedInOrder) {
 
 TEST_P(CdcTest, TheLinkIsTheCarrierAndItsSpeedIsKnown) {
   EXPECT_TRUE(make.framing == Framing::kEcm || adapter.driver().bits_per_second() == 100'000'000);
-  adapter.model.set_link(false);
-  EXPECT_TRUE(eventually([&] { return !dev().carrier_ok(); }));
-  adapter.model.set_link(true);
-  EXPECT_TRUE(eventually([&] { return dev().carrier_ok(); }));
+  usb::link_goes_and_comes(adapter);
   EXPECT_TRUE(eventually([&] { return adapter.driver().bits_per_second() == 100'000'000; }));
   ASSERT_TRUE(dev().close());
   EXPECT_FALSE(dev().carrier_ok());
@@ -107,8 +74,47 @@ TEST_P(CdcTest, TheLinkIsTheCarrierAndItsSpeedIsKnown) {
   EXPECT_TRUE(eventually([&] { return !dev().carrier_ok(); }));
 }
 
-TEST_P(CdcTest, GroupsThatComeTogetherAreOneListAndNoMore) {
-  if (make.multicasts < 8) GTEST_SKIP() << "it has no list, or a short one";
+TEST_P(CdcTest, AWantedUnicastIsPromiscuityAndNoLongerThanItIsWanted) {
+  ASSERT_TRUE(dev().uc().add(unicast(1)) && adapter.settled());
+  EXPECT_TRUE(adapter.hears(unicast(1)));
+  ASSERT_TRUE(dev().uc().del(unicast(1)) && adapter.settled());
+  EXPECT_FALSE(adapter.model.filter().promisc);
+  EXPECT_FALSE(adapter.model.filter().allmulti);
+}
+
+TEST_P(CdcTest, PromiscuityOffLeavesAllmultiOn) {
+  usb::promiscuity_off_leaves_allmulti(adapter);
+}
+
+TEST_P(CdcTest, ACommandThatFailsIsTriedAgain) {
+  usb::commands_fail_and_are_tried_again(adapter, 3);
+}
+
+TEST_P(CdcTest, ChangesDoNotWaitForACommandNorDoesTheirNumberBecomeCommands) {
+  const uint64_t before = controls();
+  usb::change_much_while_a_command_runs(adapter);
+  EXPECT_LE(controls() - before, 200u);
+}
+
+TEST_P(CdcTest, CloseDoesNotWaitForACommand) {
+  usb::close_while_a_command_is_stuck(adapter);
+}
+
+TEST_P(CdcTest, AStalledEndpointIsClearedAndFramesGoOn) {
+  usb::stall_and_go_on(adapter, {0x81, 0x02, 0x83});
+}
+
+TEST_P(CdcTest, ClosedAndOpenedAgainItReceivesAsBefore) {
+  usb::close_and_open_again(adapter);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cdc, CdcTest, ::testing::ValuesIn(kKinds), name_of);
+
+// --- Of those that have a list of groups ---
+
+struct CdcListTest : CdcTest {};
+
+TEST_P(CdcListTest, GroupsThatComeTogetherAreOneListAndNoMore) {
   for (uint64_t n = 1; n <= 8; ++n) ASSERT_TRUE(dev().mc().add(multicast(n)) && (n > 1 || adapter.settled()));
   ASSERT_TRUE(adapter.settled());
   EXPECT_EQ(adapter.model.filter().multicast.size(), 8u);
@@ -122,8 +128,7 @@ TEST_P(CdcTest, GroupsThatComeTogetherAreOneListAndNoMore) {
   EXPECT_TRUE(make.framing == Framing::kRndis || controls() == before + 1);
 }
 
-TEST_P(CdcTest, InAFullListOneLeavesAndAnotherTakesItsPlace) {
-  if (make.multicasts < 8) GTEST_SKIP() << "it has no list, or a short one";
+TEST_P(CdcListTest, InAFullListOneLeavesAndAnotherTakesItsPlace) {
   for (uint64_t n = 1; n <= 8; ++n) ASSERT_TRUE(dev().mc().add(multicast(n)));
   ASSERT_TRUE(adapter.settled());
   for (uint64_t n = 9; n <= 30; ++n) {
@@ -134,80 +139,7 @@ TEST_P(CdcTest, InAFullListOneLeavesAndAnotherTakesItsPlace) {
   EXPECT_TRUE(eventually([&] { return !adapter.model.filter().allmulti; }));
 }
 
-TEST_P(CdcTest, AWantedUnicastIsPromiscuityAndNoLongerThanItIsWanted) {
-  ASSERT_TRUE(dev().uc().add(unicast(1)) && adapter.settled());
-  EXPECT_TRUE(adapter.hears(unicast(1)));
-  ASSERT_TRUE(dev().uc().del(unicast(1)) && adapter.settled());
-  EXPECT_FALSE(adapter.model.filter().promisc);
-  EXPECT_FALSE(adapter.model.filter().allmulti);
-}
-
-TEST_P(CdcTest, PromiscuityOffLeavesAllmultiOn) {
-  ASSERT_TRUE(dev().rx_mode().set_allmulti(1) && dev().rx_mode().set_promiscuity(1) && adapter.settled());
-  ASSERT_TRUE(dev().rx_mode().set_promiscuity(-1) && adapter.settled());
-  EXPECT_TRUE(adapter.hears(multicast(5)));
-  EXPECT_FALSE(adapter.hears(unicast(5)));
-}
-
-TEST_P(CdcTest, ACommandThatFailsIsTriedAgain) {
-  adapter.plug->faults().fail_every.store(3);
-  for (uint64_t n = 1; n <= 10; ++n) ASSERT_TRUE(dev().mc().add(multicast(n)));
-  ASSERT_TRUE(adapter.settled());
-  for (uint64_t n = 1; n <= 10; ++n) EXPECT_TRUE(adapter.model.accepts(multicast(n)));
-}
-
-TEST_P(CdcTest, ChangesDoNotWaitForACommandNorDoesTheirNumberBecomeCommands) {
-  adapter.plug->faults().control_ns.store(20'000'000);
-  const uint64_t before = controls();
-  for (uint64_t n = 1; n <= 1000; ++n) ASSERT_TRUE(dev().mc().add(multicast(n)));
-  for (uint64_t n = 1; n <= 1000; ++n) ASSERT_TRUE(dev().mc().del(multicast(n)));
-  adapter.plug->faults().control_ns.store(0);
-  ASSERT_TRUE(adapter.settled());
-  EXPECT_LE(controls() - before, 200u);
-  EXPECT_LE(adapter.plug->counts().in_flight_max.load(), 1u);
-}
-
-TEST_P(CdcTest, CloseDoesNotWaitForACommand) {
-  adapter.plug->faults().control_ns.store(3'600'000'000'000);
-  ASSERT_TRUE(dev().mc().add(multicast(1)));
-  Thread closer("closer", [&] { EXPECT_TRUE(dev().close()); });
-  closer.join();  // its own request is given up at its deadline
-  adapter.plug->faults().control_ns.store(0);
-  ASSERT_TRUE(dev().open() && adapter.settled());
-  EXPECT_TRUE(adapter.hears(multicast(1)));
-}
-
-TEST_P(CdcTest, AStalledEndpointIsClearedAndFramesGoOn) {
-  for (const uint8_t endpoint : {0x81, 0x02, 0x83}) {
-    adapter.plug->halt(endpoint);
-    EXPECT_TRUE(eventually([&] {
-      adapter.xmit(make_frame(kOther, 1));
-      return dev().tx_queue(0).stopped() || !adapter.ear.frames().empty();
-    }));
-    const size_t heard = adapter.ear.frames().size();
-    EXPECT_TRUE(eventually([&] {
-      adapter.xmit(make_frame(kOther, 2));
-      return adapter.ear.frames().size() > heard;
-    }));
-    EXPECT_TRUE(adapter.through());
-    adapter.model.set_link(false);
-    EXPECT_TRUE(eventually([&] { return !dev().carrier_ok(); }));
-    adapter.model.set_link(true);
-    EXPECT_TRUE(eventually([&] { return dev().carrier_ok(); }));
-  }
-}
-
-TEST_P(CdcTest, ClosedAndOpenedAgainItReceivesAsBefore) {
-  ASSERT_TRUE(dev().mc().add(multicast(1)));
-  for (int n = 0; n < 20; ++n) {
-    ASSERT_TRUE(dev().close());
-    EXPECT_FALSE(adapter.model.filter().receiving);
-    ASSERT_TRUE(dev().open() && adapter.settled());
-    EXPECT_TRUE(adapter.hears(multicast(1)));
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Cdc, CdcTest, ::testing::ValuesIn(kKinds), name_of);
+INSTANTIATE_TEST_SUITE_P(Cdc, CdcListTest, ::testing::ValuesIn(kListed), name_of);
 
 // --- What a maker may decide ---
 

@@ -6,8 +6,6 @@
 namespace usernic::cdc {
 namespace {
 
-constexpr Kind kListed[] = {kKinds[0], kKinds[2], kKinds[3], kKinds[5]};
-
 class CdcUnplugTest : public ::testing::TestWithParam<std::tuple<Kind, bool>> {
  public:
   static std::unique_ptr<Adapter> made() {

@@ -8,7 +8,7 @@
 
 namespace usernic::rtl8150 {
 
-using usb::Ear, usb::eventually, usb::kOther, usb::make_frame, usb::multicast, usb::number_of, usb::soon, usb::unicast;
+using usb::Ear, usb::kOther, usb::make_frame, usb::multicast, usb::number_of, usb::unicast;
 
 inline constexpr MacAddress kPermanent = MacAddress::from_u64(0x02e0'4c81'5000);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "drivers/rtl8150/rtl8150.h"
 
+#include "bus/usbnet/life_tests.h"
 #include "drivers/rtl8150/adapter_fixture.h"
 
 namespace usernic::rtl8150 {
@@ -26,21 +27,8 @@ TEST_F(Rtl8150Test, TheAddressIsTheAdaptersAndAnotherIsSet) {
 }
 
 TEST_F(Rtl8150Test, FramesOfEveryLengthGoBothWays) {
-  uint32_t number = 0x4000;
-  size_t sent = 0;
-  for (const uint32_t size : {18u, 59u, 60u, 64u, 124u, 128u, 512u, 1024u, 1513u, 1514u, 1518u}) {
-    const std::vector<uint8_t> frame = make_frame(kPermanent, ++number, size);
-    ASSERT_EQ(adapter.xmit(frame), 1u);
-    ASSERT_TRUE(adapter.ear.wait(++sent));
-    std::vector<uint8_t> padded = frame;
-    padded.resize(std::max<size_t>(size, kFrameMin));
-    EXPECT_EQ(adapter.ear.frames().back(), padded) << size;
-    ASSERT_TRUE(adapter.model.receive(frame));
-    ASSERT_TRUE(adapter.listener.wait_seen(number));
-    EXPECT_EQ(adapter.listener.last(), padded) << size;
-  }
+  usb::frames_of_every_length(adapter, kFrameMin, true);
   EXPECT_EQ(adapter.model.counters().runts.load(), 0u);
-  EXPECT_EQ(dev().stats().rx_errors, 0u);
 }
 
 TEST_F(Rtl8150Test, AFrameThatIsTooLongIsDropped) {
@@ -52,36 +40,12 @@ TEST_F(Rtl8150Test, AFrameThatIsTooLongIsDropped) {
 }
 
 TEST_F(Rtl8150Test, ASenderThatIsFasterThanTheBusIsStoppedAndWoken) {
-  constexpr uint32_t kFrames = 5000;
-  SkbBatch batch;
-  uint32_t sent = 0, stops = 0;
-  for (uint32_t made = 0; sent < kFrames;) {
-    for (; made < kFrames && batch.size() < 32; ++made) {
-      const auto frame = make_frame(kOther, made);
-      Skb* const skb = adapter.frames.alloc();
-      ASSERT_NE(skb, nullptr);
-      std::copy(frame.begin(), frame.end(), skb->put(60));
-      batch.push_back(*skb);
-    }
-    const uint32_t news = adapter.listener.news_count();
-    sent += dev().xmit(dev().tx_queue(0), batch);
-    if (!batch.empty() && dev().tx_queue(0).stopped()) {
-      ++stops;
-      ASSERT_TRUE(adapter.listener.wait_news(news));
-    }
-  }
-  ASSERT_TRUE(adapter.ear.wait(kFrames));
-  const auto frames = adapter.ear.frames();
-  for (uint32_t number = 0; number < kFrames; ++number) ASSERT_EQ(number_of(frames[number]), number);
-  EXPECT_GT(stops, 0u);
+  EXPECT_GT(usb::send_faster_than_the_bus(adapter, 5000), 0u);
 }
 
 TEST_F(Rtl8150Test, TheLinkIsTheCarrier) {
   EXPECT_TRUE(eventually([&] { return dev().carrier_ok(); }));
-  adapter.model.set_link(false);
-  EXPECT_TRUE(eventually([&] { return !dev().carrier_ok(); }));
-  adapter.model.set_link(true);
-  EXPECT_TRUE(eventually([&] { return dev().carrier_ok(); }));
+  usb::link_goes_and_comes(adapter);
   ASSERT_TRUE(dev().close());
   EXPECT_FALSE(dev().carrier_ok());
   adapter.model.set_link(false);
@@ -107,28 +71,17 @@ TEST_F(Rtl8150Test, AWantedUnicastIsPromiscuityAndNoLongerThanItIsWanted) {
 }
 
 TEST_F(Rtl8150Test, PromiscuityOffLeavesAllmultiOn) {
-  ASSERT_TRUE(dev().rx_mode().set_allmulti(1) && dev().rx_mode().set_promiscuity(1) && adapter.settled());
-  ASSERT_TRUE(dev().rx_mode().set_promiscuity(-1) && adapter.settled());
-  EXPECT_TRUE(adapter.hears(multicast(5)));
-  EXPECT_FALSE(adapter.hears(unicast(5)));
+  usb::promiscuity_off_leaves_allmulti(adapter);
 }
 
 TEST_F(Rtl8150Test, ACommandThatFailsIsTriedAgain) {
-  adapter.plug->faults().fail_every.store(2);
-  for (uint64_t n = 1; n <= 10; ++n) ASSERT_TRUE(dev().mc().add(multicast(n)));
-  ASSERT_TRUE(adapter.settled());
-  for (uint64_t n = 1; n <= 10; ++n) EXPECT_TRUE(adapter.model.accepts(multicast(n)));
+  usb::commands_fail_and_are_tried_again(adapter, 2);
 }
 
 TEST_F(Rtl8150Test, ChangesDoNotWaitForACommandNorDoesTheirNumberBecomeCommands) {
-  adapter.plug->faults().control_ns.store(20'000'000);
   const uint64_t before = writes();
-  for (uint64_t n = 1; n <= 1000; ++n) ASSERT_TRUE(dev().mc().add(multicast(n)));
-  for (uint64_t n = 1; n <= 1000; ++n) ASSERT_TRUE(dev().mc().del(multicast(n)));
-  adapter.plug->faults().control_ns.store(0);
-  ASSERT_TRUE(adapter.settled());
+  usb::change_much_while_a_command_runs(adapter);
   EXPECT_LE(writes() - before, 2 * kBuckets);
-  EXPECT_LE(adapter.plug->counts().in_flight_max.load(), 1u);
 }
 
 TEST_F(Rtl8150Test, CloseDoesNotWaitForACommand) {
@@ -144,33 +97,11 @@ TEST_F(Rtl8150Test, CloseDoesNotWaitForACommand) {
 }
 
 TEST_F(Rtl8150Test, AStalledEndpointIsClearedAndFramesGoOn) {
-  for (const uint8_t endpoint : {kBulkIn, kBulkOut, kInterruptIn}) {
-    adapter.plug->halt(endpoint);
-    EXPECT_TRUE(eventually([&] {
-      adapter.xmit(make_frame(kOther, 1));
-      return dev().tx_queue(0).stopped() || !adapter.ear.frames().empty();
-    }));
-    const size_t heard = adapter.ear.frames().size();
-    EXPECT_TRUE(eventually([&] {
-      adapter.xmit(make_frame(kOther, 2));
-      return adapter.ear.frames().size() > heard;
-    }));
-    EXPECT_TRUE(adapter.through());
-    adapter.model.set_link(false);
-    EXPECT_TRUE(eventually([&] { return !dev().carrier_ok(); }));
-    adapter.model.set_link(true);
-    EXPECT_TRUE(eventually([&] { return dev().carrier_ok(); }));
-  }
+  usb::stall_and_go_on(adapter, {kBulkIn, kBulkOut, kInterruptIn});
 }
 
 TEST_F(Rtl8150Test, ClosedAndOpenedAgainItReceivesAsBefore) {
-  ASSERT_TRUE(dev().mc().add(multicast(1)));
-  for (int n = 0; n < 20; ++n) {
-    ASSERT_TRUE(dev().close());
-    EXPECT_FALSE(adapter.model.filter().receiving);
-    ASSERT_TRUE(dev().open() && adapter.settled());
-    EXPECT_TRUE(adapter.hears(multicast(1)));
-  }
+  usb::close_and_open_again(adapter);
 }
 
 TEST(Rtl8150ProbeTest, AnotherKindOfDeviceIsNotTaken) {

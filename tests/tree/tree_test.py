@@ -131,7 +131,7 @@ def line_at(text, offset):
 
 def is_test(path):
     """A test, or what several tests of a room begin with."""
-    return re.search(r"_test\.cc$|_fixture\.(?:h|cc)$", path) is not None
+    return re.search(r"_tests?\.(?:h|cc)$|_fixture\.(?:h|cc)$", path) is not None
 
 
 def include_directions(tree):
