@@ -172,8 +172,12 @@ class Breakage(unittest.TestCase):
         page = "| rule | where |\n|---|---|\n| R1 | {} |\n"
         code = GOOD | {"core/rx/run.cc": CC + "void Run::sample() { Run::drain(); }\n",
                        "core/rx/flag.h": HEADER + "struct Flag {\n  bool answer() { return true; }\n};\n"}
-        for named in ("`Run::sample`, `drain`", "`step` of `core/rx/run.cc`", "`Flag::answer`", "`run.cc`", "the driver"):
+        for named in ("`Run::sample`, `drain`", "`sample` of `core/rx/run.cc`", "`Flag::answer`", "`run.cc`", "the driver"):
             self.assertEqual(self.faults(rule, code | {"docs/rules.md": page.format(named)}), [])
+        for text in ("see `core/rx/runs.cc`", "it is `Run::take`"):
+            self.assertEqual(len(self.faults(rule, code | {"README.md": text})), 1, text)
+        self.assertEqual(self.faults(rule, code | {"README.md": "`core/rx/run.cc` has `Run::sample`"}), [])
+        self.assertEqual(len(self.faults(rule, code | {"docs/rules.md": page.format("`steps` of `core/rx/run.cc`")})), 1)
         for named in ("`Run::take`", "`Flag::drain`", "`core/rx/runs.cc`", "`Run::sample`, `take`"):
             faults = self.faults(rule, code | {"docs/rules.md": page.format(named)})
             self.assertEqual(len(faults), 1, named)

@@ -313,7 +313,7 @@ def circles_are_known(tree):
 
 
 def docs_point_at_what_exists(tree):
-    """A "where" column of docs/ names files and members that exist."""
+    """Files and members that a page names, in a "where" column of docs/ above all, exist."""
     sources = tree.sources()
     code = "\n".join(sources.values())
 
@@ -327,7 +327,7 @@ def docs_point_at_what_exists(tree):
         return any(declares.search(text) and re.search(rf"\b{name}\(", text) for text in sources.values())
 
     for path, text in tree.files.items():
-        if not path.startswith("docs/") or not path.endswith(".md"):
+        if not path.endswith(".md"):
             continue
         column = None
         for number, line in enumerate(text.splitlines(), 1):
@@ -336,7 +336,17 @@ def docs_point_at_what_exists(tree):
                 column = cells.index("where")
             elif not cells:
                 column = None
-            elif column is not None and column < len(cells):
+            if column is None or not path.startswith("docs/"):
+                for name in re.findall(r"`([a-z_]+(?:/[a-z0-9_.]+)*/[a-z0-9_]+\.(?:h|cc|py))`", line):
+                    if name not in tree.files and not is_file(name):
+                        yield Fault(path, number, f"there is no '{name}'", "the file that does it now")
+                for of, name in re.findall(r"`([A-Z]\w+)::([a-z]\w*)`", line):
+                    if not is_member(name, of):
+                        yield Fault(path, number, f"there is no '{of}::{name}'", "the member that does it now")
+            elif "where" not in cells and column < len(cells):
+                for name, file in re.findall(r"`(\w+)` of `([\w./]+\.(?:h|cc))`", cells[column]):
+                    if not any(re.search(rf"\b{name}\b", sources[path]) for path in sources if path.endswith(file)):
+                        yield Fault(path, number, f"there is no '{name}' in {file}", "what does it now")
                 of = ""  # a name alone is a member of the class before it
                 for name in re.findall(r"`([\w:./]+)`", cells[column]):
                     of, _, name = name.rpartition("::") if "::" in name else (of, "", name)
