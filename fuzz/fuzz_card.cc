@@ -59,7 +59,7 @@ class Bench {
     card_.write(Reg::kTxRing, reinterpret_cast<uintptr_t>(tx_.data()));
     for (const Reg size : {Reg::kRxSize, Reg::kTxSize}) card_.write(size, kSlots);
     card_.write(Reg::kControl, kControlRx | kControlTx);
-    card_.write(Reg::kRxTail, kSlots);
+    card_.write(Reg::kRxTail, kSlots / 2);
   }
   void write(fuzz::Input& input) {
     const auto [reg, value] = any_write(input);
@@ -77,8 +77,11 @@ class Bench {
     descriptor.status.store(input.number());
   }
   void say(fuzz::Input& input) {
-    std::vector<uint8_t> frame(input.number<uint16_t>() % (2 * kBufferMax));
-    const auto head = input.take(std::min<size_t>(frame.size(), input.below(32)));
+    // Most are as frames are; some are anything.
+    const uint32_t kind = input.below(4);
+    std::vector<uint8_t> frame(kind != 0 ? 60 + input.number() : input.number<uint16_t>() % (2 * kBufferMax));
+    if (kind == 1) std::fill_n(frame.begin(), 6, 0xff);
+    const auto head = input.take(kind == 1 ? 0 : std::min<size_t>(frame.size(), input.below(32)));
     std::copy(head.begin(), head.end(), frame.begin());
     const bool passes = card_.accepts(Frame(frame));
     const uint64_t before = card_.counters().rx_frames.load();

@@ -37,10 +37,11 @@ TEST_F(TapTest, ANameInUseIsSaidInASentence) {
 }
 
 TEST_F(TapTest, WhatIsNoNameIsRefused) {
-  for (const char* name : {"", ".", "a/b", "a b", "tap%d", "sixteen-letters-"}) {
+  for (const char* name : {"", ".", "a/b", "a:b", "a b", "tap%d", "sixteen-letters-"}) {
     auto tap = Tap::create(*netns_, name);
     ASSERT_FALSE(tap) << name;
     EXPECT_EQ(tap.error().error, std::errc::invalid_argument) << name;
+    EXPECT_NE(tap.error().sentence.find("is not a name of an interface"), std::string::npos) << tap.error().sentence;
   }
 }
 
