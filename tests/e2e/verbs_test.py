@@ -180,13 +180,14 @@ class VerbsTest(LabTest):
         def tell(event):
             if event["event"] != "link":
                 return False
-            row = {key: value for key, value in event["link"].items() if key[:3] not in ("rx_", "tx_")}
+            row = {key: value for key, value in event["link"].items() if key[:3] not in ("rx_", "tx_", "dro")}
             self.assertNotEqual(told.get(row["name"]), row, "nothing but counters is new")
             told[row["name"]] = row
             return row["name"] == "nic1" and not row["up"]
 
         lab.ping("a", "10.9.0.2")
-        lab.until_link(lambda row: row["tx_packets"] > before["tx_packets"])
+        lab.inside("b").send(frames=[["02:00:00:00:0f:01", "nobody's", None]] * 3, dev="nic1")
+        lab.until_link(lambda row: row["tx_packets"] > before["tx_packets"] and row["drops"]["filter"] >= 3)
         lab.exec("b", "ip", "link", "set", "nic1", "down")  # a look that sees it has seen the counters
         while not tell(json.loads(line())):
             pass
