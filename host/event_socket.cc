@@ -22,8 +22,7 @@ constexpr int kIpv6McaddrGroup = 38;    // RTNLGRP_IPV6_MCADDR
 constexpr uint16_t kNewMulticast = 56;  // RTM_NEWMULTICAST
 constexpr uint16_t kDelMulticast = 57;  // RTM_DELMULTICAST
 
-constexpr size_t kDatagramBytes = 32 * 1024;
-constexpr size_t kBacklogBytes = 4 * 1024 * 1024;
+constexpr size_t kEventsBacklogBytes = 4 * 1024 * 1024;
 constexpr int kDatagramsPerRead = 512;
 
 // RFC 1112 6.4: the low 23 bits of an IPv4 group; RFC 2464 7: the low 32 bits of an IPv6 group.
@@ -77,7 +76,7 @@ std::optional<HostEvent> parse_event(const nlmsghdr& message, int ifindex) {
 }
 
 HostResult<EventSocket> EventSocket::open(const NetNamespace& netns) {
-  auto socket = NetlinkSocket::open(netns, kDatagramBytes, kBacklogBytes);
+  auto socket = NetlinkSocket::open(netns, NetlinkSocket::kEventBytesMax, kEventsBacklogBytes);
   if (!socket) return std::unexpected(socket.error());
   for (int group : {RTNLGRP_LINK, RTNLGRP_NEIGH}) {
     if (const auto joined = socket->join(group); !joined) {

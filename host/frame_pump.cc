@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint32_t kHeaderBytesMax = 14 + 4;  // Ethernet, and one VLAN tag
 constexpr uint32_t kBufferStep = 512;
-constexpr Duration kMemoryWait = std::chrono::milliseconds(1);
+constexpr Duration kFramesBackLook = std::chrono::milliseconds(1);
 constexpr Duration kFramesBackWait = std::chrono::seconds(5);
 
 }  // namespace
@@ -42,7 +42,7 @@ FramePump::~FramePump() {
       leave_frames();
       return;
     }
-    wait_on(never, 0, Clock::now() + kMemoryWait);
+    wait_on(never, 0, Clock::now() + kFramesBackLook);
   }
 }
 

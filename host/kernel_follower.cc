@@ -11,7 +11,7 @@ namespace usernic {
 namespace {
 
 constexpr Duration kLookAgain = std::chrono::seconds(1);
-constexpr Duration kMemoryWait = std::chrono::milliseconds(10);
+constexpr Duration kRetryWait = std::chrono::milliseconds(10);
 
 // A wish may fail only because the device is gone, and then nothing is lost.
 template <class Set>
@@ -30,7 +30,7 @@ HostResult<> with_memory(Tell& tell, const T& value) {
       if (tries_left == 0) throw;
     }
     const Atomic<uint32_t> never{0};
-    wait_on(never, 0, Clock::now() + kMemoryWait);
+    wait_on(never, 0, Clock::now() + kRetryWait);
   }
 }
 

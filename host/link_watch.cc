@@ -9,13 +9,12 @@ namespace usernic {
 
 namespace {
 
-constexpr size_t kDatagramBytes = 32 * 1024;
-constexpr size_t kBacklogBytes = 1024 * 1024;
+constexpr size_t kWatchBacklogBytes = 1024 * 1024;
 
 }  // namespace
 
 HostResult<LinkWatch> LinkWatch::begin(const NetNamespace& netns) {
-  auto socket = NetlinkSocket::open(netns, kDatagramBytes, kBacklogBytes);
+  auto socket = NetlinkSocket::open(netns, NetlinkSocket::kEventBytesMax, kWatchBacklogBytes);
   if (!socket) return std::unexpected(socket.error());
   if (const auto joined = socket->join(RTNLGRP_LINK); !joined) {
     return host_fail(joined.error(), "cannot listen to the kernel's announcements of link changes");

@@ -41,6 +41,7 @@ bool for_each_message(std::span<const uint8_t> datagram, const NetlinkVisit& vis
 
 class NetlinkSocket {
  public:
+  static constexpr size_t kEventBytesMax = 32 * 1024;  // of a datagram that nobody asked for
   // `part_bytes` is the most that the kernel puts into one datagram of a dump (at most 32 KiB). `backlog_bytes` is how
   // much may wait unread.
   static HostResult<NetlinkSocket> open(const NetNamespace& netns, size_t part_bytes, size_t backlog_bytes);

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 
+#include "bus/usb/standard.h"
+
 namespace usernic::usb {
 namespace {
 
-constexpr uint8_t kDevice = 1, kConfiguration = 2, kInterface = 4, kEndpoint = 5;
 constexpr size_t kDeviceBytes = 18, kConfigurationBytes = 9, kInterfaceBytes = 9, kEndpointBytes = 7;
-constexpr uint8_t kGetDescriptor = 6;
 constexpr uint16_t kPacketMask = 0x07ff;
 constexpr size_t kTotalMax = 4096;  // of a configuration: real ones are below 1 KiB
 constexpr uint8_t kConfigurationsMax = 8;
@@ -34,11 +34,11 @@ Setup get_descriptor(uint8_t type, uint8_t index) {
 
 Result<Configuration> read_configuration(const Descriptors::Control& control, uint8_t index) {
   std::vector<uint8_t> octets(kConfigurationBytes);
-  const Result<uint32_t> head = control(get_descriptor(kConfiguration, index), octets);
+  const Result<uint32_t> head = control(get_descriptor(kConfigurationDescriptor, index), octets);
   if (!head) return fail(head.error());
   if (*head < kConfigurationBytes) return fail(std::errc::bad_message);
   octets.resize(std::clamp<size_t>(le16(octets, 2), kConfigurationBytes, kTotalMax));
-  const Result<uint32_t> whole = control(get_descriptor(kConfiguration, index), octets);
+  const Result<uint32_t> whole = control(get_descriptor(kConfigurationDescriptor, index), octets);
   if (!whole) return fail(whole.error());
   return Configuration::parse(std::span(octets).first(std::min<size_t>(*whole, octets.size())));
 }
@@ -46,7 +46,7 @@ Result<Configuration> read_configuration(const Descriptors::Control& control, ui
 }  // namespace
 
 Result<Configuration> Configuration::parse(std::span<const uint8_t> octets) {
-  if (octets.size() < kConfigurationBytes || octets[0] < kConfigurationBytes || octets[1] != kConfiguration) {
+  if (octets.size() < kConfigurationBytes || octets[0] < kConfigurationBytes || octets[1] != kConfigurationDescriptor) {
     return fail(std::errc::bad_message);
   }
   Configuration configuration{.value = octets[5]};
@@ -57,11 +57,11 @@ Result<Configuration> Configuration::parse(std::span<const uint8_t> octets) {
     const std::span<const uint8_t> one = octets.first(length);
     octets = octets.subspan(length);
     std::vector<Interface>& interfaces = configuration.interfaces;
-    if (one[1] == kInterface && length >= kInterfaceBytes) {
+    if (one[1] == kInterfaceDescriptor && length >= kInterfaceBytes) {
       interfaces.push_back(interface_of(one));
     } else if (interfaces.empty()) {
       continue;  // the configuration's own, and what belongs to no interface
-    } else if (one[1] == kEndpoint && length >= kEndpointBytes) {
+    } else if (one[1] == kEndpointDescriptor && length >= kEndpointBytes) {
       interfaces.back().endpoints.push_back(endpoint_of(one));
     } else {
       interfaces.back().class_specific.insert(interfaces.back().class_specific.end(), one.begin(), one.end());
@@ -72,9 +72,9 @@ Result<Configuration> Configuration::parse(std::span<const uint8_t> octets) {
 
 Result<Descriptors> Descriptors::read(const Control& control) {
   std::vector<uint8_t> octets(kDeviceBytes);
-  const Result<uint32_t> got = control(get_descriptor(kDevice, 0), octets);
+  const Result<uint32_t> got = control(get_descriptor(kDeviceDescriptor, 0), octets);
   if (!got) return fail(got.error());
-  if (*got < kDeviceBytes || octets[1] != kDevice) return fail(std::errc::bad_message);
+  if (*got < kDeviceBytes || octets[1] != kDeviceDescriptor) return fail(std::errc::bad_message);
   Descriptors device{.vendor = le16(octets, 8),
                      .product = le16(octets, 10),
                      .release = le16(octets, 12),

@@ -3,18 +3,13 @@
 
 #include <algorithm>
 
+#include "bus/usb/standard.h"
+
 namespace usernic::usb {
 namespace {
 
 // Two things end a wait, and one word can be slept on: the stop is looked at this often.
 constexpr Duration kStopLook = std::chrono::milliseconds(5);
-
-constexpr uint8_t kToInterface = 0x01;
-constexpr uint8_t kToEndpoint = 0x02;
-constexpr uint8_t kClearFeature = 1;
-constexpr uint8_t kSetConfiguration = 9;
-constexpr uint8_t kSetInterface = 11;
-constexpr uint16_t kEndpointHalt = 0;
 
 Result<> without_data(Device& device, const Setup& setup, const Wait& wait) {
   const Result<uint32_t> done = device.control(setup, {}, wait);

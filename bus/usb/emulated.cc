@@ -4,16 +4,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "bus/usb/standard.h"
+
 namespace usernic::usb {
 namespace {
-
-constexpr uint8_t kTypeMask = 0x60;  // of a request: 0 is standard
-constexpr uint8_t kVendor = 0x40;
-constexpr uint8_t kRecipientMask = 0x1f, kToEndpoint = 2;  // 0 is the device, 1 an interface
-constexpr uint8_t kGetStatus = 0, kClearFeature = 1, kSetFeature = 3, kGetDescriptor = 6, kGetConfiguration = 8,
-                  kSetConfiguration = 9, kGetInterface = 10, kSetInterface = 11;
-constexpr uint8_t kDeviceDescriptor = 1, kConfigurationDescriptor = 2, kStringDescriptor = 3;
-constexpr uint16_t kEndpointHalt = 0;
 
 // An endpoint's bit in a set of them.
 uint32_t bit(uint8_t endpoint) noexcept {
@@ -214,7 +208,7 @@ std::optional<Result<uint32_t>> EmulatedDevice::in(Transfer& transfer) {
 // --- Requests ---
 
 Result<uint32_t> EmulatedDevice::control(const Setup& setup, std::span<uint8_t> data) {
-  if ((setup.request_type & kTypeMask) == 0) return standard(setup, data);
+  if ((setup.request_type & kTypeMask) == kStandard) return standard(setup, data);
   if ((setup.request_type & (kTypeMask | kIn)) == kVendor) port_.counts_.vendor_writes.fetch_add(1);
   return port_.model_.control(setup, data);
 }

@@ -20,7 +20,7 @@ namespace usernic::usb {
 namespace {
 
 // poll(2) does not hear of a stop: it is looked at this often.
-constexpr Duration kStopLook = std::chrono::milliseconds(20);
+constexpr Duration kPollSlice = std::chrono::milliseconds(20);
 // A peer that vanished without a word is given up after about this long.
 constexpr int kDeadAfterMs = 10'000;
 constexpr int kProbeSeconds = 3;
@@ -109,7 +109,7 @@ Result<> Socket::wait_for(short events, const Wait& wait) const {
     if (wait.stop.stop_requested()) return fail(std::errc::operation_canceled);
     const Time now = Clock::now();
     if (now >= wait.deadline) return fail(std::errc::timed_out);
-    Duration most = wait.stop.word() != nullptr ? kStopLook : std::chrono::hours(1);
+    Duration most = wait.stop.word() != nullptr ? kPollSlice : std::chrono::hours(1);
     if (wait.deadline != kForever) most = std::min(most, Duration(wait.deadline - now));
     const timespec timeout{.tv_sec = most / std::chrono::seconds(1),
                            .tv_nsec = static_cast<long>((most % std::chrono::seconds(1)).count())};

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "drivers/cdc/function.h"
 
+#include "bus/usb/standard.h"
+
 namespace usernic::cdc {
 namespace {
 
 constexpr usb::ClassCode kRndisCodes[] = {{0xe0, 0x01, 0x03}, {0x02, 0x02, 0xff}, {0xef, 0x04, 0x01}};
-constexpr uint8_t kStringDescriptor = 3;
 
 // The functional descriptor of that kind; empty: there is none, or it is too short.
 std::span<const uint8_t> functional(std::span<const uint8_t> all, uint8_t subtype, size_t bytes) {
@@ -88,7 +89,7 @@ std::optional<Function> find_function(const usb::Descriptors& device) {
 
 std::optional<MacAddress> parse_mac_string(std::span<const uint8_t> descriptor) {
   constexpr size_t kDigits = 12;
-  if (descriptor.size() < 2 + 2 * kDigits || descriptor[0] < 2 + 2 * kDigits || descriptor[1] != kStringDescriptor) {
+  if (descriptor.size() < 2 + 2 * kDigits || descriptor[0] < 2 + 2 * kDigits || descriptor[1] != usb::kStringDescriptor) {
     return std::nullopt;
   }
   uint64_t address = 0;

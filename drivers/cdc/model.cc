@@ -7,7 +7,6 @@
 namespace usernic::cdc {
 namespace {
 
-constexpr uint8_t kBulkIn = 0x81, kBulkOut = 0x02, kInterruptIn = 0x83;
 constexpr uint8_t kControlInterface = 0, kDataInterface = 1, kMacString = 3;
 constexpr uint32_t kBitsPerSecond = 100'000'000;
 constexpr uint32_t kNtbInMaxDefault = 16 * 1024;

@@ -91,6 +91,7 @@ class Model final : public usb::NicModel {
   bool take_datagrams(std::span<const uint8_t> block, std::vector<std::span<const uint8_t>>& frames) const;
   bool take_packets(std::span<const uint8_t> octets, std::vector<std::span<const uint8_t>>& frames) const;
 
+  static constexpr uint8_t kBulkIn = 0x81, kBulkOut = 0x02, kInterruptIn = 0x83;  // its endpoints
   static constexpr LockClass kClass{"cdc_model", LockUse::kAnyContext};
   const Make make_;
   const MacAddress permanent_;

@@ -5,8 +5,6 @@
 namespace usernic::cdc {
 namespace {
 
-constexpr uint8_t kBulkIn = 0x81, kBulkOut = 0x02;
-
 // Bit by bit, as the standard says it [IEEE 802.3, 3.2.9].
 uint32_t naive_crc(std::span<const uint8_t> octets) noexcept {
   uint32_t crc = ~0u;

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "drivers/cdc/protocol.h"
 
+#include "bus/usb/standard.h"
 #include "drivers/cdc/ncm.h"
 #include "drivers/cdc/rndis.h"
 
 namespace usernic::cdc {
 namespace {
 
-constexpr uint8_t kGetDescriptor = 6, kStringDescriptor = 3;
 constexpr uint16_t kEnglish = 0x0409;
 
 }  // namespace
 
 Result<uint32_t> Control::string(uint8_t index, std::span<uint8_t> descriptor) {
   const usb::Setup setup{.request_type = usb::kIn,
-                         .request = kGetDescriptor,
-                         .value = static_cast<uint16_t>(kStringDescriptor << 8 | index),
+                         .request = usb::kGetDescriptor,
+                         .value = static_cast<uint16_t>(usb::kStringDescriptor << 8 | index),
                          .index = kEnglish};
   return device_.control(setup, descriptor, wait());
 }
