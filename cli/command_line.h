@@ -11,11 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "ctl/exit_code.h"
+
 namespace usernic::cli {
 
-inline constexpr int kDone = 0;
-inline constexpr int kFailed = 1;
-inline constexpr int kUsage = 2;
+using ctl::kDone;
+using ctl::kFailed;
+using ctl::kUsage;
+// As env and nsenter do.
 inline constexpr int kCouldNotEnter = 125;
 inline constexpr int kCouldNotRun = 126;
 inline constexpr int kNoSuchCommand = 127;

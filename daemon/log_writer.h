@@ -17,6 +17,9 @@
 
 namespace usernic::daemon {
 
+// How long an end waits for who reads.
+inline constexpr Duration kPrintWait = std::chrono::seconds(1);
+
 class LogWriter {
  public:
   static constexpr size_t kLinesMax = 1024;

@@ -4,11 +4,10 @@
 #include <cstdlib>
 
 #include "daemon/log.h"
+#include "daemon/log_writer.h"
 
 namespace usernic::daemon {
-namespace {
-constexpr Duration kPrintWait = std::chrono::seconds(1);
-}  // namespace
+namespace {}  // namespace
 
 Notes::Notes()
     : waits_before_(set_long_wait_handler([this](const LongWaitNote& note) { hang(note); })),

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 
+#include "ctl/exit_code.h"
 #include "ctl/print.h"
 #include "daemon/ending_signals.h"
 #include "daemon/log.h"
@@ -27,10 +28,10 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr int kFailed = 1;
-constexpr int kUsage = 2;
+using ctl::kFailed;
+using ctl::kUsage;
+
 constexpr Duration kUpWithin = std::chrono::seconds(10);
-constexpr Duration kPrintWait = std::chrono::seconds(1);
 
 int sentence(const std::string& text, int exit_code) {
   ctl::print(stderr, fmt::format("usernic: {}\n", text));

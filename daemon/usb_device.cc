@@ -19,6 +19,7 @@
 #include "bus/usb/usbip_server.h"
 #include "ctl/did_you_mean.h"
 #include "ctl/event_loop.h"
+#include "ctl/exit_code.h"
 #include "ctl/json.h"
 #include "ctl/print.h"
 #include "daemon/ending_signals.h"
@@ -32,10 +33,9 @@ namespace usernic::daemon {
 namespace {
 
 using ctl::Json;
+using ctl::kFailed;
+using ctl::kUsage;
 
-constexpr int kFailed = 1;
-constexpr int kUsage = 2;
-constexpr Duration kPrintWait = std::chrono::seconds(1);
 constexpr size_t kFrameMax = 2048;
 constexpr size_t kCommandMax = 256;
 constexpr int kFramesAtOnce = 64;

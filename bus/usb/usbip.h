@@ -20,6 +20,7 @@ namespace usernic::usb::usbip {
 inline constexpr uint16_t kTcpPort = 3240;
 inline constexpr uint16_t kVersion = 0x0111;
 inline constexpr size_t kOperationBytes = 8, kBusIdBytes = 32, kRecordBytes = 312, kHeaderBytes = 48;
+inline constexpr size_t kReadBytes = 64 * 1024;  // from a socket, at most at once
 inline constexpr size_t kListCountBytes = 4, kInterfaceBytes = 4;
 
 enum class Operation : uint16_t { kListRequest = 0x8005, kList = 0x0005, kImportRequest = 0x8003, kImport = 0x0003 };

@@ -19,7 +19,6 @@ namespace {
 
 constexpr size_t kOutMax = 256 * 1024;  // more than this is not buffered while the server does not read
 constexpr uint32_t kListMax = 1024;
-constexpr size_t kReadBytes = 64 * 1024;
 
 class UsbipDevice final : public Device {
  public:
@@ -63,7 +62,7 @@ class UsbipDevice final : public Device {
   std::map<uint32_t, Abandoned> abandoned_;  // by sequence
   uint32_t sequence_ = 0;
   std::vector<uint8_t> out_, in_;
-  std::vector<uint8_t> buffer_ = std::vector<uint8_t>(kReadBytes);
+  std::vector<uint8_t> buffer_ = std::vector<uint8_t>(usbip::kReadBytes);
   Thread thread_;
 };
 

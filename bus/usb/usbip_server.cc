@@ -19,7 +19,6 @@ namespace {
 constexpr size_t kConnectionsMax = 16;
 constexpr size_t kServedMax = 1024;
 constexpr uint32_t kTransferMax = 1 << 20;
-constexpr size_t kReadBytes = 64 * 1024;
 constexpr uint32_t kBus = 1, kDeviceNumber = 2;
 constexpr Duration kOpenMost = std::chrono::seconds(30);
 constexpr size_t kInterfacesMax = UINT8_MAX;
@@ -115,7 +114,7 @@ void UsbipServer::accept() {
 
 // Reads, understands and writes what can be without waiting. False: the connection is over.
 bool UsbipServer::serve(Connection& connection) {
-  std::vector<uint8_t> buffer(kReadBytes);
+  std::vector<uint8_t> buffer(usbip::kReadBytes);
   for (;;) {
     const Result<size_t> received = connection.socket.receive_some(buffer);
     if (!received) return false;

@@ -89,7 +89,8 @@ std::optional<Function> find_function(const usb::Descriptors& device) {
 
 std::optional<MacAddress> parse_mac_string(std::span<const uint8_t> descriptor) {
   constexpr size_t kDigits = 12;
-  if (descriptor.size() < 2 + 2 * kDigits || descriptor[0] < 2 + 2 * kDigits || descriptor[1] != usb::kStringDescriptor) {
+  if (descriptor.size() < 2 + 2 * kDigits || descriptor[0] < 2 + 2 * kDigits ||
+      descriptor[1] != usb::kStringDescriptor) {
     return std::nullopt;
   }
   uint64_t address = 0;

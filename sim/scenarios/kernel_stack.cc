@@ -84,7 +84,7 @@ NetdevPtr make_upper(Net& net, NetDevice& lower) {
 Time soon() {
   return Clock::now() + seconds(20);
 }
-MacAddress group(uint64_t n) {
+MacAddress kernel_group(uint64_t n) {
   return MacAddress::from_u64(0x0300'0002'0000 | n);
 }
 
@@ -123,8 +123,8 @@ class Tower {
           toggle(floor.allmulti, [&](int by) { return mode.set_allmulti(by); });
           break;
         case 1:
-          (void)(chance.one_in(2) ? floor.dev->mc().add(group(chance.below(3)))
-                                  : floor.dev->mc().del(group(chance.below(3))));
+          (void)(chance.one_in(2) ? floor.dev->mc().add(kernel_group(chance.below(3)))
+                                  : floor.dev->mc().del(kernel_group(chance.below(3))));
           break;
         default:
           toggle(floor.promiscuity, [&](int by) { return mode.set_promiscuity(by); });
@@ -232,7 +232,7 @@ void play_kernel_sniffer(Chance chance) {
     for (int i = 0; i < 4; ++i) {
       (void)mode.set_promiscuity(1);
       const bool settled = mode.settle(soon()) && nic.dev().rx_mode().settle(soon());
-      const MacAddress address = group(c.below(2));
+      const MacAddress address = kernel_group(c.below(2));
       (void)upper->mc().add(address);
       if (settled && mode.covered(address)) heard.insert(address);
       (void)mode.set_promiscuity(-1);
@@ -243,7 +243,7 @@ void play_kernel_sniffer(Chance chance) {
   };
   const auto keep_busy = [&](Chance c) {
     for (int i = 0; i < 16; ++i) {
-      const MacAddress address = group(2 + c.below(3));
+      const MacAddress address = kernel_group(2 + c.below(3));
       (void)(c.one_in(2) ? upper->mc().add(address) : upper->mc().del(address));
       if (c.one_in(3)) (void)StopToken().wait_until(Clock::now() + std::chrono::microseconds(c.below(100)));
     }
