@@ -6,7 +6,7 @@
 #include "core/device/net_device_fixture.h"
 #include "core/frame/inet_headers.h"
 #include "daemon/log.h"
-#include "testing/test_nic.h"
+#include "testing/nic.h"
 
 namespace usernic::daemon {
 namespace {

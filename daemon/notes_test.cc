@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 #include "daemon/log.h"
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 
 // Before what the environment decides is decided.
 __attribute__((constructor(101))) static void reports_go_on() {

@@ -159,7 +159,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Input input(data, size);
   const uint64_t seed = input.number<uint32_t>();
   sim::Scheduler scheduler({.seed = seed});
-  const auto result = scheduler.run([&] { sim::History(input, sim::Chance(seed)).play(); });
+  const auto result = scheduler.run([&] { sim::History(input, Chance(seed)).play(); });
   if (result.finding) fuzz::broken(result.finding->rule + ": " + result.finding->text);
   return 0;
 }

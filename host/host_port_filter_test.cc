@@ -25,18 +25,18 @@ class HostPortFilter : public HostPortTest {
   }
 
   bool comes_to_hold(const char* address) {
-    return eventually([&] { return nic_.holds(mac(address)); });
+    return eventually([&] { return nic().holds(mac(address)); });
   }
   bool comes_to_lack(const char* address) {
-    return eventually([&] { return !nic_.holds(mac(address)); });
+    return eventually([&] { return !nic().holds(mac(address)); });
   }
   bool promisc() {
-    MutexGuard guard(nic_.lock);
-    return nic_.promisc;
+    MutexGuard guard(nic().lock);
+    return nic().promisc;
   }
   bool allmulti() {
-    MutexGuard guard(nic_.lock);
-    return nic_.allmulti;
+    MutexGuard guard(nic().lock);
+    return nic().allmulti;
   }
   UniqueFd joined_ipv4_group() {  // 01:00:5e:01:02:03
     UniqueFd socket = socket_there(AF_INET, SOCK_DGRAM, 0);
@@ -87,7 +87,7 @@ TEST_F(HostPortAnnounced, AnFdbEntryOfEachClassAndItsEnd) {
   }
   shell("bridge fdb del 02:00:00:00:00:77 dev nic0 self");
   EXPECT_TRUE(comes_to_lack("02:00:00:00:00:77"));
-  EXPECT_TRUE(nic_.holds(mac("01:00:5e:40:00:01")));
+  EXPECT_TRUE(nic().holds(mac("01:00:5e:40:00:01")));
 }
 
 TEST_F(HostPortAnnounced, PromiscuityAndAllmultiOnAndOff) {
@@ -163,7 +163,7 @@ TEST_F(HostPortFilter, AnAddressHeldTwiceStaysUntilItsLastHolderGoes) {
   socket.reset();
   const uint64_t pictures = port_->status().pictures;
   ASSERT_TRUE(eventually([&] {
-    EXPECT_TRUE(nic_.holds(mac("01:00:5e:01:02:03"))) << "the fdb entry holds it";
+    EXPECT_TRUE(nic().holds(mac("01:00:5e:01:02:03"))) << "the fdb entry holds it";
     return HasFailure() || port_->status().pictures >= pictures + 4;
   }));
 }
@@ -171,16 +171,16 @@ TEST_F(HostPortFilter, AnAddressHeldTwiceStaysUntilItsLastHolderGoes) {
 TEST_F(HostPortFilter, TenThousandSilentAddressesAgainstACardThatTakesTenMilliseconds) {
   constexpr uint32_t kCount = 10'000;
   const auto numbered = [](uint32_t n) { return MacAddress::from_u64(0x01'00'5e'40'00'00 + n); };
-  nic_.call_time_ns.store(Duration(milliseconds(10)).count());
+  nic().call_time_ns.store(Duration(milliseconds(10)).count());
   const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
   for (uint32_t i = 0; i < kCount; ++i) silent(control.get(), SIOCADDMULTI, numbered(i));
   const Time last = Clock::now();
   ASSERT_TRUE(eventually([&] {
-    MutexGuard guard(nic_.lock);
-    return nic_.filter.size() >= kCount;
+    MutexGuard guard(nic().lock);
+    return nic().filter.size() >= kCount;
   }));
   const Duration settled = Clock::now() - last;
-  const uint32_t calls = nic_.filter_calls.load();
+  const uint32_t calls = nic().filter_calls.load();
   fmt::print("10,000 silent addresses: {} ms after the last, {} driver calls, a picture takes {} us\n",
              settled / milliseconds(1), calls, port_->status().last_picture_us);
   // Nothing changes: nothing reaches the lists.
@@ -190,7 +190,7 @@ TEST_F(HostPortFilter, TenThousandSilentAddressesAgainstACardThatTakesTenMillise
   EXPECT_EQ(dev_->rx_mode().status().stats.changes, changes);
   // One more is one change.
   silent(control.get(), SIOCADDMULTI, numbered(kCount));
-  EXPECT_TRUE(eventually([&] { return nic_.holds(numbered(kCount)); }));
+  EXPECT_TRUE(eventually([&] { return nic().holds(numbered(kCount)); }));
   EXPECT_EQ(dev_->rx_mode().status().stats.changes, changes + 1);
 }
 

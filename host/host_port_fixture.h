@@ -17,7 +17,7 @@
 #include "host/host_test_env.h"
 #include "host/mirror.h"
 #include "host/rtnetlink.h"
-#include "host/test_nic.h"
+#include "testing/nic.h"
 
 namespace usernic {
 
@@ -29,7 +29,7 @@ class HostPortTest : public TapNamespaceTest {
   void SetUp() override {
     TapNamespaceTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    auto dev = net_.alloc_netdev<TestNicDriver>({.name = "nic0", .address = mac(kOwn)}, nic_);
+    auto dev = net_.alloc_netdev<TestNic>({.name = "nic0", .address = mac(kOwn)});
     ASSERT_TRUE(dev);
     dev_ = std::move(*dev);
     ASSERT_TRUE(dev_->register_netdev());
@@ -38,7 +38,7 @@ class HostPortTest : public TapNamespaceTest {
     rtnetlink_.emplace(std::move(*rtnetlink));
   }
   void TearDown() override {
-    nic_.mtu_stuck.set(false);
+    if (dev_) nic().mtu_stuck.set(false);
     port_.reset();
     dev_.reset();
   }
@@ -64,7 +64,7 @@ class HostPortTest : public TapNamespaceTest {
     EXPECT_TRUE(link) << link.error().sentence;
     return link ? *link : HostLink{};
   }
-  TestNicDriver& driver() { return *static_cast<TestNicDriver*>(dev_->driver()); }
+  TestNic& nic() { return TestNic::of(*dev_); }
 
   // A socket in the namespace.
   UniqueFd socket_there(int family, int type, int protocol) {
@@ -92,7 +92,6 @@ class HostPortTest : public TapNamespaceTest {
   }
 
   static constexpr LockClass kLogClass{"host_port_test_log"};
-  TestNic nic_;
   Net net_;
   NetdevPtr dev_;
   Mutex log_lock_{kLogClass};

@@ -25,7 +25,7 @@ class HostPortLook : public HostPortTest {
   }
   // The kernel changes the MTU, and the device does not answer.
   void let_the_device_be_stuck() {
-    nic_.mtu_stuck.set(true);
+    nic().mtu_stuck.set(true);
     shell("ip link set nic0 mtu 1400");
   }
   // What `wait_known` without a deadline answers when `change` comes while it waits.
@@ -43,7 +43,7 @@ class HostPortLook : public HostPortTest {
     EXPECT_TRUE(eventually([&] { return asked.load() && port.status().pictures > pictures; }));
     Thread changing("changing", [&] { change(); });  // may have to wait for the device, too
     waiting.join();
-    nic_.mtu_stuck.set(false);
+    nic().mtu_stuck.set(false);
     changing.join();
     return result ? std::errc{} : result.error();
   }
@@ -124,12 +124,12 @@ TEST_F(HostPortLook, TheDeviceHasFollowedTheKernel) {
 }
 
 TEST_F(HostPortLook, NoStuckCardIsWaitedFor) {
-  nic_.call_time_ns.store(Duration(std::chrono::hours(1)).count());
-  const uint32_t calls = nic_.filter_calls.load();
+  nic().call_time_ns.store(Duration(std::chrono::hours(1)).count());
+  const uint32_t calls = nic().filter_calls.load();
   const UniqueFd control = socket_there(AF_INET, SOCK_DGRAM, 0);
   silent(control.get(), SIOCADDMULTI, numbered(1));
   ASSERT_TRUE(wait_known());
-  ASSERT_TRUE(eventually([&] { return nic_.filter_calls.load() > calls; }));
+  ASSERT_TRUE(eventually([&] { return nic().filter_calls.load() > calls; }));
   silent(control.get(), SIOCADDMULTI, numbered(2));
   ASSERT_TRUE(wait_known());
   EXPECT_TRUE(dev_->mc().contains(numbered(2)));

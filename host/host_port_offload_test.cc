@@ -17,23 +17,23 @@ namespace {
 
 constexpr uint16_t kPort = 5000;
 
-void put16(TestNic::Frame& frame, size_t at, uint32_t value) {
+void put16(Frame& frame, size_t at, uint32_t value) {
   frame[at] = static_cast<uint8_t>(value >> 8), frame[at + 1] = static_cast<uint8_t>(value);
 }
-uint32_t sum(const TestNic::Frame& frame, size_t from, size_t to, uint32_t sum) {
+uint32_t sum(const Frame& frame, size_t from, size_t to, uint32_t sum) {
   for (size_t i = from; i < to; ++i) sum += i % 2 == from % 2 ? uint32_t{frame[i]} << 8 : frame[i];
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   return sum;
 }
 // Of pseudo header and packet; right is 0xffff.
-uint32_t udp_sum(const TestNic::Frame& frame) {
+uint32_t udp_sum(const Frame& frame) {
   return sum(frame, 34, frame.size(), sum(frame, 26, 34, IPPROTO_UDP + static_cast<uint32_t>(frame.size() - 34)));
 }
 
 // A datagram from 10.9.0.2, the n-th of its flow.
-TestNic::Frame datagram(uint16_t number, size_t payload) {
-  TestNic::Frame frame{2, 0, 0, 0,    0, 1,  2,           0, 0, 0,  0, 9, 8, 0,  0x45, 0, 0,
-                       0, 0, 0, 0x40, 0, 64, IPPROTO_UDP, 0, 0, 10, 9, 0, 2, 10, 9,    0, 1};
+Frame datagram(uint16_t number, size_t payload) {
+  Frame frame{2, 0, 0, 0,    0, 1,  2,           0, 0, 0,  0, 9, 8, 0,  0x45, 0, 0,
+              0, 0, 0, 0x40, 0, 64, IPPROTO_UDP, 0, 0, 10, 9, 0, 2, 10, 9,    0, 1};
   frame.resize(42);
   frame.resize(42 + payload, static_cast<uint8_t>(number));
   put16(frame, 16, static_cast<uint32_t>(28 + payload));
@@ -68,10 +68,9 @@ class HostPortOffload : public HostPortTest {
     const std::string statistics = shell("ip -s -j link show nic0"), key = "\"packets\":";
     return std::stoull(statistics.substr(statistics.find(key) + key.size()));
   }
-  std::vector<TestNic::Frame> datagrams_sent() {
-    SpinGuardBh guard(nic_.frames_lock);
-    std::vector<TestNic::Frame> all;
-    std::ranges::copy_if(nic_.sent, std::back_inserter(all), [](const TestNic::Frame& each) {
+  All datagrams_sent() {
+    All all;
+    std::ranges::copy_if(nic().sent.look(), std::back_inserter(all), [](const Frame& each) {
       return each.size() > 42 && each[12] == 8 && each[23] == IPPROTO_UDP && each[37] == (kPort & 0xff);
     });
     return all;
@@ -90,7 +89,7 @@ TEST_F(HostPortOffload, ADeviceIsGivenTheSegmentsOfWhatASocketSendsInOne) {
       static_cast<ssize_t>(payload.size()));
   ASSERT_TRUE(eventually([&] { return datagrams_sent().size() == 21; }));
   std::vector<uint8_t> seen;
-  for (const TestNic::Frame& each : datagrams_sent()) {
+  for (const Frame& each : datagrams_sent()) {
     EXPECT_EQ(udp_sum(each), 0xffffu);
     EXPECT_EQ(sum(each, 14, 34, 0), 0xffffu);
     seen.insert(seen.end(), each.begin() + 42, each.end());
@@ -99,12 +98,12 @@ TEST_F(HostPortOffload, ADeviceIsGivenTheSegmentsOfWhatASocketSendsInOne) {
 }
 
 TEST_F(HostPortOffload, AReceiverGetsTheSameMergedOrNot) {
-  std::vector<TestNic::Frame> came;
+  All came;
   for (uint16_t i = 0; i < 30; ++i) came.push_back(datagram(i, i == 29 ? 10 : 900));
   came[17].back() ^= 1;  // a wrong sum: nobody's
   for (const bool merged : {true, false}) {
     ASSERT_TRUE(dev_->change_features(merged ? Features{Feature::kGro} : Features{}));
-    driver().inject_all(came);
+    nic().inject_all(came);
     for (uint16_t i = 0; i < 30; ++i) {
       if (i == 17) continue;
       uint8_t buffer[2000];

@@ -14,7 +14,7 @@
 
 #include "host/host_port.h"
 #include "host/host_test_env.h"
-#include "host/test_nic.h"
+#include "testing/nic.h"
 
 namespace usernic {
 namespace {
@@ -40,8 +40,7 @@ class NetnsWatchTest : public TapNamespaceTest {
     ASSERT_TRUE(loop) << loop.error().sentence;
     loop_ = *std::move(loop);
     for (int i = 0; i < kNics; ++i) {
-      nics_.push_back(std::make_unique<TestNic>());
-      auto dev = net_.alloc_netdev<TestNicDriver>({.name = name(i), .address = own_address(i)}, *nics_.back());
+      auto dev = net_.alloc_netdev<TestNic>({.name = name(i), .address = own_address(i)});
       ASSERT_TRUE(dev);
       devs_.push_back(*std::move(dev));
       ASSERT_TRUE(devs_.back()->register_netdev());
@@ -80,7 +79,6 @@ class NetnsWatchTest : public TapNamespaceTest {
   }
 
   static constexpr MacAddress kAllHosts{{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01}};
-  std::vector<std::unique_ptr<TestNic>> nics_;
   Net net_;
   std::unique_ptr<HostLoop> loop_;
   std::vector<NetdevPtr> devs_;

@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 
 namespace usernic {
 namespace {

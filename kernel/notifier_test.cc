@@ -5,7 +5,7 @@
 #include <string>
 
 #include "kernel/names.h"
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 
 namespace usernic {
 namespace {

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "kernel/names.h"
-#include "testing/test_addresses.h"
-#include "testing/test_watch.h"
+#include "testing/addresses.h"
+#include "testing/watch.h"
 
 namespace usernic {
 namespace {

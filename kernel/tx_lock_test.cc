@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kernel/names.h"
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 
 namespace usernic {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "kernel/names.h"
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 #include "usernic/notifier.h"
 
 namespace usernic {

@@ -11,27 +11,12 @@ namespace usernic::sim {
 Card::Card(const RxFilterCaps& the_caps, const CardTemper& the_temper, Chance chance)
     : caps(the_caps), temper(the_temper), taste_(chance.next()), chance_(chance) {}
 
-uint32_t Card::hash(const MacAddress& address) noexcept {
-  return static_cast<uint32_t>(address.to_u64() * 2654435761u >> 7);
-}
-
-bool Card::accepts(const MacAddress& address) const {
-  const bool multicast = address.is_multicast();
-  const uint32_t count = multicast ? caps.multicast_hash_buckets : caps.unicast_hash_buckets;
-  return promisc || (multicast && allmulti) || exact[0].contains(address) || exact[1].contains(address) ||
-         (count != 0 && buckets[multicast].contains(hash(address) % count));
-}
-
 bool Card::never_takes(const MacAddress& address) const noexcept {
   return temper.unsupported_one_in != 0 && Chance(taste_ ^ address.to_u64()).one_in(temper.unsupported_one_in);
 }
 
 void Card::clear() {
-  for (auto& each : exact) each.clear();
-  for (auto& each : buckets) each.clear();
-  vlans.clear();
-  promisc = allmulti = false;
-  vlan_open = true;
+  static_cast<HeldFilter&>(*this) = {};
   ++version;
   ++cleared;
 }
@@ -59,7 +44,7 @@ Result<> Card::execute(const RxCommand& command) {
   bool applied = true;
   Result<> result = fate(command, applied);
   if (applied) {
-    const Result<> done = apply(command);
+    const Result<> done = apply(command, caps, temper.slots_missing);
     if (result) result = done;
     ++version;
   }
@@ -87,47 +72,6 @@ Result<> Card::fate(const RxCommand& command, bool& applied) {
     return fail(std::errc::io_error);
   }
   applied = true;
-  return {};
-}
-
-Result<> Card::apply(const RxCommand& command) {
-  const bool on = command.kind == RxCommandKind::kWiden || command.kind == RxCommandKind::kAdd ||
-                  command.kind == RxCommandKind::kSetBucket;
-  switch (command.object) {
-    case RxObject::kPromisc:
-      promisc = on;
-      return {};
-    case RxObject::kAllmulti:
-      allmulti = on;
-      return {};
-    case RxObject::kVlanUnfiltered:
-      vlan_open = on;
-      return {};
-    case RxObject::kVlan:
-      return change(vlans, command.vlan, on, caps.vlan_slots);
-    case RxObject::kUnicast:
-    case RxObject::kMulticast:
-      break;
-  }
-  const bool multicast = command.object == RxObject::kMulticast;
-  if (command.kind == RxCommandKind::kSetBucket || command.kind == RxCommandKind::kClearBucket) {
-    on ? (void)buckets[multicast].insert(command.bucket) : (void)buckets[multicast].erase(command.bucket);
-    return {};
-  }
-  size_t slots = multicast && !caps.shared_slots ? caps.multicast_slots : caps.unicast_slots;
-  slots -= std::min<size_t>(slots, temper.slots_missing);
-  if (caps.shared_slots) slots -= std::min(slots, exact[!multicast].size());
-  return change(exact[multicast], command.address, on, slots);
-}
-
-template <class T>
-Result<> Card::change(std::set<T>& set, const T& item, bool on, size_t slots) {
-  if (!on) {
-    set.erase(item);
-  } else if (!set.contains(item)) {
-    if (set.size() >= slots) return fail(std::errc::no_space_on_device);
-    set.insert(item);
-  }
   return {};
 }
 

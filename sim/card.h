@@ -7,10 +7,10 @@
 // freed (invariant 5), none of any kind after unregister.
 #pragma once
 
-#include <set>
 #include <string>
 
-#include "sim/chance.h"
+#include "testing/chance.h"
+#include "testing/held_filter.h"
 #include "usernic/net.h"
 
 namespace usernic::sim {
@@ -28,7 +28,7 @@ struct CardTemper {
 // What its driver is [docs/driver-styles.md].
 enum class CardStyle : uint8_t { kPlan, kImage, kLegacy, kKernel };
 
-class Card {
+class Card : public HeldFilter {
  public:
   Card(const RxFilterCaps& caps, const CardTemper& temper, Chance chance);
 
@@ -37,13 +37,8 @@ class Card {
   CardStyle style = CardStyle::kPlan;
   bool failing = true;  // by chance; what it cannot do it never can
 
-  // What it holds. `version` counts changes.
-  std::set<MacAddress> exact[2];  // by AddressClass
-  std::set<uint32_t> buckets[2];
-  std::set<uint16_t> vlans;
-  bool promisc = false, allmulti = false, vlan_open = true;
-  int losses = 0;  // of the filter, that the core was not told of: until then every command fails
-  uint64_t version = 0;
+  int losses = 0;        // of the filter, that the core was not told of: until then every command fails
+  uint64_t version = 0;  // counts changes of what it holds
   uint64_t cleared = 0;  // how often it lost everything, whoever knew
   MacAddress own;        // the register that set_mac_address writes
 
@@ -53,8 +48,7 @@ class Card {
   bool up = false;
   bool unregistered = false;  // set by who unregistered the device
 
-  static uint32_t hash(const MacAddress& address) noexcept;
-  bool accepts(const MacAddress& address) const;
+  bool accepts(const MacAddress& address) const { return HeldFilter::accepts(address, caps); }
   bool never_takes(const MacAddress& address) const noexcept;
   void clear();
 
@@ -71,9 +65,6 @@ class Card {
 
  private:
   Result<> fate(const RxCommand& command, bool& applied);
-  Result<> apply(const RxCommand& command);
-  template <class T>
-  Result<> change(std::set<T>& set, const T& item, bool on, size_t slots);
 
   const uint64_t taste_;
   Chance chance_;

@@ -36,7 +36,7 @@ void spin_pause() noexcept {
 }
 
 uint64_t random_u64() noexcept {
-  static constinit sim::Chance outside{1};
+  static constinit Chance outside{1};
   sim::Scheduler* const scheduler = sim::Scheduler::current();
   return scheduler != nullptr ? scheduler->draw() : outside.next();
 }

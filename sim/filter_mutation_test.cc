@@ -7,8 +7,9 @@
 #include <optional>
 
 #include "sim/runner.h"
+#include "testing/chance.h"
 #include "testing/filter_world.h"
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 
 namespace usernic {
 namespace {

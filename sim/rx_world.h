@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "sim/card.h"
-#include "sim/chance.h"
 #include "sim/checkers.h"
+#include "testing/chance.h"
 #include "usernic/net.h"
 
 namespace usernic::sim {

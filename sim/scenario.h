@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include "sim/chance.h"
+#include "testing/chance.h"
 
 namespace usernic::sim {
 

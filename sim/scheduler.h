@@ -18,8 +18,8 @@
 #include <string>
 #include <vector>
 
-#include "sim/chance.h"
 #include "sim/fiber.h"
+#include "testing/chance.h"
 
 namespace usernic::sim {
 

@@ -18,7 +18,8 @@
 
 #include "core/filter/card_filter.h"
 #include "core/lock/mutation.h"
-#include "testing/test_addresses.h"
+#include "testing/addresses.h"
+#include "testing/held_filter.h"
 
 namespace usernic {
 
@@ -92,13 +93,6 @@ class FilterWorld {
   static constexpr uint64_t kAddresses = 4;
   static constexpr uint16_t kIds = 4;
 
-  struct Card {
-    std::set<MacAddress> exact[2];
-    std::set<uint32_t> buckets[2];
-    std::set<uint16_t> vlans;
-    bool promisc = false, allmulti = false, open = true;
-  };
-
   static uint32_t bucket_of(const void*, AddressClass, const MacAddress& address) { return address.octets[5] % 4; }
   uint32_t below(uint32_t bound) { return static_cast<uint32_t>(chance_.below(bound)); }
   bool one_in(uint32_t n) { return n != 0 && below(n) == 0; }
@@ -111,12 +105,7 @@ class FilterWorld {
     for (uint64_t n = 0; n < kAddresses; ++n) visit(uc(n + 1)), visit(mc(n + 1));
     for (uint64_t n = 100; n < 102; ++n) visit(uc(n));
   }
-  bool accepts(const MacAddress& address) const {
-    const bool multicast = address.is_multicast();
-    const uint32_t buckets = multicast ? caps_.multicast_hash_buckets : caps_.unicast_hash_buckets;
-    return card_.promisc || (multicast && card_.allmulti) || card_.exact[multicast].contains(address) ||
-           (buckets != 0 && card_.buckets[multicast].contains(address.octets[5] % buckets));
-  }
+  bool accepts(const MacAddress& address) const { return card_.accepts(address, caps_, address.octets[5]); }
 
   // ---- wishes -------------------------------------------------------------------------------------------------------
 
@@ -232,27 +221,10 @@ class FilterWorld {
                (command.object == RxObject::kAllmulti && !caps_.allmulti)))
       throw Finding("capacity", "a flag is asked for that the card does not have");
     if (fails && below(2) == 0) return fail(std::errc::io_error);  // not done
-    const auto change = [on](auto& set, const auto& item) { on ? void(set.insert(item)) : void(set.erase(item)); };
-    if (step.entry != nullptr) {
-      std::set<MacAddress>& exact = card_.exact[multicast];
-      const size_t taken = caps_.shared_slots ? card_.exact[0].size() + card_.exact[1].size() : exact.size();
-      const uint32_t slots = multicast && !caps_.shared_slots ? caps_.multicast_slots : caps_.unicast_slots;
-      if (on && !exact.contains(command.address) && taken + missing_ >= slots) {
-        if (taken >= slots) throw Finding("capacity", "an add is handed out for which there is no slot");
-        return fail(std::errc::no_space_on_device);
-      }
-      change(exact, command.address);
-    } else if (command.object == RxObject::kVlan) {
-      change(card_.vlans, command.vlan);
-    } else if (command.object == RxObject::kPromisc) {
-      card_.promisc = on;
-    } else if (command.object == RxObject::kAllmulti) {
-      card_.allmulti = on;
-    } else if (command.object == RxObject::kVlanUnfiltered) {
-      card_.open = on;
-    } else {
-      change(card_.buckets[multicast], command.bucket);
-    }
+    if (step.entry != nullptr && on && !card_.exact[multicast].contains(command.address) &&
+        card_.room(caps_, multicast) == 0)
+      throw Finding("capacity", "an add is handed out for which there is no slot");
+    if (const Result<> applied = card_.apply(command, caps_, missing_); !applied) return applied;
     return fails ? fail(std::errc::io_error) : Result<>();
   }
 
@@ -286,7 +258,7 @@ class FilterWorld {
       if (!accepts(address)) throw Finding("never-deaf", address.to_string() + " was covered throughout, and is deaf");
     }
     for (uint16_t id : must_pass_) {
-      if (!card_.open && !card_.vlans.contains(id)) throw Finding("never-deaf", "a VLAN is deaf");
+      if (!card_.vlan_open && !card_.vlans.contains(id)) throw Finding("never-deaf", "a VLAN is deaf");
     }
   }
 
@@ -308,7 +280,7 @@ class FilterWorld {
     };
     flag(RxObject::kPromisc, card_.promisc, "promisc");
     flag(RxObject::kAllmulti, card_.allmulti, "allmulti");
-    flag(RxObject::kVlanUnfiltered, card_.open, "the open VLAN filter");
+    flag(RxObject::kVlanUnfiltered, card_.vlan_open, "the open VLAN filter");
     addr_list_lock.assert_held();
     for (const AddressClass each : {AddressClass::kUnicast, AddressClass::kMulticast}) {
       const HashImage& hash = filter_.of(each).hash;
@@ -362,7 +334,7 @@ class FilterWorld {
   uint64_t id_changed_[kIds] = {};
   MacAddress own_ = uc(100);
 
-  Card card_;
+  HeldFilter card_;
   Atomic<uint64_t> epoch_{1};
   uint64_t seen_epoch_ = 0;
   Time now_{};

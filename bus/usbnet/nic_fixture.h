@@ -13,7 +13,7 @@
 #include "bus/usb/nic_model.h"
 #include "bus/usb/usbip_port.h"
 #include "bus/usb/usbip_server.h"
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 #include "usernic/net.h"
 
 namespace usernic::usb {

@@ -8,7 +8,7 @@
 #include <cstdlib>
 
 #include "core/device/net_device_fixture.h"
-#include "testing/test_nic.h"
+#include "testing/traffic.h"
 #include "usernic/ioctl.h"
 
 // Before what the environment decides is decided.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/device/net_device_fixture.h"
+#include "testing/port.h"
 
 namespace usernic {
 namespace {
@@ -64,11 +65,7 @@ TEST_F(DeviceRefTest, UnregisterSleepsUntilTheLastReferenceIsGone) {
 }
 
 TEST_F(DeviceRefTest, ADeviceThatIsGoneAnswersEnodevToEverything) {
-  struct NoPort final : DevicePort {
-    void receive(SkbBatch&) noexcept override {}
-    void tx_wake(TxQueue&) noexcept override {}
-    void carrier_changed(bool) noexcept override {}
-  } port;
+  TestPort port;
   NetdevPtr dev = registered();
   ASSERT_TRUE(dev->open());
   ASSERT_TRUE(dev->uc().add(kNeighbour));

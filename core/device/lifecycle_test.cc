@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/device/net_device_fixture.h"
-#include "testing/test_listener.h"
+#include "testing/listener.h"
 #include "usernic/net_device.h"
 #include "usernic/porting.h"
 

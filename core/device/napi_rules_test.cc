@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 #include "usernic/napi.h"
 #include "usernic/net.h"
 #include "usernic/porting.h"

@@ -6,7 +6,8 @@
 #include <functional>
 #include <memory>
 
-#include "testing/test_watch.h"
+#include "testing/chance.h"
+#include "testing/watch.h"
 #include "usernic/net.h"
 
 namespace usernic {

@@ -7,7 +7,7 @@
 #include <functional>
 #include <string>
 
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 #include "usernic/net.h"
 
 namespace usernic {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/device/net_device_fixture.h"
-#include "testing/test_listener.h"
+#include "testing/listener.h"
 
 namespace usernic {
 namespace {

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <vector>
 
-#include "testing/test_addresses.h"
-#include "testing/test_card.h"
-#include "testing/test_watch.h"
+#include "testing/addresses.h"
+#include "testing/card.h"
+#include "testing/watch.h"
 #include "usernic/notifier.h"
 
 namespace usernic {

@@ -5,8 +5,8 @@
 #include <cstdlib>
 
 #include "core/device/net_device_fixture.h"
-#include "testing/test_addresses.h"
-#include "testing/test_nic.h"
+#include "testing/addresses.h"
+#include "testing/traffic.h"
 #include "usernic/bh_work.h"
 #include "usernic/napi.h"
 

@@ -5,7 +5,9 @@
 
 #include <memory>
 
-#include "testing/test_nic.h"
+#include "testing/nic.h"
+#include "testing/port.h"
+#include "testing/traffic.h"
 
 namespace usernic {
 namespace {

@@ -9,7 +9,7 @@
 #include "core/device/net_device_fixture.h"
 #include "core/frame/flow_hash.h"
 #include "testing/inet_frames.h"
-#include "testing/test_nic.h"
+#include "testing/traffic.h"
 
 namespace usernic {
 namespace {

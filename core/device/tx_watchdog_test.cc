@@ -5,6 +5,7 @@
 
 #include "core/device/device.h"
 #include "core/device/net_device_fixture.h"
+#include "testing/port.h"
 
 namespace usernic {
 namespace {
@@ -50,15 +51,9 @@ class StuckDriver {
 constexpr Duration kPatience = std::chrono::milliseconds(20);
 
 struct TxWatchdogTest : testing::Test {
-  struct Port final : DevicePort {
-    Event woken;
-    void receive(SkbBatch&) noexcept override {}
-    void tx_wake(TxQueue&) noexcept override { woken.set(); }
-    void carrier_changed(bool) noexcept override {}
-  };
   Net net;
   SkbPool pool{8, 128};
-  Port port;
+  TestPort port;
   SkbBatch frames;
   NetdevPtr dev = *net.alloc_netdev<StuckDriver>({.name = "stuck0", .watchdog = kPatience});
   StuckDriver& driver = *static_cast<StuckDriver*>(dev->driver());

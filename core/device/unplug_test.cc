@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "core/device/net_device_fixture.h"
-#include "testing/test_nic.h"
+#include "testing/traffic.h"
 #include "usernic/napi.h"
 
 namespace usernic {

@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "testing/test_addresses.h"
-#include "testing/test_watch.h"
+#include "testing/addresses.h"
+#include "testing/watch.h"
 
 namespace usernic {
 namespace {

@@ -4,8 +4,9 @@
 
 #include <cstdlib>
 
+#include "testing/chance.h"
 #include "testing/filter_world.h"
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 
 namespace usernic {
 namespace {

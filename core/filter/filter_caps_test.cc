@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include "testing/test_card.h"
-#include "testing/test_watch.h"
+#include "testing/card.h"
+#include "testing/watch.h"
 #include "usernic/net_device.h"
 #include "usernic/porting.h"
 

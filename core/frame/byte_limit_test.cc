@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/device/net_device_fixture.h"
+#include "testing/port.h"
 
 namespace usernic {
 namespace {
@@ -106,15 +107,9 @@ class LimitedDriver {
 };
 
 struct TxLimitTest : testing::Test {
-  struct Port final : DevicePort {
-    Event woken;
-    void receive(SkbBatch&) noexcept override {}
-    void tx_wake(TxQueue&) noexcept override { woken.set(); }
-    void carrier_changed(bool) noexcept override {}
-  };
   Net net;
   SkbPool pool{8, 2048};
-  Port port;
+  TestPort port;
   NetdevPtr dev = *net.alloc_netdev<LimitedDriver>({.name = "q0", .watchdog = Duration::max()});
   LimitedDriver& driver = *static_cast<LimitedDriver*>(dev->driver());
   TxQueue& queue = dev->tx_queue(0);

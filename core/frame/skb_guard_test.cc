@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "core/device/net_device_fixture.h"
-#include "testing/test_nic.h"
+#include "testing/traffic.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define USERNIC_TEST_ASAN 1

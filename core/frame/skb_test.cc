@@ -9,7 +9,7 @@
 #include <cstring>
 #include <set>
 
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 
 namespace usernic {
 namespace {

@@ -4,7 +4,8 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/inet_frames.h"
-#include "testing/test_nic.h"
+#include "testing/port.h"
+#include "testing/traffic.h"
 
 namespace usernic {
 namespace {

@@ -5,7 +5,8 @@
 
 #include <functional>
 
-#include "testing/test_watch.h"
+#include "testing/port.h"
+#include "testing/watch.h"
 #include "usernic/net.h"
 
 namespace usernic {
@@ -54,18 +55,11 @@ class RingDriver {
   Ring& ring_;
 };
 
-struct CountingPort final : DevicePort {
-  Event woken;
-  void receive(SkbBatch&) noexcept override {}
-  void tx_wake(TxQueue&) noexcept override { woken.set(); }
-  void carrier_changed(bool) noexcept override {}
-};
-
 struct TxQueueTest : testing::Test {
   Net net;
   SkbPool pool{64, 64};
   Ring ring;
-  CountingPort port;
+  TestPort port;
   SkbBatch frames;
   NetdevPtr dev = *net.alloc_netdev<RingDriver>({.name = "t0", .tx_queues = 2}, ring);
   TxQueue& queue = dev->tx_queue(0);

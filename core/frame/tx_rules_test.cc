@@ -5,7 +5,8 @@
 #include <functional>
 
 #include "core/device/net_device_fixture.h"
-#include "testing/test_nic.h"
+#include "testing/port.h"
+#include "testing/traffic.h"
 
 namespace usernic {
 namespace {
@@ -40,17 +41,10 @@ class WrongDriver {
   NetDevice& dev_;
 };
 
-struct WakePort final : DevicePort {
-  Event woken;
-  void receive(SkbBatch&) noexcept override {}
-  void tx_wake(TxQueue&) noexcept override { woken.set(); }
-  void carrier_changed(bool) noexcept override {}
-};
-
 struct TxRulesTest : testing::Test {
   Net net;
   SkbPool pool{8, 4096};
-  WakePort port;
+  TestPort port;
   NetdevPtr dev = *net.alloc_netdev<WrongDriver>({.name = "bad0"});
   WrongDriver& driver = *static_cast<WrongDriver*>(dev->driver());
   SkbBatch frames;

@@ -7,7 +7,7 @@
 #include <deque>
 #include <set>
 
-#include "testing/test_addresses.h"
+#include "testing/addresses.h"
 
 namespace usernic {
 namespace {

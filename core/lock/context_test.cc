@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 #include "usernic/lock.h"
 
 namespace usernic {

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <set>
 
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 #include "usernic/lock.h"
 
 namespace usernic {

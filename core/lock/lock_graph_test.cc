@@ -9,9 +9,9 @@
 
 #include "core/device/device.h"
 #include "core/lock/level_guard.h"
-#include "testing/test_card.h"
-#include "testing/test_upper.h"
-#include "testing/test_watch.h"
+#include "testing/card.h"
+#include "testing/upper.h"
+#include "testing/watch.h"
 #include "usernic/porting.h"
 #include "usernic/skb.h"
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/device/net_device_fixture.h"
-#include "testing/test_nic.h"
+#include "testing/traffic.h"
 #include "usernic/lower_link.h"
 #include "usernic/napi.h"
 #include "usernic/own_addresses.h"

@@ -9,10 +9,10 @@
 #include <memory>
 
 #include "core/device/device.h"
-#include "testing/test_addresses.h"
-#include "testing/test_card.h"
-#include "testing/test_upper.h"
-#include "testing/test_watch.h"
+#include "testing/addresses.h"
+#include "testing/card.h"
+#include "testing/upper.h"
+#include "testing/watch.h"
 
 namespace usernic {
 namespace {

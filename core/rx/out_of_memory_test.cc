@@ -8,8 +8,7 @@
 
 #include "core/device/net_device_fixture.h"
 #include "core/list/address_entry.h"
-#include "testing/test_addresses.h"
-#include "testing/test_nic.h"
+#include "testing/addresses.h"
 #include "usernic/lower_link.h"
 #include "usernic/net.h"
 
@@ -74,7 +73,7 @@ int refuse_each(Call&& call, Unchanged&& unchanged) {
 class OutOfMemoryTest : public testing::Test {
  protected:
   static NetdevPtr device(Net& net, const char* name) {
-    NetdevPtr dev = *net.alloc_netdev<TestNic>({.name = name});
+    NetdevPtr dev = *net.alloc_netdev<PlainDriver>({.name = name});
     EXPECT_TRUE(dev->register_netdev());
     return dev;
   }
@@ -163,7 +162,7 @@ TEST_F(OutOfMemoryTest, ALinkIsRefused) {
 TEST_F(OutOfMemoryTest, ADeviceIsRefusedAndTheNetIsNoneTheWorse) {
   NetdevPtr made;
   const auto make = [&]() -> Result<> {
-    Result<NetdevPtr> dev = net_.alloc_netdev<TestNic>({.name = "new0"});
+    Result<NetdevPtr> dev = net_.alloc_netdev<PlainDriver>({.name = "new0"});
     if (!dev) return fail(dev.error());
     made = *std::move(dev);
     return {};

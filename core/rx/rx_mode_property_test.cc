@@ -8,8 +8,9 @@
 #include <iostream>
 #include <sstream>
 
-#include "testing/test_card.h"
-#include "testing/test_watch.h"
+#include "testing/card.h"
+#include "testing/chance.h"
+#include "testing/watch.h"
 
 namespace usernic {
 namespace {

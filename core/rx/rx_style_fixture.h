@@ -6,8 +6,8 @@
 
 #include <set>
 
-#include "testing/test_addresses.h"
-#include "testing/test_watch.h"
+#include "testing/addresses.h"
+#include "testing/watch.h"
 #include "usernic/net.h"
 #include "usernic/rx_style.h"
 

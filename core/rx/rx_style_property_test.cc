@@ -8,7 +8,8 @@
 #include <iostream>
 #include <set>
 
-#include "testing/test_watch.h"
+#include "testing/chance.h"
+#include "testing/watch.h"
 #include "usernic/net.h"
 
 namespace usernic {

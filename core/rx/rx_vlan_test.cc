@@ -39,14 +39,14 @@ TEST_F(RxVlanTest, NoVlanGoesBeforeTheFilterIsOpen) {
   settle();
   {
     MutexGuard guard(card.mutex);
-    card.after_command = [&](const TestCard& c) { deaf = deaf || !(c.vlan_unfiltered || c.vlans.contains(5)); };
+    card.after_command = [&](const TestCard& c) { deaf = deaf || !(c.vlan_open || c.vlans.contains(5)); };
   }
   ASSERT_TRUE(mode->set_vlan_filter(false));
   dev->lane().flush();
   ASSERT_TRUE(dev->mc().add(mc(1)));  // another run while the flag waits for its retry
   settle();
   EXPECT_FALSE(deaf);
-  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlan_unfiltered && c.vlans.empty(); }));
+  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlan_open && c.vlans.empty(); }));
 }
 
 TEST_F(RxVlanTest, AVlanTableSmallerThanDeclaredOpensTheFilter) {
@@ -60,10 +60,10 @@ TEST_F(RxVlanTest, AVlanTableSmallerThanDeclaredOpensTheFilter) {
   ASSERT_TRUE(mode->set_vlan_filter(true));
   for (uint16_t id = 1; id <= 3; ++id) ASSERT_TRUE(mode->vlan_add(id));
   settle();
-  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlan_unfiltered; }));
+  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlan_open; }));
   ASSERT_TRUE(mode->vlan_del(3));
   settle();
-  EXPECT_TRUE(on_card([](TestCard& c) { return !c.vlan_unfiltered && c.vlans.size() == 2; }));
+  EXPECT_TRUE(on_card([](TestCard& c) { return !c.vlan_open && c.vlans.size() == 2; }));
 }
 
 TEST_F(RxVlanTest, VlanFilterFollowsItsIdsAndOpensWhenTheyAreTooMany) {
@@ -72,16 +72,16 @@ TEST_F(RxVlanTest, VlanFilterFollowsItsIdsAndOpensWhenTheyAreTooMany) {
   ASSERT_TRUE(mode->vlan_add(10));
   ASSERT_TRUE(mode->vlan_add(20));
   settle();
-  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlan_unfiltered && c.vlans.empty(); })) << "open until asked for";
+  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlan_open && c.vlans.empty(); })) << "open until asked for";
   ASSERT_TRUE(mode->set_vlan_filter(true));
   settle();
-  EXPECT_TRUE(on_card([](TestCard& c) { return !c.vlan_unfiltered && c.vlans.size() == 2; }));
+  EXPECT_TRUE(on_card([](TestCard& c) { return !c.vlan_open && c.vlans.size() == 2; }));
   ASSERT_TRUE(mode->vlan_add(30));
   settle();
-  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlan_unfiltered; }));
+  EXPECT_TRUE(on_card([](TestCard& c) { return c.vlan_open; }));
   ASSERT_TRUE(mode->vlan_del(10));
   settle();
-  EXPECT_TRUE(on_card([](TestCard& c) { return !c.vlan_unfiltered && c.vlans == std::set<uint16_t>{20, 30}; }));
+  EXPECT_TRUE(on_card([](TestCard& c) { return !c.vlan_open && c.vlans == std::set<uint16_t>{20, 30}; }));
   EXPECT_EQ(mode->vlan_add(4095), Result<>(fail(std::errc::invalid_argument)));
 }
 

@@ -6,9 +6,10 @@
 #include <memory>
 #include <set>
 
-#include "testing/test_addresses.h"
-#include "testing/test_card.h"
-#include "testing/test_watch.h"
+#include "testing/addresses.h"
+#include "testing/card.h"
+#include "testing/chance.h"
+#include "testing/watch.h"
 #include "usernic/napi.h"
 #include "usernic/notifier.h"
 

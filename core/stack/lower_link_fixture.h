@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "testing/test_addresses.h"
-#include "testing/test_card.h"
-#include "testing/test_upper.h"
+#include "testing/addresses.h"
+#include "testing/card.h"
+#include "testing/upper.h"
 
 namespace usernic {
 

@@ -10,8 +10,9 @@
 #include <set>
 
 #include "core/device/device.h"
-#include "testing/test_card.h"
-#include "testing/test_upper.h"
+#include "testing/card.h"
+#include "testing/chance.h"
+#include "testing/upper.h"
 
 namespace usernic {
 namespace {

@@ -54,7 +54,7 @@ TEST_F(LowerLinkVlanTest, ACardThatFiltersLetsThemPassAndOneThatDoesNotIsNotMade
   const auto on_card = [&] {
     EXPECT_EQ(outcome(low->rx_mode().settle(soon())), "ok");
     MutexGuard guard(card.mutex);
-    return std::pair(card.vlan_unfiltered, card.vlans);
+    return std::pair(card.vlan_open, card.vlans);
   };
   ASSERT_TRUE(add(up, {5}) && up->rx_mode().set_vlan_filter(true));
   EXPECT_EQ(on_card(), std::pair(true, std::set<uint16_t>{}));

@@ -4,7 +4,8 @@
 #include <functional>
 
 #include "core/stack/lower_link_fixture.h"
-#include "testing/test_nic.h"
+#include "testing/port.h"
+#include "testing/traffic.h"
 
 namespace usernic {
 namespace {
@@ -148,7 +149,7 @@ struct BackPressureTest : LowerXmitTest {
     top->xmit(top->tx_queue(0), batch);
     return batch.size();
   }
-  bool wakes(uint32_t before) const { return port.wakes.wait(before + 1); }
+  bool wakes(uint32_t before) const { return port.woken.wait(before + 1); }
 };
 
 TEST_F(BackPressureTest, WhatHasNoRoomWaitsAndNothingMoreIsTaken) {
@@ -160,7 +161,7 @@ TEST_F(BackPressureTest, WhatHasNoRoomWaitsAndNothingMoreIsTaken) {
   EXPECT_EQ(left_of(5), 0u) << "those above wait by themselves";
   EXPECT_TRUE(top->tx_queue(0).xmit_stopped());
   EXPECT_EQ(left_of(5), 5u);
-  const uint32_t before = port.wakes.count();
+  const uint32_t before = port.woken.count();
   low->tx_queue(0).wake();
   ASSERT_TRUE(wakes(before));
   EXPECT_FALSE(middle->tx_queue(0).xmit_stopped() || top->tx_queue(0).xmit_stopped());
@@ -175,7 +176,7 @@ TEST_F(BackPressureTest, ALoneFrameWaitsToo) {
   EXPECT_EQ(left_of(1), 0u);
   EXPECT_EQ(left_of(1), 0u) << "in the queue of the one above";
   EXPECT_EQ(left_of(1), 1u);
-  const uint32_t before = port.wakes.count();
+  const uint32_t before = port.woken.count();
   low->tx_queue(0).wake();
   ASSERT_TRUE(wakes(before));
   EXPECT_EQ(of<BellNic>(low).taken.count(), 2u);
@@ -196,7 +197,7 @@ TEST_F(BackPressureTest, ALowerThatGoesDownOrAwayHoldsNobodyBack) {
     ASSERT_EQ(left_of(4), 0u);
     ASSERT_EQ(left_of(4), 0u);
     ASSERT_TRUE(top->tx_queue(0).xmit_stopped());
-    const uint32_t before = port.wakes.count();
+    const uint32_t before = port.woken.count();
     end();
     ASSERT_TRUE(wakes(before));
     EXPECT_FALSE(top->tx_queue(0).xmit_stopped());
@@ -229,7 +230,7 @@ TEST_F(BackPressureTest, NoWakeIsMissed) {
   });
   SkbBatch batch;
   for (uint32_t sent = 0; sent < kAll || !batch.empty();) {
-    const uint32_t before = port.wakes.count();
+    const uint32_t before = port.woken.count();
     for (; batch.size() < 16 && sent < kAll; ++sent) put(batch, pool, Frame(kBytes));
     top->xmit(top->tx_queue(0), batch);
     const bool goes_on = batch.empty() || !top->tx_queue(0).xmit_stopped() || wakes(before);

@@ -10,8 +10,8 @@
 
 #include "core/device/device.h"
 #include "core/lock/lock_graph.h"
-#include "testing/test_card.h"
-#include "testing/test_watch.h"
+#include "testing/card.h"
+#include "testing/watch.h"
 #include "usernic/work.h"
 
 namespace usernic {

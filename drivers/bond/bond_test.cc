@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include "testing/test_nic.h"
+#include "testing/nic.h"
+#include "testing/port.h"
+#include "testing/traffic.h"
 #include "usernic/rx_handler.h"
 
 namespace usernic {
@@ -31,7 +33,7 @@ struct BondTest : testing::Test {
     EXPECT_EQ(outcome(low->attach_port(low_ports[n])), "ok");
     return low;
   }
-  static TestNic& card(const NetdevPtr& low) { return *static_cast<TestNic*>(low->driver()); }
+  static TestNic& card(const NetdevPtr& low) { return TestNic::of(*low); }
   void SetUp() override {
     ASSERT_TRUE(dev->register_netdev() && dev->attach_port(port));
     ASSERT_TRUE(bond.add_lower(*lows[0]) && bond.add_lower(*lows[1]) && dev->open());
@@ -251,7 +253,7 @@ TEST_F(BondTest, WhatIsTakenOrCannotIsLeftOut) {
   EXPECT_EQ(outcome(bond.add_lower(*lows[0])), "EEXIST");
   EXPECT_EQ(outcome(bond.add_lower(*dev)), "ELOOP");
   ASSERT_TRUE(bond.remove_lower(*lows[1]));
-  card(lows[1]).refuse_address = true;
+  card(lows[1]).address_answer = fail(std::errc::io_error);
   EXPECT_EQ(outcome(bond.add_lower(*lows[1])), "EIO");
   MutexGuard rtnl(net.rtnl());
   EXPECT_EQ(lowers_of(*dev).size(), 1u);
@@ -279,7 +281,7 @@ TEST_F(BondTest, AStuckLowerKeepsNobodyElseFromTheNewAddress) {
 
 TEST_F(BondTest, ALowerThatRefusesTheNewAddressIsAskedOnceAChange) {
   TestNic& stubborn = card(lows[0]);
-  stubborn.refuse_address = true;
+  stubborn.address_answer = fail(std::errc::io_error);
   const uint32_t before = stubborn.asked_address.count();
   ASSERT_TRUE(dev->set_mac_address(mac(9)));
   EXPECT_TRUE(becomes([&] { return lows[1]->address() == mac(9); }));

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "testing/test_nic.h"
+#include "testing/nic.h"
+#include "testing/port.h"
+#include "testing/traffic.h"
 #include "usernic/rx_handler.h"
 
 namespace usernic {
@@ -35,7 +37,7 @@ struct BridgeTest : testing::Test {
     EXPECT_EQ(outcome(low->open()), "ok");
     return low;
   }
-  static TestNic& card(const NetdevPtr& low) { return *static_cast<TestNic*>(low->driver()); }
+  static TestNic& card(const NetdevPtr& low) { return TestNic::of(*low); }
   void SetUp() override {
     ASSERT_TRUE(dev->register_netdev() && dev->attach_port(port));
     for (NetdevPtr& low : lows) ASSERT_EQ(outcome(bridge.add_port(*low)), "ok");

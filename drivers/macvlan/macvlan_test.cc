@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include "testing/test_nic.h"
+#include "testing/nic.h"
+#include "testing/port.h"
+#include "testing/traffic.h"
 #include "usernic/rx_handler.h"
 
 namespace usernic {
@@ -21,7 +23,7 @@ struct MacvlanTest : testing::Test {
   SkbPool pool{64, 1518};
   TestPort nic_port, ports[3];
   NetdevPtr nic = *net.alloc_netdev<TestNic>({.name = "nic0", .address = kNicMac});
-  TestNic& card = *static_cast<TestNic*>(nic->driver());
+  TestNic& card = TestNic::of(*nic);
   std::vector<NetdevPtr> all;
 
   void SetUp() override { ASSERT_TRUE(nic->register_netdev() && nic->open() && nic->attach_port(nic_port)); }

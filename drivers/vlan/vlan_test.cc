@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include "testing/test_nic.h"
+#include "testing/nic.h"
+#include "testing/port.h"
+#include "testing/traffic.h"
 #include "usernic/rx_handler.h"
 
 namespace usernic {
@@ -18,7 +20,7 @@ struct VlanTest : testing::Test {
   SkbPool pool{32, 1518};
   TestPort nic_port, port;
   NetdevPtr nic = *net.alloc_netdev<TestNic>({.name = "nic0", .address = kNicMac});
-  TestNic& card = *static_cast<TestNic*>(nic->driver());
+  TestNic& card = TestNic::of(*nic);
   NetdevPtr vlan;
 
   void SetUp() override {
@@ -175,10 +177,10 @@ TEST_F(VlanTest, WhatTheLowerHasNoRoomForWaitsUntilItIsWoken) {
   nic->tx_queue(0).stop();
   send(*vlan, pool, both);
   EXPECT_TRUE(vlan->tx_queue(0).xmit_stopped());
-  const uint32_t before = port.wakes.count();
+  const uint32_t before = port.woken.count();
   nic->tx_queue(0).wake();
   EXPECT_EQ(card.sent.wait(2), (All{tagged(both[0], 5), tagged(both[1], 5)}));
-  EXPECT_TRUE(port.wakes.wait(before + 1));
+  EXPECT_TRUE(port.woken.wait(before + 1));
   EXPECT_EQ(vlan->stats().tx_dropped, 0u);
   EXPECT_EQ(vlan->stats().tx_packets, 2u);
 }

@@ -2,7 +2,7 @@
 // sim: one function a scenario; sim/scenario.cc lists them with a sentence each.
 #pragma once
 
-#include "sim/chance.h"
+#include "testing/chance.h"
 
 namespace usernic::sim {
 

@@ -9,7 +9,7 @@
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
-#include "testing/test_upper.h"
+#include "testing/upper.h"
 
 namespace usernic::sim {
 namespace {

@@ -45,6 +45,21 @@ class Event {
   Atomic<uint32_t> count_{0};
 };
 
+// On until it is switched off; whoever waits for that sleeps.
+class Switch {
+ public:
+  void set(bool on) noexcept {
+    on_.store(on);
+    wake_all(on_);
+  }
+  void wait_off() const noexcept {
+    while (on_.load() != 0) wait_on(on_, 1);
+  }
+
+ private:
+  Atomic<uint32_t> on_{0};
+};
+
 // Looks until it holds, for what no event tells. False after so long that it never will.
 template <class Condition>
 bool eventually(Condition holds) {
@@ -99,22 +114,5 @@ template <class T>
 std::string outcome(const Result<T>& result) {
   return result ? "ok" : std::string(errno_name(result.error()));
 }
-
-// Chance that a failure can be repeated with: the seed is printed with it.
-class Chance {
- public:
-  explicit Chance(uint64_t seed) : state_(seed) {}
-  uint64_t next() {  // splitmix64
-    uint64_t z = state_ += 0x9e37'79b9'7f4a'7c15;
-    z = (z ^ z >> 30) * 0xbf58'476d'1ce4'e5b9;
-    z = (z ^ z >> 27) * 0x94d0'49bb'1331'11eb;
-    return z ^ z >> 31;
-  }
-  uint64_t below(uint64_t bound) { return next() % bound; }
-  bool one_in(uint64_t n) { return below(n) == 0; }
-
- private:
-  uint64_t state_;
-};
 
 }  // namespace usernic

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// sim: chance that a seed decides [splitmix64].
+// For tests, the simulator and the fuzzers: chance that a seed decides [splitmix64]. Who fails prints the seed.
 #pragma once
 
 #include <cstdint>
 
-namespace usernic::sim {
+namespace usernic {
 
 class Chance {
  public:
@@ -29,4 +29,4 @@ class Chance {
   uint64_t state_;
 };
 
-}  // namespace usernic::sim
+}  // namespace usernic

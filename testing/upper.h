@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "testing/test_watch.h"
+#include "testing/watch.h"
 #include "usernic/lower_link.h"
 #include "usernic/net.h"
 
