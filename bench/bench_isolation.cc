@@ -22,7 +22,7 @@
 
 #include "bench/rows.h"
 #include "host/device_wishes.h"
-#include "host/kick.h"
+#include "usernic/kick.h"
 #include "usernic/net.h"
 #include "usernic/rx_mode.h"
 

@@ -30,7 +30,7 @@ sockaddr_ll link_address(int ifindex) {
 
 }  // namespace
 
-ctl::Outcome<std::unique_ptr<DemoFrames>> DemoFrames::start(ctl::Fd sender, int sender_ifindex, ctl::Fd receiver,
+ctl::Outcome<std::unique_ptr<DemoFrames>> DemoFrames::start(UniqueFd sender, int sender_ifindex, UniqueFd receiver,
                                                             int receiver_ifindex) {
   const sockaddr_ll from = link_address(receiver_ifindex);
   if (::bind(receiver.get(), reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0) {

@@ -10,18 +10,18 @@
 #include <memory>
 #include <vector>
 
-#include "ctl/fd.h"
 #include "ctl/outcome.h"
 #include "usernic/env.h"
 #include "usernic/lock.h"
 #include "usernic/mac_address.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::cli {
 
 class DemoFrames {
  public:
   // AF_PACKET sockets in the sending and the receiving host, and the interfaces' indices there.
-  static ctl::Outcome<std::unique_ptr<DemoFrames>> start(ctl::Fd sender, int sender_ifindex, ctl::Fd receiver,
+  static ctl::Outcome<std::unique_ptr<DemoFrames>> start(UniqueFd sender, int sender_ifindex, UniqueFd receiver,
                                                          int receiver_ifindex);
   ~DemoFrames();
   DemoFrames(const DemoFrames&) = delete;
@@ -40,7 +40,7 @@ class DemoFrames {
   Count finish();
 
  private:
-  DemoFrames(ctl::Fd sender, int ifindex, ctl::Fd receiver)
+  DemoFrames(UniqueFd sender, int ifindex, UniqueFd receiver)
       : sender_(std::move(sender)), ifindex_(ifindex), receiver_(std::move(receiver)) {}
   void wait_received(uint32_t count);
   void send_loop() USERNIC_EXCLUDES(lock_);
@@ -48,9 +48,9 @@ class DemoFrames {
   bool send_one(const MacAddress& to, uint32_t number);
 
   static constexpr LockClass kClass{"demo frames"};
-  const ctl::Fd sender_;
+  const UniqueFd sender_;
   const int ifindex_;
-  const ctl::Fd receiver_;
+  const UniqueFd receiver_;
   Mutex lock_{kClass};
   std::vector<MacAddress> addresses_ USERNIC_GUARDED_BY(lock_);
   StopSource stop_sending_, stop_receiving_;

@@ -36,7 +36,7 @@ MacAddress mac_of_group(const std::string& group) {
   return MacAddress::from_u64(kIpv6Prefix | low_32_bits(v6));
 }
 
-ctl::Outcome<int> ifindex_of(const ctl::Fd& socket, const std::string& dev) {
+ctl::Outcome<int> ifindex_of(const UniqueFd& socket, const std::string& dev) {
   ifreq request{};
   dev.copy(request.ifr_name, sizeof request.ifr_name - 1);
   if (::ioctl(socket.get(), SIOCGIFINDEX, &request) != 0) return ctl::refuse(fmt::format("there is no {}", dev));

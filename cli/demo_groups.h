@@ -22,10 +22,10 @@ class DemoGroups {
   int ifindex() const noexcept { return ifindex_; }
 
  private:
-  DemoGroups(ctl::Fd v4, ctl::Fd v6, int ifindex) : v4_(std::move(v4)), v6_(std::move(v6)), ifindex_(ifindex) {}
+  DemoGroups(UniqueFd v4, UniqueFd v6, int ifindex) : v4_(std::move(v4)), v6_(std::move(v6)), ifindex_(ifindex) {}
   ctl::Outcome<> change(const std::string& group, bool join);
 
-  ctl::Fd v4_, v6_;
+  UniqueFd v4_, v6_;
   int ifindex_;
 };
 
@@ -33,7 +33,7 @@ class DemoGroups {
 MacAddress mac_of_group(const std::string& group);
 
 // The interface's index in the namespace of the socket.
-ctl::Outcome<int> ifindex_of(const ctl::Fd& socket, const std::string& dev);
+ctl::Outcome<int> ifindex_of(const UniqueFd& socket, const std::string& dev);
 
 }  // namespace usernic::cli
 // Explained best by: cli/demo_test.cc

@@ -99,8 +99,8 @@ Outcome<std::unique_ptr<DemoLab>> DemoLab::start() {
 Outcome<> DemoLab::start_child() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return refuse("cannot make a pipe: " + why());
-  const ctl::Fd read_end(ends[0]);
-  ctl::Fd write_end(ends[1]);
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
   const pid_t demo = ::getpid();
   child_ = ::fork();
   if (child_ < 0) return refuse("cannot start a process: " + why());
@@ -111,7 +111,7 @@ Outcome<> DemoLab::start_child() {
   return read_to_end(read_end.get()).empty() ? refuse("") : Outcome<>{};
 }
 
-void DemoLab::keep(pid_t demo, ctl::Fd ready) {
+void DemoLab::keep(pid_t demo, UniqueFd ready) {
   const sigset_t signals = keepers_signals();
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGCHLD, SIG_DFL);
@@ -137,12 +137,12 @@ void DemoLab::keep(pid_t demo, ctl::Fd ready) {
   ::_exit(status);
 }
 
-void DemoLab::become_usernic(pid_t keeper, const ctl::Fd& ready) {
+void DemoLab::become_usernic(pid_t keeper, const UniqueFd& ready) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != keeper) ::_exit(1);
   const sigset_t signals = keepers_signals();
   ::sigprocmask(SIG_UNBLOCK, &signals, nullptr);
-  const ctl::Fd nowhere(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const UniqueFd nowhere(::open("/dev/null", O_RDWR | O_CLOEXEC));
   ::dup2(nowhere.get(), STDIN_FILENO);
   ::dup2(nowhere.get(), STDOUT_FILENO);
   ::fcntl(ready.get(), F_SETFD, 0);
@@ -174,8 +174,8 @@ Outcome<ToolOutput> DemoLab::run_in(const std::string& name, std::vector<std::st
   if (!namespaces) return refuse(namespaces.error());
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return refuse("cannot make a pipe: " + why());
-  const ctl::Fd read_end(ends[0]);
-  ctl::Fd write_end(ends[1]);
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
   const pid_t tool = ::fork();
   if (tool < 0) return refuse("cannot start a process: " + why());
   if (tool == 0) become_tool(**namespaces, argv, write_end.get());
@@ -194,17 +194,17 @@ Outcome<> DemoLab::must_run_in(const std::string& name, std::vector<std::string>
 }
 
 // A socket belongs to the namespace of the process that makes it, wherever it is handed to.
-Outcome<std::vector<ctl::Fd>> DemoLab::sockets_in(const std::string& name, const std::vector<SocketKind>& kinds) {
+Outcome<std::vector<UniqueFd>> DemoLab::sockets_in(const std::string& name, const std::vector<SocketKind>& kinds) {
   const auto namespaces = host(name);
   if (!namespaces) return refuse(namespaces.error());
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return refuse("cannot make a socket: " + why());
-  const ctl::Fd ours(ends[0]);
-  ctl::Fd theirs(ends[1]);
+  const UniqueFd ours(ends[0]);
+  UniqueFd theirs(ends[1]);
   const pid_t maker = ::fork();
   if (maker < 0) return refuse("cannot start a process: " + why());
   if (maker == 0) {
-    std::vector<ctl::Fd> made;
+    std::vector<UniqueFd> made;
     const bool entered = enter(**namespaces).has_value();
     for (const SocketKind& kind : kinds) {
       if (entered) made.emplace_back(::socket(kind.family, kind.type | SOCK_CLOEXEC, kind.protocol));
@@ -214,7 +214,7 @@ Outcome<std::vector<ctl::Fd>> DemoLab::sockets_in(const std::string& name, const
   }
   theirs.reset();
   std::string text;
-  std::vector<ctl::Fd> sockets;
+  std::vector<UniqueFd> sockets;
   ctl::receive_with(ours.get(), text, sockets);
   wait_for(maker);
   if (sockets.size() != kinds.size()) return refuse(fmt::format("cannot make sockets in host {}", name));

@@ -43,13 +43,13 @@ class DemoLab {
     int family, type, protocol;
   };
   // Sockets that live in the host; at most four.
-  ctl::Outcome<std::vector<ctl::Fd>> sockets_in(const std::string& host, const std::vector<SocketKind>& kinds);
+  ctl::Outcome<std::vector<UniqueFd>> sockets_in(const std::string& host, const std::vector<SocketKind>& kinds);
 
  private:
   DemoLab() = default;
   ctl::Outcome<> start_child();
-  [[noreturn]] void keep(pid_t demo, ctl::Fd ready);
-  [[noreturn]] void become_usernic(pid_t keeper, const ctl::Fd& ready);
+  [[noreturn]] void keep(pid_t demo, UniqueFd ready);
+  [[noreturn]] void become_usernic(pid_t keeper, const UniqueFd& ready);
   ctl::Outcome<const HostNamespaces*> host(const std::string& name);
 
   std::string folder_;

@@ -16,7 +16,7 @@
 namespace usernic::cli {
 namespace {
 
-bool is_our_user_namespace(const ctl::Fd& fd) {
+bool is_our_user_namespace(const UniqueFd& fd) {
   struct stat ours, theirs;
   return ::stat("/proc/self/ns/user", &ours) == 0 && ::fstat(fd.get(), &theirs) == 0 && ours.st_ino == theirs.st_ino &&
          ours.st_dev == theirs.st_dev;
@@ -39,11 +39,11 @@ void look_in_sbin() {
 ctl::Outcome<HostNamespaces> ask_for_host(const std::string& socket, const std::string& host) {
   auto client = ctl::Client::connect(socket);
   if (!client) return ctl::refuse(client.error());
-  std::vector<ctl::Fd> descriptors;
+  std::vector<UniqueFd> descriptors;
   const auto answer = client->call({.verb = "namespaces", .host = host}, &descriptors);
   if (!answer) return ctl::refuse(answer.error());
   HostNamespaces namespaces;
-  for (ctl::Fd& descriptor : descriptors) {
+  for (UniqueFd& descriptor : descriptors) {
     const int type = ::ioctl(descriptor.get(), NS_GET_NSTYPE);
     if (type == CLONE_NEWUSER) namespaces.user = std::move(descriptor);
     if (type == CLONE_NEWNET) namespaces.net = std::move(descriptor);

@@ -7,13 +7,13 @@
 
 #include <string>
 
-#include "ctl/fd.h"
 #include "ctl/outcome.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::cli {
 
 struct HostNamespaces {
-  ctl::Fd user, net;
+  UniqueFd user, net;
 };
 
 ctl::Outcome<HostNamespaces> ask_for_host(const std::string& socket, const std::string& host);

@@ -34,12 +34,12 @@ bool wait_readable(int fd, Time deadline) {
 }  // namespace
 
 Outcome<Client> Client::connect(const std::string& path) {
-  Outcome<Fd> fd = connect_to(path, kAnswerTime);
+  Outcome<UniqueFd> fd = connect_to(path, kAnswerTime);
   if (!fd) return refuse(fd.error());
   return Client(*std::move(fd));
 }
 
-Outcome<Json> Client::call(const Request& request, std::vector<Fd>* descriptors, Duration answer_time) {
+Outcome<Json> Client::call(const Request& request, std::vector<UniqueFd>* descriptors, Duration answer_time) {
   if (auto sent = send(request); !sent) return refuse(sent.error());
   return receive(descriptors, answer_time);
 }
@@ -58,7 +58,7 @@ Outcome<> Client::send(const Request& request) {
   return {};
 }
 
-Outcome<Json> Client::receive(std::vector<Fd>* descriptors, Duration answer_time) {
+Outcome<Json> Client::receive(std::vector<UniqueFd>* descriptors, Duration answer_time) {
   const Outcome<std::string> answer = read_line(descriptors, Clock::now() + answer_time);
   if (!answer) return refuse(answer.error());
   return parse_answer(*answer);
@@ -74,8 +74,8 @@ Outcome<Event> Client::next_event(Time deadline) {
   return *std::move(event);
 }
 
-Outcome<std::string> Client::read_line(std::vector<Fd>* descriptors, Time deadline) {
-  std::vector<Fd> unasked;
+Outcome<std::string> Client::read_line(std::vector<UniqueFd>* descriptors, Time deadline) {
+  std::vector<UniqueFd> unasked;
   size_t searched = 0;
   for (;;) {
     if (const size_t end = in_.find('\n', searched); end != std::string::npos) {

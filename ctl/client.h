@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "ctl/fd.h"
 #include "ctl/messages.h"
 #include "usernic/env.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::ctl {
 
@@ -20,7 +20,7 @@ class Client {
 
   // The result of a request; its refusal or the trouble with the connection as a sentence. Descriptors that came with
   // the answer are appended to `descriptors`, if given.
-  Outcome<Json> call(const Request& request, std::vector<Fd>* descriptors = nullptr,
+  Outcome<Json> call(const Request& request, std::vector<UniqueFd>* descriptors = nullptr,
                      Duration answer_time = kAnswerTime);
   // The same, as the report it must be.
   template <class Report>
@@ -38,17 +38,17 @@ class Client {
   }
   // The two halves of `call`, for who has something to do between them.
   Outcome<> send(const Request& request);
-  Outcome<Json> receive(std::vector<Fd>* descriptors = nullptr, Duration answer_time = kAnswerTime);
+  Outcome<Json> receive(std::vector<UniqueFd>* descriptors = nullptr, Duration answer_time = kAnswerTime);
   // The next line of a stream that a call has opened.
   Outcome<Event> next_event(Time deadline = kForever);
 
   int fd() const noexcept { return fd_.get(); }
 
  private:
-  explicit Client(Fd fd) : fd_(std::move(fd)) {}
-  Outcome<std::string> read_line(std::vector<Fd>* descriptors, Time deadline);
+  explicit Client(UniqueFd fd) : fd_(std::move(fd)) {}
+  Outcome<std::string> read_line(std::vector<UniqueFd>* descriptors, Time deadline);
 
-  Fd fd_;
+  UniqueFd fd_;
   std::string in_;
 };
 

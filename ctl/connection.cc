@@ -38,7 +38,7 @@ std::optional<std::string> Connection::take_line() {
   return line;
 }
 
-void Connection::enqueue(std::string_view text, std::vector<Fd> descriptors) {
+void Connection::enqueue(std::string_view text, std::vector<UniqueFd> descriptors) {
   if (sent_ == out_.size()) {
     out_.clear();
     sent_ = 0;
@@ -50,7 +50,7 @@ void Connection::enqueue(std::string_view text, std::vector<Fd> descriptors) {
     sent_ = 0;
   }
   out_.append(text);
-  for (Fd& descriptor : descriptors) descriptors_.push_back(std::move(descriptor));
+  for (UniqueFd& descriptor : descriptors) descriptors_.push_back(std::move(descriptor));
 }
 
 bool Connection::flush() {
@@ -67,7 +67,7 @@ bool Connection::flush() {
   return true;
 }
 
-ssize_t send_with(int fd, std::string_view text, const std::vector<Fd>& descriptors) {
+ssize_t send_with(int fd, std::string_view text, const std::vector<UniqueFd>& descriptors) {
   iovec part{.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
   msghdr message{};
   message.msg_iov = &part;
@@ -87,7 +87,7 @@ ssize_t send_with(int fd, std::string_view text, const std::vector<Fd>& descript
   return ::sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
-ssize_t receive_with(int fd, std::string& text, std::vector<Fd>& descriptors) {
+ssize_t receive_with(int fd, std::string& text, std::vector<UniqueFd>& descriptors) {
   std::array<char, kReadBytes> buffer;
   iovec part{.iov_base = buffer.data(), .iov_len = buffer.size()};
   alignas(cmsghdr) std::array<char, kSpace> control{};

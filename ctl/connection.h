@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "ctl/fd.h"
 #include "usernic/env.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::ctl {
 
@@ -19,7 +19,7 @@ inline constexpr size_t kDescriptorsMax = 4;
 
 class Connection {
  public:
-  explicit Connection(Fd fd) : fd_(std::move(fd)) {}
+  explicit Connection(UniqueFd fd) : fd_(std::move(fd)) {}
 
   int fd() const noexcept { return fd_.get(); }
 
@@ -30,7 +30,7 @@ class Connection {
   bool has_part_of_a_line() const noexcept { return !in_.empty(); }
   bool line_too_long() const noexcept { return in_.size() >= kRequestBytesMax; }
 
-  void enqueue(std::string_view text, std::vector<Fd> descriptors = {});
+  void enqueue(std::string_view text, std::vector<UniqueFd> descriptors = {});
   // Sends what the peer takes now. False: the peer is gone.
   bool flush();
   size_t unsent_bytes() const noexcept { return out_.size() - sent_; }
@@ -41,19 +41,19 @@ class Connection {
   Time line_begun() const noexcept { return line_begun_; }
 
  private:
-  Fd fd_;
+  UniqueFd fd_;
   std::string in_;
   std::string out_;
   size_t sent_ = 0;
-  std::vector<Fd> descriptors_;  // leave with the next octet
+  std::vector<UniqueFd> descriptors_;  // leave with the next octet
   Time last_progress_ = Clock::now();
   Time line_begun_ = last_progress_;
 };
 
 // Sends `text` with descriptors beside its first octet; the number of octets taken, or -1 with errno.
-ssize_t send_with(int fd, std::string_view text, const std::vector<Fd>& descriptors);
+ssize_t send_with(int fd, std::string_view text, const std::vector<UniqueFd>& descriptors);
 // Reads octets into `text` and descriptors, all close-on-exec; the number of octets, 0 at the end, or -1 with errno.
-ssize_t receive_with(int fd, std::string& text, std::vector<Fd>& descriptors);
+ssize_t receive_with(int fd, std::string& text, std::vector<UniqueFd>& descriptors);
 
 }  // namespace usernic::ctl
 // Explained best by: ctl/connection_test.cc

@@ -30,13 +30,13 @@ bool survives(Callback&& callback) {
 
 }  // namespace
 
-EventLoop::EventLoop(Fd epoll, Fd wake) noexcept
+EventLoop::EventLoop(UniqueFd epoll, UniqueFd wake) noexcept
     : epoll_(std::move(epoll)), wake_(std::move(wake)), posted_lock_(kPostedClass) {}
 
 Outcome<std::unique_ptr<EventLoop>> EventLoop::create() {
-  Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) return refuse("cannot make an epoll: " + refusal(static_cast<std::errc>(errno)));
-  Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return refuse("cannot make an eventfd: " + refusal(static_cast<std::errc>(errno)));
   epoll_event event{.events = EPOLLIN, .data = {.u64 = kWake}};
   if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) {

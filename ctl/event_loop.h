@@ -15,10 +15,10 @@
 #include <map>
 #include <memory>
 
-#include "ctl/fd.h"
 #include "ctl/outcome.h"
 #include "usernic/env.h"
 #include "usernic/lock.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::ctl {
 
@@ -66,7 +66,7 @@ class EventLoop {
     Duration period;
     Again call;
   };
-  EventLoop(Fd epoll, Fd wake) noexcept;
+  EventLoop(UniqueFd epoll, UniqueFd wake) noexcept;
   // False: there was no memory for one of the callbacks.
   bool run_ready(uint64_t watch, uint32_t events);
   bool run_posted();
@@ -75,8 +75,8 @@ class EventLoop {
   void wake();
 
   // Constant after construction.
-  Fd epoll_;
-  Fd wake_;
+  UniqueFd epoll_;
+  UniqueFd wake_;
   // The loop's thread only.
   std::map<uint64_t, Watch> watches_;
   uint64_t next_watch_ = 1;

@@ -31,7 +31,7 @@ class EventLoopTest : public testing::Test {
   void make_readable() const { ASSERT_EQ(::write(write_end_.get(), "x", 1), 1); }
 
   std::unique_ptr<EventLoop> loop_;
-  Fd read_end_, write_end_;
+  UniqueFd read_end_, write_end_;
   std::vector<std::string> happened_;
 };
 
@@ -64,7 +64,7 @@ TEST_F(EventLoopTest, ACallThatWasPreparedTakesItsTurnWhenItIsPosted) {
 
 TEST_F(EventLoopTest, WhoeverWasForgottenIsNotCalledForAnEventOfTheSameBatch) {
   make_readable();
-  const Fd other(::fcntl(read_end_.get(), F_DUPFD_CLOEXEC, 0));  // both are ready at once
+  const UniqueFd other(::fcntl(read_end_.get(), F_DUPFD_CLOEXEC, 0));  // both are ready at once
   uint64_t watches[2];
   for (uint64_t& watch : watches) {
     watch = loop_->watch(&watch == watches ? read_end_.get() : other.get(), EPOLLIN, [&](uint32_t) {

@@ -30,13 +30,13 @@ void say(int fd, std::string_view line) noexcept {
 }
 
 // Something that takes a descriptor and nothing else.
-Fd spare_descriptor() noexcept {
-  return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+UniqueFd spare_descriptor() noexcept {
+  return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
 }
 
 }  // namespace
 
-void Responder::answer(Json result, std::vector<Fd> descriptors) const {
+void Responder::answer(Json result, std::vector<UniqueFd> descriptors) const {
   server_->loop_.post([*this, line = result_line(std::move(result)), fds = std::move(descriptors)]() mutable {
     server_->take_turn(client_, [&] { server_->send(client_, request_, std::move(line), std::move(fds), false); });
   });
@@ -73,9 +73,9 @@ void Responder::close_unanswered() const noexcept {
 
 Outcome<std::unique_ptr<Server>> Server::create(EventLoop& loop, ListeningSocket socket, Handler handler,
                                                 ServerLimits limits) {
-  Fd spare = spare_descriptor();
+  UniqueFd spare = spare_descriptor();
   // One client at least is to find room.
-  if (const Fd client = spare_descriptor(); !spare || !client) {
+  if (const UniqueFd client = spare_descriptor(); !spare || !client) {
     return ctl::refuse("no descriptor is left for a client: " + refusal(static_cast<std::errc>(errno)));
   }
   std::unique_ptr<Server> server(new Server(loop, std::move(socket), std::move(spare), std::move(handler), limits));
@@ -87,7 +87,7 @@ Outcome<std::unique_ptr<Server>> Server::create(EventLoop& loop, ListeningSocket
   return server;
 }
 
-Server::Server(EventLoop& loop, ListeningSocket socket, Fd spare, Handler handler, ServerLimits limits)
+Server::Server(EventLoop& loop, ListeningSocket socket, UniqueFd spare, Handler handler, ServerLimits limits)
     : loop_(loop),
       socket_(std::move(socket)),
       spare_(std::move(spare)),
@@ -101,13 +101,13 @@ Server::~Server() {
 }
 
 void Server::accept_one() {
-  Fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  UniqueFd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd) return cannot_accept(errno);
   const bool room = clients_.size() < limits_.clients_max || make_room();
   const long uid = peer_uid(fd.get());
   const uint64_t id = next_client_++;
   try {
-    clients_.emplace(id, Client{.connection = Connection(Fd())});
+    clients_.emplace(id, Client{.connection = Connection(UniqueFd())});
   } catch (const std::bad_alloc&) {
     return say(fd.get(), kNoMemoryLine);
   }
@@ -137,7 +137,7 @@ void Server::cannot_accept(int error) {
 
 void Server::refuse_for_want_of_descriptor() {
   spare_.reset();
-  if (const Fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)); fd) {
+  if (const UniqueFd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)); fd) {
     say(fd.get(), kNoDescriptorLine);
   }
   spare_ = spare_descriptor();
@@ -212,7 +212,7 @@ void Server::serve(uint64_t id) {
   handler_(*request, Responder(*this, id, ++client.request));
 }
 
-void Server::send(uint64_t id, uint64_t request, std::string line, std::vector<Fd> descriptors, bool is_event) {
+void Server::send(uint64_t id, uint64_t request, std::string line, std::vector<UniqueFd> descriptors, bool is_event) {
   const auto found = clients_.find(id);
   if (found == clients_.end() || found->second.request != request) return;
   Client& client = found->second;

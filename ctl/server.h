@@ -34,7 +34,7 @@ class Server;
 class Responder {
  public:
   // Any thread.
-  void answer(Json result, std::vector<Fd> descriptors = {}) const;
+  void answer(Json result, std::vector<UniqueFd> descriptors = {}) const;
   void refuse(std::string sentence) const;
   // After an `answer` that opened a stream: one more line. Only after `follow`.
   void event(const Event& event) const;
@@ -93,7 +93,7 @@ class Server {
   };
   using Clients = std::map<uint64_t, Client>;
 
-  Server(EventLoop& loop, ListeningSocket socket, Fd spare, Handler handler, ServerLimits limits);
+  Server(EventLoop& loop, ListeningSocket socket, UniqueFd spare, Handler handler, ServerLimits limits);
   void accept_one();
   void cannot_accept(int error);
   void refuse_for_want_of_descriptor();
@@ -105,7 +105,7 @@ class Server {
   void ready(uint64_t id, uint32_t events);
   void serve_soon(uint64_t id);
   void serve(uint64_t id);
-  void send(uint64_t id, uint64_t request, std::string line, std::vector<Fd> descriptors, bool is_event);
+  void send(uint64_t id, uint64_t request, std::string line, std::vector<UniqueFd> descriptors, bool is_event);
   void reply(uint64_t id, std::string_view line);
   void refuse_and_close(uint64_t id, std::string_view sentence);
   void update_watch(Client& client);
@@ -116,7 +116,7 @@ class Server {
 
   EventLoop& loop_;
   ListeningSocket socket_;
-  Fd spare_;  // a descriptor for who is to be told that none is left
+  UniqueFd spare_;  // a descriptor for who is to be told that none is left
   const Handler handler_;
   const ServerLimits limits_;
   const long own_uid_;

@@ -97,9 +97,9 @@ class ServerTest : public testing::Test {
     if (request.verb == "fd") {
       int ends[2];
       ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-      const Fd write_end(ends[1]);
+      const UniqueFd write_end(ends[1]);
       EXPECT_EQ(::write(write_end.get(), "hi", 2), 2);
-      std::vector<Fd> descriptors;
+      std::vector<UniqueFd> descriptors;
       descriptors.emplace_back(ends[0]);
       return to.answer(Json("here"), std::move(descriptors));
     }
@@ -186,7 +186,7 @@ TEST_F(ServerTest, AClientWithoutADescriptorIsToldSo) {
   Client busy = connect();  // the only one: nobody is idle
   ASSERT_TRUE(busy.send({.verb = "held"}));
   while (begun_.load() == 0) wait_on(begun_, 0);
-  const Fd late(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd late(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   {
     const NoMoreDescriptors none;
     sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
@@ -206,8 +206,8 @@ TEST_F(ServerTest, DescriptorsThatAClientSendsAreNotTaken) {
   const Client client = connect();
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-  const Fd read_end(ends[0]);
-  std::vector<Fd> passed;
+  const UniqueFd read_end(ends[0]);
+  std::vector<UniqueFd> passed;
   passed.emplace_back(ends[1]);
   const std::string line = request_line({.verb = "echo", .dev = "x"});
   ASSERT_EQ(send_with(client.fd(), line, passed), static_cast<ssize_t>(line.size()));
@@ -408,7 +408,7 @@ TEST_F(ServerTest, FollowerThatNeverReadsIsClosed) {
 
 TEST_F(ServerTest, DescriptorsTravelWithTheAnswer) {
   Client client = connect();
-  std::vector<Fd> descriptors;
+  std::vector<UniqueFd> descriptors;
   EXPECT_TRUE(client.call({.verb = "fd"}, &descriptors));
   ASSERT_EQ(descriptors.size(), 1u);
   EXPECT_EQ(::fcntl(descriptors[0].get(), F_GETFD), FD_CLOEXEC);
@@ -420,10 +420,10 @@ TEST_F(ServerTest, DescriptorsTravelWithTheAnswer) {
 TEST_F(ServerTest, DescriptorsFromClientsAreNotTaken) {
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-  const Fd read_end(ends[0]);
+  const UniqueFd read_end(ends[0]);
   const Client client = connect();
   {
-    std::vector<Fd> write_end;
+    std::vector<UniqueFd> write_end;
     write_end.emplace_back(ends[1]);
     send_with(client.fd(), request_line({.verb = "echo"}), write_end);
   }
@@ -439,7 +439,7 @@ TEST(ClientTest, HearsWhyItWasClosedBeforeItAsked) {
   auto client = Client::connect(socket->path());
   ASSERT_TRUE(client) << client.error();
   {
-    const Fd accepted(::accept(socket->fd(), nullptr, nullptr));
+    const UniqueFd accepted(::accept(socket->fd(), nullptr, nullptr));
     send_with(accepted.get(), error_line("no room"), {});
   }
   EXPECT_EQ(client->call({.verb = "link"}).error(), "no room");
@@ -470,10 +470,10 @@ class StrangeDaemonTest : public testing::Test {
     return folder_descriptor_.get();
   }
   TestFolder folder_;
-  Fd folder_descriptor_;
+  UniqueFd folder_descriptor_;
   std::optional<ListeningSocket> socket_;
   std::optional<Client> client_;
-  Fd accepted_;
+  UniqueFd accepted_;
 };
 
 constexpr std::string_view kNoSense = "the daemon's answer makes no sense; is it another version of usernic?";

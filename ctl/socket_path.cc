@@ -94,7 +94,7 @@ std::string cannot_lock(const SocketPath& path, int error) {
 }
 
 // "" when the name stands for this file, nullopt when for none or another: an ending daemon has just removed it.
-std::optional<std::string> look_at_lock(const std::string& name, const Fd& lock) {
+std::optional<std::string> look_at_lock(const std::string& name, const UniqueFd& lock) {
   struct stat held, named;
   if (::fstat(lock.get(), &held) != 0) return fmt::format("cannot look at {}: {}", name, why(errno));
   if (!S_ISREG(held.st_mode) || held.st_size != 0) {
@@ -106,7 +106,7 @@ std::optional<std::string> look_at_lock(const std::string& name, const Fd& lock)
 
 // Somebody else may have made it, to keep us from starting; where links and files of others are protected, the open
 // fails.
-bool is_somebody_elses(const std::string& name, const Fd& lock) {
+bool is_somebody_elses(const std::string& name, const UniqueFd& lock) {
   struct stat status;
   const bool known = lock ? ::fstat(lock.get(), &status) == 0 : ::lstat(name.c_str(), &status) == 0;
   return known && status.st_uid != ::geteuid();
@@ -114,22 +114,22 @@ bool is_somebody_elses(const std::string& name, const Fd& lock) {
 
 // The lock file, locked, in its folder; none where it is somebody else's. Both may be taken away by an ending daemon as
 // long as nobody holds the lock.
-Outcome<Fd> take_lock(const SocketPath& path) {
+Outcome<UniqueFd> take_lock(const SocketPath& path) {
   const std::string name = lock_name(path);
   for (int i = 0; i < kLockTriesMax; ++i) {
     if (!path.own_folder.empty()) {
       if (auto folder = take_folder(path.own_folder); !folder) return refuse(folder.error());
     }
     constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-    Fd lock(::open(name.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
+    UniqueFd lock(::open(name.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
     const bool made = static_cast<bool>(lock);
     if (!made && errno == EEXIST) {
-      lock = Fd(::open(name.c_str(), kFlags));
+      lock = UniqueFd(::open(name.c_str(), kFlags));
       if (!lock && errno == ENOENT) continue;  // an ending daemon has just removed it
     }
     if (!lock && errno == ENOENT && !path.own_folder.empty()) continue;
     const int error = errno;
-    if (is_somebody_elses(name, lock)) return Fd();
+    if (is_somebody_elses(name, lock)) return UniqueFd();
     if (!lock) return refuse(cannot_lock(path, error));
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
       if (const int refused = errno; refused != EWOULDBLOCK) {
@@ -170,7 +170,7 @@ Outcome<> clear_stale(const std::string& path, const sockaddr_un& address) {
   if (!S_ISSOCK(status.st_mode)) {
     return refuse(fmt::format("{} is there already and is not a socket; choose another path with --socket", path));
   }
-  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) return refuse(fmt::format("cannot make a socket: {}", why(errno)));
   const bool answers = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   if (!answers && errno != ECONNREFUSED && errno != EAGAIN) {  // EAGAIN: it is there, and its backlog is full
@@ -212,7 +212,7 @@ Outcome<ListeningSocket> ListeningSocket::open(const SocketPath& path) {
   const auto cannot_listen = [&] {
     return refuse(fmt::format("cannot listen on the socket {}: {}", path.path, why(errno)));
   };
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   // bind() gives the file the mode of the socket: 0600 before the name exists, whatever the umask.
   if (!fd || ::fchmod(fd.get(), 0600) != 0 ||
       ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
@@ -240,10 +240,10 @@ void ListeningSocket::leave_at_once() const noexcept {
   if (!path_.own_folder.empty()) ::rmdir(path_.own_folder.c_str());
 }
 
-Outcome<Fd> connect_to(const std::string& path, Duration limit) {
+Outcome<UniqueFd> connect_to(const std::string& path, Duration limit) {
   const auto address = address_of(path);
   if (!address) return refuse(address.error());
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return refuse(fmt::format("cannot make a socket: {}", why(errno)));
   // Where the backlog is full, connect() waits for room, as long as a send may wait.
   const auto us = std::chrono::ceil<std::chrono::microseconds>(limit).count();

@@ -13,9 +13,9 @@
 
 #include <string>
 
-#include "ctl/fd.h"
 #include "ctl/outcome.h"
 #include "usernic/env.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::ctl {
 
@@ -45,13 +45,13 @@ class ListeningSocket {
   explicit ListeningSocket(SocketPath path);
   SocketPath path_;
   std::string lock_name_;
-  Fd lock_;  // set: the lock file is ours
-  Fd fd_;    // set: the socket file is ours
+  UniqueFd lock_;  // set: the lock file is ours
+  UniqueFd fd_;    // set: the socket file is ours
 };
 
 // A connected socket to the daemon at `path`, which must belong to the caller or to root. `limit`: how long to wait
 // for room in the backlog, and later in each send.
-Outcome<Fd> connect_to(const std::string& path, Duration limit);
+Outcome<UniqueFd> connect_to(const std::string& path, Duration limit);
 
 // The uid at the other end; -1 when it cannot be known.
 long peer_uid(int fd);

@@ -73,7 +73,7 @@ class SocketPathTest : public testing::Test {
 TEST_F(SocketPathTest, ALockFileOfAnotherUserKeepsNobodyFromStarting) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can make another user's file";
   const std::string path = folder_.path() + "/s", lock = path + ".lock";
-  const Fd theirs(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  const UniqueFd theirs(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   ASSERT_TRUE(theirs);
   ASSERT_EQ(::fchown(theirs.get(), 1000, 1000), 0);
   ASSERT_EQ(::flock(theirs.get(), LOCK_EX | LOCK_NB), 0);
@@ -214,10 +214,10 @@ TEST_F(SocketPathTest, FolderThatAnotherTakesAwayIsMadeAgain) {
 TEST_F(SocketPathTest, WhoNeverAcceptsIsGivenUp) {
   const std::string path = folder_.path() + "/s";
   const sockaddr_un address = address_at(path);
-  const Fd deaf(::socket(AF_UNIX, SOCK_STREAM, 0));
+  const UniqueFd deaf(::socket(AF_UNIX, SOCK_STREAM, 0));
   ASSERT_EQ(::bind(deaf.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(deaf.get(), 0), 0);
-  std::vector<Fd> waiting;
+  std::vector<UniqueFd> waiting;
   for (bool room = true; room;) {
     waiting.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
     room = ::connect(waiting.back().get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
@@ -240,7 +240,7 @@ TEST_F(SocketPathTest, StaleSocketIsReplaced) {
   const std::string path = folder_.path() + "/s";
   const sockaddr_un address = address_at(path);
   {
-    const Fd dead(::socket(AF_UNIX, SOCK_STREAM, 0));
+    const UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM, 0));
     ASSERT_EQ(::bind(dead.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   }
   std::ofstream(path + ".lock");  // a killed daemon leaves this too, unlocked
@@ -262,7 +262,7 @@ TEST_F(SocketPathTest, SomebodyElsesFileIsNotTouched) {
 TEST_F(SocketPathTest, LiveSocketWithoutLockIsNotTouched) {
   const std::string path = folder_.path() + "/s";
   const sockaddr_un address = address_at(path);
-  const Fd other(::socket(AF_UNIX, SOCK_STREAM, 0));
+  const UniqueFd other(::socket(AF_UNIX, SOCK_STREAM, 0));
   ASSERT_EQ(::bind(other.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(other.get(), 1), 0);
   const auto socket = ListeningSocket::open({path, ""});
@@ -345,7 +345,7 @@ TEST_F(SocketPathTest, ALockFileThatCannotBeMadeIsASentence) {
 TEST_F(SocketPathTest, ASocketThatNobodyMayTalkToIsASentence) {
   // A socket of another kind is in use by somebody, whom one cannot ask.
   const std::string path = folder_.path() + "/s";
-  const Fd other(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const UniqueFd other(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const sockaddr_un address = address_at(path);
   ASSERT_EQ(::bind(other.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   EXPECT_EQ(ListeningSocket::open({path, ""}).error(),

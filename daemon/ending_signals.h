@@ -7,8 +7,8 @@
 // They are blocked in every thread; `EndAtOnce` opens the thread that it lives in. Made before the first thread.
 #pragma once
 
-#include "ctl/fd.h"
 #include "ctl/socket_path.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::daemon {
 
@@ -21,7 +21,7 @@ class EndingSignals {
   bool take() const noexcept;
 
  private:
-  ctl::Fd fd_;
+  UniqueFd fd_;
 };
 
 // As long as it lives, an ending signal removes what the socket left in its folder, and kills the process.

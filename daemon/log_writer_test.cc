@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "ctl/fd.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::daemon {
 namespace {
@@ -38,7 +38,7 @@ struct Pipe {
     }
     return text.substr(skipped);
   }
-  ctl::Fd reader, writer;
+  UniqueFd reader, writer;
   size_t filled = 0;
 };
 
@@ -81,7 +81,7 @@ TEST(LogWriter, NobodyWaitsForWhoDoesNotReadAndTheReaderHearsWhatIsMissing) {
 }
 
 TEST(LogWriter, WhatTheDescriptorRefusesIsCounted) {
-  const ctl::Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  const UniqueFd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   ASSERT_TRUE(full);
   LogWriter writer(full.get());
   writer.start();

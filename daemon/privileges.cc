@@ -13,7 +13,7 @@
 #include <cstring>
 #include <memory>
 
-#include "ctl/fd.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::daemon {
 namespace {
@@ -75,7 +75,7 @@ constexpr int kNeverCalled[] = {
 };
 
 bool write_file(const char* path, const std::string& text) {
-  const ctl::Fd file(::open(path, O_WRONLY | O_CLOEXEC));
+  const UniqueFd file(::open(path, O_WRONLY | O_CLOEXEC));
   return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 

@@ -79,7 +79,7 @@ void print_ready(const Topology& topology, const std::string& socket) {
 }
 
 void tell_ready(int ready_fd) {
-  const ctl::Fd ready(ready_fd);
+  const UniqueFd ready(ready_fd);
   if (!ready) return;
   pollfd room{.fd = ready.get(), .events = POLLOUT, .revents = 0};
   const bool told = ::poll(&room, 1, 0) == 1 && ::write(ready.get(), "\n", 1) == 1;

@@ -118,7 +118,7 @@ HostResult<> Topology::add_nic(const NicConfig& config, bool own_namespaces) {
 }
 
 ctl::Outcome<Topology::Up> Topology::wait_up(Time deadline, int interrupt_fd) {
-  HostResult<Kick> made = Kick::make();
+  HostResult<Kick> made = make_kick();
   if (!made) return ctl::refuse(made.error().sentence);
   Kick& changed = *made;
   // A device that is still opening is running already, and may fail: only the event says that it is up.
@@ -197,11 +197,11 @@ std::vector<std::string> Topology::host_names() const {
   return names;
 }
 
-ctl::Outcome<std::vector<ctl::Fd>> Topology::namespaces_of(std::string_view name) const {
+ctl::Outcome<std::vector<UniqueFd>> Topology::namespaces_of(std::string_view name) const {
   const auto found = std::ranges::find_if(hosts_, [&](const auto& host) { return host->name == name; });
   if (name.empty()) return ctl::refuse("the request names no host");
   if (found == hosts_.end()) return ctl::refuse(no_such("host", name, host_names()));
-  std::vector<ctl::Fd> fds;
+  std::vector<UniqueFd> fds;
   fds.emplace_back(::open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
   fds.emplace_back(::fcntl((*found)->netns.fd(), F_DUPFD_CLOEXEC, 0));
   if (!fds[0] || !fds[1]) {

@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "ctl/fd.h"
 #include "daemon/netconsole.h"
 #include "daemon/nic.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::daemon {
 
@@ -44,7 +44,7 @@ class Topology {
   ctl::Outcome<Nic*> nic(std::string_view name) const;
   std::vector<std::string> host_names() const;
   // Descriptors for whoever wants to enter a host: its user namespace, its network namespace.
-  ctl::Outcome<std::vector<ctl::Fd>> namespaces_of(std::string_view host) const;
+  ctl::Outcome<std::vector<UniqueFd>> namespaces_of(std::string_view host) const;
 
  private:
   struct Host {

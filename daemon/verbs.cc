@@ -47,7 +47,7 @@ void Verbs::link(ctl::Responder to) const {
 }
 
 void Verbs::namespaces(const ctl::Request& request, ctl::Responder to) const {
-  ctl::Outcome<std::vector<ctl::Fd>> fds = topology_.namespaces_of(request.host);
+  ctl::Outcome<std::vector<UniqueFd>> fds = topology_.namespaces_of(request.host);
   if (!fds) return to.refuse(fds.error());
   to.answer(ctl::Json(ctl::Json::Array{"user", "net"}), *std::move(fds));
 }

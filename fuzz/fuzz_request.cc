@@ -60,8 +60,8 @@ void check_line(std::string_view line) {
 std::vector<std::string> lines_of(std::string_view text, size_t piece) {
   int ends[2];
   must(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0, "no socket");
-  const Fd peer(ends[1]);
-  Connection connection{Fd(ends[0])};
+  const UniqueFd peer(ends[1]);
+  Connection connection{UniqueFd(ends[0])};
   std::vector<std::string> lines;
   for (; !text.empty() && !connection.line_too_long(); text.remove_prefix(std::min(piece, text.size()))) {
     const auto part = text.substr(0, piece);

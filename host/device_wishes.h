@@ -17,8 +17,8 @@
 #include <optional>
 #include <string>
 
-#include "host/kick.h"
 #include "host/refused_wish.h"
+#include "usernic/kick.h"
 #include "usernic/lock.h"
 #include "usernic/net.h"
 #include "usernic/net_device.h"

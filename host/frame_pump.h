@@ -26,11 +26,11 @@
 #include <vector>
 
 #include "host/frame_pools.h"
-#include "host/kick.h"
 #include "host/tap.h"
 #include "host/tap_reader.h"
 #include "host/tap_writer.h"
 #include "usernic/env.h"
+#include "usernic/kick.h"
 #include "usernic/long_wait.h"
 #include "usernic/net_device.h"
 #include "usernic/port.h"

@@ -8,9 +8,9 @@
 // Locks: one of its own, held for moments. Destruction ends every wait and sleeps until all have left.
 #pragma once
 
-#include "host/kick.h"
 #include "usernic/env.h"
 #include "usernic/error.h"
+#include "usernic/kick.h"
 #include "usernic/lock.h"
 
 namespace usernic {

@@ -31,7 +31,7 @@ std::unexpected<HostError> no_loop(std::errc error, std::string_view what) {
 HostResult<std::unique_ptr<HostLoop>> HostLoop::create(HostLoopConfig config) {
   UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) return no_loop(static_cast<std::errc>(errno), refusal(static_cast<std::errc>(errno)));
-  HostResult<Kick> called = Kick::make();
+  HostResult<Kick> called = make_kick();
   if (!called) return no_loop(called.error().error, called.error().sentence);
   if (!watch_in(epoll.get(), called->fd(), nullptr)) {
     return no_loop(static_cast<std::errc>(errno), refusal(static_cast<std::errc>(errno)));

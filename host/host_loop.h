@@ -17,12 +17,12 @@
 #include <map>
 #include <memory>
 
-#include "host/fd.h"
 #include "host/host_error.h"
 #include "host/kick.h"
 #include "host/netns.h"
 #include "usernic/env.h"
 #include "usernic/lock.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic {
 

@@ -121,9 +121,9 @@ HostPort::~HostPort() = default;
 
 HostResult<std::unique_ptr<HostPort>> HostPort::create(HostLoop& loop, NetDevice& dev, const NetNamespace& netns,
                                                        HostPortConfig config) {
-  HostResult<Kick> changed = Kick::make();
+  HostResult<Kick> changed = make_kick();
   if (!changed) return std::unexpected(changed.error());
-  HostResult<Kick> woken = Kick::make();
+  HostResult<Kick> woken = make_kick();
   if (!woken) return std::unexpected(woken.error());
   HostResult<LinkWatch> made = LinkWatch::begin(netns);
   if (!made) return std::unexpected(made.error());

@@ -23,12 +23,12 @@
 #include "host/host_loop.h"
 #include "host/host_port.h"
 #include "host/interface_name.h"
-#include "host/kick.h"
 #include "host/link_watch.h"
 #include "host/mirror.h"
 #include "host/netns_watch.h"
 #include "host/picture_reader.h"
 #include "host/tap.h"
+#include "usernic/kick.h"
 
 namespace usernic {
 

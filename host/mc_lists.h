@@ -14,9 +14,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "host/fd.h"
 #include "host/netns.h"
 #include "usernic/mac_address.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic {
 

@@ -13,8 +13,8 @@
 #include <functional>
 #include <string_view>
 
-#include "host/fd.h"
 #include "host/host_error.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic {
 

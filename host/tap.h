@@ -19,7 +19,6 @@
 #include <span>
 #include <string>
 
-#include "host/fd.h"
 #include "host/host_error.h"
 #include "host/netns.h"
 #include "host/vnet_header.h"
@@ -27,6 +26,7 @@
 #include "usernic/error.h"
 #include "usernic/features.h"
 #include "usernic/skb.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic {
 

@@ -25,13 +25,13 @@ Result<> take_down(libusb_device* device, int configuration, int interface) {
   const auto folder = std::filesystem::path("/sys/bus/usb/devices") /
                       fmt::format("{}:{}.{}", place_of(device), configuration, interface) / "net";
   std::error_code none;
-  const Socket socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
     ifreq request{};
     entry.path().filename().string().copy(request.ifr_name, sizeof request.ifr_name - 1);
-    if (::ioctl(socket.fd(), SIOCGIFFLAGS, &request) != 0 || (request.ifr_flags & IFF_UP) == 0) continue;
+    if (::ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0 || (request.ifr_flags & IFF_UP) == 0) continue;
     request.ifr_flags = static_cast<short>(request.ifr_flags & ~IFF_UP);
-    if (::ioctl(socket.fd(), SIOCSIFFLAGS, &request) != 0) return fail(static_cast<std::errc>(errno));
+    if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) return fail(static_cast<std::errc>(errno));
   }
   return {};
 }

@@ -11,13 +11,14 @@
 
 #include "bus/usb/descriptors.h"
 #include "bus/usb/libusb_bus.h"
-#include "bus/usb/socket.h"
+#include "usernic/kick.h"
 
 namespace usernic::usb {
 
 class LibusbDevice final : public Device {
  public:
-  LibusbDevice(LibusbBus bus, libusb_device_handle* handle) : bus_(std::move(bus)), handle_(handle) {
+  LibusbDevice(LibusbBus bus, libusb_device_handle* handle, Kick kick)
+      : bus_(std::move(bus)), handle_(handle), kick_(std::move(kick)) {
     set_speed(speed_of(::libusb_get_device(handle)));
     (void)::libusb_get_configuration(handle, &found_configuration_);
     ::libusb_set_pollfd_notifiers(bus_.context(), nullptr, fd_removed, this);

@@ -27,6 +27,8 @@ Result<std::unique_ptr<Device>> LibusbPort::open(const Wait& wait) {
 Result<std::unique_ptr<Device>> LibusbPort::open_nth(size_t n, const Wait& wait) const {
   Result<LibusbBus> bus = LibusbBus::open();
   if (!bus) return fail(bus.error());
+  Result<Kick> kick = Kick::make();
+  if (!kick) return fail(kick.error());
   libusb_device* found = nullptr;
   bus->each([&](libusb_device* device) {
     if (is_at(device, location_) && n-- == 0) found = ::libusb_ref_device(device);
@@ -37,7 +39,7 @@ Result<std::unique_ptr<Device>> LibusbPort::open_nth(size_t n, const Wait& wait)
   const int code = ::libusb_open(found, &handle);
   ::libusb_unref_device(found);
   if (code != 0) return fail(error_of(code));
-  auto device = std::make_unique<LibusbDevice>(*std::move(bus), handle);
+  auto device = std::make_unique<LibusbDevice>(*std::move(bus), handle, *std::move(kick));
   if (const Result<> begun = device->begin(wait); !begun) return fail(begun.error());
   return device;
 }

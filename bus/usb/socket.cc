@@ -6,9 +6,7 @@
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -45,10 +43,6 @@ void tune(int fd) {
 
 }  // namespace
 
-Socket::~Socket() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 Result<Socket> Socket::connect(const std::string& host, uint16_t port, const Wait& wait) {
   might_sleep();
   addrinfo hints{.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -61,16 +55,16 @@ Result<Socket> Socket::connect(const std::string& host, uint16_t port, const Wai
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
     Socket socket(::socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!socket) return fail(last_error());
-    if (::connect(socket.fd_, address->ai_addr, address->ai_addrlen) != 0 && errno != EINPROGRESS) {
+    if (::connect(socket.fd(), address->ai_addr, address->ai_addrlen) != 0 && errno != EINPROGRESS) {
       error = last_error();
       continue;
     }
     if (const Result<> connected = socket.wait_for(POLLOUT, wait); !connected) return fail(connected.error());
     int failed = 0;
     socklen_t size = sizeof failed;
-    ::getsockopt(socket.fd_, SOL_SOCKET, SO_ERROR, &failed, &size);
+    ::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &failed, &size);
     if (failed == 0) {
-      tune(socket.fd_);
+      tune(socket.fd());
       return socket;
     }
     error = static_cast<std::errc>(failed);
@@ -83,23 +77,23 @@ Result<Socket> Socket::listen(const std::string& address, uint16_t port) {
   if (::inet_pton(AF_INET, address.c_str(), &local.sin_addr) != 1) return fail(std::errc::invalid_argument);
   Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return fail(last_error());
-  set_option(socket.fd_, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (::bind(socket.fd_, reinterpret_cast<const sockaddr*>(&local), sizeof local) != 0) return fail(last_error());
-  if (::listen(socket.fd_, 8) != 0) return fail(last_error());
+  set_option(socket.fd(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (::bind(socket.fd(), reinterpret_cast<const sockaddr*>(&local), sizeof local) != 0) return fail(last_error());
+  if (::listen(socket.fd(), 8) != 0) return fail(last_error());
   return socket;
 }
 
 Result<uint16_t> Socket::local_port() const {
   sockaddr_in local{};
   socklen_t size = sizeof local;
-  if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&local), &size) != 0) return fail(last_error());
+  if (::getsockname(fd(), reinterpret_cast<sockaddr*>(&local), &size) != 0) return fail(last_error());
   return ntohs(local.sin_port);
 }
 
 Result<Socket> Socket::accept() const {
-  Socket socket(::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  Socket socket(::accept4(fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket) return fail(last_error());
-  tune(socket.fd_);
+  tune(socket.fd());
   return socket;
 }
 
@@ -113,7 +107,7 @@ Result<> Socket::wait_for(short events, const Wait& wait) const {
     if (wait.deadline != kForever) most = std::min(most, Duration(wait.deadline - now));
     const timespec timeout{.tv_sec = most / std::chrono::seconds(1),
                            .tv_nsec = static_cast<long>((most % std::chrono::seconds(1)).count())};
-    pollfd ready{.fd = fd_, .events = events};
+    pollfd ready{.fd = fd(), .events = events};
     if (::ppoll(&ready, 1, &timeout, nullptr) > 0) return {};
   }
 }
@@ -141,35 +135,16 @@ Result<> Socket::receive(std::span<uint8_t> octets, const Wait& wait) {
 }
 
 Result<size_t> Socket::send_some(std::span<const uint8_t> octets) {
-  const ssize_t sent = ::send(fd_, octets.data(), octets.size(), MSG_NOSIGNAL);
+  const ssize_t sent = ::send(fd(), octets.data(), octets.size(), MSG_NOSIGNAL);
   if (sent >= 0) return static_cast<size_t>(sent);
   return errno == EAGAIN || errno == EINTR ? Result<size_t>(0) : fail(last_error());
 }
 
 Result<size_t> Socket::receive_some(std::span<uint8_t> octets) {
-  const ssize_t received = ::recv(fd_, octets.data(), octets.size(), 0);
+  const ssize_t received = ::recv(fd(), octets.data(), octets.size(), 0);
   if (received > 0) return static_cast<size_t>(received);
   if (received == 0) return fail(std::errc::connection_reset);
   return errno == EAGAIN || errno == EINTR ? Result<size_t>(0) : fail(last_error());
-}
-
-Kick::Kick() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-Kick::~Kick() {
-  ::close(fd_);
-}
-
-USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a non-blocking write of eight octets
-    void
-    Kick::kick() noexcept {
-  const BlockingByDesign allowed;
-  const uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
-}
-USERNIC_BLOCKING_BY_DESIGN_END
-
-void Kick::clear() noexcept {
-  uint64_t count;
-  [[maybe_unused]] const auto read = ::read(fd_, &count, sizeof count);
 }
 
 }  // namespace usernic::usb

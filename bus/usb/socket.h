@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usb: a TCP connection, and a kick for the thread that polls it.
+// usb: a TCP connection.
 //
-// What sleeps takes a Wait. Locks: none; one thread a socket, any thread kicks.
+// What sleeps takes a Wait. Locks: none; one thread a socket.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string>
-#include <utility>
 
 #include "bus/usb/transfer.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic::usb {
 
@@ -17,12 +17,6 @@ class Socket {
  public:
   Socket() = default;
   explicit Socket(int fd) : fd_(fd) {}
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Socket();
 
   // Looking up a name of `host` cannot be stopped; an address needs none. Errors: those of connect(2);
   // host_unreachable: nobody knows the name. Context: process.
@@ -40,28 +34,12 @@ class Socket {
   Result<size_t> send_some(std::span<const uint8_t> octets);
   Result<size_t> receive_some(std::span<uint8_t> octets);
 
-  int fd() const noexcept { return fd_; }
-  explicit operator bool() const noexcept { return fd_ >= 0; }
+  int fd() const noexcept { return fd_.get(); }
+  explicit operator bool() const noexcept { return fd_.operator bool(); }
 
  private:
   Result<> wait_for(short events, const Wait& wait) const;
-  int fd_ = -1;
-};
-
-// Wakes a thread out of poll(2). A kick between its look and its sleep is not lost; many kicks are one.
-class Kick {
- public:
-  Kick();
-  ~Kick();
-  Kick(const Kick&) = delete;
-  Kick& operator=(const Kick&) = delete;
-
-  void kick() noexcept USERNIC_NONBLOCKING;  // context: any
-  void clear() noexcept;
-  int fd() const noexcept { return fd_; }
-
- private:
-  const int fd_;
+  UniqueFd fd_;
 };
 
 }  // namespace usernic::usb

@@ -7,6 +7,8 @@
 #include <map>
 #include <optional>
 
+#include "usernic/kick.h"
+
 namespace usernic::usb {
 
 using usbip::Command;
@@ -22,8 +24,11 @@ constexpr uint32_t kListMax = 1024;
 
 class UsbipDevice final : public Device {
  public:
-  UsbipDevice(Socket socket, const Record& record)
-      : socket_(std::move(socket)), device_id_(record.device_id()), thread_("usb-usbip", [this] { run(); }) {
+  UsbipDevice(Socket socket, const Record& record, Kick kick)
+      : socket_(std::move(socket)),
+        device_id_(record.device_id()),
+        kick_(std::move(kick)),
+        thread_("usb-usbip", [this] { run(); }) {
     set_speed(static_cast<Speed>(record.speed));
   }
   ~UsbipDevice() override {
@@ -223,7 +228,9 @@ Result<std::unique_ptr<Device>> UsbipPort::open(const Wait& wait) {
 }
 
 Result<std::unique_ptr<Device>> usbip_device(Socket socket, const Record& record, const Wait& wait) {
-  auto device = std::make_unique<UsbipDevice>(std::move(socket), record);
+  Result<Kick> kick = Kick::make();
+  if (!kick) return fail(kick.error());
+  auto device = std::make_unique<UsbipDevice>(std::move(socket), record, *std::move(kick));
   if (const Result<> begun = device->begin(wait); !begun) return fail(begun.error());
   return device;
 }

@@ -66,14 +66,18 @@ Result<std::unique_ptr<UsbipServer>> UsbipServer::create(Port& port, std::string
   if (!listener) return fail(listener.error());
   const Result<uint16_t> bound = listener->local_port();
   if (!bound) return fail(bound.error());
-  return std::unique_ptr<UsbipServer>(new UsbipServer(port, std::move(bus_id), *std::move(listener), *bound));
+  Result<Kick> kick = Kick::make();
+  if (!kick) return fail(kick.error());
+  return std::unique_ptr<UsbipServer>(
+      new UsbipServer(port, std::move(bus_id), *std::move(listener), *bound, *std::move(kick)));
 }
 
-UsbipServer::UsbipServer(Port& port, std::string bus_id, Socket listener, uint16_t tcp_port)
+UsbipServer::UsbipServer(Port& port, std::string bus_id, Socket listener, uint16_t tcp_port, Kick kick)
     : port_(port),
       bus_id_(std::move(bus_id)),
       listener_(std::move(listener)),
       tcp_port_(tcp_port),
+      kick_(std::move(kick)),
       thread_("usbip-server", [this] { run(); }) {}
 
 UsbipServer::~UsbipServer() {

@@ -12,6 +12,7 @@
 #include "bus/usb/port.h"
 #include "bus/usb/socket.h"
 #include "bus/usb/usbip.h"
+#include "usernic/kick.h"
 
 namespace usernic::usb {
 
@@ -29,7 +30,7 @@ class UsbipServer {
  private:
   struct Connection;
   struct Served;
-  UsbipServer(Port& port, std::string bus_id, Socket listener, uint16_t tcp_port);
+  UsbipServer(Port& port, std::string bus_id, Socket listener, uint16_t tcp_port, Kick kick);
 
   void run();
   void accept();

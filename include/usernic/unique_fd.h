@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// host: a file descriptor that is closed when its owner goes.
+// A file descriptor with one owner, who closes it.
 //
-// Locks: none. Context: closing a descriptor is a bounded system call.
+// Locks: none. Context: closing a descriptor is a system call, so process.
 #pragma once
 
 #include <unistd.h>
@@ -13,6 +13,7 @@ namespace usernic {
 class UniqueFd {
  public:
   UniqueFd() noexcept = default;
+  // Takes it over; -1 is none.
   explicit UniqueFd(int fd) noexcept : fd_(fd) {}
   UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
   UniqueFd& operator=(UniqueFd&& other) noexcept {
@@ -33,4 +34,4 @@ class UniqueFd {
 };
 
 }  // namespace usernic
-// Explained best by: host/netns_test.cc
+// Explained best by: include/usernic/kick.h
