@@ -255,10 +255,10 @@ struct Above {
   ~Above() { changed_.cancel_sync(); }
   Result<> init() { return link_.link(lower_); }
   Result<> open() {
-    link_.follow();
+    link_.activate();
     return {};
   }
-  void stop() { link_.unfollow(); }
+  void stop() { link_.deactivate(); }
   NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
     SkbPool::free(skb);
     return NetdevTx::kOk;

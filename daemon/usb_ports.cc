@@ -16,7 +16,7 @@ constexpr Duration kBusyMost = std::chrono::seconds(5);
 constexpr Duration kBusyLook = std::chrono::milliseconds(50);
 
 // An adapter in software whose cable ends in a wire.
-class WiredAdapter final : usb::Cable, simnic::WirePort {
+class WiredAdapter final : usb::Cable, simnic::WireEnd {
  public:
   WiredAdapter(const UsbModel& model, std::shared_ptr<simnic::Wire> wire, const std::string& name)
       : wire_(std::move(wire)), model_(model.make(MacAddress::generate())), plug_(*model_, name) {

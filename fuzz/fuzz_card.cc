@@ -24,7 +24,7 @@ constexpr Reg kRegisters[] = {Reg::kStatus,      Reg::kEventCause, Reg::kControl
 const SimnicConfig kConfig{.unicast_slots = 2, .multicast_slots = 2, .multicast_hash_bits = 16, .vlan_slots = 2};
 
 // The other end of the wire.
-struct Ear final : WirePort {
+struct Ear final : WireEnd {
   Ear(Card& the_card, Wire& the_wire) : card(the_card), wire(the_wire) { wire.plug(*this); }
   ~Ear() { wire.unplug(*this); }
   Room room() noexcept override { return full ? Room{.frames = 0, .until = kForever} : Room{}; }

@@ -4,8 +4,8 @@
 //
 // dev_uc_* and dev_mc_* do not look at the address: zeros and a group bit are the caller's business. They differ on
 // purpose: an exclusive addition is refused only while a user holds the address; a flush is a change like another, so
-// the card follows it. dev_*_sync want netif_addr_lock of `from`, which ndo_set_rx_mode has, and are carried out when
-// it is let go; dev_*_unsync do not.
+// the card is programmed from it. dev_*_sync want netif_addr_lock of `from`, which ndo_set_rx_mode has, and are carried
+// out when it is let go; dev_*_unsync do not.
 #pragma once
 
 #include "kernel/types.h"

@@ -270,7 +270,7 @@ TEST_F(KernelStack, WithoutTheLockAndInALoopItIsAReport) {
   EXPECT_EQ(dev_uc_sync(upper, lower), 0);
   netif_addr_unlock_bh(lower);
   ASSERT_EQ(reports.rules(), "sync-refused");
-  EXPECT_EQ(reports.all[0].text, "up0 cannot follow eth0: ELOOP");
+  EXPECT_EQ(reports.all[0].text, "up0 cannot be synced from eth0: ELOOP");
 }
 
 TEST_F(KernelStack, FlagsAndCountsAreReadUnderTheLock) {

@@ -235,7 +235,7 @@ void RxChecker::settled() {
     const bool wanted = entry != nullptr && entry->wanted();
     if (wanted && !card_.accepts(address)) found("nothing-missed", address.to_string() + " is wanted and not accepted");
     if (!wanted && card_.exact[address.is_multicast()].contains(address)) {
-      found("nothing-missed", address.to_string() + " is held exactly, and nobody wants it");
+      found("nothing-missed", address.to_string() + " is programmed exactly, and nobody wants it");
     }
   }
   if (std::string text = sight.difference(card_, addresses_, true); !text.empty()) found("programmed", std::move(text));

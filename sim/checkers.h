@@ -8,7 +8,7 @@
 //   -  a published generation was drained completely
 //   1, 5 are the driver's (sim/card.h), 6 shows itself at the end.
 // When changes have stopped and the card is well (`settled`):
-//   2  everything wanted is accepted, nothing else is held exactly
+//   2  everything wanted is accepted, nothing else is programmed exactly
 //   6  nothing failed is left, and it took a bounded number of driver calls
 //   -  the filter is no wider than it must be, and the own address has its slot
 #pragma once
@@ -25,7 +25,7 @@ struct Device;
 
 namespace usernic::sim {
 
-// No entry of a device that is down and follows nobody is kept unless somebody wants it.
+// No entry of a device that is down and below nobody is kept unless somebody wants it.
 void check_entries(NetDevice& dev);
 
 class RxChecker {

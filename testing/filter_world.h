@@ -6,7 +6,7 @@
 //   programmed    what is surely on the card is on it, and what is on it may be
 //   capacity      nothing is handed out that the card is known not to have: a slot, a flag
 //   runs-for-ever when nothing changes and all works, the commands end
-//   nothing-missed, own-first, narrow-again    and then: what is wanted is accepted, and nothing more is held
+//   nothing-missed, own-first, narrow-again    and then: what is wanted is accepted, and nothing more is programmed
 //
 // Where chance comes from is the caller's: a seed, or a fuzzer's input. `below(n)` is all that it needs.
 #pragma once
@@ -302,7 +302,7 @@ class FilterWorld {
     if (wanted && !degraded && !accepts(address))
       throw Finding("nothing-missed", address.to_string() + " is wanted and not accepted");
     if (!wanted && card_.exact[address.is_multicast()].contains(address))
-      throw Finding("nothing-missed", address.to_string() + " is held exactly, and nobody wants it");
+      throw Finding("nothing-missed", address.to_string() + " is programmed exactly, and nobody wants it");
     if (!wanted && entry != nullptr) throw Finding("nothing-missed", "an entry is kept that nobody wants");
   }
   void check_own() {

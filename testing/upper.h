@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// For tests: an upper device over any number of lower ones, all of which follow while it is up.
+// For tests: an upper device over any number of lower ones, whose links are active while it is up.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,7 @@ class TestUpper {
     std::erase_if(links_, [](const auto& link) { return link->lower() == nullptr; });
     auto link = std::make_unique<LowerLink>(dev_, dev_.lane(), changed_, vlan_ids_);
     if (const Result<> linked = link->link(lower); !linked) return linked;
-    if (dev_.running()) link->follow();
+    if (dev_.running()) link->activate();
     links_.push_back(std::move(link));
     return {};
   }
@@ -33,11 +33,11 @@ class TestUpper {
       if (link->lower() == &lower) link->unlink();
     }
   }
-  // Whether a lower that is linked follows, at the test's choice.
-  void follow(const NetDevice& lower, bool on) {
+  // Whether the link to a lower is active, at the test's choice.
+  void activate(const NetDevice& lower, bool on) {
     MutexGuard rtnl(dev_.net().rtnl());
     for (auto& link : links_) {
-      if (link->lower() == &lower) on ? link->follow() : link->unfollow();
+      if (link->lower() == &lower) on ? link->activate() : link->deactivate();
     }
   }
   size_t lowers() {
@@ -46,11 +46,11 @@ class TestUpper {
   }
 
   Result<> open() {
-    for (auto& link : links_) link->follow();
+    for (auto& link : links_) link->activate();
     return {};
   }
   void stop() {
-    for (auto& link : links_) link->unfollow();
+    for (auto& link : links_) link->deactivate();
   }
   NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
     SkbPool::free(skb);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/device/net_device_fixture.h"
+#include "testing/chance.h"
 #include "usernic/netpoll.h"
 #include "usernic/poll_here.h"
 

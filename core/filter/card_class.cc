@@ -24,11 +24,11 @@ size_t parking_lot(uint32_t attempts) {
 // Nobody else knows the list yet, or any more.
 CardClass::CardClass(AddressTable& of) : table(of) {
   addr_list_lock.assert_held();
-  table.follow(card);
+  table.subscribe(card);
 }
 CardClass::~CardClass() {
   addr_list_lock.assert_held();
-  table.unfollow(card);
+  table.unsubscribe(card);
 }
 
 CardList& CardClass::home(AddressEntry& entry) noexcept {
@@ -120,7 +120,7 @@ void CardClass::drained(AddressEntry& entry) noexcept {
   if (wanted == wanted_state(entry.state)) return;
   entry.leaving = !wanted;
   if (wanted && entry.state == CardState::kAbsent) {
-    entry.held |= AddressTable::kCardBit;
+    entry.told |= AddressTable::kCardBit;
     if (hash.buckets() != 0) entry.card().bucket = bucket(entry.address());
   }
   drained_.push_back(&entry);
@@ -187,7 +187,7 @@ void CardClass::set_level(FilterLevel next) {
   if (next == level) return;
   if (is_wide(next) && !is_wide(level)) slots_at_entry = slots->slots;
   level = next;
-  // While wide the image stays as it is; otherwise it has to follow its users again.
+  // While wide the image stays as it is; otherwise its bits are those of its users again.
   if (!is_wide(next)) hash.touch_all();
 }
 

@@ -79,7 +79,7 @@ class CardClass {
   void for_each_wanted(Visit&& visit) const;
 
   AddressTable& table;
-  Follower card;
+  Subscriber card;
   HashImage hash;
   FilterLevel level = FilterLevel::kExact;
   uint32_t slots_at_entry = 0;  // when the level became wide

@@ -118,7 +118,7 @@ uint32_t CardFilter::bucket_of(AddressClass address_class, const MacAddress& add
   return each.hash.buckets() != 0 ? each.bucket(address) : 0;
 }
 
-// Is something left in a hash image that its class should follow?
+// Does a hash image still differ from what its class wants?
 static bool image_owes(const CardClass& each) noexcept {
   return !is_wide(each.level) && each.hash.has_dirty() && each.hash.all_well();
 }

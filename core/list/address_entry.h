@@ -15,7 +15,7 @@
 
 namespace usernic {
 
-// A place in a list's change order: an entry, or the cursor of somebody who follows the list.
+// A place in a list's change order: an entry, or the cursor of a subscriber.
 struct OrderNode {
   boost::intrusive::list_member_hook<> order_hook;
   uint64_t generation = 0;  // of the last effective change; 0: a cursor
@@ -24,10 +24,10 @@ struct OrderNode {
 // What an entry is to the card [shared with the tests: the table of states].
 enum class CardState : uint8_t {
   kAbsent,   // not wanted as drained, or never told
-  kTrying,   // wanted; to be held exactly
-  kExact,    // wanted; held exactly
+  kTrying,   // wanted; to be programmed exactly
+  kExact,    // wanted; programmed exactly
   kOver,     // wanted; no slot: hash, allmulti or promisc carries it
-  kEvict,    // wanted; held exactly, but its slot is needed: leaves once something else covers it
+  kEvict,    // wanted; programmed exactly, but its slot is needed: leaves once something else covers it
   kLeaving,  // not wanted; still, or perhaps, on the card
 };
 inline constexpr size_t kCardStates = 6;
@@ -54,11 +54,11 @@ struct alignas(64) AddressEntry : OrderNode {
   // Wanted.
   AddressEntry* hash_next = nullptr;
   uint64_t key = 0;   // MacAddress::to_u64
-  uint64_t held = 0;  // a bit per follower that was told of it and not yet of its end
+  uint64_t told = 0;  // a bit per subscriber that was told of it and not yet of its end
   uint64_t refs = 0;  // who wants it: a sum of the units below, so that whether anybody does is one look
 
   // Of the card, for readers.
-  bool sure = false;     // held exactly, without doubt
+  bool sure = false;     // programmed exactly, without doubt
   bool leaving = false;  // a run saw that nobody wants it: whoever does again must not count on what is taken off
   bool covers() const noexcept { return sure && !leaving; }
 

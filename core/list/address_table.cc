@@ -7,9 +7,9 @@
 namespace usernic {
 
 AddressTable::~AddressTable() USERNIC_NO_THREAD_SAFETY_ANALYSIS {
-  order_.clear();  // the entries are the pool's, the followers that nobody took back are ours
-  for (Follower* follower : followers_) {
-    if (follower != nullptr && follower->to != nullptr) delete follower;
+  order_.clear();  // the entries are the pool's, the subscribers that nobody took back are ours
+  for (Subscriber* subscriber : subscribers_) {
+    if (subscriber != nullptr && subscriber->to != nullptr) delete subscriber;
   }
 }
 
@@ -20,7 +20,7 @@ void AddressTable::set_refs(AddressEntry& entry, uint64_t refs) noexcept {
   if ((refs != 0) == (before != 0)) return;
   const uint64_t generation = changes_.next_generation();
   if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
-  if (refs == 0 && entry.held == 0) return free(entry);
+  if (refs == 0 && entry.told == 0) return free(entry);
   entry.generation = generation;
   order_.push_back(entry);
 }
@@ -38,37 +38,37 @@ void AddressTable::free(AddressEntry& entry) noexcept {
 }
 
 void AddressTable::release(AddressEntry& entry, uint64_t bit) noexcept {
-  entry.held &= ~bit;
-  if (entry.held != 0 || entry.wanted()) return;
+  entry.told &= ~bit;
+  if (entry.told != 0 || entry.wanted()) return;
   if (entry.order_hook.is_linked()) order_.erase(order_.iterator_to(entry));
   free(entry);
 }
 
-bool AddressTable::follow(Follower& follower) noexcept {
-  const int index = std::countr_one(follower_bits_);
-  if (static_cast<size_t>(index) == kFollowersMax) return false;
-  follower.bit = uint64_t{1} << index;
-  follower_bits_ |= follower.bit;
-  followers_[index] = &follower;
-  order_.push_front(follower);
+bool AddressTable::subscribe(Subscriber& subscriber) noexcept {
+  const int index = std::countr_one(subscriber_bits_);
+  if (static_cast<size_t>(index) == kSubscribersMax) return false;
+  subscriber.bit = uint64_t{1} << index;
+  subscriber_bits_ |= subscriber.bit;
+  subscribers_[index] = &subscriber;
+  order_.push_front(subscriber);
   return true;
 }
 
-void AddressTable::rewind(Follower& follower) noexcept {
-  order_.splice(order_.begin(), order_, order_.iterator_to(follower));
+void AddressTable::rewind(Subscriber& subscriber) noexcept {
+  order_.splice(order_.begin(), order_, order_.iterator_to(subscriber));
 }
 
-void AddressTable::unfollow(Follower& follower) noexcept {
-  order_.erase(order_.iterator_to(follower));
-  followers_[std::countr_zero(follower.bit)] = nullptr;
-  follower_bits_ &= ~follower.bit;
-  follower.bit = 0;
+void AddressTable::unsubscribe(Subscriber& subscriber) noexcept {
+  order_.erase(order_.iterator_to(subscriber));
+  subscribers_[std::countr_zero(subscriber.bit)] = nullptr;
+  subscriber_bits_ &= ~subscriber.bit;
+  subscriber.bit = 0;
 }
 
-Follower* AddressTable::follower_of(const AddressTable& to) const noexcept {
-  Follower* found = nullptr;
-  for_each_follower([&](Follower& follower) {
-    if (follower.to == &to) found = &follower;
+Subscriber* AddressTable::subscriber_of(const AddressTable& to) const noexcept {
+  Subscriber* found = nullptr;
+  for_each_subscriber([&](Subscriber& subscriber) {
+    if (subscriber.to == &to) found = &subscriber;
   });
   return found;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// A list by itself: its change order, who follows it, and when an entry is freed. No device is needed.
+// A list by itself: its change order, who subscribes to it, and when an entry is freed. No device is needed.
 #include "core/list/address_table.h"
 
 #include <gtest/gtest.h>
@@ -35,14 +35,14 @@ struct AddressTableTest : testing::Test {
     return entry;
   }
   // Told of all that is new: the addresses in their order.
-  std::vector<MacAddress> heard(Follower& follower) USERNIC_REQUIRES(addr_list_lock) {
+  std::vector<MacAddress> heard(Subscriber& subscriber) USERNIC_REQUIRES(addr_list_lock) {
     std::vector<MacAddress> all;
     const auto hear = [&](AddressEntry& entry) {
       addr_list_lock.assert_held();
       all.push_back(entry.address());
-      entry.wanted() ? void(entry.held |= follower.bit) : table.release(entry, follower.bit);
+      entry.wanted() ? void(entry.told |= subscriber.bit) : table.release(entry, subscriber.bit);
     };
-    while (!table.drain_chunk(follower, UINT64_MAX, hear)) {
+    while (!table.drain_chunk(subscriber, UINT64_MAX, hear)) {
     }
     return all;
   }
@@ -54,24 +54,24 @@ struct AddressTableTest : testing::Test {
 
 TEST_F(AddressTableTest, AFollowerHearsOfWhatChangedInTheOrderOfItsLastEffectiveChange) {
   addr_list_lock.assert_held();
-  Follower follower;
-  ASSERT_TRUE(table.follow(follower));
+  Subscriber subscriber;
+  ASSERT_TRUE(table.subscribe(subscriber));
   for (uint64_t n : {1, 2, 3}) want(mc(n));
   want(mc(2), 2 * kUser);  // one reference more is no effective change
   want(mc(1), 0);
   want(mc(1));
-  EXPECT_EQ(heard(follower), (std::vector{mc(2), mc(3), mc(1)}));
-  EXPECT_TRUE(table.passed_all(follower));
+  EXPECT_EQ(heard(subscriber), (std::vector{mc(2), mc(3), mc(1)}));
+  EXPECT_TRUE(table.passed_all(subscriber));
   want(mc(3), 0);
-  EXPECT_EQ(heard(follower), std::vector{mc(3)});
-  table.unfollow(follower);
+  EXPECT_EQ(heard(subscriber), std::vector{mc(3)});
+  table.unsubscribe(subscriber);
 }
 
 TEST_F(AddressTableTest, AnEntryLivesUntilEveryFollowerHeardOfItsEnd) {
   addr_list_lock.assert_held();
-  Follower fast, slow;
-  ASSERT_TRUE(table.follow(fast));
-  ASSERT_TRUE(table.follow(slow));
+  Subscriber fast, slow;
+  ASSERT_TRUE(table.subscribe(fast));
+  ASSERT_TRUE(table.subscribe(slow));
   want(mc(1));
   heard(fast);
   heard(slow);
@@ -79,59 +79,59 @@ TEST_F(AddressTableTest, AnEntryLivesUntilEveryFollowerHeardOfItsEnd) {
   const size_t free = pool.free_entries();
   heard(fast);
   ASSERT_NE(table.find(mc(1)), nullptr) << "the slow one has not heard";
-  EXPECT_EQ(table.find(mc(1))->held, slow.bit);
+  EXPECT_EQ(table.find(mc(1))->told, slow.bit);
   heard(slow);
   EXPECT_EQ(table.find(mc(1)), nullptr);
   EXPECT_EQ(pool.free_entries(), free + 1);
-  table.unfollow(fast);
-  table.unfollow(slow);
+  table.unsubscribe(fast);
+  table.unsubscribe(slow);
 }
 
 TEST_F(AddressTableTest, WhatComesAndGoesUnheardIsFreedAtOnce) {
   addr_list_lock.assert_held();
-  Follower follower;
-  ASSERT_TRUE(table.follow(follower));
+  Subscriber subscriber;
+  ASSERT_TRUE(table.subscribe(subscriber));
   const size_t free = pool.free_entries();
   want(mc(1));
   want(mc(1), 0);
   EXPECT_EQ(pool.free_entries(), free);
-  EXPECT_TRUE(heard(follower).empty());
-  table.unfollow(follower);
+  EXPECT_TRUE(heard(subscriber).empty());
+  table.unsubscribe(subscriber);
 }
 
 TEST_F(AddressTableTest, ADrainStopsAtAChunkAndAtTheTarget) {
   addr_list_lock.assert_held();
-  Follower follower;
-  ASSERT_TRUE(table.follow(follower));
+  Subscriber subscriber;
+  ASSERT_TRUE(table.subscribe(subscriber));
   constexpr uint64_t kCount = 2 * AddressTable::kChunk + 1;
   for (uint64_t n = 0; n < kCount; ++n) want(mc(n));
   size_t passed = 0;
   const auto count = [&](AddressEntry&) { ++passed; };
-  EXPECT_FALSE(table.drain_chunk(follower, UINT64_MAX, count));
+  EXPECT_FALSE(table.drain_chunk(subscriber, UINT64_MAX, count));
   EXPECT_EQ(passed, AddressTable::kChunk);
-  EXPECT_TRUE(table.drain_chunk(follower, AddressTable::kChunk + 3, count));
+  EXPECT_TRUE(table.drain_chunk(subscriber, AddressTable::kChunk + 3, count));
   EXPECT_EQ(passed, AddressTable::kChunk + 3) << "what is newer is a later run's";
-  table.rewind(follower);
+  table.rewind(subscriber);
   passed = 0;
-  while (!table.drain_chunk(follower, UINT64_MAX, count)) {
+  while (!table.drain_chunk(subscriber, UINT64_MAX, count)) {
   }
   EXPECT_EQ(passed, kCount);
-  table.unfollow(follower);
+  table.unsubscribe(subscriber);
 }
 
 TEST_F(AddressTableTest, AFollowerTooManyIsRefusedAndABitIsReused) {
   addr_list_lock.assert_held();
-  std::deque<Follower> all(AddressTable::kFollowersMax);
-  for (Follower& each : all) ASSERT_TRUE(table.follow(each));
-  Follower late;
-  EXPECT_FALSE(table.follow(late));
+  std::deque<Subscriber> all(AddressTable::kSubscribersMax);
+  for (Subscriber& each : all) ASSERT_TRUE(table.subscribe(each));
+  Subscriber late;
+  EXPECT_FALSE(table.subscribe(late));
   const uint64_t bit = all[5].bit;
-  table.unfollow(all[5]);
-  ASSERT_TRUE(table.follow(late));
+  table.unsubscribe(all[5]);
+  ASSERT_TRUE(table.subscribe(late));
   EXPECT_EQ(late.bit, bit);
-  table.unfollow(late);
-  for (Follower& each : all) {
-    if (each.bit != 0) table.unfollow(each);
+  table.unsubscribe(late);
+  for (Subscriber& each : all) {
+    if (each.bit != 0) table.unsubscribe(each);
   }
 }
 
@@ -152,7 +152,7 @@ TEST_F(AddressTableTest, TheOwnAddressIsWantedButNotReferenced) {
 TEST_F(AddressTableTest, AReadersCursorIsPassedOver) {
   addr_list_lock.assert_held();
   want(mc(1));
-  Follower reader;
+  Subscriber reader;
   table.begin_read(reader);
   want(mc(2));
   size_t read = 0;

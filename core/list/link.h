@@ -29,18 +29,18 @@ struct Link {
   Atomic<NetDevice*> lower{nullptr};  // who sends looks under an xmit lock
   Wanted* to = nullptr;               // what is wanted of the lower
   Atomic<bool> in_use{false};         // from link until the last touch of unlink; without a lock: look again under rtnl
-  bool following = false;
-  bool settled = true;              // not following, and everything was taken back
+  bool active = false;
+  bool settled = true;              // not active, and everything was taken back
   uint64_t told = kUntold;          // the upper's generation, all of which the lower knows
   uint64_t scalars_told = kUntold;  // that of the upper's scalars
   static constexpr uint64_t kUntold = UINT64_MAX;
 
   // What the lower was told.
-  Follower uc, mc;
+  Subscriber uc, mc;
   bool promisc = false;   // it has our reference
   bool allmulti = false;  // the same
   MacAddress own;         // the upper's own address; zero: none
-  bool own_held = false;  // it is not the lower's own too, so its unicast list has our reference
+  bool own_told = false;  // it is not the lower's own too, so its unicast list has our reference
   VlanSet vlans;          // that have our reference
 
   boost::intrusive::list_member_hook<> lower_hook;  // in the upper's list of lowers
@@ -57,7 +57,7 @@ struct Link {
 
  private:
   // A chunk of each, counted in `entries`. They return true when nothing is left to tell.
-  bool tell_list(WantedList& upper, Follower& follower, WantedList& lower, size_t& entries) noexcept
+  bool tell_list(WantedList& upper, Subscriber& subscriber, WantedList& lower, size_t& entries) noexcept
       USERNIC_REQUIRES(addr_list_lock);
   bool tell_wider(Wanted& from, size_t& entries) noexcept USERNIC_REQUIRES(addr_list_lock);
   void tell_narrower(const Wanted& from) noexcept USERNIC_REQUIRES(addr_list_lock);
@@ -73,13 +73,13 @@ using Uppers = boost::intrusive::list<
 // Entries that one `tell` may take from the lower's pool: a chunk of each list, the own address and the one before.
 inline constexpr size_t kTellEntries = 2 * AddressTable::kChunk + 2;
 
-// What `to` has to hear of one entry of `from` whose follower has `bit`. Requires: both addr_list_locks.
+// What `to` has to hear of one entry of `from` whose subscriber has `bit`. Requires: both addr_list_locks.
 void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, WantedList& to, bool wanted) noexcept
     USERNIC_REQUIRES(addr_list_lock);
 
 // References on an address that is the own one too come and go without an effective change, and rule R10 keeps the
 // entry where it is in the change order; so whoever told of another own address tells of the list's share in this one.
-void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, WantedList& to, bool follows) noexcept
+void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, WantedList& to, bool wants) noexcept
     USERNIC_REQUIRES(addr_list_lock);
 
 }  // namespace usernic

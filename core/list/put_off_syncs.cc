@@ -35,8 +35,8 @@ void PutOffSyncs::carry_out() noexcept {
     if (result || result.error() == std::errc::no_such_device) continue;
     const ReportsOn concerned(one.from->wanted().dev);
     report_contract("sync-refused",
-                    fmt::format("{} cannot follow {}: {}", one.to->wanted().dev.name(), one.from->wanted().dev.name(),
-                                errno_name(result.error())),
+                    fmt::format("{} cannot be synced from {}: {}", one.to->wanted().dev.name(),
+                                one.from->wanted().dev.name(), errno_name(result.error())),
                     one.where);
   }
 }

@@ -3,7 +3,7 @@
 //
 // A kernel driver's ndo_set_rx_mode calls dev_uc_sync under that lock. A first sync looks at all stacks, and any may
 // need memory or more than one hold; so the same thread carries it out when the lock is gone. The lower list then
-// follows what the upper one is by that time.
+// gets what the upper one has by that time.
 #pragma once
 
 #include <vector>
@@ -17,7 +17,7 @@ class PutOffSyncs {
   // Once, however often it is asked for. ENOMEM. Requires: `from`'s addr_list_lock.
   Result<> add(WantedList& to, WantedList& from, Place where) noexcept USERNIC_NONBLOCKING;
   bool empty() const noexcept USERNIC_NONBLOCKING { return all_.empty(); }
-  // Reports what is refused: a loop, or too many followers. Requires: no addr_list_lock.
+  // Reports what is refused: a loop, or too many subscribers. Requires: no addr_list_lock.
   void carry_out() noexcept USERNIC_NONBLOCKING;
 
  private:

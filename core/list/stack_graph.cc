@@ -37,9 +37,9 @@ void StackGuard::look_below(Wanted& at) {
     ListGuard guard(at.lock, at.stack_level);
     for (const Link& link : at.lowers) below.push_back({DeviceHandle(link.to->dev), link.to});
     for (const WantedList* table : {&at.uc, &at.mc}) {
-      table->for_each_follower([&](const Follower& follower) {
-        if (follower.to == nullptr) return;
-        below.push_back({follower.to_dev, &static_cast<WantedList*>(follower.to)->wanted()});
+      table->for_each_subscriber([&](const Subscriber& subscriber) {
+        if (subscriber.to == nullptr) return;
+        below.push_back({subscriber.to_dev, &static_cast<WantedList*>(subscriber.to)->wanted()});
       });
     }
   }

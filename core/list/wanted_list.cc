@@ -126,33 +126,33 @@ std::vector<MacAddress> AddressList::snapshot() const {
 
 namespace {
 
-// Makes `to` a follower of `from`, once.
+// Makes `to` a subscriber of `from`, once.
 Result<> subscribe(WantedList& to, WantedList& from) {
   {
     ListGuard guard(to.wanted().lock, to.wanted().level());
     if (to.wanted().gone) return fail(std::errc::no_such_device);
   }
-  std::unique_ptr<Follower> follower(new (std::nothrow) Follower);
-  if (follower == nullptr) return fail(std::errc::not_enough_memory);
-  follower->to = &to;
-  follower->to_dev = DeviceHandle(to.wanted().dev);
+  std::unique_ptr<Subscriber> subscriber(new (std::nothrow) Subscriber);
+  if (subscriber == nullptr) return fail(std::errc::not_enough_memory);
+  subscriber->to = &to;
+  subscriber->to_dev = DeviceHandle(to.wanted().dev);
   StackGuard stack(to.wanted());
   const Result<bool> loop = stack.leads_to(to.wanted(), from.wanted());
   if (!loop) return fail(loop.error());
   if (*loop) return fail(std::errc::too_many_symbolic_link_levels);
   ListGuard guard(from.wanted().lock, from.wanted().level());
   if (from.wanted().gone) return fail(std::errc::no_such_device);
-  if (from.follower_of(to) != nullptr) return {};
-  if (!from.follow(*follower)) return fail(std::errc::no_space_on_device);
-  follower.release();  // unsync deletes it
+  if (from.subscriber_of(to) != nullptr) return {};
+  if (!from.subscribe(*subscriber)) return fail(std::errc::no_space_on_device);
+  subscriber.release();  // unsync deletes it
   return {};
 }
 
-enum class Step { kMore, kDone, kNotFollowing, kGone, kNoMemory };
+enum class Step { kMore, kDone, kNotSubscribed, kGone, kNoMemory };
 
 constexpr size_t kStepEntries = AddressTable::kChunk + 2;  // and the own address, and the one before it
 
-// Runs `step(follower)` with both locks, upper then lower, room for `entries` in the lower pool. Drain and apply are
+// Runs `step(subscriber)` with both locks, upper then lower, room for `entries` in the lower pool. Drain and apply are
 // one critical section, so that nobody else applies a later change first (rule R15).
 template <class Body>
 Step locked_step(WantedList& to, WantedList& from, size_t entries, Body&& body) {
@@ -162,14 +162,14 @@ Step locked_step(WantedList& to, WantedList& from, size_t entries, Body&& body) 
   Step step = Step::kMore;
   {
     ListGuard upper(from.wanted().lock, from.wanted().stack_level);
-    Follower* const follower = from.follower_of(to);
-    if (follower == nullptr) return Step::kNotFollowing;
+    Subscriber* const subscriber = from.subscriber_of(to);
+    if (subscriber == nullptr) return Step::kNotSubscribed;
     SpinGuardBh lower(to.wanted().lock,
                       std::max(to.wanted().level(), from.wanted().level() + 1));  // it need not be linked
     const bool gone = to.wanted().gone;
     if (!gone && to.wanted().pool.free_entries() < entries) return Step::kMore;
     const uint64_t before = to.wanted().generation;
-    if (body(*follower)) step = gone ? Step::kGone : Step::kDone;
+    if (body(*subscriber)) step = gone ? Step::kGone : Step::kDone;
     changed = to.wanted().generation != before;
     has_lowers = !to.wanted().lowers.empty();
   }
@@ -187,13 +187,13 @@ struct LateEntry {
 bool drain_only(WantedList& from, AddressEntry& entry, uint64_t bit, std::vector<LateEntry>& late)
     USERNIC_REQUIRES(addr_list_lock) {
   const bool wanted = entry.referenced();
-  if (wanted == ((entry.held & bit) != 0)) return true;
+  if (wanted == ((entry.told & bit) != 0)) return true;
   late.push_back({entry.address(), wanted});
-  wanted ? void(entry.held |= bit) : from.release(entry, bit);
+  wanted ? void(entry.told |= bit) : from.release(entry, bit);
   return true;
 }
 void tell_late(WantedList& to, WantedList& from, const std::vector<LateEntry>& late) {
-  (void)locked_step(to, from, kStepEntries, [&](Follower&) {
+  (void)locked_step(to, from, kStepEntries, [&](Subscriber&) {
     addr_list_lock.assert_held();
     for (const LateEntry& each : late) {
       AddressEntry& below = to.find_or_make(each.address);
@@ -220,23 +220,23 @@ Result<> sync(AddressList& to_list, AddressList& from_list) {
   if (!may_follow(to, from)) return fail(std::errc::invalid_argument);
   while (true) {
     std::vector<LateEntry> late;
-    const Step step = locked_step(to, from, kStepEntries, [&](Follower& follower) {
+    const Step step = locked_step(to, from, kStepEntries, [&](Subscriber& subscriber) {
       addr_list_lock.assert_held();
-      if (follower.ending) return true;  // an unsync is under way
+      if (subscriber.ending) return true;  // an unsync is under way
       const MacAddress own = from.wanted().own;
-      tell_own_entry(from, std::exchange(follower.own, own), follower.bit, to, true);
-      tell_own_entry(from, own, follower.bit, to, true);
-      return from.drain_chunk(follower, from.wanted().generation, [&](AddressEntry& entry) {
+      tell_own_entry(from, std::exchange(subscriber.own, own), subscriber.bit, to, true);
+      tell_own_entry(from, own, subscriber.bit, to, true);
+      return from.drain_chunk(subscriber, from.wanted().generation, [&](AddressEntry& entry) {
         addr_list_lock.assert_held();
-        if (mutated(Mutation::kR15) && drain_only(from, entry, follower.bit, late)) return;
-        tell_entry(from, entry, follower.bit, to, entry.referenced());
+        if (mutated(Mutation::kR15) && drain_only(from, entry, subscriber.bit, late)) return;
+        tell_entry(from, entry, subscriber.bit, to, entry.referenced());
       });
     });
     if (mutated(Mutation::kR15)) tell_late(to, from, late);
     if (step == Step::kDone) return {};
     if (step == Step::kGone) return fail(std::errc::no_such_device);
     if (step == Step::kNoMemory) return fail(std::errc::not_enough_memory);
-    if (step != Step::kNotFollowing) continue;
+    if (step != Step::kNotSubscribed) continue;
     if (const Result<> result = subscribe(to, from); !result) return result;
   }
 }
@@ -253,40 +253,40 @@ Result<> sync_when_unlocked(AddressList& to_list, AddressList& from_list, Place 
 void unsync(AddressList& to_list, AddressList& from_list) {
   WantedList& to = WantedList::of(to_list);
   WantedList& from = WantedList::of(from_list);
-  std::unique_ptr<Follower> ended;
+  std::unique_ptr<Subscriber> ended;
   bool rewound = false;
   while (ended == nullptr) {
     // What is taken back is there: that takes no entry.
-    const Step step = locked_step(to, from, 0, [&](Follower& follower) {
+    const Step step = locked_step(to, from, 0, [&](Subscriber& subscriber) {
       addr_list_lock.assert_held();
-      if (!rewound) from.rewind(follower);
-      rewound = follower.ending = true;
-      const bool last = from.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
+      if (!rewound) from.rewind(subscriber);
+      rewound = subscriber.ending = true;
+      const bool last = from.drain_chunk(subscriber, UINT64_MAX, [&](AddressEntry& entry) {
         addr_list_lock.assert_held();
-        tell_entry(from, entry, follower.bit, to, false);
+        tell_entry(from, entry, subscriber.bit, to, false);
       });
       if (last) {
-        from.unfollow(follower);
-        ended.reset(&follower);
+        from.unsubscribe(subscriber);
+        ended.reset(&subscriber);
       }
       return last;
     });
-    if (step == Step::kNotFollowing) return;
+    if (step == Step::kNotSubscribed) return;
   }
 }
 
-uint64_t WantedList::begin(Follower& cursor) const {
+uint64_t WantedList::begin(Subscriber& cursor) const {
   ListGuard guard(wanted_.lock, wanted_.level());
   begin_read(cursor);
   return wanted_.generation;
 }
 
-void WantedList::end(Follower& cursor) const {
+void WantedList::end(Subscriber& cursor) const {
   ListGuard guard(wanted_.lock, wanted_.level());
   end_read(cursor);
 }
 
-bool WantedList::copy_chunk(Follower& cursor, uint64_t target, std::array<EntryView, kChunk>& views,
+bool WantedList::copy_chunk(Subscriber& cursor, uint64_t target, std::array<EntryView, kChunk>& views,
                             size_t& count) const {
   ListGuard guard(wanted_.lock, wanted_.level());
   return read_chunk(cursor, target, [&](const AddressEntry& entry) { views[count++] = EntryView(entry); });

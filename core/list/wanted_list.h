@@ -17,7 +17,7 @@ struct EntryView {
       : address(entry.address()),
         references(entry.references()),
         wanted(entry.wanted()),
-        held((entry.held & AddressTable::kCardBit) != 0),
+        told((entry.told & AddressTable::kCardBit) != 0),
         sure(entry.sure),
         covers(entry.covers()),
         attempts(entry.card().retry.attempts()),
@@ -29,8 +29,8 @@ struct EntryView {
   MacAddress address;
   uint64_t references;
   bool wanted;
-  bool held;    // the card was told of it
-  bool sure;    // held exactly
+  bool told;    // the card was told of it
+  bool sure;    // programmed exactly
   bool covers;  // and not about to be taken off
   uint32_t attempts;
   std::errc error;
@@ -53,9 +53,9 @@ class WantedList final : public AddressList, public AddressTable {
   void read(Visit&& visit) const;
 
  private:
-  uint64_t begin(Follower& cursor) const;
-  void end(Follower& cursor) const;
-  bool copy_chunk(Follower& cursor, uint64_t target, std::array<EntryView, kChunk>& views, size_t& count) const;
+  uint64_t begin(Subscriber& cursor) const;
+  void end(Subscriber& cursor) const;
+  bool copy_chunk(Subscriber& cursor, uint64_t target, std::array<EntryView, kChunk>& views, size_t& count) const;
 
   Wanted& wanted_;
 };
@@ -63,7 +63,7 @@ class WantedList final : public AddressList, public AddressTable {
 template <class Visit>
 void WantedList::read(Visit&& visit) const {
   std::array<EntryView, kChunk> views;
-  Follower cursor;
+  Subscriber cursor;
   const uint64_t target = begin(cursor);
   for (bool last = false; !last;) {
     size_t count = 0;

@@ -137,8 +137,8 @@ void RxStatus::fill_addresses(AddressClass address_class, RxModeStatus& status) 
     bool covered, held_exactly_or_by_hash, degraded;
     {
       ListGuard guard(wanted_.lock, wanted_.level());
-      const bool hashed = view.wanted && view.held && filter_.hashed(address_class, view.bucket);
-      covered = valid() && view.held && filter_.covers(address_class, view.covers, view.bucket);
+      const bool hashed = view.wanted && view.told && filter_.hashed(address_class, view.bucket);
+      covered = valid() && view.told && filter_.covers(address_class, view.covers, view.bucket);
       held_exactly_or_by_hash = valid() && (view.sure || hashed);
       degraded = committed_.view.classes[multicast].level == FilterLevel::kDegraded;
     }
@@ -147,7 +147,7 @@ void RxStatus::fill_addresses(AddressClass address_class, RxModeStatus& status) 
     if (view.wanted && !covered) status.uncovered.push_back(view.address);
     if (view.attempts != 0) {
       status.failed.push_back({view.address, view.error, view.attempts, std::max(view.due - now, Duration::zero())});
-    } else if (view.wanted && view.held && !covered && degraded) {
+    } else if (view.wanted && view.told && !covered && degraded) {
       status.failed.push_back({view.address, std::errc::no_space_on_device, 0, Duration::zero()});
     }
   });

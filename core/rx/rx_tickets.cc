@@ -21,7 +21,7 @@ Result<bool> RxStatus::ticket_state(const RxTicket& ticket) const {
     return fail(std::errc::operation_canceled);
   }
   // Not by luck: what carries an address that no run has seen as wanted may be on its way off the card.
-  const bool seen = (entry->held & AddressTable::kCardBit) != 0 && entry->generation <= committed_.sampled;
+  const bool seen = (entry->told & AddressTable::kCardBit) != 0 && entry->generation <= committed_.sampled;
   const AddressClass address_class = table.address_class();
   if (seen && valid() && filter_.covers(address_class, entry->covers(), entry->card().bucket)) return true;
   const FilterLevel level = committed_.view.classes[static_cast<size_t>(address_class)].level;

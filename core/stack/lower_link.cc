@@ -14,21 +14,21 @@ namespace usernic {
 // --- What one link passes on ---
 
 void tell_entry(AddressTable& from, AddressEntry& entry, uint64_t bit, WantedList& to, bool wanted) noexcept {
-  if (wanted == ((entry.held & bit) != 0)) return;
+  if (wanted == ((entry.told & bit) != 0)) return;
   if (!to.wanted().gone) {
     AddressEntry& below = to.find_or_make(to.key_of(entry));
     to.set_refs(below, wanted ? below.refs + AddressEntry::kUpper : below.refs - AddressEntry::kUpper);
   }
   if (wanted) {
-    entry.held |= bit;
+    entry.told |= bit;
   } else {
     from.release(entry, bit);
   }
 }
 
-void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, WantedList& to, bool follows) noexcept {
+void tell_own_entry(AddressTable& from, const MacAddress& own, uint64_t bit, WantedList& to, bool wants) noexcept {
   if (AddressEntry* const entry = from.find(own); entry != nullptr)
-    tell_entry(from, *entry, bit, to, follows && entry->referenced());
+    tell_entry(from, *entry, bit, to, wants && entry->referenced());
 }
 
 namespace {
@@ -44,17 +44,17 @@ void tell_mode(Wanted& to, ModeRefs& mode, bool& held, bool wanted) noexcept USE
 }
 
 MacAddress own_of(const Link& link, const Wanted& from) noexcept USERNIC_REQUIRES(addr_list_lock) {
-  return link.following ? from.own : MacAddress{};
+  return link.active ? from.own : MacAddress{};
 }
 
 }  // namespace
 
-bool Link::tell_list(WantedList& upper, Follower& follower, WantedList& lower, size_t& entries) noexcept {
-  if (upper.passed_all(follower)) return true;
-  return upper.drain_chunk(follower, UINT64_MAX, [&](AddressEntry& entry) {
+bool Link::tell_list(WantedList& upper, Subscriber& subscriber, WantedList& lower, size_t& entries) noexcept {
+  if (upper.passed_all(subscriber)) return true;
+  return upper.drain_chunk(subscriber, UINT64_MAX, [&](AddressEntry& entry) {
     addr_list_lock.assert_held();
     ++entries;
-    tell_entry(upper, entry, follower.bit, lower, following && entry.referenced());
+    tell_entry(upper, entry, subscriber.bit, lower, active && entry.referenced());
   });
 }
 
@@ -71,33 +71,33 @@ size_t Link::tell(Wanted& from) noexcept {
   }
   if (scalars) [[unlikely]]
     tell_narrower(from);
-  settled = !following;
+  settled = !active;
   told = from.generation;
   return entries;
 }
 
 bool Link::tell_wider(Wanted& from, size_t& entries) noexcept {
-  const bool promisc_wanted = following && from.promiscuity.total() != 0;
+  const bool promisc_wanted = active && from.promiscuity.total() != 0;
   if (promisc_wanted) tell_mode(*to, to->promiscuity, promisc, true);
-  if (following && from.allmulti.total() != 0) tell_mode(*to, to->allmulti, allmulti, true);
+  if (active && from.allmulti.total() != 0) tell_mode(*to, to->allmulti, allmulti, true);
   if (!promisc_wanted && mutated(Mutation::kNarrowToldFirst)) tell_mode(*to, to->promiscuity, promisc, false);
   if (own_of(*this, from) != own) tell_own(from);
   return tell_vlans(from, entries);
 }
 
 void Link::tell_narrower(const Wanted& from) noexcept {
-  if (!following && mutated(Mutation::kKeepsModes)) promisc = allmulti = false;
-  tell_mode(*to, to->promiscuity, promisc, following && from.promiscuity.total() != 0);
-  tell_mode(*to, to->allmulti, allmulti, following && from.allmulti.total() != 0);
+  if (!active && mutated(Mutation::kKeepsModes)) promisc = allmulti = false;
+  tell_mode(*to, to->promiscuity, promisc, active && from.promiscuity.total() != 0);
+  tell_mode(*to, to->allmulti, allmulti, active && from.allmulti.total() != 0);
   scalars_told = from.scalars;
 }
 
 bool Link::passes_vlans() const noexcept {
-  return following && vlan_ids == VlanIds::kPassed;
+  return active && vlan_ids == VlanIds::kPassed;
 }
 
 bool Link::tell_vlans(const Wanted& from, size_t& entries) noexcept {
-  if (!following && mutated(Mutation::kKeepsVlans)) vlans.reset();
+  if (!active && mutated(Mutation::kKeepsVlans)) vlans.reset();
   const VlanSet behind = passes_vlans() ? from.vlans ^ vlans : vlans;
   size_t id = behind._Find_first();
   for (; id < kVlanIds && entries < AddressTable::kChunk; id = behind._Find_next(id), ++entries) {
@@ -111,16 +111,16 @@ bool Link::tell_vlans(const Wanted& from, size_t& entries) noexcept {
 // The new address first, so that one that stays wanted is never unwanted in between.
 void Link::tell_own(Wanted& from) noexcept {
   const MacAddress before = std::exchange(own, own_of(*this, from));
-  const bool before_held = std::exchange(own_held, false);
+  const bool before_held = std::exchange(own_told, false);
   settle_own();
-  tell_own_entry(from.uc, before, uc.bit, to->uc, following);
+  tell_own_entry(from.uc, before, uc.bit, to->uc, active);
   if (before_held) refer(to->uc, before, false);
 }
 
 void Link::settle_own() noexcept {
   const bool wanted = !own.is_zero() && own != to->own;
-  if (wanted == own_held) return;
-  own_held = wanted;
+  if (wanted == own_told) return;
+  own_told = wanted;
   refer(to->uc, own, wanted);
 }
 
@@ -184,9 +184,9 @@ Result<> join(Link& link, Device& lower) {
   if (const Result<> line = refuse_loop(stack, to, from); !line) return line;  // by a sync in between
   ListGuard upper_guard(from.lock, from.level());
   SpinGuard lower_guard(to.lock, to.level());
-  if (!from.uc.follow(link.uc)) return fail(std::errc::no_space_on_device);
-  if (!from.mc.follow(link.mc)) {
-    from.uc.unfollow(link.uc);
+  if (!from.uc.subscribe(link.uc)) return fail(std::errc::no_space_on_device);
+  if (!from.mc.subscribe(link.mc)) {
+    from.uc.unsubscribe(link.uc);
     return fail(std::errc::no_space_on_device);
   }
   link.to = &to;
@@ -201,8 +201,8 @@ void part(Link& link, Device& lower) {
   Wanted& from = wanted_of(link.upper);
   ListGuard upper_guard(from.lock, from.level());
   SpinGuard lower_guard(link.to->lock, link.to->level());
-  from.uc.unfollow(link.uc);
-  from.mc.unfollow(link.mc);
+  from.uc.unsubscribe(link.uc);
+  from.mc.unsubscribe(link.mc);
   from.lowers.erase(from.lowers.iterator_to(link));
   link.to = nullptr;
   SpinGuard uppers(lower.uppers_lock);
@@ -215,8 +215,8 @@ void set_following(Link& link, bool on) {
   {
     ListGuard upper_guard(from.lock, from.level());
     SpinGuard lower_guard(link.to->lock, link.to->level());
-    if (link.following == on) return;
-    link.following = on;
+    if (link.active == on) return;
+    link.active = on;
     from.uc.rewind(link.uc);
     from.mc.rewind(link.mc);
     link.settled = false;
@@ -290,12 +290,12 @@ void LowerLink::unlink() {
   if (link_->to != nullptr) unlink_one(*link_);
 }
 
-void LowerLink::follow() {
+void LowerLink::activate() {
   const ReportsOn concerned(link_->upper);
   link_->upper.net_ref.rtnl().assert_held();
   if (link_->to != nullptr) set_following(*link_, true);
 }
-void LowerLink::unfollow() {
+void LowerLink::deactivate() {
   const ReportsOn concerned(link_->upper);
   link_->upper.net_ref.rtnl().assert_held();
   if (link_->to != nullptr) set_following(*link_, false);
@@ -338,7 +338,7 @@ uint32_t mtu_below(const NetDevice& upper) {
   return smallest;
 }
 
-void follow_lowers(NetDevice& upper, const std::function<bool()>& look) {
+void inherit_from_lowers(NetDevice& upper, const std::function<bool()>& look) {
   uint32_t mtu_max;
   {
     MutexGuard rtnl(upper.net().rtnl());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Random stacks on real threads: lists and counters change, devices open, close, are linked, unlinked, removed and made
-// anew, all at once. Afterwards every list is what its own users and the uppers that follow it want, and nothing else;
+// anew, all at once. Afterwards every list is what its own users and the uppers of active links want, and nothing else;
 // and when all is unlinked, nothing of anybody else is left. The lock levels are checked all along.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -172,7 +172,7 @@ class House {
       } else if (what < 16) {
         upper.remove(lower);
       } else if (what < 19) {
-        upper.follow(lower, chance.one_in(2) && storeys_[above]->dev->running());
+        upper.activate(lower, chance.one_in(2) && storeys_[above]->dev->running());
       } else {
         rebuild(static_cast<int>(chance.below(kDevices)));
       }
@@ -211,7 +211,7 @@ class House {
     std::array<uint32_t, kVlanIds> vlans{};
     for (const uint16_t id : storey.vlans) vlans[id] += VlanRefs::kUser;
     for (const Link& link : dev.uppers) {
-      if (!link.following) continue;
+      if (!link.active) continue;
       const RxModeStatus above = link.upper.rx_mode().status();
       for (const MacAddress& address : above.wanted_unicast) ++expected[address];
       for (const MacAddress& address : above.wanted_multicast) ++expected[address];

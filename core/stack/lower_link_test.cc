@@ -80,9 +80,9 @@ TEST_F(LowerLinkTest, TheGraphIsChangedAndReadUnderRtnlOnly) {
   const auto reported = [&reports] { return std::exchange(reports.all, {}).size(); };
   ASSERT_EQ(outcome(link.link(*low)), "ok");
   EXPECT_EQ(reported(), 1u);
-  link.follow();
+  link.activate();
   EXPECT_EQ(reported(), 1u);
-  link.unfollow();
+  link.deactivate();
   EXPECT_EQ(reported(), 1u);
   (void)uppers_of(*low);
   EXPECT_EQ(reported(), 1u);
@@ -99,7 +99,7 @@ TEST_F(LowerLinkTest, ALinkThatFailsLeavesTheLevelsAsTheyWere) {
   std::vector<NetdevPtr> lowers;
   do {
     lowers.push_back(nic());
-    ASSERT_LE(lowers.size(), AddressTable::kFollowersMax + 1);
+    ASSERT_LE(lowers.size(), AddressTable::kSubscribersMax + 1);
   } while (link(up, lowers.back()) == "ok");
   EXPECT_EQ(link(up, below), "ENOSPC");
   const auto level = [](const NetdevPtr& dev) { return Device::of(*dev).engine.wanted.level(); };
@@ -113,7 +113,7 @@ TEST_F(LowerLinkTest, ALinkThatFailsHalfWayFollowsNeitherList) {
   std::vector<NetdevPtr> others;
   do {
     others.push_back(nic());
-    ASSERT_LE(others.size(), AddressTable::kFollowersMax + 1);
+    ASSERT_LE(others.size(), AddressTable::kSubscribersMax + 1);
   } while (sync(others.back()->mc(), up->mc()));
   EXPECT_EQ(link(up, low), "ENOSPC");
   others.pop_back();
@@ -438,10 +438,10 @@ TEST_F(LowerLinkTest, LongListsComeAndGoWithTheLink) {
   for (uint64_t n = 1; n <= kMany; ++n) ASSERT_TRUE(up->mc().add(mc(n)));
   ASSERT_EQ(link(up, low), "ok");
   EXPECT_EQ(low->mc().size(), kMany);
-  of(up).follow(*low, false);
+  of(up).activate(*low, false);
   EXPECT_EQ(low->mc().size(), 0u);
   for (uint64_t n = 1; n <= kMany; ++n) ASSERT_TRUE(up->mc().del(mc(n)));
-  of(up).follow(*low, true);
+  of(up).activate(*low, true);
   EXPECT_EQ(low->mc().size(), 0u);
 }
 
@@ -451,7 +451,7 @@ struct EarlyUpper {
   ~EarlyUpper() { changed.cancel_sync(); }
   Result<> init() {
     if (const Result<> linked = link.link(lower); !linked) return linked;
-    link.follow();
+    link.activate();
     return {};
   }
   Result<> open() { return {}; }

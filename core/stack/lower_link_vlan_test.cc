@@ -113,7 +113,7 @@ TEST_F(LowerLinkVlanTest, EveryIdComesAndGoesWithTheLinkInMoreThanOneHold) {
   EXPECT_EQ(ids(low), all);
   EXPECT_TRUE(low->mc().contains(mc(1)));
   EXPECT_EQ(low->rx_mode().status().promiscuity, 1u);
-  of(up).follow(*middle, false);
+  of(up).activate(*middle, false);
   EXPECT_EQ(ids(middle), Ids{});
   middle->lane().flush();
   EXPECT_EQ(ids(low), (Ids{0, 64, 4094}));
@@ -135,12 +135,12 @@ TEST_F(LowerLinkVlanTest, AChangeIsDownWhenItsCallerReturns) {
 TEST_F(LowerLinkVlanTest, TheyMoveFromOneLowerToAnother) {
   const NetdevPtr one = nic(), two = nic(), up = upper();
   ASSERT_TRUE(link(up, one) == "ok" && link(up, two) == "ok");
-  of(up).follow(*two, false);
+  of(up).activate(*two, false);
   ASSERT_TRUE(add(up, {5, 6}));
   EXPECT_EQ(ids(two), Ids{});
-  of(up).follow(*two, true);
+  of(up).activate(*two, true);
   EXPECT_TRUE(ids(one) == (Ids{5, 6}) && ids(two) == (Ids{5, 6}));
-  of(up).follow(*one, false);
+  of(up).activate(*one, false);
   EXPECT_EQ(ids(one), Ids{});
   ASSERT_TRUE(del(up, {5}));
   EXPECT_EQ(ids(two), Ids{6});

@@ -208,7 +208,7 @@ void Bond::select() {
 // Senders see each of the old ones, or of the new.
 void Bond::activate(const Choice& next) {
   for (uint32_t i = 0; i < next.count; ++i) {
-    if (dev_.running()) next.slaves[i]->link.follow();
+    if (dev_.running()) next.slaves[i]->link.activate();
     next.slaves[i]->active.store(true);
     active_[i].store(next.slaves[i]);
   }
@@ -217,7 +217,7 @@ void Bond::activate(const Choice& next) {
   for (const auto& each : slaves_) {
     if (std::ranges::find(next.slaves, each.get()) != next.slaves.end()) continue;
     each->active.store(false);
-    each->link.unfollow();
+    each->link.deactivate();
   }
 }
 
@@ -248,7 +248,7 @@ void Bond::uninit() {
 
 Result<> Bond::open() {
   for (const auto& each : slaves_) {
-    if (each->active.load()) each->link.follow();
+    if (each->active.load()) each->link.activate();
   }
   for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) dev_.tx_queue(i).start();
   queue_.queue(changed_);
@@ -256,7 +256,7 @@ Result<> Bond::open() {
 }
 
 void Bond::stop() {
-  for (const auto& each : slaves_) each->link.unfollow();
+  for (const auto& each : slaves_) each->link.deactivate();
   dev_.carrier_off();
   for (const auto& each : slaves_) synchronize_rx(*each->dev);  // whoever saw it running has delivered
 }
@@ -289,7 +289,7 @@ void Bond::pass_address_on() {
 // Until a lower device has taken the new address, the link has it in the active one's unicast list.
 void Bond::lowers_changed() {
   Slaves forgotten;  // freed without rtnl; theirs is the address of a device that is gone, so nobody waits long
-  follow_lowers(dev_, [&] {
+  inherit_from_lowers(dev_, [&] {
     forgotten = forget_gone();
     activate(choose());
     pass_address_on();

@@ -54,7 +54,7 @@ class Bond {
   NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING;
   // EINVAL: more than the smallest of the lower devices.
   Result<> change_mtu(uint32_t mtu);
-  // The lower devices follow soon.
+  // The lower devices get it soon.
   Result<> set_mac_address(const MacAddress&);
 
  private:

@@ -103,7 +103,7 @@ Result<> Bridge::add_port(NetDevice& lower) {
     port->link.unlink();
     return mine;
   }
-  if (dev_.running()) port->link.follow();
+  if (dev_.running()) port->link.activate();
   free->store(port.release());
   dev_.lane().queue(changed_);
   return {};
@@ -165,7 +165,7 @@ void Bridge::uninit() {
 
 Result<> Bridge::open() {
   for (const Atomic<Port*>& each : ports_) {
-    if (Port* const port = each.load(); port != nullptr) port->link.follow();
+    if (Port* const port = each.load(); port != nullptr) port->link.activate();
   }
   for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) dev_.tx_queue(i).start();
   dev_.lane().queue(changed_);
@@ -175,7 +175,7 @@ Result<> Bridge::open() {
 void Bridge::stop() {
   dev_.carrier_off();
   for (const Atomic<Port*>& each : ports_) {
-    if (Port* const port = each.load(); port != nullptr) port->link.unfollow();
+    if (Port* const port = each.load(); port != nullptr) port->link.deactivate();
   }
   synchronize();  // whoever saw it running has delivered
 }
@@ -186,7 +186,7 @@ Result<> Bridge::change_mtu(uint32_t mtu) {
 
 // The core unlinked those that were unregistered. Who was at a port without carrier may be elsewhere by now.
 void Bridge::lowers_changed() {
-  follow_lowers(dev_, [this] {
+  inherit_from_lowers(dev_, [this] {
     bool usable = false;
     for (PortNumber number = 0; number < kPortsMax; ++number) {
       const Port* const port = ports_[number].load();

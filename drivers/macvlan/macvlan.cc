@@ -46,14 +46,14 @@ void Macvlan::uninit() {
 Result<> Macvlan::open() {
   napi_.enable();
   if (mode_ == MacvlanMode::kPassthru) (void)dev_.rx_mode().set_promiscuity(1);
-  link_.follow();
+  link_.activate();
   dev_.tx_queue(0).start();
   dev_.lane().queue(changed_);
   return {};
 }
 
 void Macvlan::stop() {
-  link_.unfollow();
+  link_.deactivate();
   if (mode_ == MacvlanMode::kPassthru) (void)dev_.rx_mode().set_promiscuity(-1);
   dev_.carrier_off();
   synchronize_rx(*lower_);  // whoever saw it running has delivered, or queued
@@ -122,7 +122,7 @@ Result<> Macvlan::set_mac_address(const MacAddress& address) {
 }
 
 void Macvlan::lower_changed() {
-  follow_lowers(dev_, [this] {
+  inherit_from_lowers(dev_, [this] {
     const NetDevice* const lower = link_.lower();
     if (lower != nullptr && mode_ == MacvlanMode::kPassthru && lower->address() != dev_.address()) {
       dev_.own_addresses().set(0, lower->address().octets.data(), lower->address().octets.size());

@@ -52,7 +52,7 @@ struct CardCounters {
   Atomic<uint64_t> commands{0};
 };
 
-class Card final : public WirePort {
+class Card final : public WireEnd {
  public:
   // Plugged into `wire`, with the link up. Requires: config_error(config) is empty. The Net of the wire's workqueue
   // outlives the card.

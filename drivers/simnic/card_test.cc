@@ -141,7 +141,7 @@ TEST_F(CardTest, ATailBeyondTheRingIsNone) {
 
 // Somebody who takes the ring away while a frame of it is on the wire.
 TEST_F(CardTest, ARingMayGoWhileItsFramesAreOnTheWire) {
-  struct Ear final : WirePort {
+  struct Ear final : WireEnd {
     explicit Ear(Card& the_card) : card(the_card) {}
     void hear(std::span<const Frame>) noexcept override { card.write(reg, 0); }
     Card& card;

@@ -260,7 +260,7 @@ TEST_F(LossyCardTest, ItMakesNobodyWait) {
 }
 
 // Has no room when it is asked, lets go on whom it was asked by, and has told him all of it before he begins to wait.
-struct Hasty final : WirePort {
+struct Hasty final : WireEnd {
   Hasty(Wire& the_wire, Workqueue& the_queue) : wire(the_wire), queue(the_queue) { wire.plug(*this); }
   ~Hasty() {
     wire.unplug(*this);

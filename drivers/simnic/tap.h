@@ -15,7 +15,7 @@
 
 namespace usernic::simnic {
 
-class WireTap final : public WirePort {
+class WireTap final : public WireEnd {
  public:
   static constexpr uint32_t kFrameMax = 10240;
 

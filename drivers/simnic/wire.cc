@@ -5,12 +5,12 @@
 
 namespace usernic::simnic {
 
-void Wire::plug(WirePort& port) noexcept {
+void Wire::plug(WireEnd& port) noexcept {
   SpinGuardBh guard(lock_);
   if (!port.hook_.is_linked()) ports_.push_back(port);
 }
 
-void Wire::unplug(WirePort& port) noexcept {
+void Wire::unplug(WireEnd& port) noexcept {
   {
     SpinGuardBh guard(lock_);
     if (!port.hook_.is_linked()) return;
@@ -21,22 +21,22 @@ void Wire::unplug(WirePort& port) noexcept {
   xon();  // nobody waits for who is not there
 }
 
-void Wire::deliver(const WirePort& from, std::span<const Frame> frames) noexcept {
-  for (WirePort& port : ports_) {
+void Wire::deliver(const WireEnd& from, std::span<const Frame> frames) noexcept {
+  for (WireEnd& port : ports_) {
     if (&port != &from) port.hear(frames);
   }
 }
 
-bool Wire::send(WirePort& from, std::span<const Frame> frames) noexcept {
+bool Wire::send(WireEnd& from, std::span<const Frame> frames) noexcept {
   SpinGuardBh guard(lock_);
   if (!from.hook_.is_linked()) return false;
   if (!frames.empty()) deliver(from, frames);
   return true;
 }
 
-Room Wire::room_beside(const WirePort& from) noexcept {
+Room Wire::room_beside(const WireEnd& from) noexcept {
   Room least;
-  for (WirePort& port : ports_) {
+  for (WireEnd& port : ports_) {
     if (&port == &from) continue;
     const Room room = port.room();
     least.frames = std::min(least.frames, room.frames);
@@ -45,7 +45,7 @@ Room Wire::room_beside(const WirePort& from) noexcept {
   return least;
 }
 
-Wire::Taken Wire::offer(WirePort& from, std::span<const Frame> frames) noexcept {
+Wire::Taken Wire::offer(WireEnd& from, std::span<const Frame> frames) noexcept {
   SpinGuardBh guard(lock_);
   if (!from.hook_.is_linked()) return {.plugged = false};
   Room room = room_beside(from);
@@ -65,7 +65,7 @@ Wire::Taken Wire::offer(WirePort& from, std::span<const Frame> frames) noexcept 
 void Wire::xon() noexcept {
   SpinGuard guard(waiting_lock_);
   while (!waiting_.empty()) {
-    WirePort& port = waiting_.front();
+    WireEnd& port = waiting_.front();
     waiting_.pop_front();
     port.resume();
   }

@@ -41,7 +41,7 @@ struct Room {
 };
 
 // What is plugged into a wire: a card, or a test's ear.
-class WirePort {
+class WireEnd {
  public:
   // Context: BH disabled, the wire's lock held. After an answer without room a change for the better comes with `xon`.
   virtual Room room() noexcept USERNIC_NONBLOCKING { return {}; }
@@ -52,7 +52,7 @@ class WirePort {
   virtual void hear(std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING = 0;
 
  protected:
-  ~WirePort() = default;
+  ~WireEnd() = default;
 
  private:
   friend class Wire;
@@ -74,12 +74,12 @@ class Wire {
   Workqueue& workqueue() const noexcept USERNIC_NONBLOCKING { return workqueue_; }
 
   // Context: process or BH; not from `hear`. Unplugging who is not plugged in is no error.
-  void plug(WirePort& port) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
-  void unplug(WirePort& port) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  void plug(WireEnd& port) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  void unplug(WireEnd& port) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
 
   // Everybody but `from` hears the frames, in order, room or not. Returns false, and nobody hears a thing, when `from`
   // is not plugged in. Context: process or BH.
-  bool send(WirePort& from, std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  bool send(WireEnd& from, std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
 
   struct Taken {
     bool plugged = true;
@@ -87,26 +87,25 @@ class Wire {
     Time until = Time::min();  // none was: look again then, or when `from.resume` is called before
   };
   // As `send`, for who keeps to pauses: as many of the frames, of which there are some, as everybody has room for.
-  Taken offer(WirePort& from, std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  Taken offer(WireEnd& from, std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
   // Somebody who had no room has some, or asks nobody to wait any more. Context: any.
   void xon() noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(waiting_lock_);
 
  private:
   static constexpr LockClass kLockClass{"simnic_wire"};
   static constexpr LockClass kWaitingClass{"simnic_wire_waiting", LockUse::kAnyContext};
-  template <WirePort::Hook WirePort::*hook>
-  using Ports = boost::intrusive::list<WirePort, boost::intrusive::member_hook<WirePort, WirePort::Hook, hook>>;
+  template <WireEnd::Hook WireEnd::*hook>
+  using Ports = boost::intrusive::list<WireEnd, boost::intrusive::member_hook<WireEnd, WireEnd::Hook, hook>>;
 
-  Room room_beside(const WirePort& from) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  void deliver(const WirePort& from, std::span<const Frame> frames) noexcept
-      USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  Room room_beside(const WireEnd& from) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void deliver(const WireEnd& from, std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
 
   const std::string name_;
   Workqueue& workqueue_;
   SpinLock lock_{kLockClass};
-  Ports<&WirePort::hook_> ports_ USERNIC_GUARDED_BY(lock_);
+  Ports<&WireEnd::hook_> ports_ USERNIC_GUARDED_BY(lock_);
   SpinLock waiting_lock_{kWaitingClass};  // within `lock_`, or alone: `xon` comes from anywhere
-  Ports<&WirePort::waiting_hook_> waiting_ USERNIC_GUARDED_BY(waiting_lock_);
+  Ports<&WireEnd::waiting_hook_> waiting_ USERNIC_GUARDED_BY(waiting_lock_);
 };
 
 class Wires {

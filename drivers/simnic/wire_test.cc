@@ -53,7 +53,7 @@ TEST_F(WireTest, WhoIsNotPluggedInIsNotHeard) {
 }
 
 // An ear with as much room as the test says.
-struct Ear final : WirePort {
+struct Ear final : WireEnd {
   explicit Ear(std::shared_ptr<Wire> the_wire) : wire(std::move(the_wire)) { wire->plug(*this); }
   ~Ear() { wire->unplug(*this); }
   Room room() noexcept override {

@@ -47,14 +47,14 @@ void Vlan::uninit() {
 }
 
 Result<> Vlan::open() {
-  link_.follow();
+  link_.activate();
   dev_.tx_queue(0).start();
   dev_.lane().queue(changed_);
   return {};
 }
 
 void Vlan::stop() {
-  link_.unfollow();
+  link_.deactivate();
   dev_.carrier_off();
   synchronize_rx(*lower_);  // whoever saw it running has delivered
 }
@@ -79,7 +79,7 @@ Result<> Vlan::change_mtu(uint32_t mtu) {
 }
 
 void Vlan::lower_changed() {
-  follow_lowers(dev_, [this] { return link_.lower() != nullptr && is_usable(*lower_); });
+  inherit_from_lowers(dev_, [this] { return link_.lower() != nullptr && is_usable(*lower_); });
 }
 
 }  // namespace usernic

@@ -51,8 +51,8 @@ class LowerLink {
   void unlink();
   // From now on, until `unfollow`, the lower receives what the upper wants. An upper follows while it is up; of a bond
   // only the active link does. Both return with all lists passed on. Nothing when it is not linked.
-  void follow();
-  void unfollow();
+  void activate();
+  void deactivate();
 
   // The lower device; null when there is none. Requires: rtnl, or an xmit lock of the upper.
   NetDevice* lower() const noexcept USERNIC_NONBLOCKING;
@@ -79,7 +79,7 @@ uint32_t mtu_below(const NetDevice& upper);
 // What a `changed` does: `look` does what is right for the kind of upper, under rtnl, and says whether a lower can be
 // used; while the upper is up that is its carrier. Then its MTU shrinks to mtu_below. Context: process, no locks, or an
 // item of the upper's lane.
-void follow_lowers(NetDevice& upper, const std::function<bool()>& look);
+void inherit_from_lowers(NetDevice& upper, const std::function<bool()>& look);
 
 }  // namespace usernic
 // Explained best by: core/stack/lower_link_test.cc

@@ -27,7 +27,7 @@ class OwnAddresses {
   OwnAddresses(const OwnAddresses&) = delete;
   OwnAddresses& operator=(const OwnAddresses&) = delete;
 
-  // One reference more or less. A notifier may refuse an addition (kPreChangeAddr); kChangeAddr follows either.
+  // One reference more or less. A notifier may refuse an addition (kPreChangeAddr); kChangeAddr is told after either.
   // ENOENT: there is none, or it is the last one of the primary address. [kernel: dev_addr_add, dev_addr_del]
   Result<> add(const MacAddress& address, uint8_t type, Place where = Place::current());
   Result<> del(const MacAddress& address, uint8_t type, Place where = Place::current());

@@ -181,7 +181,7 @@ inline constexpr auto kRules = std::to_array<Rule>({
      "ImageStyleTest.AnImageOfAnotherTypeIsAReport"},
     {"hw-list-unlocked", "the list of a running driver is taken outside of its calls",
      "in set_rx_mode_async, open or stop", "KernelStyleTest.TheListOfARunningDriverTakenFromOutsideIsAReport"},
-    {"sync-refused", "a list cannot follow another", "no circles, and one length of addresses",
+    {"sync-refused", "a list cannot be synced from another", "no circles, and one length of addresses",
      "KernelStack.WithoutTheLockAndInALoopItIsAReport"},
 });
 

@@ -30,7 +30,7 @@ constexpr bool is_refusal(std::errc error) noexcept {
 enum class AddressClass : uint8_t { kUnicast, kMulticast };
 
 // What the card's filter holds. Zero means "has none". Constant from registration on, which refuses what no card can be
-// (EINVAL, and a sentence on stderr). The core's memory follows the addresses that are wanted, 145 octets each,
+// (EINVAL, and a sentence on stderr). The core's memory grows with the addresses that are wanted, 145 octets each,
 // whatever is said here; buckets take 9 octets each.
 struct RxFilterCaps {
   uint32_t unicast_slots = 0;          // exact entries

@@ -21,7 +21,8 @@ void change(NetDevice& upper, NetDevice& lower, Chance chance, uint64_t addresse
     } else {
       (void)upper.mc().add(address);
     }
-    if (!chance.one_in(4)) expect(sync(lower.mc(), upper.mc()).has_value(), "sync", "a list cannot follow another");
+    if (!chance.one_in(4))
+      expect(sync(lower.mc(), upper.mc()).has_value(), "sync", "a list cannot be synced from another");
     if (chance.one_in(16)) unsync(lower.mc(), upper.mc());
   }
 }
@@ -45,7 +46,7 @@ void play_follow(Chance chance) {
   together({{"syncs-1", [&, c = chance.stream(1)] { change(*upper, *lower, c, addresses); }},
             {"syncs-2", [&, c = chance.stream(2)] { change(*upper, *lower, c, addresses); }},
             {"syncs-3", [&, c = chance.stream(3)] { change(*upper, *lower, c, addresses); }}});
-  expect(sync(lower->mc(), upper->mc()).has_value(), "sync", "a list cannot follow another");
+  expect(sync(lower->mc(), upper->mc()).has_value(), "sync", "a list cannot be synced from another");
   if (wanted(*upper) != wanted(*lower)) {
     found("follows", fmt::format("above:{}\nbelow:{}", wanted(*upper), wanted(*lower)));
   }

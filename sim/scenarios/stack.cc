@@ -98,8 +98,8 @@ class House {
       note([&] {
         const char* const verb = what < 4    ? "over"
                                  : what < 6  ? "no more over"
-                                 : what == 6 ? "follows"
-                                             : "follows no more";
+                                 : what == 6 ? "is active on"
+                                             : "is active no more on";
         return fmt::format("{} {} {}", above.dev.name(), verb, below.dev.name());
       });
       above_cards("a link", [&] {
@@ -108,7 +108,7 @@ class House {
         } else if (what < 6) {
           above.upper().remove(below.dev);
         } else {
-          above.upper().follow(below.dev, what == 6);
+          above.upper().activate(below.dev, what == 6);
         }
       });
     }
@@ -244,7 +244,7 @@ class House {
     for (const Link& link : Device::of(storey.dev).uppers) {
       const Wanted& above = link.upper.engine.wanted;
       level = std::max(level, above.level() + 1);
-      if (!link.following) continue;
+      if (!link.active) continue;
       promiscuity += above.promiscuity.total() != 0;
       allmulti += above.allmulti.total() != 0;
     }
@@ -261,7 +261,7 @@ class House {
     std::array<uint32_t, kVlanIds> expected{};
     for (const auto& [id, count] : storey.vlans) expected[id] = count * VlanRefs::kUser;
     for (const Link& link : Device::of(storey.dev).uppers) {
-      if (!link.following || link.vlan_ids == VlanIds::kInner) continue;
+      if (!link.active || link.vlan_ids == VlanIds::kInner) continue;
       const VlanSet& above = link.upper.engine.wanted.vlans;
       for (size_t id = above._Find_first(); id < kVlanIds; id = above._Find_next(id)) expected[id] += VlanRefs::kUpper;
     }
@@ -275,7 +275,7 @@ class House {
     const auto user = storey.users.find(address);
     uint64_t loose = 0, expected = user != storey.users.end() ? user->second : 0;
     for (const Link& link : Device::of(storey.dev).uppers) {
-      if (!link.following) continue;
+      if (!link.active) continue;
       const Wanted& above = link.upper.engine.wanted;
       expected += references(above, address) != 0;
       expected += above.own == address && wanted.own != address;
@@ -289,8 +289,8 @@ class House {
     for (const Link& link : Device::of(storey.dev).uppers) {
       const Wanted& above = link.upper.engine.wanted;
       text += fmt::format("\n  {} above{}: {} references, its own is {}; told {}{}", link.upper.name(),
-                          link.following ? "" : ", not followed", references(above, address), above.own.to_string(),
-                          link.own.to_string(), link.own_held ? ", held" : "");
+                          link.active ? "" : ", not active", references(above, address), above.own.to_string(),
+                          link.own.to_string(), link.own_told ? ", told" : "");
     }
     found("stack", std::move(text));
   }
@@ -299,7 +299,7 @@ class House {
     return entry != nullptr ? entry->references() : 0;
   }
 
-  // What anybody above wants, as far as it follows, the card accepts; of VLAN ids, as far as they are passed on.
+  // What anybody above wants, as far as links are active, the card accepts; of VLAN ids, as far as they are passed on.
   void check_heard(const Storey& storey, RxWorld& nic, bool vlans = true) const {
     const Wanted& wanted = storey.wanted();
     const Card& card = nic.card();
@@ -320,7 +320,7 @@ class House {
     for (const Link& link : Device::of(storey.dev).uppers) {
       const auto above = [&](const Storey& each) { return &each.dev == &link.upper; };
       const bool passed = vlans && link.vlan_ids == VlanIds::kPassed;
-      if (link.following) check_heard(*std::ranges::find_if(storeys_, above), nic, passed);
+      if (link.active) check_heard(*std::ranges::find_if(storeys_, above), nic, passed);
     }
   }
 

@@ -26,12 +26,12 @@ void change(NetDevice& dev, const std::vector<MacAddress>& addresses, Chance cha
   }
 }
 
-// What `upper` wants is in the lower device's lists, once, if it follows; and its card accepts it.
-void check_wanted(NetDevice& upper, RxWorld& lower, bool follows) {
+// What `upper` wants is in the lower device's lists, once, if the link is active; and its card accepts it.
+void check_wanted(NetDevice& upper, RxWorld& lower, bool active) {
   for (const MacAddress& address : lower.addresses()) {
     const AddressList& above = address.is_multicast() ? upper.mc() : upper.uc();
     const bool own = address == upper.address() || address == lower.dev().address();
-    const bool wanted = follows && above.contains(address);
+    const bool wanted = active && above.contains(address);
     if (own) continue;
     expect(lower.list_of(address).references(address) == (wanted ? 1u : 0u), "stack",
            "a lower device has other references than its upper told");
@@ -48,10 +48,11 @@ void change_ids(NetDevice& dev, Chance chance, int steps) {
   }
 }
 
-// The ids that `upper` was told of are the lower device's, if it follows, and no others; and its card lets them pass.
-void check_ids(NetDevice& upper, RxWorld& lower, bool follows) {
+// The ids that `upper` was told of are the lower device's, if the link is active, and no others; and its card lets them
+// pass.
+void check_ids(NetDevice& upper, RxWorld& lower, bool active) {
   std::vector<uint16_t> wanted = upper.rx_mode().status().wanted_vlans;
-  if (!follows) wanted.clear();
+  if (!active) wanted.clear();
   expect(lower.dev().rx_mode().status().wanted_vlans == wanted, "stack", "a lower device has other VLAN ids");
   const auto passes = [&](uint16_t id) { return lower.card().vlan_open || lower.card().vlans.contains(id); };
   expect(std::ranges::all_of(wanted, passes), "stack", "a card is deaf to a VLAN that is wanted above");
