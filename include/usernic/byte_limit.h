@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: how many octets a card should have to do at once: a limit that finds itself.
 //
-// Too small, and the card runs dry between two completions; too large, and what is sent now waits behind much. So it
-// grows by what was missing when the card ran dry while more was waiting, and shrinks by what was never needed in a
-// second. [kernel: dynamic queue limits]
+// With too small a limit the card runs dry between two completions. With too large a one, what is sent now waits behind
+// much. So the limit grows by what was missing when the card ran dry while more was waiting, and shrinks by what was
+// not needed for a second. [kernel: dynamic queue limits]
 //
-// One may queue while another completes. Context: any. Locks: none.
+// One thread queues while another completes. Context: any. Locks: none.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ class ByteLimit {
   static constexpr uint32_t kMost = 1'879'048'192;  // [kernel: DQL_MAX_LIMIT]
   static constexpr Duration kHold = std::chrono::seconds(1);
 
-  // By who queues.
+  // By the thread that queues.
   void queued(uint32_t bytes) noexcept USERNIC_NONBLOCKING {
     last_.store(bytes, std::memory_order_relaxed);
     queued_.store(queued_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
@@ -30,7 +30,7 @@ class ByteLimit {
     return static_cast<int64_t>(may_queue_.load() - queued_.load(std::memory_order_relaxed));
   }
 
-  // By who completes. False: that much was not on its way; it is taken for all there was.
+  // By the thread that completes. False: so much was not on its way; it counts as all there was.
   bool completed(uint64_t bytes, Time now) noexcept USERNIC_NONBLOCKING;
   // Nothing is on its way. The limit stays. Requires: alone.
   void forget_queued() noexcept USERNIC_NONBLOCKING;

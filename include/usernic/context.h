@@ -36,7 +36,7 @@ extern const bool kVerifierOn;  // then kChecksOn, too
 // Where we are. Always kProcess while checks are off.
 Context current_context() noexcept USERNIC_NONBLOCKING;
 
-// Whose scope it is: code that runs in the context, or a lock that keeps the context out for as long as it is held.
+// Code runs in the context, or a lock keeps the context out as long as it is held.
 enum class ScopeOf : uint8_t { kCode, kLock };
 
 namespace internal {
@@ -63,8 +63,8 @@ class ContextScope {
 using BhScope = ContextScope<Context::kBhDisabled>;  // [kernel: local_bh_disable]
 using HardIrqScope = ContextScope<Context::kHardIrq>;
 
-// From here to the end of the scope a system call or an allocation is bounded and part of the contract, though the
-// context is atomic: the run-time half of USERNIC_BLOCKING_BY_DESIGN_BEGIN. Say why.
+// To the end of the scope a system call or an allocation is allowed, although the context is atomic: it is bounded and
+// part of the contract. The run-time half of USERNIC_BLOCKING_BY_DESIGN_BEGIN. Say why.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the sanitizer's switches are not annotated
     class BlockingByDesign {
  public:
@@ -86,10 +86,9 @@ USERNIC_BLOCKING_BY_DESIGN_END
 // Says that the caller may sleep here; reported in an atomic context or under a SpinLock [kernel: might_sleep].
 void might_sleep(Place where = Place::current()) noexcept;
 
-// What this thread breaks, to the end of the scope, it breaks on behalf of a device: reports name it and its driver.
-// The core knows that in every call of a driver, in a lane's items and in what operates a device; a thread of a
-// driver's own, an interrupt handler say, may say so itself. The innermost counts; null leaves the one outside. The
-// device is there to the end of the scope.
+// To the end of the scope, reports of this thread name the device and its driver. The core has such a scope around
+// every call of a driver, a lane's items and what operates a device. A driver's own thread, an interrupt handler, say,
+// may have one itself. The innermost counts; null leaves the one outside. Requires: the device outlives the scope.
 class ReportsOn {
  public:
   explicit ReportsOn(const NetDevice* dev) noexcept USERNIC_NONBLOCKING;

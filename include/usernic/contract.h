@@ -54,7 +54,7 @@ enum class Ndo : uint8_t {
   kPoll,
 };
 
-// What the core holds, at least. More may be held: `uninit` at unregister runs under all three of `open`'s.
+// The locks that the core holds at least. It may hold more: at unregister, `uninit` runs under all three of `open`'s.
 namespace ndo_locks {
 inline constexpr uint8_t kNone = 0;
 inline constexpr uint8_t kLane = 1 << 0;  // the caller is the device's rx-mode work, or has parked it
@@ -66,10 +66,10 @@ inline constexpr uint8_t kXmit = 1 << 5;            // the TX queue's xmit lock;
 inline constexpr uint8_t kTxFreeze = 1 << 6;        // tx_freeze_lock, all TX queues frozen [kernel: tx_global_lock]
 }  // namespace ndo_locks
 
-// kProcess may sleep, kBhDisabled and kIrqsOff must not; kAny does not, and is called in either.
+// kProcess: the op may sleep. kBhDisabled, kIrqsOff: it must not. kAny: it does not, and is called in any of these.
 enum class NdoContext : uint8_t { kProcess, kBhDisabled, kAny, kIrqsOff };
 
-// What the core takes for the answer of an op that the driver does not have.
+// What the core takes for the answer of an op that is absent.
 enum class NdoAbsent : uint8_t { kRequired, kDone, kNotSupported };
 
 struct NdoRow {

@@ -7,7 +7,7 @@
 
 namespace usernic {
 
-// Ops of the kernel's that no row of contract.h stands for, and why.
+// Ops of the kernel that have no row in contract.h, and why.
 struct ElsewhereRow {
   std::string_view kernel;
   std::string_view locks;

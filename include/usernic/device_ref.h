@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: references on a net_device.
 //
-// DeviceRef says "the device must stay registered or wait for me": unregister sleeps until the last one is gone, and
-// every ten seconds says who still holds one [kernel: dev_hold with a netdevice_tracker]. Take it for bounded work.
-// DeviceHandle keeps only the memory: it may outlive the driver for as long as the Net lives, and every operation on a
-// device that is gone answers ENODEV.
+// A DeviceRef keeps the device registered: unregister sleeps until the last one is gone, and says every ten seconds who
+// still holds one [kernel: dev_hold with a netdevice_tracker]. Take it for bounded work. A DeviceHandle keeps only the
+// object: it may outlive the driver, but not the Net, and every operation on a device that is gone answers ENODEV.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -45,8 +44,8 @@ class DeviceRef {
   boost::intrusive::list_member_hook<> tracker_hook_;
 };
 
-// A reference without a name, for code that cannot carry a DeviceRef: unregister waits for it all the same, and can
-// only say how many there are. A put too many is a report. [kernel: dev_hold, dev_put]
+// A reference without a name, for code that cannot carry a DeviceRef. Unregister waits for it, too, and can only say
+// how many there are. A put too many is a report. [kernel: dev_hold, dev_put]
 void hold_untracked(NetDevice& dev) noexcept USERNIC_NONBLOCKING;
 void put_untracked(NetDevice& dev, Place where = Place::current()) noexcept;
 

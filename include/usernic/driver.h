@@ -1,5 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: what a driver is: an ordinary class whose members are the netdevice ops.
+// usernic: what a driver is: an ordinary class whose members are the netdevice ops. A smallest one:
+//
+//   struct Null {
+//     explicit Null(NetDevice& dev) : dev_(dev) {}
+//     Result<> open() { return dev_.tx_queue(0).start(), Result<>(); }
+//     void stop() {}
+//     NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
+//       return SkbPool::free(skb), NetdevTx::kOk;
+//     }
+//     NetDevice& dev_;
+//   };
+//   Result<NetdevPtr> make_null(Net& net) { return net.alloc_netdev<Null>({.name = "null%d"}); }
+// The ops. IL is the instance lock of the device.
 //
 //   member                                                     locks held            context      absent means
 //   Result<> open()                                            lane, rtnl, IL        process      required
@@ -32,18 +44,19 @@
 //   what it says of itself, ethtool.h: get_drvinfo, ...        IL                    process      EOPNOTSUPP
 //   Result<> init() / void uninit()                            rtnl                  process      nothing to do
 //
-// Without a unicast filter (`unicast_filter` says false; a plan: no unicast slots, no hash) it is promiscuous while its
-// unicast list is not empty. Atomic ones are `noexcept USERNIC_NONBLOCKING`. A class whose rx-mode ops need rtnl says
-// `static constexpr bool requires_rtnl = true`. `open` finds an empty filter: own address and broadcast only, or
-// leaves one; after `stop` the hardware neither receives nor transmits. `change_carrier` off holds the link down, on
-// leaves it to the wire again; carrier_on/off say what came of it. `tx_timeout`: a queue has been stopped for
-// NetdevConfig::watchdog, all are frozen meanwhile; recovery is for a work item. `work` gets what NetDevice::queue_work
-// gathered since. One that says `static constexpr bool lltx = true` is called without the xmit lock, by several at
-// once, and locks for itself. Reports name it by its type, or its `static constexpr std::string_view kDriverName`.
+// An op that runs in atomic context is `noexcept USERNIC_NONBLOCKING`. `open` finds or makes an empty filter: own
+// address and broadcast only. After `stop` the hardware neither receives nor transmits. `change_carrier(false)` takes
+// the carrier away, `true` gives it back to the wire; the driver tells the result by carrier_on and carrier_off.
+// `tx_timeout` is called when a queue was stopped for NetdevConfig::watchdog; all queues are frozen meanwhile, and a
+// work item recovers the card. `work` gets the events that NetDevice::queue_work gathered. A device without a unicast
+// filter (`unicast_filter` is false; in the plan style: no unicast slots, no hash) is promiscuous while its unicast
+// list has an entry.
+// A class may have these `static constexpr` members. `bool requires_rtnl`: its rx-mode ops need rtnl. `bool lltx`: its
+// start_xmit is called without the xmit lock, by several threads, and locks for itself. `std::string_view kDriverName`:
+// its name in reports, which is else that of the type. Rules: [netdevices: ndo_*].
 #pragma once
 
 #include <new>
-#include <string_view>
 
 #include "usernic/driver_shape.h"
 #include "usernic/net_device_ops.h"
@@ -61,20 +74,7 @@ Result<> refused_without_memory(Call&& call) {
   }
 }
 
-// "Simnic": what a driver says that it is called (kDriverName), or else its type without namespaces and arguments.
-template <class D>
-constexpr std::string_view driver_name_of() {
-  if constexpr (requires { std::string_view(D::kDriverName); }) {
-    return D::kDriverName;
-  } else {
-    std::string_view name = __PRETTY_FUNCTION__;  // "... [with D = usernic::Simnic; ...]", "... [D = usernic::Simnic]"
-    name.remove_prefix(name.find("D = ") + 4);
-    name = name.substr(0, name.find_first_of("<;]"));
-    return name.substr(name.rfind(':') + 1);
-  }
-}
-
-// What a driver says of itself: each fills in what it is given.
+// The ops of ethtool.h.
 template <class D>
 constexpr void set_ethtool_ops(NetDeviceOps& ops) {
 #define USERNIC_ETHTOOL_OP(op, Filled)                                               \

@@ -1,15 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: what a driver's class must look like, said by the compiler.
+// usernic: what a driver's class must look like, said by the compiler; and what it is called.
 //
 // An op is found by its name and shape. One that is misspelt, or has another shape, would silently be absent: each of
 // these is an error with a sentence that says how the op is written. driver.h asks; nobody else needs to.
 #pragma once
 
 #include <concepts>
+#include <string_view>
 
 #include "usernic/net_device_ops.h"
 
 namespace usernic {
+
+// "Simnic": kDriverName, or else the type without namespaces and arguments.
+template <class D>
+constexpr std::string_view driver_name_of() {
+  if constexpr (requires { std::string_view(D::kDriverName); }) {
+    return D::kDriverName;
+  } else {
+    std::string_view name = __PRETTY_FUNCTION__;  // "... [with D = usernic::Simnic; ...]", "... [D = usernic::Simnic]"
+    name.remove_prefix(name.find("D = ") + 4);
+    name = name.substr(0, name.find_first_of("<;]"));
+    return name.substr(name.rfind(':') + 1);
+  }
+}
 
 // `op` is there, but cannot be called as `shape`.
 #define USERNIC_OP_SHAPE(op, parameters, call, shape)           \

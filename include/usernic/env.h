@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the door to the outside: clock, threads, blocking, chance.
 //
-// The core, the drivers and everything built on them meet the machine here and in lock.h, nowhere else (a test over
-// the tree says so). Production is real threads on a futex; another implementation of the same declarations can run
-// every thread as a fiber under virtual time, because there are only these points at which control can change hands:
-// an Atomic operation, wait_on, wake, a Thread's birth and death.
+// The core, the drivers and everything built on them meet the machine here and in lock.h, nowhere else; tests/tree
+// checks that. Production is real threads on a futex. The simulator implements the same declarations with fibers under
+// virtual time. It can, because control changes hands at these points only: an Atomic operation, wait_on, wake, a
+// Thread's birth and death.
 //
 // Time is steady nanoseconds. Blocking is one primitive, the futex: `wait_on(word, seen)` sleeps while the word still
 // holds what was seen. Locks, condition variables and work queues are built on it, in code that both worlds share.
@@ -54,7 +54,7 @@ class Thread {
   Thread() noexcept;
   // EAGAIN: the machine refuses one (refusal.h has the words for it).
   static Result<Thread> start(std::string name, std::move_only_function<void()> body);
-  // The same for who cannot go on without it: throws ThreadRefused (refusal.h).
+  // The same for code that cannot go on without it: throws ThreadRefused (refusal.h).
   Thread(std::string name, std::move_only_function<void()> body);
   Thread(Thread&&) noexcept;
   Thread& operator=(Thread&&) noexcept;
@@ -69,7 +69,7 @@ class Thread {
   std::unique_ptr<State> state_;
 };
 
-// A request to stop what is running, seen by whoever holds a token of it. A slow bus operation takes a token and a
+// A request to stop what is running; every token of it shows the request. A slow bus operation takes a token and a
 // deadline and sleeps in `StopToken::wait_until`.
 class StopToken;
 class StopSource {

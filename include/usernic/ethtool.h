@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what a driver says of itself and its card [kernel: ethtool_ops].
 //
-// A driver has a member for each that it knows (driver.h), which fills in what it is given; who asks calls the function
-// of that name here:
+// A driver has a member for each of these that it knows (driver.h). The member fills in its argument. A function here
+// asks for it:
 //
 //   Result<> get_link_settings(LinkSettings& link) { link.speed_mbps = 100; return {}; }
 //   const Result<LinkSettings> link = link_settings(dev);
 //
-// Locks: the instance lock (IL), not rtnl. Context: process, no locks. Errors: ENODEV, not registered or not present;
-// EOPNOTSUPP, the driver does not say; else the driver's own.
+// The driver's member is called under the instance lock (IL), without rtnl. Context: process, no locks. Errors: ENODEV,
+// not registered or not present; EOPNOTSUPP, the driver has no such member; else the driver's own.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ namespace usernic {
 struct NetDevice;
 
 struct DriverInfo {
-  std::string driver;  // filled in already, as reports name it
+  std::string driver;  // filled in before the driver is asked
   std::string version, firmware;
   std::string bus;  // where the card is: "usb:1-2"
 };
@@ -41,7 +41,7 @@ struct RingParam {
   uint32_t rx_max = 0, tx_max = 0;
 };
 
-// An interrupt waits for that long after a first frame, or for that many; 0: it does not.
+// How long an interrupt waits after a first frame, and for how many frames; 0: it does not wait.
 struct Coalesce {
   uint32_t rx_usecs = 0, rx_frames = 0;
   uint32_t tx_usecs = 0, tx_frames = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: what a device does for who sends and receives, and can be asked to leave.
+// usernic: offloads, which a device does for the stack and which can be switched off.
 //
-// `hw_features` is what the card can, constant from registration on; `features` what it does now. What it does not do
-// the core does, at the driver's edge: nobody above has to know. [netdevices: netdev features]
+// `hw_features` is what the card can do, constant from registration on. `features` is what it does now. The core does
+// the rest right before the driver, so that nobody above has to know. [netdevices: netdev features]
 #pragma once
 
 #include <array>
@@ -13,12 +13,12 @@
 namespace usernic {
 
 enum class Feature : uint8_t {
-  kTxSum,   // start_xmit takes frames whose sum is kNeeded, of whatever protocol
-  kTso4,    // ... superframes of TCP over IPv4,
-  kTso6,    // over IPv6,
-  kTsoEcn,  // such that say CWR,
-  kUso,     // and of UDP
-  kGro,     // received frames are merged for a port that takes superframes; the core's, every device has it
+  kTxSum,   // start_xmit takes frames whose sum is kNeeded, of any protocol
+  kTso4,    // start_xmit takes superframes of TCP over IPv4
+  kTso6,    // ... over IPv6
+  kTsoEcn,  // ... whose first segment says CWR
+  kUso,     // ... of UDP
+  kGro,     // received frames are merged for a port that takes superframes; the core does that for every device
 };
 inline constexpr uint32_t kFeatureCount = 6;
 

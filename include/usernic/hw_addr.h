@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: one entry of a HwAddrList.
 //
-// An address and its type, with `refcount` holders. `sync_cnt` of them stand for places that the entry was pushed to
-// from this list, a device or another list; `synced` counts how often a list pushed it into this one. An entry with
+// An address and its type, with `refcount` references. `sync_cnt` of them stand for places that the entry was pushed to
+// from this list: a device, or another list. `synced` counts how often a list pushed it into this one. An entry with
 // sync_cnt and refcount 1 is stale: nobody wants it any more, but it was not taken back yet. [kernel: netdev_hw_addr]
 #pragma once
 

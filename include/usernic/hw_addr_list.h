@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the kernel's hardware address list, as a value: references, and what was pushed from it and into it.
 //
-// The core's lists are AddressLists. This one is what a driver of the kernel's signature is given, and what code in
-// kernel style uses for lists of its own. Locks: the owner's. Deletion keeps the memory for the next addition, so that
-// what a legacy set_rx_mode calls under addr_list_lock allocates and frees nothing. [kernel: netdev_hw_addr_list]
+// The core's own lists are AddressLists. A driver of the kernel's style is given HwAddrLists, and code in that style
+// has such lists of its own. Locks: the owner's. Deletion keeps the memory for the next addition, so a legacy
+// set_rx_mode, which runs under addr_list_lock, allocates and frees nothing. [kernel: netdev_hw_addr_list]
 #pragma once
 
 #include <cstddef>
@@ -39,21 +39,21 @@ struct HwAddrList {
   Result<> del(HwAddr& entry, unsigned how = HwAddr::kPlain) noexcept USERNIC_NONBLOCKING;
   // Writes `len` octets of the entry's address from `offset` on; what it is found by changes with it.
   void rewrite(HwAddr& entry, size_t offset, const void* octets, size_t len) noexcept USERNIC_NONBLOCKING;
-  void flush() noexcept USERNIC_NONBLOCKING;  // everything goes, whoever holds it
+  void flush() noexcept USERNIC_NONBLOCKING;  // everything goes, whatever its references
 
   // List to list. `sync` for one lower list, `sync_multiple` for several; the first error ends it.
   static Result<> sync(HwAddrList& to, HwAddrList& from, size_t len);
   static Result<> sync_multiple(HwAddrList& to, HwAddrList& from, size_t len);
   static void unsync(HwAddrList& to, HwAddrList& from, size_t len);
 
-  // List to device. First stale entries go: unsync(dev, addr) != 0 leaves one for later. Then what is not pushed is:
-  // the first sync(dev, addr) != 0, a negative errno, ends it and is returned.
+  // List to device. First it takes back stale entries: unsync(dev, addr) != 0 leaves an entry for later. Then it pushes
+  // new entries: the first sync(dev, addr) != 0, a negative errno, ends it and is returned.
   template <class Dev, class Sync, class Unsync>
   int sync_dev(Dev* dev, Sync sync, Unsync unsync);
   // Takes back all that was pushed; with a null `unsync` only the counts.
   template <class Dev, class Unsync>
   void unsync_dev(Dev* dev, Unsync unsync);
-  // The same with callbacks that are told the number of references, (dev, addr, refs). Not to be mixed with sync_dev.
+  // The same, with callbacks (dev, addr, refs) that get the number of references. Not to be mixed with sync_dev.
   template <class Dev, class Sync, class Unsync>
   int ref_sync_dev(Dev* dev, Sync sync, Unsync unsync);
   template <class Dev, class Unsync>
@@ -61,13 +61,13 @@ struct HwAddrList {
 
   // `copy`, an empty list, gets every entry with its sync_cnt and refcount. ENOMEM: it stays empty.
   Result<> snapshot(HwAddrList& copy) const;
-  // Folds in what somebody pushed or took back on `work`, a snapshot, as compared with `ref`, its twin; both are empty
-  // afterwards. An entry that is gone here and was pushed there comes back stale.
+  // `work` and `ref` are snapshots, made together; somebody pushed or took back entries of `work`. This list takes over
+  // the difference, and both are empty afterwards. An entry that is gone here and was pushed there comes back stale.
   void reconcile(HwAddrList& work, HwAddrList& ref);
 
-  // Was one of the *_dev functions called since the last time this was asked?
+  // Was one of the *_dev functions called since the last take_used?
   bool take_used() noexcept { return std::exchange(used_, false); }
-  // Did one of them end at an error since then?
+  // Did one of them end at an error since the last take_cut_short?
   bool take_cut_short() noexcept { return std::exchange(cut_short_, false); }
 
  private:

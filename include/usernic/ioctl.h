@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: requests that only some drivers know.
 //
-// Locks of the driver's op: lane, rtnl, instance lock (IL). Context: process, no locks. Errors: ENODEV, not registered
-// or not present; EOPNOTSUPP, the driver has no such op; else the driver's own.
+// The driver's op is called under lane, rtnl and instance lock (IL). Context: process, no locks. Errors: ENODEV, not
+// registered or not present; EOPNOTSUPP, the driver has no such op; else the driver's own.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,7 @@ struct MiiRequest {
   uint16_t value = 0;      // filled in by kRead
 };
 
-// A driver's own, in its own words: `data` is read and written in place [kernel: SIOCDEVPRIVATE + command].
+// A request of the driver's own: it reads and writes `data` in place [kernel: SIOCDEVPRIVATE + command].
 // EINVAL: a command above 15.
 Result<> private_ioctl(NetDevice& dev, uint32_t command, std::span<std::byte> data);
 // EINVAL: a phy or register above 31.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the locks of the contract.
 //
-// Order, outermost first:  lane -> rtnl -> instance lock -> addr_list_lock (upper device, then lower) -> the rest.
-// Mutex may be held across a sleep, SpinLock may not: its holder is in atomic context. Both are one futex word; a
-// SpinLock spins briefly before it parks, because a holder can be preempted in user space.
+// Order, outermost first: lane -> rtnl -> instance lock (IL) -> addr_list_lock (upper device, then lower) -> the rest.
+// A Mutex may be held across a sleep. A SpinLock may not: its holder is in atomic context. Each is one futex word. A
+// SpinLock spins briefly before it parks, because its holder can be preempted in user space.
 //
-// Every lock has a class, named where the lock is declared. Two locks of one class nest only under different nesting
-// levels. While checks are on, each thread knows what it holds and where it took it, and the process remembers in which
-// order and in which contexts the classes were taken: docs/lockdep.md.
+// Every lock has a class, named where the lock is declared. Two locks of one class nest only at different nesting
+// levels. While checks are on, each thread knows which locks it holds and where it took them, and the process remembers
+// in which order and in which contexts the classes were taken: docs/lockdep.md.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,11 @@
 
 namespace usernic {
 
-// kAnyContext: a leaf of usernic's own machinery, taken anywhere by a plain SpinGuard. In user space a BH runs on a
-// thread of its own and parks on the futex like everybody; so no BH can wait for the very thread that it interrupted.
+// kAnyContext: a leaf lock of usernic's own machinery, taken in any context by a plain SpinGuard. That is safe in user
+// space: a BH runs on a thread of its own, so it cannot wait for a thread that it interrupted.
 enum class LockUse : uint8_t { kByContext, kAnyContext };
 
-// The kind of a lock, shared by all locks that are used alike. Static storage: the order of classes is remembered for
-// as long as the process lives.
+// All locks that are used alike have one class. Static storage: the process remembers the order of classes to its end.
 struct LockClass {
   const char* name;
   LockUse use = LockUse::kByContext;
@@ -123,8 +122,8 @@ class USERNIC_SCOPED_CAPABILITY SpinGuard {
   SpinLock& lock_;
 };
 
-// SpinGuard with a context kept out: with BHs disabled for a lock that BH context takes too [kernel: spin_lock_bh],
-// with hard irqs disabled for one that an interrupt handler takes [kernel: spin_lock_irqsave].
+// SpinGuard that keeps a context out: SpinGuardBh, with BHs disabled, for a lock that BH context takes, too [kernel:
+// spin_lock_bh]; SpinGuardIrq, with hard irqs disabled, for one that an interrupt handler takes [spin_lock_irqsave].
 template <Context kOut>
 class USERNIC_SCOPED_CAPABILITY SpinGuardAgainst {
  public:
@@ -160,7 +159,7 @@ class WaitQueue {
     lock.lock(0, where);
     return woken;
   }
-  // For a condition that has locks of its own: read `sequence`, look at the condition, then sleep unless woken since.
+  // For a condition with locks of its own: read `sequence`, look at the condition, then sleep unless woken since.
   uint32_t sequence() const noexcept { return sequence_.load(); }
   bool wait_since(uint32_t seen, Time deadline = kForever, Place where = Place::current());
   // Wakes all sleepers, or one where one is enough. Context: any, best under the lock of the condition.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: a wait that may be long, and speaks. Hangs are not silent: after a few seconds it says what it waits for,
-// whose device that concerns (ReportsOn), since when and where it was entered; then every minute, and when it is over.
+// usernic: a wait that may be long, and speaks, so that a hang is not silent.
 //
-// One on the stack of whoever waits for somebody else: for a driver's call, a poll, a holder of references. Who waits
-// for something to do, an idle thread, has no use for it.
+// After a few seconds a LongWait says what it waits for, of which device (ReportsOn), since when and where it was
+// entered; then every minute, and when it is over. It stands on the stack of a thread that waits for others: for a
+// driver's call, a poll, the holder of a reference. A thread that is idle needs none.
 #pragma once
 
 #include <functional>
@@ -26,7 +26,7 @@ struct LongWaitNote {
 
 class LongWait {
  public:
-  // `what` outlives it. `details`, where there is something to add, is asked when it speaks, about `of`.
+  // `what` outlives it. `details(of)` is what it adds when it speaks.
   using Details = std::string (*)(const void* of);
   explicit LongWait(const char* what, std::source_location where = std::source_location::current(),
                     Details details = nullptr, const void* of = nullptr) noexcept
@@ -45,7 +45,7 @@ class LongWait {
     look();
     lock.lock();
   }
-  // For who sleeps in another way: until `speaks_at` at the latest, then `look`.
+  // For a sleep of another kind: sleep until `speaks_at` at the latest, then call `look`.
   Time speaks_at() noexcept;
   void look() noexcept;
 
@@ -60,8 +60,8 @@ class LongWait {
   bool spoke_ = false;
 };
 
-// How long nothing is said. Returns what was set before. In the simulator nobody speaks until it is set: a wait without
-// a limit is how it sees that everybody hangs.
+// How long a LongWait is silent at first, and then. Returns the patience before. In the simulator it is silent for ever
+// until this is set: a wait without a limit is how the simulator sees that everybody hangs.
 struct Patience {
   Duration first = std::chrono::seconds(5);
   Duration then = std::chrono::minutes(1);

@@ -1,14 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: NAPI, interrupt mitigation by polling.
 //
-// An interrupt only schedules the instance; a poll thread of the Net, its home, then calls `driver.poll(napi, budget)`
-// in BH context until a poll stays under its budget and completes, which re-arms the interrupt:
+// An interrupt only schedules the instance. A poll thread of the Net, its home, then calls the driver's `poll` in BH
+// context, until a poll does less than its budget and completes, which re-arms the interrupt:
 //
 //   irq -> schedule() -> [SCHED] -> poll ... poll -> complete_done() -> true: re-arm | false: polled again (MISSED)
 //
-// One owner at a time: whoever set SCHED. An instance starts disabled (SCHED held by nobody's poll); `schedule` on a
-// disabled one only marks MISSED. A poll returns what it did, at most `budget`; exactly `budget` means "call me
-// again". A budget of 0 is netpoll's (netpoll.h): TX completion only, and no complete_done; somebody else is the owner.
+// Whoever set SCHED owns the instance; there is one owner at a time. A disabled instance has SCHED set and no owner:
+// `schedule` only marks it MISSED. A poll returns how much it did. Its whole budget means "call me again". A budget of
+// 0 is netpoll's (netpoll.h): TX completion only, without complete_done, because somebody else is the owner.
+//
+//   struct Receiver {
+//     explicit Receiver(NetDevice& dev) : napi_(dev, *this) {}
+//     Result<> open() { return napi_.enable(), Result<>(); }
+//     void stop() { napi_.disable(); }
+//     void interrupt() noexcept USERNIC_NONBLOCKING { mask_irq(), napi_.schedule(); }  // context: hard irq
+//     int poll(Napi& napi, int budget) noexcept USERNIC_NONBLOCKING {
+//       SkbBatch frames;
+//       const int work = take_received(frames, budget);
+//       napi.receive(frames);
+//       if (work < budget && napi.complete_done(work)) unmask_irq();
+//       return work;
+//     }
+//     void mask_irq() noexcept USERNIC_NONBLOCKING, unmask_irq() noexcept USERNIC_NONBLOCKING;
+//     int take_received(SkbBatch& to, int most) noexcept USERNIC_NONBLOCKING;
+//     Napi napi_;
+//   };
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -25,8 +42,8 @@ namespace usernic {
 struct NetDevice;
 class Softirq;
 
-// On lines of its own, as the poll thread writes it with every poll: a driver holds it next to what a transmitter
-// reads.
+// It has cache lines of its own: the poll thread writes it with every poll, and what stands beside it in a driver is
+// read by a transmitter.
 class alignas(64) Napi {
  public:
   static constexpr int kWeight = 64;  // frames a poll [kernel: NAPI_POLL_WEIGHT]
@@ -43,23 +60,22 @@ class alignas(64) Napi {
   Napi(const Napi&) = delete;
   Napi& operator=(const Napi&) = delete;
 
-  // Context: process. Enabling an enabled instance and disabling a disabled one are contract reports. `disable` sleeps
-  // until no poll owns the instance; nothing polls it afterwards.
+  // Context: process. `disable` sleeps until no poll owns the instance; nothing polls it afterwards. Enabling an
+  // enabled instance and disabling a disabled one are contract reports.
   void enable(Place where = Place::current());
   void disable(Place where = Place::current());
 
-  // Wants a poll. Returns false when somebody else owns the instance: then it is MISSED, and will be polled again if
-  // it is enabled. Context: any.
+  // Asks for a poll. False: somebody owns the instance, which is MISSED now and polled again if it is enabled.
+  // Context: any.
   bool schedule() noexcept USERNIC_NONBLOCKING;
   bool enabled() const noexcept USERNIC_NONBLOCKING { return enabled_.load(); }
   // Sleeps until no poll runs or waits for its turn. Context: process, not from a poll. [kernel: napi_synchronize]
   void synchronize(Place where = Place::current());
-  // Ends a poll that did less than its budget: the poll returns less, then. Returns true when the interrupt is to be
-  // re-armed.
-  // Requires: called from poll, with `work_done` < budget.
+  // Ends polling. True: the interrupt is to be re-armed. Requires: called from poll, which returns `work_done` <
+  // budget.
   bool complete_done(int work_done, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
-  // Gives received frames to whoever sits on the device, and counts them. Requires: called from poll.
+  // Counts received frames and hands them up: to the RX handlers, then to the port. Requires: called from poll.
   void receive(SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
   NetDevice& dev() const noexcept { return dev_; }

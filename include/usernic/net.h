@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: a Net is a namespace of devices: its own rtnl, names, notifiers, workers and poll threads.
 //
-// Several live in one process without knowing of each other [kernel: struct net].
+// Several Nets live in one process and have nothing in common [kernel: struct net].
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace usernic {
 
 class Notifier;
 
-// Frees the device: unregisters it first if somebody forgot. [kernel: unregister_netdev, free_netdev]
+// Frees the device; one that is registered is unregistered first. [kernel: unregister_netdev, free_netdev]
 struct FreeNetdev {
   void operator()(NetDevice* dev) const;
 };
@@ -60,21 +60,22 @@ class Net {
     return dev;
   }
 
-  // The same for ops that are known only when the program runs: `ops` and `driver` outlive the device, unless `destroy`
-  // frees the driver; an op that is null is absent. EINVAL: no open, stop or start_xmit, or two rx-mode styles.
+  // The same for ops that are known only when the program runs. An op that is null is absent. `ops` outlives the
+  // device, and so does `driver`, unless `destroy` frees it. EINVAL: no open, stop or start_xmit, or two rx-mode
+  // styles.
   Result<NetdevPtr> alloc_netdev_with(const NetdevConfig& config, const NetDeviceOps& ops, void* driver);
 
-  // The registered device of that name / all of them, by name. Context: process.
+  // The registered device of that name / all registered devices, sorted by name. Context: process.
   DeviceHandle find(std::string_view name) const;
   std::vector<DeviceHandle> devices() const;
 
-  // Changes of devices as a whole happen under it [kernel: rtnl_lock].
+  // The lock under which devices are registered, opened and changed [kernel: rtnl_lock].
   Mutex& rtnl() noexcept;
   // A concurrent queue for everybody's short items [kernel: system_wq].
   Workqueue& system_workqueue() noexcept USERNIC_NONBLOCKING;
 
-  // A pool for frames of that size which may outlive the device that makes them (copies, in somebody's TX ring): it
-  // lives as long as the Net, and is shared by all who ask for its size. Context: process.
+  // A pool for frames that may outlive the device that makes them: copies in a lower device's TX ring, say. It lives as
+  // long as the Net. All who ask for one size share it. Context: process.
   SkbPool& shared_pool(uint32_t frame_bytes_max);
 
   struct Impl;  // the core's

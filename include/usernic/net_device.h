@@ -4,9 +4,9 @@
 //   UNINITIALIZED --register--> REGISTERED --unregister--> UNREGISTERING --> UNREGISTERED --free--> RELEASED
 //                     \_ a failed register leaves UNREGISTERED _/
 //
-// A registered device may be open (up) or not, present or detached, with or without carrier. What needs the driver
-// parks the device's lane while holding nothing, then takes rtnl, then the instance lock (IL). The object outlives
-// its driver while a DeviceHandle exists: every operation on a device that is gone answers ENODEV.
+// A registered device is open (up) or closed, present or detached, with or without carrier. An operation that calls the
+// driver first parks the device's lane, while it holds nothing, then takes rtnl, then the instance lock (IL). The
+// object outlives its driver while a DeviceHandle exists: every operation on a device that is gone answers ENODEV.
 // Rules: [netdevices: struct net_device lifetime rules, synchronization rules].
 #pragma once
 
@@ -79,25 +79,27 @@ struct NetDevice {
   Result<> change_mtu(uint32_t mtu, Place where = Place::current());
   // EADDRNOTAVAIL: not a unicast address. EOPNOTSUPP: the driver cannot.
   Result<> set_mac_address(const MacAddress& address, Place where = Place::current());
-  // Holds the link down, or no longer; carrier_ok says what came of it. EOPNOTSUPP: the driver cannot.
+  // Off: the device has no carrier until it is on again, whatever the cable. carrier_ok is the result. EOPNOTSUPP: the
+  // driver cannot.
   Result<> change_carrier(bool on, Place where = Place::current());
-  // Asks for these and no others; `features` says what came of it: what needs one that is off goes off with it.
+  // Asks for these and no others. `features` is the result: a feature that needs one that is off goes off with it.
   // EOPNOTSUPP: one is none of hw_features. Errors of the driver leave the old ones.
   Result<> change_features(Features wanted, Place where = Place::current());
 
-  // The driver's word on its link [kernel: netif_carrier_on/off]. Context: any.
+  // For the driver: its card has, or has not, a carrier [kernel: netif_carrier_on/off]. Context: any.
   void carrier_on() noexcept USERNIC_NONBLOCKING;
   void carrier_off() noexcept USERNIC_NONBLOCKING;
-  // The hardware is gone or suspended / back: no driver call meanwhile, except stop [kernel: netif_device_detach].
-  // `attach` has the filter programmed again. Context: process, no locks, or from the device's lane.
+  // The hardware is gone or suspended / is back. In between the driver is not called, but for stop
+  // [kernel: netif_device_detach]. `attach` has the filter programmed again. Context: process, no locks, or from the
+  // device's lane.
   Result<> detach(Place where = Place::current());
   Result<> attach(Place where = Place::current());
 
-  // Away from now on, said by whoever finds out, a start_xmit or a completion: what `detach` does besides follows on
-  // the lane. Context: any.
+  // For whoever finds out that the hardware is gone, in start_xmit or a completion: the device is absent at once, and
+  // the lane does the rest of `detach`. Context: any.
   void detach_soon() noexcept USERNIC_NONBLOCKING;
-  // The driver's `work` is called soon, once for all the events that were gathered until then; while it is not present,
-  // when it is again. Context: any. [kernel: ndo_work]
+  // The driver's `work` is called soon, once for all events that were gathered until then. An absent device's waits
+  // until it is present. Context: any. [kernel: ndo_work]
   void queue_work(uint32_t events) noexcept USERNIC_NONBLOCKING;
 
   // The primary own address and others; under rtnl.
@@ -114,25 +116,25 @@ struct NetDevice {
 
   uint16_t tx_queue_count() const noexcept USERNIC_NONBLOCKING;
   TxQueue& tx_queue(uint16_t index) noexcept USERNIC_NONBLOCKING;
-  // Sends the batch on a queue under its xmit lock until it stops. What is left in the batch was not sent: wait for
-  // the port's tx_wake, or, where the queue runs, for the superframe's pool of segments. A device that is down, absent
-  // or without carrier drops and counts. Returns how many frames the driver took and did not drop. One longer than
-  // frame_bytes_max is dropped, too; of a superframe each segment is meant. Context: process or BH.
+  // Sends the batch on a queue, under its xmit lock, until the queue stops. What is left in the batch was not sent:
+  // wait for the port's tx_wake, or, if the queue runs, for buffers in the superframe's pool of segments. A device that
+  // is down, absent or without carrier drops and counts. A frame, or segment of a superframe, that is longer than
+  // frame_bytes_max is dropped, too. Returns how many frames the driver took and did not drop. Context: process or BH.
   uint32_t xmit(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   // The same, each frame on the queue that the driver's select_queue names, or a hash of its flow; what is left keeps
   // the order of each flow. [kernel: dev_queue_xmit]
   uint32_t xmit(SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
-  // Frames that a software device received from below [kernel: netif_rx]: counted, and to whoever sits on it. A device
-  // that is down drops them, and any drops one longer than frame_bytes_max. Context: process or BH.
+  // For a software device: counts frames from below and hands them up, as Napi::receive does. A device that is down
+  // drops them. A frame longer than frame_bytes_max is dropped. Context: process or BH. [kernel: netif_rx]
   void receive(SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
-  // Puts the port on top; EBUSY when there is one. `detach_port` returns when nobody is in the port any more.
+  // Puts the port on top. EBUSY: there is one. `detach_port` returns when no call into the port runs any more.
   // Context: process.
   Result<> attach_port(DevicePort& port);
   void detach_port();
 
-  // Who holds references now, "holder (file:line)" each.
+  // The references that are held now, each as "holder (file:line)".
   std::vector<std::string> ref_holders() const;
 
  protected:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: a driver as a table of functions: what driver.h makes of a class, or a program fills in as it runs
+// usernic: a driver as a table of functions. driver.h makes it of a class; a program may fill one in as it runs
 // (Net::alloc_netdev_with). A null op is absent. The first argument is the driver. Locks and contexts: driver.h.
 #pragma once
 

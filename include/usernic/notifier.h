@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: notifiers, called under rtnl when something happens to a device.
 //
-// The kPre* events and kRegister may be refused: the first error ends the operation with that error, and those that
-// agreed before are not told. Of the others the answer is ignored. [kernel: register_netdevice_notifier]
+// A notifier may refuse the kPre* events and kRegister: its error ends the operation, and notifiers that agreed before
+// are not told. The answer to other events is ignored. [kernel: register_netdevice_notifier]
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -29,8 +29,8 @@ enum class NetdevEvent {
   kChangeAddr,
 };
 
-// Registered from construction to destruction; both take rtnl. Context: process, rtnl not held.
-// Devices that are registered already are reported with kRegister (and kUp) at once, as in the kernel.
+// Registered from construction to destruction; both take rtnl. The constructor tells of devices that are registered
+// already, by kRegister and kUp, as in the kernel. Context: process, rtnl not held.
 class Notifier {
  public:
   using Call = std::function<Result<>(NetdevEvent, NetDevice&)>;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: a device's own addresses: the primary one, by which it is known, and others (LAN, SAN) that it answers to.
 //
-// The primary one is the first entry, and NetDevice::address is its value. It changes in place: by `set`, which asks
-// nobody, or by NetDevice::set_mac_address, which asks notifiers and the driver first. `primary` points at its octets
-// for code that knows dev->dev_addr; they are written by `set` alone, and a copy in its shadow finds out who did
-// otherwise.
+// The primary address is the first entry, and NetDevice::address is its value. It changes in place: by `set`, which
+// asks nobody, or by NetDevice::set_mac_address, which asks notifiers and the driver first. `primary` points at its
+// octets, for code that knows dev->dev_addr. Only `set` writes them; `check` compares them with a copy.
 //
 // Locks: rtnl, for everything but `set` before registration; not with an addr_list_lock held. [netdevices: address
 // lists, dev_addr_*]
@@ -27,8 +26,8 @@ class OwnAddresses {
   OwnAddresses(const OwnAddresses&) = delete;
   OwnAddresses& operator=(const OwnAddresses&) = delete;
 
-  // One reference more or less. A notifier may refuse an addition (kPreChangeAddr); kChangeAddr is told after either.
-  // ENOENT: there is none, or it is the last one of the primary address. [kernel: dev_addr_add, dev_addr_del]
+  // One reference more or less. A notifier may refuse an addition (kPreChangeAddr), and hears of both (kChangeAddr).
+  // ENOENT: there is no reference, or only the last one of the primary address. [kernel: dev_addr_add, dev_addr_del]
   Result<> add(const MacAddress& address, uint8_t type, Place where = Place::current());
   Result<> del(const MacAddress& address, uint8_t type, Place where = Place::current());
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: who sends also polls [kernel: local_bh_enable runs pending softirqs].
+// usernic: a thread that sends polls what it caused [kernel: local_bh_enable runs pending softirqs].
 //
-// While one is on the stack, what this thread schedules is not the poll thread's: this thread polls it at the end, in
-// BH context, so that frames stay in the caches they are in and nobody is woken for them. If a poll thread is polling
-// just then, or more is to do than a few polls, the rest is left to it. A thread's polls run one at a time, here too.
+// A PollHere stands on the stack of a thread. NAPI instances that the thread schedules meanwhile are polled by the
+// thread itself at the end, in BH context: their frames are still in its caches, and nobody has to be woken. A poll
+// thread gets what is left when it is polling just then, or when a few polls were not enough. The polls of one poll
+// thread run one at a time, also here.
 #pragma once
 
 #include "usernic/annotations.h"

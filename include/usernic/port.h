@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: what sits on top of a device and takes its frames: the host port, a test's capture.
+// usernic: the port of a device, which takes its frames: the host port, a test's capture.
 //
-// At most one a device (NetDevice::attach_port). All three are called in atomic context, a batch at a time; they must
-// not sleep and hand anything slow to a thread of their own.
+// A device has one port at most (NetDevice::attach_port). The members are called in atomic context. They must not
+// sleep; what is slow they hand to a thread of their own.
 #pragma once
 
 #include "usernic/annotations.h"
@@ -15,10 +15,10 @@ struct TxQueue;
 
 class DevicePort {
  public:
-  virtual void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING = 0;  // may take them; what is left is freed
+  virtual void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING = 0;  // takes frames out; what is left is freed
   virtual void tx_wake(TxQueue& queue) noexcept USERNIC_NONBLOCKING = 0;    // there may be room again
   virtual void carrier_changed(bool on) noexcept USERNIC_NONBLOCKING = 0;
-  // The superframes that it takes (kTso4, kTso6, kUso): frames that came together are merged for it, and have a chain.
+  // The superframes that it takes (kTso4, kTso6, kUso): frames that came together are merged for it and have a chain.
   virtual Features superframes() const noexcept USERNIC_NONBLOCKING { return {}; }
 
  protected:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: what the machine refused - a descriptor, a thread, memory - in words: which limit it was, what raises it.
+// usernic: words for what the machine refused, a descriptor, a thread, memory: which limit it was, and what raises it.
 //
-// Both are what comes behind a colon: "cannot make a socket: ". Context: process.
+// The functions return what comes behind "cannot make a socket: ". Context: process.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ std::string refusal(std::errc error);
 // The errno of Thread::start.
 std::string thread_refusal(std::errc error);
 
-// For who cannot go on without the thread of that name; what() is the whole sentence.
+// For code that cannot go on without the thread of that name; what() is the whole sentence.
 class ThreadRefused final : public std::system_error {
  public:
   ThreadRefused(std::string_view name, std::errc error);

@@ -6,11 +6,13 @@
 //
 //   while (RxCommand* command = plan.next()) plan.answer(*command, card_.execute(*command));
 //
-// Rules the plan keeps for the driver: after a failure nothing destructive is handed out any more, an add that waits
-// for a slot is handed out only once a slot was freed, and `next` ends when the call is asked to stop.
-// Answers: ok; no_space_on_device = the table is full; operation_not_supported = never this one; anything else is
-// transient and retried. operation_canceled after a stop is no failure. A refusal means "this command did nothing".
-// From the moment the card's filter is lost until the core is told (RxMode::card_forgot) every command must fail.
+// The plan keeps these rules for the driver. After a failure it hands out nothing destructive. An add that waits for a
+// slot comes only when a slot was freed. `next` ends when the call is asked to stop.
+//
+// The driver answers: ok; no_space_on_device, the table is full; operation_not_supported, this command never works;
+// anything else, which is transient and retried. The first two errors are refusals: the command did nothing.
+// operation_canceled after a stop is no failure. While the card's filter is lost and the core is not told yet
+// (RxMode::card_forgot) every command must fail.
 #pragma once
 
 #include <cstdint>
@@ -22,16 +24,16 @@
 
 namespace usernic {
 
-// Is it an answer that no retry will change: the command did nothing, and something wider has to do?
+// Is it an answer that no retry will change? Then the command did nothing, and something wider takes its place.
 constexpr bool is_refusal(std::errc error) noexcept {
   return error == std::errc::no_space_on_device || error == std::errc::operation_not_supported;
 }
 
 enum class AddressClass : uint8_t { kUnicast, kMulticast };
 
-// What the card's filter holds. Zero means "has none". Constant from registration on, which refuses what no card can be
-// (EINVAL, and a sentence on stderr). The core's memory grows with the addresses that are wanted, 145 octets each,
-// whatever is said here; buckets take 9 octets each.
+// What fits in the card's filter; 0: it has none. Constant from registration on. Registration refuses what no card can
+// have (EINVAL, and a sentence on stderr). The core's memory does not depend on the slots: 145 octets for each wanted
+// address, 9 for each bucket.
 struct RxFilterCaps {
   uint32_t unicast_slots = 0;          // exact entries
   uint32_t multicast_slots = 0;        // exact entries; not used with shared_slots
@@ -43,16 +45,16 @@ struct RxFilterCaps {
   bool allmulti = true;
   uint32_t vlan_slots = 0;  // VLAN ids; 0: every VLAN passes, always
 };
-// No card known has a hundredth of the slots, or a tenth of the buckets; whoever is above miscounted.
+// No known card has a hundredth of the slots, or a tenth of the buckets. More is a mistake.
 inline constexpr uint32_t kRxSlotsMax = 1u << 20;
 inline constexpr uint32_t kRxHashBucketsMax = 1u << 16;
 inline constexpr uint32_t kRxVlanSlotsMax = 4096;
 
 enum class RxCommandKind : uint8_t {
   kWiden,        // accept more: turn a flag on
-  kAdd,          // hold an address or a VLAN id exactly
+  kAdd,          // accept this address or VLAN id exactly
   kSetBucket,    // accept what hashes to `bucket`
-  kDel,          // stop holding it
+  kDel,          // stop accepting it exactly
   kClearBucket,  // stop accepting what hashes to `bucket`
   kNarrow,       // accept less: turn a flag off
 };
@@ -84,12 +86,12 @@ class RxPlan {
  public:
   // The next command to execute; null when there is none, or the call is asked to stop.
   RxCommand* next() noexcept;
-  // One answer for each that was handed out, as it was handed out; anything else is a contract report.
+  // One answer for each command that was handed out, unchanged; anything else is a contract report.
   void answer(RxCommand& command, Result<> result, Place where = Place::current()) noexcept;
 
-  // Set when somebody waits for this call to end. Give it, and a deadline, to everything that waits for the bus.
+  // Stops when somebody waits for this call to end. Give it, and a deadline, to everything that waits for the bus.
   StopToken stop() const noexcept;
-  // What the card shall accept after this plan, whole, for a card that is written as one image. Valid in the call.
+  // Everything that the card shall accept after this plan, for a card that is written as one image. Valid in the call.
   const RxTarget& target() const noexcept { return target_; }
 
  private:
@@ -100,7 +102,7 @@ class RxPlan {
   const RxTarget& target_;
 };
 
-// The complete target as the rx-mode work knows it: no copy, no lock.
+// Everything that the card shall accept. No copy, no lock: it is what the rx-mode work itself looks at.
 class RxTarget {
  public:
   virtual bool promisc() const noexcept = 0;

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: promiscuity and allmulti, each on or off, as a driver hears of them besides its filter.
+// usernic: promiscuity and allmulti, each on or off, as a driver is told of them besides its filter.
 //
 //   Result<> open()                          RxMode::promisc and allmulti say what is on
-//   void change_rx_flags(RxFlags changed)    these changed, and are now as RxMode::promisc and allmulti say
+//   void change_rx_flags(RxFlags changed)    these changed; RxMode::promisc and allmulti say what is on now
 //   void stop()                              they say what is still on
 //
-// For a driver that has to pass them on: one stacked on another device (what a LowerLink follows needs no such op). It
-// takes in open what is on, gives back in stop what is on, and goes by one in between: whoever switches what, and when,
-// that is balanced, because on the device's lane, where all three are called, RxMode shows what the driver was told and
-// not what is asked for by then. What was switched there and back before the next run is no call; what was switched
-// while the device was down or failed to open, open sees; while it is detached nothing is told, and a reset tells
-// nothing anew.
+// A driver that is stacked on another device by hand passes the flags on. (A device with a LowerLink needs no such op.)
+// `open` passes on what is on, `change_rx_flags` what changed, `stop` takes back what is still on. That is balanced
+// whoever switches what, and when: all three run on the device's lane, where RxMode shows what the driver was told, and
+// not what is wanted by then.
 //
-// The call comes before the driver's rx-mode call of the same run, of whatever style, and without one. On is told at
-// once. Off waits until nothing is on its way to the filter any more that would go deaf (rule R2 of docs/rx-mode.md),
-// so what is passed on stays as wide as the filter itself. Locks: lane, IL (requires_rtnl: rtnl too). Context: process;
-// it may sleep. [kernel: ndo_change_rx_flags]
+// A flag that was switched there and back before the next run is no call. A flag that was switched while the device was
+// down, or failed to open, is seen by `open`. A detached device is told nothing. A reset tells nothing anew.
+//
+// The call comes before the driver's rx-mode call of the same run; there may be none of these. "On" is told at once.
+// "Off" waits until no address would go deaf by it (rule R2 of docs/rx-mode.md), so what is passed on stays as wide
+// as the filter itself. Locks: lane, instance lock (IL); with requires_rtnl also rtnl. Context: process.
+// [kernel: ndo_change_rx_flags]
 #pragma once
 
 namespace usernic {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: who looks at a device's received frames before the port does: the upper devices on it.
+// usernic: RX handlers, by which upper devices get a device's received frames before the port does.
 //
 //   Napi::receive, NetDevice::receive --> kVlan handler --> kUpper handler --> port
 //
-// A handler takes out of the batch what is its own and leaves the rest, in order. One a stage and device: VLANs share
-// a handler, and so do the macvlans of one device; a bond has its own. What handlers look up while they run stays
-// valid as in an RCU section: take it out of the tables first, `synchronize_rx`, then free it.
-// [kernel: netdev_rx_handler_register, vlan_do_receive, synchronize_net]
+// A handler takes its frames out of the batch and leaves the rest, in order. A device has one handler a stage: its
+// VLANs share one, and so do its macvlans; a bond has its own. What a handler looks up stays valid while it runs, as in
+// an RCU section: take it out of the tables, call `synchronize_rx`, then free it. [kernel: netdev_rx_handler_register,
+// vlan_do_receive, synchronize_net]
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ enum class RxStage : uint8_t { kVlan, kUpper };
 
 class RxHandler {
  public:
-  // Context: BH, in an RxSection of the device. Must not sleep, nor send on a device that is above this one.
+  // Must not sleep, nor send on a device that is above this one. Context: BH, in an RxSection of the device.
   virtual void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING = 0;
 
  protected:
@@ -30,17 +30,17 @@ class RxHandler {
 };
 
 // Locks of these: rtnl held. Context: process.
-// EBUSY: there is another one.
+// EBUSY: the device has one for this stage.
 Result<> register_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler);
-// Returns when nobody is in it any more. Nothing when it is not registered: a device that is unregistered has none.
+// Returns when no call of it runs any more. Nothing when it is not registered: unregistering a device takes it off.
 void unregister_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler);
 RxHandler* rx_handler(const NetDevice& dev, RxStage stage) noexcept;
 
 // Returns when every RxSection of `dev` that began before has ended. Locks: rtnl held. Context: process.
 void synchronize_rx(NetDevice& dev);
 
-// For who reads a handler's tables without being called by the device: while one lives, synchronize_rx waits for it.
-// Context: any but hard irq; bounded, as in BH.
+// For code that reads a handler's tables without being called by the device: synchronize_rx waits for it. The section
+// is bounded, as one with BHs disabled. Context: any but hard irq.
 class RxSection {
  public:
   explicit RxSection(NetDevice& dev) noexcept USERNIC_NONBLOCKING;

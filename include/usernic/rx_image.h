@@ -4,11 +4,11 @@
 //   lists --[prepare_rx_mode, addr_list_lock]--> pending, ready --[swap, addr_list_lock]--> written
 //   --[write_rx_mode]--> card
 //
-// The driver names its nested type RxModeImage: the values of its filter registers, trivially copyable. The core keeps
-// a pending image and the one being written. prepare_rx_mode fills a copy of the pending one; when it is ok, the copy
-// becomes the pending image and it is marked ready; when not, image and mark stay as they were. Whatever is ready is
-// written without the lock, in a context that may sleep; what is not ready is not written. A write that failed leaves
-// its image ready, unless a newer one is, and is retried with back-off.
+// The driver has a nested type RxModeImage: the values of its filter registers, trivially copyable. The core keeps two
+// images, the pending one and the one that is being written. prepare_rx_mode fills a copy of the pending image. If it
+// answers ok, the copy becomes the pending image, which is ready now; else nothing changes. A ready image is written
+// without the lock, in a context that may sleep. If the write fails, the image stays ready, unless there is a newer
+// one, and is written again later, with back-off.
 #pragma once
 
 #include <type_traits>
@@ -44,9 +44,9 @@ void* pending_rx_image(NetDevice& dev, const RxImageType& type, Place where) noe
 void rx_image_is_ready(NetDevice& dev) noexcept USERNIC_NONBLOCKING;
 }  // namespace internal
 
-// Changes the pending image by what no list decides (a driver's private flag, say): change(Image&). It is ready
-// afterwards and written soon. Returns false, after a contract report, when addr_list_lock is not held
-// (RxMode::lock_lists) or the device's image is of another type. From alloc_netdev on. Context: any but hard irq.
+// Changes something in the pending image that no list decides, a driver's private flag, say, by change(Image&). The
+// image is ready afterwards and written soon. False, after a contract report: addr_list_lock is not held
+// (Porting::lock_lists), or the device's image is of another type. From alloc_netdev on. Context: any but hard irq.
 template <class Image, class Change>
 bool update_rx_image(NetDevice& dev, Change&& change, Place where = Place::current()) {
   void* const pending = internal::pending_rx_image(dev, kRxImageType<Image>, where);

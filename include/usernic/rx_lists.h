@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: what a card shall accept, whole, as a driver reads it under addr_list_lock.
+// usernic: everything that a card shall accept, as a driver reads it under addr_list_lock.
 //
-// Given to prepare_rx_mode and to the legacy set_rx_mode: they condense it into register values. Nothing is copied; it
+// prepare_rx_mode and the legacy set_rx_mode are given it, and condense it into register values. Nothing is copied: it
 // is valid, and does not change, while addr_list_lock is held. Context: any.
 //
 //   for (MacAddress address : lists.multicast()) image.hash |= 1ull << bucket_of(address);
 //
-// In a driver's rx-mode call it is what that call is to bring about, the core's own decisions included (promisc because
-// the card is full); elsewhere (RxMode::lists) it is what is wanted now. Rules: [netdevices: ndo_set_rx_mode].
+// In a driver's rx-mode call it shows what that call is to bring about, with the core's own decisions (promisc because
+// the card is full). Elsewhere (Porting::lists) it shows what is wanted now. Rules: [netdevices: ndo_set_rx_mode].
 #pragma once
 
 #include <cstdint>

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: the receive mode of a device.
 //
-// A NIC receives what its filter accepts. What the stack wants received changes in any context and at any rate;
-// programming a card takes from a microsecond to seconds and may fail. So there are two records with one writer each:
+// A NIC receives what its filter accepts. What the stack wants received changes in any context and at any rate.
+// Programming a card takes from a microsecond to seconds and may fail. So there are two records with one writer each:
 //
-//   any context --[addr_list_lock]--> wanted --[addr_list_lock, chunks]--> rx-mode work --[lane + instance lock]-->
+//   any context --[addr_list_lock]--> wanted --[addr_list_lock, chunks]--> rx-mode work --[lane, instance lock (IL)]-->
 //       one driver call --> rx-mode work --[addr_list_lock, chunks]--> programmed <--[addr_list_lock]-- any reader
 //
 // Nobody who changes `wanted` waits for a card. Newest wins: at most one driver call is in flight and at most one
-// more is owed. Filters are widened first and narrowed last, so an address wanted throughout stays covered. A failure
-// is a state that can be read, and is retried; the card's reset is answered by programming everything again.
+// more is owed. A filter is widened first and narrowed last, so an address that is wanted throughout stays covered. A
+// failure is a state that can be read, and is retried. After a reset of the card everything is programmed again.
 //
-// Covered means: the card passes this address now, by exact entry, hash bucket, allmulti or promisc.
+// An address is covered when the card passes it now: by exact entry, hash bucket, allmulti or promisc.
+//
+//   Result<> join(NetDevice& dev, const MacAddress& group) {
+//     const Result<> added = dev.mc().add(group);  // any context; the card is programmed soon
+//     if (!added) return added;
+//     const RxTicket ticket = dev.rx_mode().ticket(group);
+//     return dev.rx_mode().wait(ticket, Clock::now() + std::chrono::seconds(1));  // process context; covered now
+//   }
 #pragma once
 
 #include <cstdint>
@@ -44,7 +51,7 @@ struct RxModeStatus {
   bool vlan_filter = false;
   std::vector<uint16_t> wanted_vlans;
 
-  std::vector<MacAddress> programmed_unicast, programmed_multicast;  // held exactly or by hash, sorted
+  std::vector<MacAddress> programmed_unicast, programmed_multicast;  // exactly or by hash, sorted
   bool programmed_promisc = false, programmed_allmulti = false;
   std::vector<uint16_t> programmed_vlans;
 
@@ -74,13 +81,13 @@ class RxMode {
   RxMode(const RxMode&) = delete;
   RxMode& operator=(const RxMode&) = delete;
 
-  // Counted: +1 or -1. EOVERFLOW; EINVAL below zero. Context: any but hard irq; the card follows soon. Switching off
-  // may be deferred while an address is not yet covered otherwise. [kernel: dev_set_promiscuity, dev_set_allmulti]
+  // Counted references: +1 or -1. EOVERFLOW. EINVAL: below zero. The card is programmed soon. Switching off is deferred
+  // while an address has no other cover yet. Context: any but hard irq. [kernel: dev_set_promiscuity, dev_set_allmulti]
   Result<> set_promiscuity(int change);
   Result<> set_allmulti(int change);
 
-  // The VLAN filter is open (every VLAN passes) until it is switched on. Ids are counted references, and go down to the
-  // devices below (VlanIds). EINVAL: id above 4094. EOVERFLOW: more than 4095. ENOENT. ENOMEM.
+  // The VLAN filter is open (every VLAN passes) until it is switched on. Ids are counted references, which the devices
+  // below get, too (VlanIds). EINVAL: id above 4094. EOVERFLOW: more than 4095 references. ENOENT. ENOMEM.
   Result<> set_vlan_filter(bool on);
   Result<> vlan_add(uint16_t id);
   Result<> vlan_del(uint16_t id);
@@ -88,30 +95,30 @@ class RxMode {
   // Does the card pass the address now? Context: any but hard irq.
   bool covered(const MacAddress& address) const;
 
-  // A ticket for the newest change of `address`, and waiting for it: ok when it is covered; ECANCELED when it is no
-  // longer wanted, ENETDOWN when the device is down, ENODEV when it is gone, ENOSPC when the card has no way left -
-  // at once; at the deadline the address' last error, or ETIMEDOUT. Context: process, neither rtnl nor IL held.
+  // A ticket stands for the newest change of `address`; `wait` sleeps until the address is covered. At once: ECANCELED,
+  // nobody wants the address any more; ENETDOWN, the device is down; ENODEV, it is gone; ENOSPC, the card has no way
+  // left. At the deadline: the address' last error, or ETIMEDOUT. Context: process, neither rtnl nor IL held.
   RxTicket ticket(const MacAddress& address) const;
   Result<> wait(const RxTicket& ticket, Time deadline, Place where = Place::current()) const;
-  // Waits until every change made before the call is in effect: all wanted addresses covered, no retry owed,
-  // nothing deferred.
+  // Sleeps until every change that was made before the call is in effect: all wanted addresses are covered, no retry is
+  // owed, nothing is deferred. Errors as above.
   Result<> settle(Time deadline, Place where = Place::current()) const;
 
-  // Is it asked for? In prepare_rx_mode, set_rx_mode and a call of the kernel's signature: what that is to bring about;
-  // elsewhere on the device's lane, from open to stop: what the driver was told (rx_flags.h); elsewhere: now. Takes no
-  // lock.
+  // Is promiscuity, is allmulti wanted? The answer depends on who asks. In prepare_rx_mode, set_rx_mode and
+  // set_rx_mode_async(dev, uc, mc) it is what the call is to bring about. Elsewhere on the device's lane, from open to
+  // stop, it is what the driver was told (rx_flags.h). Anywhere else it is what is wanted now. Takes no lock.
   bool promisc() const noexcept USERNIC_NONBLOCKING;
   bool allmulti() const noexcept USERNIC_NONBLOCKING;
 
-  // Has the driver called soon, whatever changed (not with an empty plan); what waits for a retry is due at once.
-  // Context: any. [kernel: dev_set_rx_mode, netif_rx_mode_run]
+  // `call_soon`: the driver is called soon, even if nothing changed, but never with an empty plan. `retry_now`: what
+  // waits for a retry is due at once. Context: any. [kernel: dev_set_rx_mode, netif_rx_mode_run]
   void call_soon() noexcept USERNIC_NONBLOCKING;
   void retry_now() noexcept USERNIC_NONBLOCKING;
 
   // The card lost its filter (reset, resume, re-plug): everything is programmed again. Context: any.
   void card_forgot() noexcept USERNIC_NONBLOCKING;
 
-  // Never waits for a card; copies in chunks. Context: process.
+  // A copy, made in chunks; never waits for a card. Context: process.
   RxModeStatus status() const;
 
  protected:

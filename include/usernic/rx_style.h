@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: the four ways a driver may program its RX filter, of which it chooses one. docs/driver-styles.md says which.
+// usernic: the four styles in which a driver may program its RX filter. It has one; docs/driver-styles.md says which.
 //
 //   plan       void set_rx_mode_async(RxPlan&), with rx_filter_caps
 //   image      Result<> prepare_rx_mode(const RxLists&, RxModeImage&) + Result<> write_rx_mode(const RxModeImage&)
 //   legacy     void set_rx_mode(const RxLists&)
 //   kernel's   int set_rx_mode_async(NetDevice* dev, HwAddrList* uc, HwAddrList* mc)
 //
-// Two of them, or half of one, do not compile; the sentences are here.
+// Two styles, or half of one, do not compile.
 #pragma once
 
 #include <concepts>

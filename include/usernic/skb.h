@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: frames in memory.
 //
-// An Skb is one Ethernet frame (no FCS) in one buffer with headroom and tailroom. Buffers come from an SkbPool, which
-// never grows: an empty pool means "drop", as in a ring without descriptors. Frames travel in batches, which own them.
-// Nothing here allocates after a pool's construction. A frame that was merged from several goes on in their buffers,
-// its chain, which is freed with it; a superframe (offload.h) that is sent takes its segments from the pool that its
-// own pool names.
+// An Skb is one Ethernet frame (no FCS) in one buffer, with headroom before it and tailroom after it. Its buffer is of
+// an SkbPool. A pool never grows: an empty one means "drop", as a ring without descriptors. Frames travel in batches,
+// linked lists that own them. Only a pool's construction allocates.
 //
-// A frame is in its pool, in one batch, or in somebody's hands, and each step looks where: freed or queued twice, it is
-// a contract report, with the place of the step before, and stays. While checks are on a free buffer is poisoned and
-// has red zones; a pool made in a program with AddressSanitizer tells it of both.
+//   void take_in(std::span<const uint8_t> octets, SkbPool& pool, SkbBatch& received) {
+//     Skb* const skb = pool.alloc();
+//     if (skb == nullptr) return;  // dropped
+//     std::ranges::copy(octets, skb->put(static_cast<uint32_t>(octets.size())));
+//     received.push_back(*skb);
+//   }
+//
+// A received frame that was merged from several has a chain: its payload goes on in their buffers, which are freed with
+// it. The segments of a superframe that is sent (offload.h) come from the pool that the superframe's own pool names.
+// A frame is in its pool, in one batch, or in somebody's hands, and every step checks where. A frame that is freed or
+// queued twice stays where it is, and is a contract report that names the place of the step before. While checks are
+// on, a free buffer is poisoned and has red zones, of which AddressSanitizer knows, too.
 #pragma once
 
 #include <array>
@@ -30,7 +37,6 @@ namespace usernic {
 class FrameAccount;
 class SkbPool;
 
-// One cache line: whoever takes a frame on touches it once.
 struct alignas(64) Skb {
  public:
   uint8_t* data() noexcept { return data_; }
@@ -40,8 +46,8 @@ struct alignas(64) Skb {
   uint32_t headroom() const noexcept { return static_cast<uint32_t>(data_ - head_); }
   uint32_t tailroom() const noexcept;
 
-  // Grow at the end, grow at the front, shrink at the front; return the first octet of what changed or of the frame.
-  // By more than tailroom / headroom / size: a contract report; null, and the frame is as it was.
+  // `put` grows the frame at its end and returns the first new octet. `push` grows and `pull` shrinks it at its front;
+  // they return its first octet. More than tailroom, headroom or size is a contract report: null, nothing is changed.
   // [kernel: skb_put, skb_push, skb_pull]
   uint8_t* put(uint32_t size, Place where = Place::current()) noexcept USERNIC_NONBLOCKING {
     if (size > tailroom()) [[unlikely]]
@@ -62,9 +68,9 @@ struct alignas(64) Skb {
       shift_offload(0u - size);
     return size_ -= size, data_ += size;
   }
-  // Ends it there; a frame that is no longer is left as it is. [kernel: skb_trim]
+  // Cuts the frame to `size`; a shorter one stays as it is. [kernel: skb_trim]
   void trim(uint32_t size) noexcept USERNIC_NONBLOCKING { size_ = size < size_ ? size : size_; }
-  // Makes it an empty frame with `headroom` octets before it; more than the buffer has: as above.
+  // An empty frame with `headroom` octets before it; more than the buffer has is a contract report, as above.
   void reset(uint32_t headroom, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   // The user area, of whoever has the frame: zeros for who takes it from its pool, or gets it in start_xmit.
   static constexpr size_t kCbBytes = 48;  // [kernel: skb->cb]
@@ -72,11 +78,11 @@ struct alignas(64) Skb {
   const Offload& offload() const noexcept USERNIC_NONBLOCKING { return offload_; }
   void set_offload(const Offload& offload) noexcept USERNIC_NONBLOCKING { offload_ = offload; }
 
-  // What goes on in other buffers: the next one, or null; and all octets.
+  // The chain: its first part or null, the part after `part`, and the octets of the frame with all parts.
   const Skb* chain() const noexcept USERNIC_NONBLOCKING { return chain_; }
   static const Skb* chain_next(const Skb& part) noexcept USERNIC_NONBLOCKING { return part.next_; }
   uint32_t total_size() const noexcept USERNIC_NONBLOCKING;
-  // Makes `part` the end of this frame's chain, whose last one is `last`; null: there is none yet.
+  // Appends `part` to the chain, behind its last part `last`; null: there is no chain yet.
   // Requires: `part` is in nobody else's hands, in no batch, and has no chain.
   void chain(Skb& part, Skb* last, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
@@ -87,7 +93,7 @@ struct alignas(64) Skb {
   friend struct Device;
   using Cb = std::array<std::byte, kCbBytes>;
   enum class At : uint8_t { kPool, kHands, kBatch, kChain };
-  // Of a frame, while checks are on: the account of the driver that has it from start_xmit; how often it was freed.
+  // While checks are on: the account of the driver that start_xmit gave the frame to; how often it was freed.
   struct Watch {
     FrameAccount* account = nullptr;
     RawAtomic<uint32_t> life{0};
@@ -102,8 +108,7 @@ struct alignas(64) Skb {
       USERNIC_NONBLOCKING;
 
   Skb* next_ = nullptr;
-  uint8_t* data_ = nullptr;
-  uint8_t* head_ = nullptr;
+  uint8_t *data_ = nullptr, *head_ = nullptr;
   SkbPool* pool_ = nullptr;
   Skb* chain_ = nullptr;
   Place where_;  // of its last step
@@ -120,23 +125,21 @@ inline constexpr uint32_t kSkbHeadroom = 64;
 
 class SkbPool {
  public:
-  // `count` buffers that take frames of up to `frame_bytes_max` behind kSkbHeadroom. A pool of superframes names the
-  // one that their segments come from, which outlives it.
+  // `count` buffers for frames of up to `frame_bytes_max` octets behind kSkbHeadroom. `segments`: of a pool of
+  // superframes, the pool of their segments, which outlives it.
   SkbPool(uint32_t count, uint32_t frame_bytes_max, SkbPool* segments = nullptr);
-  // Requires: every frame is back.
-  ~SkbPool();
+  ~SkbPool();  // requires: every frame is back
   SkbPool(const SkbPool&) = delete;
   SkbPool& operator=(const SkbPool&) = delete;
 
-  // An empty frame behind kSkbHeadroom; null when the pool is empty. Context: any.
+  // An empty frame behind kSkbHeadroom, or null; up to `count` of them under one lock hold. Context: any.
   Skb* alloc(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
-  // Up to `count` of them under one lock hold.
   void alloc(SkbBatch& to, uint32_t count, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   uint32_t available() const noexcept USERNIC_NONBLOCKING;
   uint32_t capacity() const noexcept USERNIC_NONBLOCKING { return capacity_; }  // of a buffer, headroom included
   static SkbPool* segments_of(const Skb& skb) noexcept USERNIC_NONBLOCKING { return skb.pool_->segments_; }
 
-  // Back to where it came from; a batch takes one lock hold a run of equal pools.
+  // Back to its pool. A batch takes a pool's lock once for each run of frames of that pool.
   static void free(Skb& skb, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   static void free(SkbBatch& batch, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
@@ -155,8 +158,7 @@ class SkbPool {
   void report_leak() const noexcept;
   static void report_written(uint32_t octet, Place freed, Place where) noexcept USERNIC_NONBLOCKING;
 
-  const uint32_t count_;
-  const uint32_t capacity_;
+  const uint32_t count_, capacity_;
   const bool guarded_;  // by BufferGuard
   SkbPool* const segments_;
   std::unique_ptr<uint8_t[]> memory_;

@@ -12,7 +12,7 @@ namespace usernic {
 struct Skb;
 class SkbPool;
 
-// Frames in order. Owns them: what is left at destruction goes back to its pool.
+// Frames in order. The batch owns them: what it still has at destruction goes back to its pool.
 class SkbBatch {
  public:
   SkbBatch() noexcept = default;

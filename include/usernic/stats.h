@@ -33,13 +33,14 @@ struct QueueCounters {
   }
 };
 
-// A device's sums. A driver's `get_stats` adds what only the hardware knows. Each frame that came to the device is in
-// one of rx_packets (it was handed up), _dropped, _errors, _filtered and _off; one that was given to it in tx_packets
-// or tx_dropped. What was accepted and did not get out is in tx_errors, too.
+// A device's sums. A driver's `get_stats` adds what only the hardware knows. Each frame that came to the device is
+// counted once: in rx_packets (handed up), rx_dropped, rx_errors, rx_filtered or rx_off. Each frame that was given to
+// the device is counted in tx_packets or tx_dropped. A frame that was accepted and did not get out is in tx_errors,
+// too.
 struct LinkStats {
   uint64_t rx_packets = 0, rx_bytes = 0, rx_dropped = 0, rx_errors = 0;
   uint64_t tx_packets = 0, tx_bytes = 0, tx_dropped = 0, tx_errors = 0;
-  uint64_t rx_too_long = 0, tx_too_long = 0;  // of those dropped, or in error: longer than the link takes
+  uint64_t rx_too_long = 0, tx_too_long = 0;  // of those dropped, or in error: longer than an MTU allows
   uint64_t rx_missed = 0;                     // of those dropped: the card had no descriptor [kernel: rx_missed_errors]
   uint64_t tx_off = 0;                        // of those dropped: the device was down or absent, or had no carrier
   uint64_t rx_filtered = 0;                   // that the filter kept away: no loss

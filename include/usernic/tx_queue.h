@@ -1,16 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: a transmit queue.
 //
-// The stack sends a batch under the queue's xmit lock; the driver's start_xmit takes one frame after the other and
-// rings the doorbell when `more` is false. A driver stops its queue *before* the ring is full and wakes it from TX
-// completion. Between "is there room?" and "stop" a completion may slip in: `maybe_stop` stops, looks again, and
-// starts again when there is room [kernel: netif_txq_maybe_stop]. A wake may come too often; the driver re-checks.
+// The stack sends a batch under the queue's xmit lock. The driver's start_xmit takes one frame after the other and
+// rings the doorbell when `more` is false. The driver stops its queue *before* the ring is full and wakes it from TX
+// completion. A completion may come between the look for room and the stop: `maybe_stop` stops, looks again, and
+// starts the queue when there is room now [kernel: netif_txq_maybe_stop]. There may be more wakes than needed.
 //
-// A driver that tells of each frame when it goes to the card (`sent`) and when it is out (`completed`) has its queue
-// stopped as well while the card has enough to do, so that what waits, waits where it can still be sorted: byte queue
-// limits [kernel: BQL]. The core finds the limit by itself (byte_limit.h).
+//   struct Sender {
+//     NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
+//       const auto room = [this]() noexcept { return free_descriptors(); };
+//       if (queue.maybe_stop(room, 1)) return NetdevTx::kBusy;  // the frame stays the sender's
+//       const bool last = queue.sent(skb.size(), more);
+//       write_descriptor(skb);
+//       if (queue.maybe_stop(room, 1) || last) ring_doorbell();
+//       return NetdevTx::kOk;
+//     }
+//     void tx_done(TxQueue& queue, uint32_t frames, uint64_t octets) noexcept USERNIC_NONBLOCKING {
+//       queue.completed(frames, octets);
+//       queue.maybe_wake([this]() noexcept { return free_descriptors(); }, 16);
+//     }
+//     uint32_t free_descriptors() const noexcept USERNIC_NONBLOCKING;
+//     void write_descriptor(Skb& skb) noexcept USERNIC_NONBLOCKING, ring_doorbell() noexcept USERNIC_NONBLOCKING;
+//   };
 //
-// One that stays stopped for NetdevConfig::watchdog is said in the log, and the driver's tx_timeout is called.
+// Byte queue limits: a driver may tell of each frame when it goes to the card (`sent`) and when it is out
+// (`completed`). Its queue is then stopped, too, while the card has enough to do. The core finds the limit by itself
+// (byte_limit.h). [kernel: BQL]
+//
+// A queue that stays stopped for NetdevConfig::watchdog is a line in the log, and the driver's tx_timeout is called.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +42,9 @@ namespace usernic {
 
 struct NetDevice;
 
-// What start_xmit says of a frame: kOk, the driver owns it; kBusy, it is untouched and stays with the caller; kDropped,
-// the driver freed it unsent, and it counts as dropped. [kernel: NETDEV_TX_OK, NETDEV_TX_BUSY, NET_XMIT_DROP]
-// kLocked is kBusy of an old driver, whose own lock was taken: a report, and the sender tries again
-// [kernel: NETDEV_TX_LOCKED, until 4.8].
+// What start_xmit answers. kOk: the driver owns the frame. kBusy: the frame is untouched and stays the caller's.
+// kDropped: the driver freed the frame unsent, and it counts as dropped. kLocked, of an old driver whose own lock was
+// taken: kBusy, and a report. [kernel: NETDEV_TX_OK, NETDEV_TX_BUSY, NET_XMIT_DROP; NETDEV_TX_LOCKED, until 4.8]
 enum class NetdevTx : uint8_t { kOk, kBusy, kDropped, kLocked };
 
 struct TxQueue {
@@ -46,12 +62,13 @@ struct TxQueue {
   void start() noexcept USERNIC_NONBLOCKING { stopped_.fetch_and(static_cast<uint8_t>(~kByDriver)); }
   void wake() noexcept USERNIC_NONBLOCKING;
   bool stopped() const noexcept USERNIC_NONBLOCKING { return (stopped_.load() & kByDriver) != 0; }
-  // Or by the limit of octets, or frames of it wait for a lower device's queue: nothing is sent now.
+  // Stopped by the driver, by the limit of octets, or because frames wait for a lower device's queue: nothing is sent
+  // now.
   bool xmit_stopped() const noexcept USERNIC_NONBLOCKING { return stopped_.load() != 0 || waits_below_.load(); }
 
-  // `sent`: from start_xmit, with its `more`; true: the doorbell is to be rung, for the last frame or because nothing
-  // more comes for now. `completed`: from TX completion, one at a time, and no more than was sent, else a report.
-  // `forget_sent`: nothing is on its way any more, and nobody is in the other two; a stop that throws frames away.
+  // `sent` is for start_xmit. True: ring the doorbell; this is the last frame, or no more come for now. `completed` is
+  // for TX completion, by one thread at a time; more than was sent is a report. `forget_sent` is for a stop that throws
+  // frames away: nothing is on its way any more. Requires: nobody is in the other two.
   // [kernel: __netdev_tx_sent_queue, netdev_tx_completed_queue, netdev_tx_reset_queue]
   bool sent(uint32_t bytes, bool more) noexcept USERNIC_NONBLOCKING {
     byte_limit_.queued(bytes);

@@ -139,6 +139,15 @@ class Breakage(unittest.TestCase):
         self.breaks(rule, path, HEADER + "inline int f(int unused) { return 0; }\n", line=3, says="unused")
         self.breaks(rule, path, CC + "struct Port {};\n", says="redefinition")
 
+    def test_examples_compile(self):
+        rule, net = "examples_compile", {"include/usernic/net.h": HEADER + "#include <cstdint>\n"}
+        work = CC + "// Work.\n//\n//   int f(int x) {{\n//     return {};\n//   }}\n//\n// More.\n#pragma once\n"
+        self.assertEqual(self.faults(rule, net | {"include/usernic/work.h": work.format("x")}), [])
+        for text, says in ((work.format("y"), "does not compile"), (HEADER, "no example")):
+            faults = self.faults(rule, net | {"include/usernic/work.h": text})
+            self.assertEqual(len(faults), 1, faults)
+            self.assertIn(says, faults[0])
+
     def test_public_headers_are_short(self):
         self.breaks("public_headers_are_short", "include/usernic/port.h", HEADER + "\n" * 199, line=201, says="201 lines")
 

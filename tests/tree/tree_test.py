@@ -238,6 +238,41 @@ def public_headers_stand_alone(tree, compiler=os.environ.get("CXX", "g++")):
                         "a header that includes what it uses, guarded by #pragma once")
 
 
+# Those that a driver's author meets: each begins with an example.
+WITH_EXAMPLE = ("driver", "napi", "rx_mode", "skb", "tx_queue", "work")
+
+
+def example_of(text):
+    """The code in a header's first comment: the lines that are indented there from one that opens a brace on."""
+    lines = [line[2:] for line in text[:text.find("#pragma once")].splitlines() if line.startswith("//")]
+    begins = next((n for n, line in enumerate(lines) if re.match(r"   ?\w.*\{", line)), None)
+    if begins is None:
+        return ""
+    ends = next((n for n in range(begins, len(lines)) if not lines[n].startswith("   ")), len(lines))
+    return "\n".join(lines[begins:ends])
+
+
+def examples_compile(tree, compiler=os.environ.get("CXX", "g++")):
+    """The example at the head of a public header compiles, and the headers that a driver's author meets have one."""
+    command = [compiler, "-std=c++23", "-x", "c++", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-attributes",
+               "-Wno-missing-field-initializers", "-I", str(tree.root / "include"), "-"]
+
+    def compiled(name):
+        example = example_of(tree.files[f"{PUBLIC}/{name}.h"])
+        code = f'#include "usernic/net.h"\n#include "usernic/{name}.h"\nnamespace usernic {{\n{example}\n}}\n'
+        return name, example, subprocess.run(command, input=code, capture_output=True, text=True)
+
+    names = [name for name in WITH_EXAMPLE if f"{PUBLIC}/{name}.h" in tree.files]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, example, run in pool.map(compiled, names):
+            if not example:
+                yield Fault(f"{PUBLIC}/{name}.h", 1, "no example at its head", "ten lines of code that show its use")
+            elif run.returncode != 0:
+                error = re.search(r"error: (.*)", run.stderr)
+                yield Fault(f"{PUBLIC}/{name}.h", 1, f"its example does not compile: {error[1] if error else run.stderr}",
+                            "an example that compiles")
+
+
 def public_headers_are_short(tree):
     """A public header is read in one sitting."""
     for path in tree.public_headers():
@@ -437,6 +472,7 @@ RULES = {
         outside_only_through_doors,
         no_pointer_order,
         public_headers_stand_alone,
+        examples_compile,
         public_headers_are_short,
         core_points_down,
         circles_are_known,
