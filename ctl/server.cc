@@ -54,9 +54,9 @@ void Responder::event(const Event& event) const {
   });
 }
 
-void Responder::follow(EventLoop::Call gone) const {
+void Responder::open_stream(EventLoop::Call gone) const {
   const auto found = server_->clients_.find(client_);
-  if (found != server_->clients_.end()) found->second.following = true;
+  if (found != server_->clients_.end()) found->second.streams = true;
   on_gone(std::move(gone));
 }
 
@@ -157,7 +157,7 @@ void Server::out_of_memory(uint64_t id) noexcept {
   if (found == clients_.end()) return;
   const Client& client = found->second;
   // In the middle of a line, or of a stream, it would be no sentence.
-  const bool streaming = client.following && !client.answering;
+  const bool streaming = client.streams && !client.answering;
   if (!streaming && client.connection.unsent_bytes() == 0) say(client.connection.fd(), kNoMemoryLine);
   drop(id);
 }
@@ -167,7 +167,7 @@ bool Server::make_room() {
   auto longest = clients_.end();
   for (auto i = clients_.begin(); i != clients_.end(); ++i) {
     const Client& client = i->second;
-    if (client.answering || client.following || client.connection.unsent_bytes() > 0) continue;
+    if (client.answering || client.streams || client.connection.unsent_bytes() > 0) continue;
     if (longest == clients_.end() || client.connection.last_progress() < longest->second.connection.last_progress()) {
       longest = i;
     }
@@ -197,7 +197,7 @@ void Server::serve(uint64_t id) {
   if (found == clients_.end()) return;
   Client& client = found->second;
   client.turn_coming = false;
-  if (client.answering || client.following || client.connection.unsent_bytes() > 0) return update_watch(client);
+  if (client.answering || client.streams || client.connection.unsent_bytes() > 0) return update_watch(client);
   if (client.close_when_sent) return drop(id);
   const std::optional<std::string> line = client.connection.take_line();
   if (!line) {
@@ -216,10 +216,10 @@ void Server::send(uint64_t id, uint64_t request, std::string line, std::vector<U
   const auto found = clients_.find(id);
   if (found == clients_.end() || found->second.request != request) return;
   Client& client = found->second;
-  if (is_event ? !client.following : !client.answering) return;
+  if (is_event ? !client.streams : !client.answering) return;
   if (!is_event) {
     client.answering = false;
-    if (!client.following) client.gone = nullptr;
+    if (!client.streams) client.gone = nullptr;
     size_t unsent_bytes = line.size();
     for (const auto& [_, other] : clients_) unsent_bytes += other.connection.unsent_bytes();
     if (unsent_bytes > limits_.unsent_bytes_max) {
@@ -247,7 +247,7 @@ void Server::refuse_and_close(uint64_t id, std::string_view sentence) {
 
 void Server::update_watch(Client& client) {
   const bool sending = client.connection.unsent_bytes() > 0;
-  const bool reading = !sending && !client.answering && !client.following && !client.no_more_input;
+  const bool reading = !sending && !client.answering && !client.streams && !client.no_more_input;
   loop_.change(client.watch, (sending ? uint32_t{EPOLLOUT} : 0u) | (reading ? uint32_t{EPOLLIN} : 0u));
 }
 
@@ -262,7 +262,7 @@ void Server::drop(uint64_t id) noexcept {
 
 bool Server::overdue(const Client& client, Time now) const {
   if (client.connection.unsent_bytes() > 0) return now - client.connection.last_progress() > limits_.answer_time;
-  const bool half = client.connection.has_part_of_a_line() && !client.answering && !client.following;
+  const bool half = client.connection.has_part_of_a_line() && !client.answering && !client.streams;
   return half && now - client.connection.line_begun() > limits_.request_time;
 }
 

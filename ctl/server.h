@@ -5,7 +5,7 @@
 //   garbage             is answered with a sentence, and the next line is read
 //   half a request      is closed `request_time` after its first octet, however it drips
 //   an idle client      costs a descriptor; when `clients_max` are connected, the longest idle one makes room
-//   who never reads     is closed `answer_time` after its last octet; a follower also when `backlog_bytes_max` wait
+//   who never reads     is closed `answer_time` after its last octet; a watcher also when `backlog_bytes_max` wait
 //   another user        is refused; the caller's uid must be the daemon's own, or root
 //   no memory           for what a client wants: it is told so and closed
 //   no descriptor       for another client: the longest idle one makes room; where nobody is idle it is told so
@@ -36,11 +36,11 @@ class Responder {
   // Any thread.
   void answer(Json result, std::vector<UniqueFd> descriptors = {}) const;
   void refuse(std::string sentence) const;
-  // After an `answer` that opened a stream: one more line. Only after `follow`.
+  // After an `answer` that opened a stream: one more line. Only after `open_stream`.
   void event(const Event& event) const;
 
   // The loop's thread. The client stays and is sent events from now on; `gone` is called when it leaves.
-  void follow(EventLoop::Call gone) const;
+  void open_stream(EventLoop::Call gone) const;
   // The loop's thread. Calls `gone` when the client leaves before the answer.
   void on_gone(EventLoop::Call gone) const;
   // The loop's thread. Who has no answer by now is told that there was no memory for it, and closed.
@@ -56,7 +56,7 @@ class Responder {
 
 struct ServerLimits {
   size_t clients_max = 1200;
-  size_t backlog_bytes_max = 1 << 20;    // of a follower
+  size_t backlog_bytes_max = 1 << 20;    // of a client with an open stream
   size_t unsent_bytes_max = 256u << 20;  // of all clients together
   Duration request_time = std::chrono::seconds(5);
   Duration answer_time = std::chrono::seconds(10);
@@ -85,7 +85,7 @@ class Server {
     uint64_t watch = 0;
     uint64_t request = 0;  // the number of the newest one
     bool answering = false;
-    bool following = false;
+    bool streams = false;
     bool no_more_input = false;
     bool close_when_sent = false;
     bool turn_coming = false;  // `serve` is posted

@@ -25,7 +25,7 @@ constexpr Duration kLong = std::chrono::minutes(2);  // what must happen happens
 constexpr ServerLimits kPatient{.clients_max = 1050, .request_time = kLong, .answer_time = kLong};
 constexpr ServerLimits kImpatient{.request_time = milliseconds(300), .answer_time = milliseconds(300)};
 
-// Verbs: `echo` says the dev, `big` says as many octets as `changes`, `held` is kept, `follow` opens a stream, `fd`
+// Verbs: `echo` says the dev, `big` says as many octets as `changes`, `held` is kept, `stream` opens a stream, `fd`
 // answers with the read end of a pipe.
 class ServerTest : public testing::Test {
  protected:
@@ -73,9 +73,9 @@ class ServerTest : public testing::Test {
       return to.answer(Json(held_.size()));
     }
     if (request.verb == "no-memory") throw std::bad_alloc();
-    if (request.verb == "follow-no-memory") {
+    if (request.verb == "stream-no-memory") {
       to.answer(Json(true));
-      to.follow([this] { ++gone_; });
+      to.open_stream([this] { ++gone_; });
       throw std::bad_alloc();
     }
     if (request.verb == "unanswered") return to.close_unanswered();
@@ -83,14 +83,14 @@ class ServerTest : public testing::Test {
       to.answer(Json("first"));
       return loop_->post([to] { to.close_unanswered(); });
     }
-    if (request.verb == "follow") {
+    if (request.verb == "stream") {
       to.answer(Json(true));
-      to.follow([this] { ++gone_; });
+      to.open_stream([this] { ++gone_; });
       return held_.push_back(to);
     }
     if (request.verb == "tell") {
       for (uint64_t i = 0; i < request.changes; ++i) {
-        for (const Responder& follower : held_) follower.event(Event{.what = "rx-mode", .dev = std::to_string(i)});
+        for (const Responder& watcher : held_) watcher.event(Event{.what = "rx-mode", .dev = std::to_string(i)});
       }
       return to.answer(Json(true));
     }
@@ -171,7 +171,7 @@ TEST_F(ServerTest, ARequestThatThereIsNoMemoryForIsRefusedAndNobodyElseHearsOfIt
 
 TEST_F(ServerTest, AStreamThatThereIsNoMemoryForIsRefusedAndGone) {
   Client client = connect();
-  EXPECT_EQ(client.call({.verb = "follow-no-memory"}).error(), "the daemon has no memory for this request");
+  EXPECT_EQ(client.call({.verb = "stream-no-memory"}).error(), "the daemon has no memory for this request");
   wait_gone(1);
 }
 
@@ -271,17 +271,17 @@ TEST_F(ServerTest, HalfARequestIsClosedInTime) {
 TEST_F(ServerTest, HalfARequestBehindOneThatIsBeingAnsweredIsNotOverdue) {
   restart(kImpatient);
   const std::string half = "{\"v\":1,";
-  const Client waiting = connect(), follower = connect();
+  const Client waiting = connect(), watcher = connect();
   say(waiting, request_line({.verb = "held"}) + half);
-  say(follower, request_line({.verb = "follow"}) + half);
-  EXPECT_EQ(read_line(follower), result_line(Json(true)));
+  say(watcher, request_line({.verb = "stream"}) + half);
+  EXPECT_EQ(read_line(watcher), result_line(Json(true)));
   const Client only_half = connect();
   say(only_half, half);
   EXPECT_EQ(read_to_end(only_half), "") << "the time of theirs is over, too";
   EXPECT_TRUE(connect().call({.verb = "release"}));
   EXPECT_EQ(read_line(waiting), result_line(Json("late")));
   EXPECT_TRUE(connect().call({.verb = "tell", .changes = 1}));
-  EXPECT_EQ(read_line(follower), event_line({.what = "rx-mode", .dev = "0"}));
+  EXPECT_EQ(read_line(watcher), event_line({.what = "rx-mode", .dev = "0"}));
 }
 
 TEST_F(ServerTest, DrippingRequestIsClosedInTime) {
@@ -333,8 +333,8 @@ TEST_F(ServerTest, FullHouseClosesTheLongestIdle) {
 TEST_F(ServerTest, FullHouseOfBusyClientsSaysSo) {
   restart({.clients_max = 2, .request_time = kLong, .answer_time = kLong});
   Client first = connect(), second = connect();
-  EXPECT_TRUE(first.call({.verb = "follow"}));
-  EXPECT_TRUE(second.call({.verb = "follow"}));
+  EXPECT_TRUE(first.call({.verb = "stream"}));
+  EXPECT_TRUE(second.call({.verb = "stream"}));
   const Client third = connect();
   EXPECT_EQ(read_to_end(third), error_line("too many clients are waiting for an answer; try again"));
 }
@@ -387,21 +387,21 @@ TEST_F(ServerTest, LateAnswersArriveAndAnswersForTheGoneAreDropped) {
   EXPECT_EQ(read_to_end(waiting), result_line(Json("late")));
 }
 
-TEST_F(ServerTest, FollowerGetsEventsInOrder) {
-  Client follower = connect();
-  EXPECT_TRUE(follower.call({.verb = "follow"}));
+TEST_F(ServerTest, WatcherGetsEventsInOrder) {
+  Client watcher = connect();
+  EXPECT_TRUE(watcher.call({.verb = "stream"}));
   EXPECT_TRUE(connect().call({.verb = "tell", .changes = 100}));
   for (int i = 0; i < 100; ++i) {
-    const auto event = follower.next_event(Clock::now() + kLong);
+    const auto event = watcher.next_event(Clock::now() + kLong);
     ASSERT_TRUE(event) << event.error();
     EXPECT_EQ(event->dev, std::to_string(i));
   }
-  EXPECT_EQ(follower.next_event(Clock::now() + milliseconds(20)).error(), "the daemon did not answer in time");
+  EXPECT_EQ(watcher.next_event(Clock::now() + milliseconds(20)).error(), "the daemon did not answer in time");
 }
 
-TEST_F(ServerTest, FollowerThatNeverReadsIsClosed) {
-  Client follower = connect();
-  EXPECT_TRUE(follower.call({.verb = "follow"}));
+TEST_F(ServerTest, WatcherThatNeverReadsIsClosed) {
+  Client watcher = connect();
+  EXPECT_TRUE(watcher.call({.verb = "stream"}));
   EXPECT_TRUE(connect().call({.verb = "tell", .changes = 20'000}));
   wait_gone(1);
 }

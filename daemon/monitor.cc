@@ -19,18 +19,18 @@ bool link_changed(const ctl::Event& before, const ctl::Event& now) {
 
 }  // namespace
 
-void Monitor::follow(const ctl::Responder& to) {
-  const uint64_t number = next_follower_++;
+void Monitor::watch(const ctl::Responder& to) {
+  const uint64_t number = next_watcher_++;
   to.answer(ctl::Json(ctl::Json::Object{}));
-  to.follow([this, number] { followers_.erase(number); });
-  if (followers_.empty()) (void)notes_.take();  // of before
-  tell_changes();                               // the others; what is told to this one is no news at the next look
+  to.open_stream([this, number] { watchers_.erase(number); });
+  if (watchers_.empty()) (void)notes_.take();  // of before
+  tell_changes();                              // the others; what is told to this one is no news at the next look
   for (const auto& nic : topology_.nics()) {
     const Seen& now = seen_[nic->config().name];
     to.event(now.link);
     to.event(now.rx_mode);
   }
-  followers_.emplace(number, to);
+  watchers_.emplace(number, to);
   if (looking_) return;
   loop_.every(kPeriod, [this] { return look(); });
   looking_ = true;
@@ -44,7 +44,7 @@ Monitor::Seen Monitor::look_at(const Nic& nic) const {
 }
 
 bool Monitor::look() {
-  looking_ = !followers_.empty();
+  looking_ = !watchers_.empty();
   if (looking_) tell_changes();
   return looking_;
 }
@@ -54,14 +54,14 @@ void Monitor::tell_changes() {
     const Seen now = look_at(*nic);
     Seen& before = seen_[nic->config().name];
     const bool changed = link_changed(before.link, now.link);
-    for (const auto& [_, follower] : followers_) {
-      if (changed) follower.event(now.link);
-      if (now.rx_mode != before.rx_mode) follower.event(now.rx_mode);
+    for (const auto& [_, watcher] : watchers_) {
+      if (changed) watcher.event(now.link);
+      if (now.rx_mode != before.rx_mode) watcher.event(now.rx_mode);
     }
     before = now;
   }
   for (const ctl::Event& note : notes_.take()) {
-    for (const auto& [_, follower] : followers_) follower.event(note);
+    for (const auto& [_, watcher] : watchers_) watcher.event(note);
   }
 }
 

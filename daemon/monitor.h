@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// daemon: what `usernic monitor` follows: links and rx modes as they change.
+// daemon: what `usernic monitor` shows: links and rx modes as they change.
 //
-// While somebody follows, the nics are looked at every kPeriod and what differs from the last look is told; between
+// While somebody watches, the nics are looked at every kPeriod and what differs from the last look is told; between
 // looks the newest state wins. Frames that come and go are no change of a link, but what is told of a link has its
-// counters of that moment. The end of an interface is told once, and then nothing more of its link. A new follower
-// first hears the present state of every nic, and what is going wrong from then on. Without followers nothing is looked
+// counters of that moment. The end of an interface is told once, and then nothing more of its link. A new watcher
+// first hears the present state of every nic, and what is going wrong from then on. Without watchers nothing is looked
 // at.
 #pragma once
 
@@ -29,7 +29,7 @@ class Monitor {
   Monitor& operator=(const Monitor&) = delete;
 
   // Answers, and opens a stream.
-  void follow(const ctl::Responder& to);
+  void watch(const ctl::Responder& to);
 
  private:
   struct Seen {
@@ -43,10 +43,10 @@ class Monitor {
   const Topology& topology_;
   Notes& notes_;
   ctl::EventLoop& loop_;
-  std::map<uint64_t, ctl::Responder> followers_;
-  uint64_t next_follower_ = 1;
+  std::map<uint64_t, ctl::Responder> watchers_;
+  uint64_t next_watcher_ = 1;
   std::map<std::string, Seen> seen_;
-  bool looking_ = false;  // a `look` is due: one, however followers come and go
+  bool looking_ = false;  // a `look` is due: one, however watchers come and go
 };
 
 }  // namespace usernic::daemon

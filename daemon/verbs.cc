@@ -24,7 +24,7 @@ void Verbs::handle(const ctl::Request& request, ctl::Responder to) {
   }
   if (request.verb == "hello") return hello(to);
   if (request.verb == "link") return link(to);
-  if (request.verb == "monitor") return monitor_.follow(to);
+  if (request.verb == "monitor") return monitor_.watch(to);
   if (request.verb == "namespaces") return namespaces(request, to);
   const ctl::Outcome<Nic*> nic = topology_.nic(request.dev);
   if (!nic) return to.refuse(nic.error());
