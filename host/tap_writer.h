@@ -10,10 +10,10 @@
 #include <array>
 #include <memory>
 
-#include "host/kick.h"
 #include "host/tap.h"
 #include "host/tap_ring.h"
 #include "usernic/env.h"
+#include "usernic/kick.h"
 #include "usernic/skb.h"
 
 namespace usernic {
