@@ -12,16 +12,16 @@ struct ConnectionTest : testing::Test {
   ConnectionTest() {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-    connection = Connection(Fd(ends[0]));
-    peer = Fd(ends[1]);
+    connection = Connection(UniqueFd(ends[0]));
+    peer = UniqueFd(ends[1]);
   }
   void say(std::string_view text) {
     ASSERT_EQ(::write(peer.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
     ASSERT_TRUE(connection.receive());
   }
 
-  Connection connection{Fd()};
-  Fd peer;
+  Connection connection{UniqueFd()};
+  UniqueFd peer;
 };
 
 TEST_F(ConnectionTest, ALineBeginsWithItsFirstOctet) {
@@ -57,7 +57,7 @@ TEST_F(ConnectionTest, AnAnswerThatIsNotReadStaysUntilItIs) {
   EXPECT_EQ(connection.unsent_bytes(), unsent) << "nobody has read";
   EXPECT_EQ(connection.last_progress(), progress);
   std::string heard;
-  std::vector<Fd> descriptors;
+  std::vector<UniqueFd> descriptors;
   while (heard.size() < answer.size()) {
     ASSERT_GT(receive_with(peer.get(), heard, descriptors), 0);
     ASSERT_TRUE(connection.flush());
