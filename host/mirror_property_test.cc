@@ -21,7 +21,7 @@ namespace {
 
 // What may be in the kernel's lists: an address, in one of the two. The lists do not care for its class.
 constexpr int kEntries = 9;
-constexpr MacAddress kOwn = MacAddress::from_u64(0x02'00'00'00'00'00);
+constexpr MacAddress kStation = MacAddress::from_u64(0x02'00'00'00'00'00);
 
 // Odd ones are multicast; number 0 is the own address; 8 is 2 once more.
 MacAddress address_of(int n) {
@@ -95,7 +95,7 @@ class Kernel {
   // The kernel adds one for the unicast list, but looks at the list only while up.
   HostLink link() {
     if (up_) for_unicast_ = !uc_empty();
-    return {.up = up_, .promiscuity = static_cast<uint32_t>(users_ + for_unicast_), .mtu = 1500, .address = kOwn};
+    return {.up = up_, .promiscuity = static_cast<uint32_t>(users_ + for_unicast_), .mtu = 1500, .address = kStation};
   }
   bool has(MacAddress address) const {
     return std::ranges::any_of(list_, [&](int n) { return address_of(n) == address; });
@@ -192,7 +192,7 @@ class History {
     take();
     std::set<MacAddress> wanted;
     for (MacAddress address : kernel_.dump())
-      if (address != kOwn) wanted.insert(address);
+      if (address != kStation) wanted.insert(address);
     RC_ASSERT(wished_ == wanted);
     RC_ASSERT(promiscuous_ == kernel_.wants_promisc());
     RC_ASSERT(mirror_.next_picture() > now_);
@@ -253,7 +253,7 @@ class History {
     }
     promiscuous_ = wishes.promiscuous;
     for (const auto& [address, since] : kernel_.had_since) {
-      if (!seams_ && address != kOwn && since <= mirror_.known_as_of()) RC_ASSERT(wished_.contains(address));
+      if (!seams_ && address != kStation && since <= mirror_.known_as_of()) RC_ASSERT(wished_.contains(address));
     }
   }
 
