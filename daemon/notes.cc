@@ -7,7 +7,6 @@
 #include "daemon/log_writer.h"
 
 namespace usernic::daemon {
-namespace {}  // namespace
 
 Notes::Notes()
     : waits_before_(set_long_wait_handler([this](const LongWaitNote& note) { hang(note); })),
@@ -33,18 +32,18 @@ void Notes::keep(const char* what, const std::string& device, std::string says) 
 }
 
 void Notes::hang(const LongWaitNote& note) {
-  std::string text = long_wait_text(note);
+  const std::string text = long_wait_text(note);
+  keep("hang", note.device, text);  // first: a log that goes out by a nic may hang with it
   log_warning(text);
-  keep("hang", note.device, std::move(text));
 }
 
 void Notes::report(const ContractReport& broken) {
-  log_warning(report_text(broken));
-  if (kReportsAbort) {
-    end_log(Clock::now() + kPrintWait);
-    std::abort();
-  }
-  keep("report", broken.device, report_text(broken));
+  const std::string text = report_text(broken);
+  keep("report", broken.device, text);
+  log_warning(text);
+  if (!kReportsAbort) return;
+  end_log(Clock::now() + kPrintWait);
+  std::abort();
 }
 
 }  // namespace usernic::daemon

@@ -153,12 +153,12 @@ void FramePump::read_loop() {
   held_back_.reset();  // here, where it is known whose it is
 }
 
-// Somebody tells when what is left can go on.
+// Somebody tells when what is left can go on, whichever queue it is for.
 bool FramePump::waits_for_wake() const noexcept {
   for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) {
-    if (dev_.tx_queue(i).xmit_stopped()) return true;
+    if (!dev_.tx_queue(i).xmit_stopped()) return false;
   }
-  return false;
+  return true;
 }
 
 // False when there was not one buffer to read into: the driver has them all, or the machine none.

@@ -8,8 +8,8 @@
 // device cannot the core does.
 //
 // A stopped TX queue stops the reader, not the kernel: frames wait in the TAP's queue, and what does not fit there is
-// dropped by the kernel, as on any NIC. The reader sleeps on the TAP while the queue is open, and on tx_wake while it
-// is stopped. The first TX queue is used.
+// dropped by the kernel, as on any NIC. The reader sleeps on the TAP while it has nothing in hand, and on tx_wake while
+// what it has waits for a queue. A frame goes to the queue of its flow, or the one that select_queue says.
 //
 // Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first; the
 // reader keeps a batch of them at hand. A larger MTU takes a pool of longer buffers, and the one before goes when its

@@ -54,8 +54,7 @@ void TapReader::carry_out(std::span<Read> turn) noexcept {
   for (const Read& each : turn) ring_->add_read(tap_.fd(), each.parts);
   const std::span<const int32_t> results = ring_->submit();
   for (size_t n = 0; n < turn.size(); ++n) {
-    const int32_t result = results[n] == -ECANCELED ? -EAGAIN : results[n];  // it comes by a plain read
-    turn[n].bytes = Tap::read_result(result);
+    turn[n].bytes = Tap::read_result(results[n] < 0 ? -EAGAIN : results[n]);  // what it is, a plain read says
   }
 }
 
@@ -106,7 +105,7 @@ void TapReader::next_turn(uint32_t reads, uint32_t came, uint32_t bytes) noexcep
     may_ring_ = false;
   }
   if (ring_ == nullptr && std::exchange(may_ring_, false)) {
-    if (auto ring = TapRing::create(TapRing::Submitter::kCreator)) ring_ = *std::move(ring);
+    if (TapRing::works_here()) ring_ = TapRing::create(TapRing::Submitter::kCreator).value_or(nullptr);
   }
   if (ring_ == nullptr) turn_ = 1;
 }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "host/tap_ring.h"
 
+#include <fcntl.h>
+#include <sys/uio.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <new>
 #include <utility>
 
 #include "usernic/context.h"
+#include "usernic/env.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic {
 
@@ -27,11 +32,19 @@ Result<std::unique_ptr<TapRing>> TapRing::create(Submitter who) {
 }
 
 Result<> TapRing::works_here() {
-  static const Result<> works = [] {
-    const auto ring = create(Submitter::kCreator);
-    return ring ? Result<>() : fail(ring.error());
-  }();
-  return works;
+  static Atomic<bool> works{false};
+  if (works.load()) return {};
+  if (const auto ring = create(Submitter::kCreator); !ring) return fail(ring.error());
+  // A TAP says before Linux 6.4 that it cannot promise not to wait, and one that nobody has attached, after that, that
+  // it is no interface.
+  const UniqueFd tun(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  uint8_t octet = 0;
+  const iovec part{&octet, 1};
+  if (tun && ::preadv2(tun.get(), &part, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP) {
+    return fail(std::errc::operation_not_supported);
+  }
+  works.store(true);
+  return {};
 }
 
 TapRing::~TapRing() {

@@ -28,7 +28,8 @@ class TapRing {
   enum class Submitter : uint8_t { kCreator, kAnybody };
   // ENOSYS, EPERM: not on this kernel, not here. EMFILE, ENFILE, ENOMEM. Context: process.
   static Result<std::unique_ptr<TapRing>> create(Submitter who);
-  // Does a new one work here? Asked once a process. Context: process.
+  // Would one work here, and may a TAP be read and written by it? EOPNOTSUPP: Linux has that since 6.4. Context:
+  // process.
   static Result<> works_here();
   ~TapRing();
   TapRing(const TapRing&) = delete;

@@ -157,10 +157,11 @@ TEST_F(TapFrames, AReaderTakesEachFrameOnceInOrder) {
     for (; sent < before + 100; ++sent) kernel_sends(sent, 60 + sent % 7 * 200);
     SkbBatch frames;
     std::vector<uint32_t> numbers;
-    do {
-      ASSERT_TRUE(reader.read(pools_, kFrameMax, frames));
+    ASSERT_TRUE(eventually([&] {
+      EXPECT_TRUE(reader.read(pools_, kFrameMax, frames));
       std::ranges::copy(numbers_of(frames), std::back_inserter(numbers));
-    } while (numbers.size() < 100);
+      return numbers.size() >= 100;
+    }));
     EXPECT_EQ(numbers, from_to(before, sent));
   }
   EXPECT_EQ(reader.oversized(), 0u);
@@ -170,7 +171,7 @@ TEST_F(TapFrames, AFrameThatIsTooLongIsCountedAmongThoseThatAreNot) {
   TapReader reader(*tap_);
   for (uint32_t n = 0; n < 64; ++n) kernel_sends(n, n % 4 == 3 ? 2000 : 60);
   SkbBatch frames;
-  while (reader.oversized() < 16) ASSERT_TRUE(reader.read(pools_, kFrameMax, frames));
+  ASSERT_TRUE(eventually([&] { return reader.read(pools_, kFrameMax, frames) && reader.oversized() == 16; }));
   std::vector<uint32_t> expected = from_to(0, 64);
   std::erase_if(expected, [](uint32_t n) { return n % 4 == 3; });
   EXPECT_EQ(numbers_of(frames), expected);
@@ -202,7 +203,7 @@ TEST_F(TapFrames, AReaderNeedsNoRing) {
   for (uint32_t n = 0; n < 50; ++n) kernel_sends(n);
   SkbBatch frames;
   const NoDescriptors no_ring;
-  while (frames.size() < 50) ASSERT_TRUE(reader.read(pools_, kFrameMax, frames));
+  ASSERT_TRUE(eventually([&] { return reader.read(pools_, kFrameMax, frames) && frames.size() == 50; }));
   EXPECT_EQ(numbers_of(frames), from_to(0, 50));
 }
 

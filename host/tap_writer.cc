@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "host/vnet_header.h"
 
@@ -83,17 +84,17 @@ Skb* TapWriter::write_turn(Shared& shared, Skb& first, uint64_t& dropped) noexce
   }
   const std::span<const int32_t> results = shared.ring->submit();
   for (uint32_t n = 0; n < frames; ++n) {
-    if (results[n] < 0) drop(*shared.frames[n]);
+    if (results[n] < 0 && !write_one(*shared.frames[n])) drop(*shared.frames[n]);
   }
   return next;
 }
 
 void TapWriter::make_ring() {
-  if (!asked_.load() || owned_ != nullptr) return;
+  if (!asked_.load() || std::exchange(tried_, true) || !TapRing::works_here()) return;
   std::unique_ptr<Shared> made(new (std::nothrow) Shared);
   if (made == nullptr) return;
   auto ring = TapRing::create(TapRing::Submitter::kAnybody);
-  if (!ring) return;  // it was asked once, and stays with plain calls
+  if (!ring) return;
   made->ring = *std::move(ring);
   owned_ = std::move(made);
   shared_.store(owned_.get());

@@ -29,7 +29,7 @@ class TapWriter {
   // before a frame in its buffer changes. Returns how many frames, of a superframe its segments, were not taken: the
   // interface is down. Context: any.
   uint64_t write(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
-  // Makes the ring that `write` asked for, if it did. Context: process; one thread.
+  // Makes the ring that `write` asked for, if it did; where it cannot be had, not again. Context: process; one thread.
   void make_ring();
 
  private:
@@ -49,6 +49,7 @@ class TapWriter {
 
   Tap& tap_;
   Kick& wants_ring_;
+  bool tried_ = false;  // to make one
   std::unique_ptr<Shared> owned_;
   Atomic<Shared*> shared_{nullptr};
   Atomic<bool> asked_{false};

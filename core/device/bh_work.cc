@@ -18,7 +18,7 @@ BhWork::~BhWork() {
 }
 
 bool BhWork::schedule() noexcept {
-  return home_.add(*this, Time{});
+  return home_.add(*this, Clock::now());  // behind those that are due
 }
 bool BhWork::schedule_at(Time due) noexcept {
   return home_.add(*this, due);
@@ -30,13 +30,15 @@ bool BhWork::cancel() noexcept {
 bool BhWork::cancel_sync(Place where) {
   const ReportsOn concerned(dev_);
   might_sleep(where);
-  const bool waited = cancel();
+  bool waited = cancel();
   if (Softirq::item_run_here() == this) {
     report_contract(dev_, "bh-work-waits-for-itself", "a BH item waits for its own end, and goes on", where);
     return waited;
   }
   LongWait wait("a BH item to end, so that it is cancelled", where);
-  home_.wait_out(*this, wait);
+  do {
+    home_.wait_out(*this, wait);
+  } while (cancel() && (waited = true));  // it asked to be run again
   return waited;
 }
 

@@ -73,7 +73,7 @@ struct Device final : NetDevice {
   std::deque<TxQueue> tx_queues;
   static constexpr LockClass kTxFreezeClass{"tx_freeze_lock"};
   SpinLock tx_freeze_lock{kTxFreezeClass};  // held while they are frozen; before an xmit lock
-  Sections netpollers;                      // who is in its poll_controller
+  Sections netpollers;                      // who is in its poll_controller or select_queue
   Sections lltx_senders;                    // of a driver that locks for itself: who is in its start_xmit
   class Watched final : public TxWatched {
    public:
@@ -146,7 +146,7 @@ struct Device final : NetDevice {
   static NetdevTx send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept USERNIC_NONBLOCKING;
   // `taken`: octets of those frames, as the upper was given them.
   static void flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept USERNIC_NONBLOCKING;
-  static void wait_below(TxQueue& queue, const TxQueue& lower) noexcept USERNIC_NONBLOCKING;
+  static void wait_below(TxQueue& queue, TxQueue& lower) noexcept USERNIC_NONBLOCKING;
   // What waits goes on, and who waits for us. Context: process / any.
   void resume_below();
   void resume_if_waiting() noexcept USERNIC_NONBLOCKING;

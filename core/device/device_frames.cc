@@ -11,6 +11,7 @@
 #include "core/frame/xmit_check.h"
 #include "core/lock/level_guard.h"
 #include "core/lock/say.h"
+#include "usernic/lower_link.h"
 #include "usernic/net_device.h"
 
 namespace usernic {
@@ -156,6 +157,9 @@ uint64_t bytes_of(SkbBatch& frames) noexcept USERNIC_NONBLOCKING {
   return bytes;
 }
 
+// What the lower takes later though its queue runs, buffers for segments say, nobody tells.
+constexpr Duration kResumeLater = std::chrono::milliseconds(1);
+
 TxQueue& queue_below(NetDevice& to, const TxQueue& upper) noexcept USERNIC_NONBLOCKING {
   return to.tx_queue(upper.index() % to.tx_queue_count());
 }
@@ -182,11 +186,20 @@ NetdevTx Device::send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept {
   return NetdevTx::kOk;
 }
 
-// Who wakes the lower queue after the store sees that we wait; who did before has made it run.
-void Device::wait_below(TxQueue& queue, const TxQueue& lower) noexcept {
+// Whoever makes the lower queue run after the store sees that we wait; who did before does not. So it is looked at once
+// more, while nobody is in its start_xmit, where a stop may be taken back without a word.
+void Device::wait_below(TxQueue& queue, TxQueue& lower) noexcept {
   queue.waits_below_.store(true);
   Device& dev = of(queue.dev_);
-  if (!lower.xmit_stopped()) dev.net_ref.system_workqueue().queue(dev.resume_);
+  const auto somebody_tells = [&lower]() noexcept { return lower.xmit_stopped() && is_usable(lower.dev_); };
+  bool told = false;
+  if (of(lower.dev_).ops.lltx) {
+    told = somebody_tells();
+  } else {
+    LevelGuard guard(lower.xmit_lock(), lower.level_);
+    told = lower.frozen_ || somebody_tells();
+  }
+  if (!told) dev.net_ref.system_workqueue().queue_at(dev.resume_, Clock::now() + kResumeLater);
 }
 
 void Device::drop_below(TxQueue& queue) noexcept {
@@ -275,6 +288,7 @@ void Device::thaw_tx() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
 void Device::Watched::time_out(TxQueue& queue, const std::string& what) {
   say(stderr, "usernic: {} (driver {}): TX queue {} {}, and nobody wakes it\n", dev_.name(), dev_.driver_name(),
       queue.index(), what);
+  queue.timeouts_.fetch_add(1, std::memory_order_relaxed);  // who sees it can read why
   if (!recovers()) return;
   dev_.freeze_tx();
   NdoCall<Ndo::kTxTimeout>(dev_, &dev_.tx_freeze_lock)(queue);

@@ -51,6 +51,7 @@ Result<> NetDevice::set_tx_queues(uint16_t count) {
   Device& dev = Device::of(*this);
   if (const Result<> allowed = check_new(dev); !allowed) return allowed;
   if (count == 0) return fail(std::errc::invalid_argument);
+  if (!dev.engine.wanted.lowers.empty()) return fail(std::errc::device_or_resource_busy);  // they look at its queues
   const size_t before = dev.tx_queues.size();
   try {
     while (dev.tx_queues.size() < count) dev.tx_queues.emplace_back(dev, static_cast<uint16_t>(dev.tx_queues.size()));

@@ -32,7 +32,7 @@ struct OpLocks {
 
 // Before something may happen: somebody may forbid it. Nothing has happened yet that devices above would look at.
 Result<> ask(Device& dev, NetdevEvent event) {
-  return refused_without_memory([&] { return call_notifiers(event, dev); });
+  return call_notifiers(event, dev);
 }
 Result<> notify(Device& dev, NetdevEvent event) {
   const Result<> result = ask(dev, event);
@@ -63,7 +63,7 @@ void stop_queues(Device& dev) {
     Device::drop_below(queue);
   }
   if (dev.ops.lltx) dev.lltx_senders.synchronize();
-  if (has_ndo<Ndo::kPollController>(dev)) dev.netpollers.synchronize();
+  if (has_ndo<Ndo::kPollController>(dev) || has_ndo<Ndo::kSelectQueue>(dev)) dev.netpollers.synchronize();
 }
 
 // Requires: rtnl, IL, the lane parked. The driver's stop sees running() false.
@@ -274,6 +274,7 @@ Result<> NetDevice::open(Place where) {
     dev.running_.store(false);
     stop_queues(dev);
     dev.engine.stopped();
+    tell_uppers(dev);  // what they gave it meanwhile waits
     return opened;
   }
   dev.net_ref.impl().tx_watchdog.watch(dev.watched);

@@ -80,9 +80,10 @@ bool Netpoll::send(Skb& skb, Place where) noexcept {
   const IrqsOff irqs_off(where);
   SkbBatch one;
   one.push_back(skb, where);
+  TxQueue& queue = dev.queue_for(skb, where);
   for (int i = 0; i < kTries && kept_count_.load() == 0; ++i) {
     Device::Sent sent;
-    if (dev.try_send(dev.queue_for(skb, where), one, sent, where) && one.empty()) {
+    if (dev.try_send(queue, one, sent, where) && one.empty()) {
       (sent.packets != 0 ? sent_ : dropped_).fetch_add(1);
       return sent.packets != 0;
     }

@@ -24,7 +24,8 @@ bool may_be_refused(NetdevEvent event) {
 
 Result<> NotifierChain::call(NetdevEvent event, NetDevice& dev) {
   for (Notifier& notifier : list_) {
-    const Result<> result = notifier.call_(event, dev);
+    // One that finds no memory keeps nobody else from hearing of it.
+    const Result<> result = refused_without_memory([&] { return notifier.call_(event, dev); });
     if (!result && may_be_refused(event)) return result;
   }
   return {};

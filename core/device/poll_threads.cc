@@ -34,6 +34,7 @@ void PollThreads::move_out(Softirq& home) noexcept {
 
 void PollThreads::poll_here() noexcept {
   for (OneThread& each : threads_) each.softirq.poll_here();
+  for (OneThread& each : threads_) each.softirq.wake_if_owed();
 }
 
 PollHere::PollHere(Net& net) noexcept

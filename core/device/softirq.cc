@@ -75,7 +75,10 @@ void Softirq::poll_here() noexcept {
     if (napi == nullptr) break;
     poll(*napi);
   }
-  // What was scheduled while we polled woke nobody, or found nothing that it might poll.
+}
+
+void Softirq::wake_if_owed() noexcept {
+  SpinGuard guard(lock_);
   if (next_napi() != nullptr) wake_.wake();
 }
 

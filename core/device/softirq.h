@@ -38,6 +38,8 @@ class Softirq {
   void add(Napi& napi, bool here) noexcept USERNIC_NONBLOCKING;
   // Polls what is scheduled, unless the poll thread is polling, and leaves it the rest. Context: process, no locks.
   void poll_here() noexcept;
+  // Wakes the poll thread for what was scheduled while somebody polled in its place: that woke nobody.
+  void wake_if_owed() noexcept;
   // For netpoll: nobody else gets into the instance's poll. False: it is disabled, or somebody is in it, or it cannot
   // be said without waiting. Then polls it with budget 0, and lets go. Context: any, hard irqs disabled.
   static bool claim(Napi& napi) noexcept USERNIC_NONBLOCKING;

@@ -53,7 +53,9 @@ TxQueue& Device::queue_for(const Skb& skb, Place where) noexcept {
     return tx_queues.front();
   const auto flow = static_cast<uint16_t>(uint64_t{flow_hash(skb.bytes())} * count >> 32);
   if (!has_ndo<Ndo::kSelectQueue>(*this)) return tx_queues[flow];
-  const uint16_t answer = call_ndo<Ndo::kSelectQueue>(*this, skb, flow);
+  const uint32_t section = netpollers.enter();  // whoever stops the driver waits
+  const uint16_t answer = running_.load() ? call_ndo<Ndo::kSelectQueue>(*this, skb, flow) : flow;
+  netpollers.leave(section);
   if (answer < count) [[likely]]
     return tx_queues[answer];
   if (kChecksOn) report_range(*this, answer, where);

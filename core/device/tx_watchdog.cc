@@ -69,7 +69,6 @@ bool TxWatchdog::look_at(TxWatched& watched, Time now) {
 void TxWatchdog::time_out(TxWatched& watched, TxQueue& queue, Time now) {
   queue.told_ = true;
   queue.seen_since_ = now;
-  queue.timeouts_.fetch_add(1, std::memory_order_relaxed);
   const Place where = queue.stopped_at_.load(std::memory_order_relaxed);
   const auto seconds = std::chrono::duration<double>(watched.patience).count();
   watched.time_out(queue, where.line() != 0 ? fmt::format("is stopped for {:g} s, at {}", seconds, place_text(where))

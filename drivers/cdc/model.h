@@ -111,4 +111,4 @@ class Model final : public usb::NicModel {
 };
 
 }  // namespace usernic::cdc
-// Explained best by: drivers/cdc/model_test.cc
+// Explained best by: drivers/cdc/cdc_table_test.cc

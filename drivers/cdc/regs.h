@@ -136,4 +136,4 @@ inline constexpr uint32_t kNdisDirected = 0x01, kNdisMulticast = 0x02, kNdisAllm
                           kNdisPromisc = 0x20;
 
 }  // namespace usernic::cdc
-// Explained best by: drivers/cdc/model_test.cc
+// Explained best by: drivers/cdc/cdc_table_test.cc

@@ -49,4 +49,4 @@ class BhWork {
 };
 
 }  // namespace usernic
-// Explained best by: core/bh_work_test.cc
+// Explained best by: core/device/bh_work_test.cc

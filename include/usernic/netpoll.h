@@ -55,4 +55,4 @@ class Netpoll {
 };
 
 }  // namespace usernic
-// Explained best by: core/netpoll_test.cc
+// Explained best by: core/device/netpoll_test.cc

@@ -44,4 +44,4 @@ class SkbBatch {
 };
 
 }  // namespace usernic
-// Explained best by: core/skb_test.cc
+// Explained best by: core/frame/skb_test.cc

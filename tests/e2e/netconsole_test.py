@@ -42,7 +42,7 @@ class NetconsoleTest(LabTest):
         lab = self.lab(pair() + NETCONSOLE.format("10.9.0.2:6666"))
         text = self.heard(lab, self.listener(lab, "b", "UDP-RECV:6666"))
         for line in text.splitlines():
-            self.assertIn(line, lab.stderr().splitlines())
+            self.eventually(lambda: line in lab.stderr().splitlines(), f"stderr has {line}")
 
     def test_over_ipv6_to_one_station(self):
         config = pair(addresses=["fd09::1/64"]).replace("10.9.0.2/24", "fd09::2/64")
