@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "usernic/context.h"
-#include "usernic/env.h"
 #include "usernic/unique_fd.h"
 
 namespace usernic {
@@ -32,19 +31,17 @@ Result<std::unique_ptr<TapRing>> TapRing::create(Submitter who) {
 }
 
 Result<> TapRing::works_here() {
-  static Atomic<bool> works{false};
-  if (works.load()) return {};
-  if (const auto ring = create(Submitter::kCreator); !ring) return fail(ring.error());
-  // A TAP says before Linux 6.4 that it cannot promise not to wait, and one that nobody has attached, after that, that
-  // it is no interface.
-  const UniqueFd tun(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
-  uint8_t octet = 0;
-  const iovec part{&octet, 1};
-  if (tun && ::preadv2(tun.get(), &part, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP) {
-    return fail(std::errc::operation_not_supported);
-  }
-  works.store(true);
-  return {};
+  static const Result<> works = []() -> Result<> {
+    if (const auto ring = create(Submitter::kCreator); !ring) return fail(ring.error());
+    // Before Linux 6.4 a TAP says that it cannot promise not to wait; after that, while nobody has attached it, that it
+    // is no interface.
+    const UniqueFd tun(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    uint8_t octet = 0;
+    const iovec part{&octet, 1};
+    const bool waits = tun && ::preadv2(tun.get(), &part, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP;
+    return waits ? fail(std::errc::operation_not_supported) : Result<>();
+  }();
+  return works;
 }
 
 TapRing::~TapRing() {
