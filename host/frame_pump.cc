@@ -91,6 +91,7 @@ bool FramePump::fit_pool(uint32_t frame_bytes_max) {
 }
 
 Result<> FramePump::start() {
+  (void)TapRing::works_here();  // now, not when the first frame comes
   taken_ = tap_.offer_superframes(true);
   if (const Result<> attached = dev_.attach_port(*this); !attached) return attached;
   attached_ = true;
