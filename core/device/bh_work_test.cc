@@ -77,6 +77,40 @@ TEST_F(BhWorkTest, ACancelledOneDoesNotRunAndARunningOneIsWaitedFor) {
   EXPECT_EQ(ran.count(), 1u) << "it has returned";
 }
 
+TEST_F(BhWorkTest, ACancelledOneThatAskedToRunAgainDoesNot) {
+  BhWork item(*dev, run, this);
+  Event entered, go_on;
+  body = [&] {
+    entered.set();
+    EXPECT_TRUE(go_on.wait());
+    item.schedule_at(Clock::now() + std::chrono::hours(1));
+  };
+  item.schedule();
+  ASSERT_TRUE(entered.wait());
+  Thread lets_go("lets-go", [&] { go_on.set(); });
+  EXPECT_TRUE(item.cancel_sync());
+  EXPECT_FALSE(item.cancel());
+}
+
+TEST_F(BhWorkTest, OneThatAlwaysRunsAgainLeavesTurnsToThoseWhoseTimeHasCome) {
+  Atomic<bool> ends{false};
+  struct Spins {
+    BhWork* item;
+    Atomic<bool>& ends;
+    static void run(void* of) noexcept {
+      auto& spins = *static_cast<Spins*>(of);
+      if (!spins.ends.load()) spins.item->schedule();
+    }
+  } spins{nullptr, ends};
+  BhWork always(*dev, &Spins::run, &spins), timed(*dev, run, this);
+  spins.item = &always;
+  timed.schedule_at(Clock::now() + std::chrono::milliseconds(1));
+  always.schedule();
+  EXPECT_TRUE(ran.wait());
+  ends.store(true);
+  always.cancel_sync(), timed.cancel_sync();
+}
+
 TEST_F(BhWorkTest, AnItemThatWaitsForItselfIsReportedAndDoesNot) {
   if (!kChecksOn) GTEST_SKIP() << "checks are off";
   BhWork item(*dev, run, this);

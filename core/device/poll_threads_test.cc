@@ -110,6 +110,20 @@ TEST_F(PollThreadsTest, WhoSendsPollsThoseOfAllThreads) {
   for (const auto& each : all) EXPECT_EQ(each->by.load(), this_thread());
 }
 
+// The threads are polled in their order, and who is polled last schedules one of each.
+TEST_F(PollThreadsTest, WhatAPollInAnothersPlaceSchedulesIsPolled) {
+  const auto early = instances(kThreads), late = instances(kThreads);
+  late.back()->body = [&](int) {
+    for (const auto& each : early) each->napi.schedule();
+    return 0;
+  };
+  {
+    const PollHere here(net);
+    late.back()->napi.schedule();
+  }
+  for (const auto& each : early) EXPECT_TRUE(each->count.wait());
+}
+
 TEST_F(PollThreadsTest, TheyRunWhereTheyAreTold) {
   cpu_set_t mine;
   ASSERT_EQ(::sched_getaffinity(0, sizeof mine, &mine), 0);

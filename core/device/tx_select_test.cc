@@ -89,6 +89,15 @@ TEST_F(TxSelectTest, WhereThereIsOneQueueNobodyIsAsked) {
   EXPECT_EQ(of<Choosy>(dev).asked, 0u);
 }
 
+TEST_F(TxSelectTest, WhereTheDeviceIsDownNobodyIsAsked) {
+  const NetdevPtr dev = open<Choosy>();
+  ASSERT_TRUE(dev->close());
+  put_number(3);
+  EXPECT_EQ(dev->xmit(batch), 0u);
+  EXPECT_EQ(of<Choosy>(dev).asked, 0u);
+  EXPECT_EQ(pool.available(), 128u);
+}
+
 TEST_F(TxSelectTest, AQueueThatTheDeviceDoesNotHaveIsReportedAndTheFirstIsTaken) {
   const NetdevPtr dev = open<Choosy>();
   put_number(4);
