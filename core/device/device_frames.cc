@@ -11,7 +11,6 @@
 #include "core/frame/xmit_check.h"
 #include "core/lock/level_guard.h"
 #include "core/lock/say.h"
-#include "usernic/lower_link.h"
 #include "usernic/net_device.h"
 
 namespace usernic {
@@ -190,16 +189,18 @@ NetdevTx Device::send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept {
 // more, while nobody is in its start_xmit, where a stop may be taken back without a word.
 void Device::wait_below(TxQueue& queue, TxQueue& lower) noexcept {
   queue.waits_below_.store(true);
-  Device& dev = of(queue.dev_);
-  const auto somebody_tells = [&lower]() noexcept { return lower.xmit_stopped() && is_usable(lower.dev_); };
+  const Device& to = of(lower.dev_);
+  const auto somebody_tells = [&]() noexcept {
+    return lower.xmit_stopped() && to.running_.load() && to.present_.load() && to.carrier_.load();
+  };
   bool told = false;
-  if (of(lower.dev_).ops.lltx) {
+  if (to.ops.lltx) {
     told = somebody_tells();
   } else {
     LevelGuard guard(lower.xmit_lock(), lower.level_);
     told = lower.frozen_ || somebody_tells();
   }
-  if (!told) dev.net_ref.system_workqueue().queue_at(dev.resume_, Clock::now() + kResumeLater);
+  if (!told) of(queue.dev_).net_ref.system_workqueue().queue_at(of(queue.dev_).resume_, Clock::now() + kResumeLater);
 }
 
 void Device::drop_below(TxQueue& queue) noexcept {
