@@ -4,6 +4,7 @@
 // What was added is carried out by `submit`, in order, and has ended when that returns: a TAP's descriptor is
 // non-blocking, so nothing waits in the kernel, and the memory of an operation is the ring's for that call only. No
 // reference to the descriptor is kept: a ring that still winds up holds no interface.
+// When a ring goes, the kernel interrupts each thread that submitted by it once, some time later.
 //
 // Locks: none; by one thread at a time. Errors: a kernel that has no io_uring, or forbids it, is what `create` says;
 // many containers do.
