@@ -47,6 +47,7 @@ class TestUpper {
 
   Result<> open() {
     for (auto& link : links_) link->activate();
+    dev_.tx_queue(0).start();
     return {};
   }
   void stop() {

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// A device's life: register, open, change, close, unregister.
-//
-// Every operation parks the lane while holding nothing, then takes rtnl, then the instance lock (IL); the lane is left
-// in the reverse order. So a device whose driver call takes seconds keeps its own callers waiting, without rtnl.
+// A device's life: register, open, close, go away, come back, unregister.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -11,38 +8,15 @@
 #include "core/contract/ndo.h"
 #include "core/device/device.h"
 #include "core/device/device_features.h"
+#include "core/device/device_op.h"
 #include "core/device/net_impl.h"
 #include "core/device/stop_check.h"
 #include "core/filter/filter_caps.h"
 #include "core/lock/say.h"
-#include "usernic/ioctl.h"
 #include "usernic/long_wait.h"
 
 namespace usernic {
 namespace {
-
-// The three locks of an operation on one device.
-struct OpLocks {
-  OpLocks(Device& dev, Place where)
-      : lane(dev.lane_queue, where), rtnl(dev.net_ref.rtnl(), 0, where), il(dev.instance_lock, 0, where) {}
-  LaneGuard lane;
-  MutexGuard rtnl;
-  MutexGuard il;
-};
-
-// Before something may happen: somebody may forbid it. Nothing has happened yet that devices above would look at.
-Result<> ask(Device& dev, NetdevEvent event) {
-  return call_notifiers(event, dev);
-}
-Result<> notify(Device& dev, NetdevEvent event) {
-  const Result<> result = ask(dev, event);
-  tell_uppers(dev);
-  return result;
-}
-
-Result<> check_usable(const Device& dev) {
-  return dev.usable() ? Result<>() : fail(std::errc::no_such_device);
-}
 
 // "nic%d" becomes the first free of nic0, nic1, ... Requires: rtnl, names_lock.
 std::optional<std::string> free_name(const Net::Impl::Names& taken, const std::string& wish) {
@@ -291,50 +265,6 @@ Result<> NetDevice::close(Place where) {
   return {};
 }
 
-Result<> NetDevice::change_mtu(uint32_t mtu, Place where) {
-  Device& dev = Device::of(*this);
-  OpLocks locks(dev, where);
-  if (const Result<> usable = check_usable(dev); !usable) return usable;
-  if (mtu == dev.mtu()) return {};
-  if (mtu < dev.mtu_min_ || mtu > dev.mtu_max_) return fail(std::errc::invalid_argument);
-  if (const Result<> allowed = ask(dev, NetdevEvent::kPreChangeMtu); !allowed) return allowed;
-  dev.frame_limit.expect(mtu);
-  if (const Result<> changed = call_ndo<Ndo::kChangeMtu>(dev, mtu); !changed) return changed;
-  dev.frame_limit.set_mtu(mtu);
-  (void)notify(dev, NetdevEvent::kChangeMtu);
-  return {};
-}
-
-Result<> NetDevice::set_mac_address(const MacAddress& address, Place where) {
-  Device& dev = Device::of(*this);
-  OpLocks locks(dev, where);
-  if (const Result<> usable = check_usable(dev); !usable) return usable;
-  if (!address.is_valid_own()) return fail(std::errc::address_not_available);
-  if (address == dev.address()) return {};
-  if (!has_ndo<Ndo::kSetMacAddress>(dev)) return fail(std::errc::operation_not_supported);
-  if (!dev.engine.wanted.reserve({.entries = 2}))
-    return fail(std::errc::not_enough_memory);  // before the driver has changed it
-  if (const Result<> allowed = ask(dev, NetdevEvent::kPreChangeAddr); !allowed) return allowed;
-  if (const Result<> set = call_ndo<Ndo::kSetMacAddress>(dev, address); !set) return set;
-  dev.own_addresses_.set(0, address.octets.data(), address.octets.size(), where);
-  (void)notify(dev, NetdevEvent::kChangeAddr);
-  return {};
-}
-
-Result<> NetDevice::change_carrier(bool on, Place where) {
-  Device& dev = Device::of(*this);
-  OpLocks locks(dev, where);
-  if (const Result<> usable = check_usable(dev); !usable) return usable;
-  return call_ndo<Ndo::kChangeCarrier>(dev, on);
-}
-
-Result<> NetDevice::change_features(Features wanted, Place where) {
-  Device& dev = Device::of(*this);
-  OpLocks locks(dev, where);
-  if (const Result<> usable = check_usable(dev); !usable) return usable;
-  return change_features_locked(dev, wanted);
-}
-
 Result<> NetDevice::detach(Place where) {
   Device& dev = Device::of(*this);
   LaneGuard lane(dev.lane_queue, where);
@@ -383,24 +313,6 @@ void Device::work_off() {
   OpLocks locks(*this, Place::current());
   if (!usable()) return;  // attach queues it again
   call_ndo<Ndo::kWork>(*this, work_events.exchange(0));
-}
-
-Result<> private_ioctl(NetDevice& net_device, uint32_t command, std::span<std::byte> data) {
-  constexpr uint32_t kCommands = 16;  // [kernel: SIOCDEVPRIVATE .. SIOCDEVPRIVATE + 15]
-  if (command >= kCommands) return fail(std::errc::invalid_argument);
-  Device& dev = Device::of(net_device);
-  OpLocks locks(dev, Place::current());
-  if (const Result<> usable = check_usable(dev); !usable) return usable;
-  return call_ndo<Ndo::kPrivateIoctl>(dev, command, data);
-}
-
-Result<> mii_ioctl(NetDevice& net_device, MiiRequest& request) {
-  constexpr uint16_t kAddresses = 32;
-  if (request.phy >= kAddresses || request.register_ >= kAddresses) return fail(std::errc::invalid_argument);
-  Device& dev = Device::of(net_device);
-  OpLocks locks(dev, Place::current());
-  if (const Result<> usable = check_usable(dev); !usable) return usable;
-  return call_ndo<Ndo::kMiiIoctl>(dev, request);
 }
 
 }  // namespace usernic

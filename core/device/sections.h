@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "usernic/env.h"
+#include "usernic/lock.h"
 
 namespace usernic {
 
@@ -23,8 +24,9 @@ class Sections {
     // Nothing of this object is read once somebody may have stopped waiting.
     if (inside_[phase].fetch_sub(1) == (kAwaited | 1)) wake_all(inside_[phase]);
   }
-  // Requires: one at a time. Context: process.
+  // Context: process.
   void synchronize() noexcept {
+    MutexGuard one_at_a_time(lock_);
     for (int round = 0; round < 2; ++round) {
       const uint32_t before = phase_.fetch_xor(1);
       Atomic<uint32_t>& inside = inside_[before];
@@ -36,7 +38,9 @@ class Sections {
   }
 
  private:
+  static constexpr LockClass kClass{"sections"};
   static constexpr uint32_t kAwaited = 1u << 31;
+  Mutex lock_{kClass};
   Atomic<uint32_t> phase_{0};
   Atomic<uint32_t> inside_[2]{};
 };

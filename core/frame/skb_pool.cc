@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// Buffers of frames: taken, given back, and what is found wrong with them then.
+#include <fmt/format.h>
+
+#include "core/frame/buffer_guard.h"
+#include "core/frame/frame_account.h"
+#include "usernic/skb.h"
+
+namespace usernic {
+namespace {
+constexpr LockClass kPoolClass{"skb_pool", LockUse::kAnyContext};
+constexpr uint32_t kCacheLine = 64;
+}  // namespace
+
+// A report allocates; the process is on its way down or under test.
+USERNIC_BLOCKING_BY_DESIGN_BEGIN
+
+void SkbPool::report(Back what, const Skb& skb, Place before, Place where) noexcept {
+  const BlockingByDesign allowed;
+  switch (what) {
+    case Back::kFine:
+      return;
+    case Back::kTwice:
+      return report_contract("skb-freed-twice",
+                             "a frame is freed that is in its pool already: it belongs to one owner, who frees it or "
+                             "hands it on, once",
+                             where, before);
+    case Back::kFromBatch:
+      return report_contract("skb-freed-in-batch",
+                             "a frame is freed that is still in a batch, which owns it and keeps it: take it out with "
+                             "pop_front first, or leave it to the batch",
+                             where, before);
+    case Back::kDamaged:
+      return report_contract("skb-red-zone",
+                             fmt::format("somebody wrote outside of a frame's buffer of {} octets: write only between "
+                                         "headroom and tailroom, where put and push say",
+                                         skb.pool_->capacity_),
+                             where, before);
+  }
+}
+
+void SkbPool::report_leak() const noexcept {
+  const BlockingByDesign allowed;
+  for (uint32_t i = 0; i < count_; ++i) {
+    const Skb& skb = skbs_[i];
+    if (skb.at_ == Skb::At::kPool) continue;
+    report_contract(
+        "skb-leak",
+        fmt::format("a pool is destroyed while {} of its {} frames are still out; the first one is {}: free "
+                    "every frame, or hand it on, before its pool goes",
+                    count_ - available(), count_,
+                    skb.at_ == Skb::At::kBatch   ? "in a batch"
+                    : skb.at_ == Skb::At::kChain ? "in the chain of a merged frame"
+                    : kChecksOn && skb.watch().account != nullptr
+                        ? "with start_xmit's driver of " + skb.watch().account->name()
+                        : "with whoever took it"),
+        Place::current(), skb.where_);
+    return;
+  }
+}
+
+void SkbPool::report_written(uint32_t octet, Place freed, Place where) noexcept {
+  const BlockingByDesign allowed;
+  report_contract("skb-written-after-free",
+                  fmt::format("octet {} of a buffer was written while it was free: who frees or hands on a frame must "
+                              "not use it afterwards",
+                              octet),
+                  where, freed);
+}
+
+USERNIC_BLOCKING_BY_DESIGN_END
+
+SkbPool::SkbPool(uint32_t count, uint32_t frame_bytes_max, SkbPool* segments)
+    : count_(count),
+      capacity_((kSkbHeadroom + frame_bytes_max + kCacheLine - 1) / kCacheLine * kCacheLine),
+      guarded_(buffer_guard::wanted()),
+      segments_(segments),
+      lock_(kPoolClass) {
+  const uint32_t zone = guarded_ ? buffer_guard::kZone : 0;
+  const size_t stride = size_t{capacity_} + 2 * zone;
+  memory_ = std::make_unique_for_overwrite<uint8_t[]>(stride * count);  // takes memory when used
+  skbs_ = std::make_unique<Skb[]>(count);
+  cbs_ = std::make_unique_for_overwrite<Skb::Cb[]>(count);
+  if (kChecksOn) watches_ = std::make_unique<Skb::Watch[]>(count);
+  for (uint32_t i = count; i-- > 0;) {
+    Skb& skb = skbs_[i];
+    skb.head_ = &memory_[stride * i + zone];
+    skb.pool_ = this;
+    skb.next_ = free_;
+    free_ = &skb;
+    if (free_last_ == nullptr) free_last_ = &skb;
+    if (guarded_) buffer_guard::hide(skb.head_, capacity_);
+  }
+  available_ = count;
+}
+
+SkbPool::~SkbPool() {
+  if (available() != count_) report_leak();
+  for (uint32_t i = 0; guarded_ && i < count_; ++i) buffer_guard::forget(skbs_[i].head_, capacity_);
+}
+
+// A chain of up to `count`, in nobody's batch.
+Skb* SkbPool::take(uint32_t count) noexcept {
+  Skb* const first = free_;
+  Skb* last = nullptr;
+  for (; count > 0 && free_ != nullptr; --count) {
+    last = free_;
+    last->at_ = Skb::At::kHands;
+    free_ = last->next_;
+    --available_;
+  }
+  if (last == nullptr) return nullptr;
+  last->next_ = nullptr;
+  return first;
+}
+
+// Where it is looked at under the pool's lock, two who free one frame at the same time are noticed, too.
+SkbPool::Back SkbPool::put_back(Skb& skb, Place where) noexcept {
+  if (skb.at_ != Skb::At::kHands) [[unlikely]]
+    return skb.at_ == Skb::At::kPool ? Back::kTwice : Back::kFromBatch;
+  Back back = Back::kFine;
+  if (guarded_) [[unlikely]] {
+    skb.leave_account();
+    if (buffer_guard::close(skb.head_, capacity_)) back = Back::kDamaged;
+    skb.poisoned_ = true;
+    if (kChecksOn) skb.watch().life.fetch_add(1, std::memory_order_relaxed);
+  }
+  skb.at_ = Skb::At::kPool;
+  skb.where_ = where;
+  ++available_;
+  if (guarded_ && free_ != nullptr) {
+    skb.next_ = nullptr;
+    free_last_->next_ = &skb;
+    free_last_ = &skb;
+    return back;
+  }
+  if (free_ == nullptr) free_last_ = &skb;
+  skb.next_ = free_;
+  free_ = &skb;
+  return back;
+}
+
+// An empty frame for who takes it.
+void SkbPool::renew(Skb& skb, Place where) noexcept {
+  skb.where_ = where;
+  skb.data_ = skb.head_ + kSkbHeadroom;
+  skb.size_ = 0;
+  skb.cb_used_ = false;
+  skb.offload_ = {};
+}
+
+void SkbPool::check_and_renew(Skb& skb, Place where) noexcept {
+  const auto written = buffer_guard::open(skb.head_, capacity_, skb.poisoned_);
+  skb.poisoned_ = false;
+  if (written) report_written(*written, skb.where_, where);
+  renew(skb, where);
+}
+
+Skb* SkbPool::alloc(Place where) noexcept {
+  Skb* skb;
+  {
+    SpinGuard guard(lock_);
+    skb = free_;
+    if (skb == nullptr) return nullptr;
+    free_ = skb->next_;
+    --available_;
+    skb->at_ = Skb::At::kHands;
+  }
+  skb->next_ = nullptr;
+  guarded_ ? check_and_renew(*skb, where) : renew(*skb, where);
+  return skb;
+}
+
+void SkbPool::alloc(SkbBatch& to, uint32_t count, Place where) noexcept {
+  Skb* taken;
+  if (!guarded_) [[likely]] {
+    SpinGuard guard(lock_);
+    Skb* const first = free_;
+    Skb* last = nullptr;
+    uint32_t got = 0;
+    for (; got < count && free_ != nullptr; ++got) {
+      last = free_;
+      free_ = last->next_;
+      last->at_ = Skb::At::kBatch;
+      renew(*last, where);
+    }
+    if (last == nullptr) return;
+    last->next_ = nullptr;
+    available_ -= got;
+    return to.append(*first, *last, got);
+  }
+  {
+    SpinGuard guard(lock_);
+    taken = take(count);
+  }
+  while (taken != nullptr) {
+    Skb& skb = *std::exchange(taken, taken->next_);
+    check_and_renew(skb, where);
+    to.push_back(skb, where);
+  }
+}
+
+uint32_t SkbPool::available() const noexcept {
+  SpinGuard guard(lock_);
+  return available_;
+}
+
+// Puts the chain of a frame that is on its way back into a batch of its own.
+void SkbPool::unchain(Skb& skb, SkbBatch& to, Place where) noexcept {
+  for (Skb* part = std::exchange(skb.chain_, nullptr); part != nullptr;) {
+    Skb& each = *std::exchange(part, part->next_);
+    each.at_ = Skb::At::kHands;
+    to.push_back(each, where);
+  }
+}
+
+void SkbPool::free_chain(Skb& skb, Place where) noexcept {
+  SkbBatch chained;
+  SpinGuard guard(skb.pool_->lock_);
+  if (skb.at_ == Skb::At::kHands) unchain(skb, chained, where);
+}  // they are freed after the guard is gone
+
+void SkbPool::free(Skb& skb, Place where) noexcept {
+  SkbPool& pool = *skb.pool_;
+  Place before;
+  Back back;
+  if (skb.chain_ != nullptr) [[unlikely]]
+    free_chain(skb, where);
+  {
+    SpinGuard guard(pool.lock_);
+    before = skb.where_;
+    back = pool.put_back(skb, where);
+  }
+  if (back != Back::kFine) [[unlikely]]
+    report(back, skb, before, where);
+}
+
+// The first frames of the batch as far as they are of this pool, to the front of what is free.
+void SkbPool::put_back_run(SkbBatch& batch, SkbBatch& chained, Place where) noexcept {
+  Skb& first = *batch.first_;
+  Skb* last = nullptr;
+  uint32_t count = 0;
+  for (Skb* skb = &first; skb != nullptr && skb->pool_ == this; skb = skb->next_, ++count) {
+    if (skb->chain_ != nullptr) [[unlikely]]
+      unchain(*skb, chained, where);
+    skb->at_ = Skb::At::kPool;
+    skb->where_ = where;
+    last = skb;
+  }
+  batch.first_ = last->next_;
+  if (batch.first_ == nullptr) batch.last_ = nullptr;
+  batch.size_ -= count;
+  if (free_ == nullptr) free_last_ = last;
+  last->next_ = free_;
+  free_ = &first;
+  available_ += count;
+}
+
+void SkbPool::free(SkbBatch& batch, Place where) noexcept {
+  while (!batch.empty()) {
+    SkbPool& pool = *batch.front()->pool_;
+    SkbBatch chained;
+    Skb* skb = nullptr;
+    Place before;
+    Back back = Back::kFine;
+    {
+      SpinGuard guard(pool.lock_);
+      if (!pool.guarded_) [[likely]] {
+        pool.put_back_run(batch, chained, where);
+        continue;  // what was chained is freed at the end of the scope
+      }
+      while (back == Back::kFine && !batch.empty() && batch.front()->pool_ == &pool) {
+        before = batch.front()->where_;
+        skb = batch.pop_front();
+        unchain(*skb, chained, where);
+        back = pool.put_back(*skb, where);
+      }
+    }
+    if (back != Back::kFine) [[unlikely]]
+      report(back, *skb, before, where);
+  }
+}
+
+}  // namespace usernic
