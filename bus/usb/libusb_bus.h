@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usb: this machine's USB as libusb sees it.
 //
-// Libusb's types stay in the .cc files that begin with its name.
+// Only files that begin with libusb's name include this.
 #pragma once
 
 #include <libusb.h>

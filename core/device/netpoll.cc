@@ -16,6 +16,11 @@ bool& polling_here() noexcept USERNIC_NONBLOCKING {
   return Local<bool, Netpoll>::get();
 }
 
+// So may one that sends; a driver without the core's lock would send that from within, and from within that.
+bool& sending_here() noexcept USERNIC_NONBLOCKING {
+  return Local<bool, SkbBatch>::get();
+}
+
 using IrqsOff = ContextScope<Context::kHardIrq, ScopeOf::kLock>;
 
 // The instance at a place in the list, and nobody else gets into its poll. Null: there is none. `free`: it is ours.
@@ -80,7 +85,15 @@ bool Netpoll::send(Skb& skb, Place where) noexcept {
   const IrqsOff irqs_off(where);
   SkbBatch one;
   one.push_back(skb, where);
-  TxQueue& queue = dev.queue_for(skb, where);
+  if (std::exchange(sending_here(), true)) return keep(one);
+  const bool sent = send_now(one, where);
+  sending_here() = false;
+  return sent;
+}
+
+bool Netpoll::send_now(SkbBatch& one, Place where) noexcept {
+  Device& dev = Device::of(*dev_);
+  TxQueue& queue = dev.queue_for(*one.front(), where);
   for (int i = 0; i < kTries && kept_count_.load() == 0; ++i) {
     Device::Sent sent;
     if (dev.try_send(queue, one, sent, where) && one.empty()) {

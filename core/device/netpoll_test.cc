@@ -82,6 +82,26 @@ struct Controlled : RingNic {
   Event calls;
 };
 
+// Its start_xmit has no lock of the core's around it.
+struct Unlocked {
+  static constexpr bool lltx = true;
+  explicit Unlocked(NetDevice& dev) : dev_(dev) {}
+  Result<> open() { return dev_.tx_queue(0).start(), Result<>(); }
+  void stop() {}
+  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept {
+    const BlockingByDesign a_test_may;
+    SkbPool::free(skb);
+    if (on_xmit) std::exchange(on_xmit, {})();
+    taken.set();
+    return NetdevTx::kOk;
+  }
+  std::function<void()> on_xmit;
+  Event taken;
+
+ private:
+  NetDevice& dev_;
+};
+
 struct NetpollTest : testing::Test {
   Net net{{.poll_threads = 2}};
   SkbPool pool{128, 256};
@@ -206,6 +226,18 @@ TEST_F(NetpollTest, ADriverMaySayThingsWhileItIsPolledAndWhileItSends) {
     const Netpoll::Counters now = netpoll->counters();
     return nic.taken.count() == now.sent + now.later;
   })) << counts();
+}
+
+TEST_F(NetpollTest, WhatADriverSaysWhileItSendsIsSentAfterwards) {
+  const NetdevPtr unlocked = make<Unlocked>();
+  netpoll.emplace(*unlocked);
+  bool said = true;
+  of<Unlocked>(unlocked).on_xmit = [&] { said = say(); };
+  EXPECT_TRUE(say());
+  EXPECT_FALSE(said);
+  ASSERT_TRUE(of<Unlocked>(unlocked).taken.wait(2));
+  EXPECT_EQ(counts(), "1 sent, 1 later, 0 dropped");
+  netpoll.reset();
 }
 
 TEST_F(NetpollTest, SomeAreKeptTheRestIsDroppedAndADeviceThatIsDownDropsAll) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: a short piece of work in BH context, on a poll thread, between polls, now or at a time [kernel: tasklets,
-// timers, items of a BH workqueue].
+// usernic: a short piece of work in BH context, on a poll thread, now or at a time [kernel: tasklets, timers, items of
+// a BH workqueue].
 //
-// Each has a poll thread for its home, and is never in two runs at once; a NAPI instance that lives elsewhere may be
-// polled meanwhile. What may sleep is a Work (work.h).
+// Each item has a poll thread for its home, and is never in two runs at once. NAPI instances, of the same device too,
+// may be polled meanwhile. Work that may sleep is a Work (work.h).
 #pragma once
 
 #include <boost/intrusive/set.hpp>

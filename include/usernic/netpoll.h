@@ -42,6 +42,7 @@ class Netpoll {
   Counters counters() const noexcept USERNIC_NONBLOCKING;
 
  private:
+  bool send_now(SkbBatch& one, Place where) noexcept USERNIC_NONBLOCKING;
   bool keep(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
   void send_kept();
 
