@@ -43,6 +43,17 @@ Result<Configuration> read_configuration(const Descriptors::Control& control, ui
   return Configuration::parse(std::span(octets).first(std::min<size_t>(*whole, octets.size())));
 }
 
+template <class Is>
+std::optional<Endpoint> first(const std::vector<Configuration>& configurations, Is is) {
+  for (const Configuration& configuration : configurations) {
+    for (const Interface& interface : configuration.interfaces) {
+      const auto found = std::ranges::find_if(interface.endpoints, is);
+      if (found != interface.endpoints.end()) return *found;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<Configuration> Configuration::parse(std::span<const uint8_t> octets) {
@@ -93,14 +104,13 @@ Result<Descriptors> Descriptors::read(const Control& control) {
 }
 
 std::optional<Endpoint> Descriptors::find(EndpointType type, bool in) const {
-  for (const Configuration& configuration : configurations) {
-    for (const Interface& interface : configuration.interfaces) {
-      for (const Endpoint& endpoint : interface.endpoints) {
-        if (endpoint.type == type && ((endpoint.address & kIn) != 0) == in) return endpoint;
-      }
-    }
-  }
-  return std::nullopt;
+  return first(configurations, [&](const Endpoint& endpoint) {
+    return endpoint.type == type && ((endpoint.address & kIn) != 0) == in;
+  });
+}
+
+std::optional<Endpoint> Descriptors::at(uint8_t address) const {
+  return first(configurations, [&](const Endpoint& endpoint) { return endpoint.address == address; });
 }
 
 }  // namespace usernic::usb

@@ -51,6 +51,8 @@ struct Descriptors {
   static Result<Descriptors> read(const Control& control);
   // The first endpoint of that kind and direction in an interface of any configuration.
   std::optional<Endpoint> find(EndpointType type, bool in) const;
+  // The first endpoint of that address.
+  std::optional<Endpoint> at(uint8_t address) const;
 };
 
 }  // namespace usernic::usb

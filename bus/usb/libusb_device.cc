@@ -151,16 +151,6 @@ bool LibusbDevice::exchange() {
   return !lost_;
 }
 
-EndpointType LibusbDevice::type_of(uint8_t endpoint) const {
-  for (const Configuration& configuration : descriptors().configurations) {
-    for (const Interface& interface : configuration.interfaces) {
-      const auto found = std::ranges::find(interface.endpoints, endpoint, &Endpoint::address);
-      if (found != interface.endpoints.end()) return found->type;
-    }
-  }
-  return EndpointType::kBulk;
-}
-
 Result<> LibusbDevice::carry(Transfer& transfer) {
   libusb_transfer* const raw = ::libusb_alloc_transfer(0);
   if (raw == nullptr) return fail(std::errc::not_enough_memory);
@@ -176,7 +166,8 @@ Result<> LibusbDevice::carry(Transfer& transfer) {
     ::libusb_fill_control_transfer(raw, handle_, carried.control.data(), over, &carried, 0);
   } else {
     ::libusb_fill_bulk_transfer(raw, handle_, transfer.endpoint, transfer.data.data(), size, over, &carried, 0);
-    if (type_of(transfer.endpoint) == EndpointType::kInterrupt) raw->type = LIBUSB_TRANSFER_TYPE_INTERRUPT;
+    const std::optional<Endpoint> endpoint = descriptors().at(transfer.endpoint);
+    if (endpoint && endpoint->type == EndpointType::kInterrupt) raw->type = LIBUSB_TRANSFER_TYPE_INTERRUPT;
     if (transfer.zero_packet) raw->flags |= LIBUSB_TRANSFER_ADD_ZERO_PACKET;
   }
   const int code = ::libusb_submit_transfer(raw);

@@ -46,7 +46,6 @@ class LibusbDevice final : public Device {
   void run();
   bool exchange();
   void wait_for_events();
-  EndpointType type_of(uint8_t endpoint) const;
   Result<> carry(Transfer& transfer);
   static void over(libusb_transfer* raw);
   static void fd_removed(int fd, void* self);

@@ -11,22 +11,29 @@ One guest for all tests. Exit code 77 where there is no QEMU; what is missing is
 import argparse
 import os
 import pathlib
+import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 import lab as lab_module
-from guest import HOST, Guest, why_not
-from lab import LabTest, Place, config_of
+from guest import HOST, USBIP_PORT, Guest, why_not
+from lab import LabTest, Place, config_of, is_settled
 from program_test import SKIPPED, Result
 from usb_device import UsbDevice, has_bucket
 
-MODULES = ("vhci_hcd", "rtl8150", "tun")
+MODULES = ("vhci_hcd", "rtl8150", "tun", "usbip_vudc", "usb_f_ecm", "usb_f_ncm", "usb_f_rndis")
 GUEST_IP, PEER_IP = "10.55.0.1", "10.55.0.2"
 GROUP_IP, GROUP = "239.1.2.3", "01:00:5e:01:02:03"
 IP = "/usr/sbin/ip"  # not the shell's own
 LIBUSB_ON_USBFS = os.environ.get("USERNIC_LIBUSB_ON_USBFS", "")  # a test program, run in the guest
+GADGETS = "/sys/kernel/config/usb_gadget"
+NIC_NETWORK = "10.44.0"
+GADGET_IP, NIC_IP, NIC_ADDRESS = f"{NIC_NETWORK}.1", f"{NIC_NETWORK}.2", "02:11:11:11:11:11"
+NIC = {"name": "nic0", "host": "a", "driver": "cdc", "bus": f"usbip:127.0.0.1:{USBIP_PORT}/usbip-vudc.0",
+       "addresses": [f"{NIC_IP}/24"]}
 FOREIGN = "06:00:00:00:00:01"  # a unicast address that is nobody's
 
 the_place, the_guest = None, None
@@ -41,6 +48,7 @@ def setUpModule():
     programs = {"/usr/sbin/usernic": lab_module.PROGRAM, "/usr/sbin/libusb_on_usbfs": LIBUSB_ON_USBFS}
     the_guest = Guest(MODULES, programs, prefix=the_place.prefix())
     unittest.addModuleCleanup(the_guest.close)
+    the_guest.must("mount -t configfs configfs /sys/kernel/config && usbipd --device -4 -D")
 
 
 class GuestTest(LabTest):
@@ -239,6 +247,146 @@ class LibusbTransportTest(GuestTest):
     def test_it_does_what_every_transport_does(self):
         code, said = the_guest.run("libusb_on_usbfs")
         self.assertEqual(code, 0, said)
+
+
+class GadgetTest(GuestTest):
+    """Our driver cdc, over USB/IP, on the network functions that Linux' gadgets have: usb0 is the guest's end."""
+
+    def lab_with(self, function):
+        """A gadget with that function in the guest, and a `usernic run` that has it as nic0, in the host a."""
+        the_guest.must(f"cd {GADGETS} && mkdir g && cd g && echo 0x1d6b > idVendor && echo 0x0104 > idProduct && "
+                       f"mkdir strings/0x409 configs/c.1 functions/{function}.usb0 && "
+                       f"echo {NIC_ADDRESS} > functions/{function}.usb0/host_addr && "
+                       f"ln -s functions/{function}.usb0 configs/c.1/")
+        self.addCleanup(the_guest.must, f"cd {GADGETS}/g && rm configs/c.1/*.usb0 && "
+                                        "rmdir functions/* configs/c.1 strings/0x409 && cd .. && rmdir g")
+        self.plug_in()
+        self.addCleanup(the_guest.run, f"echo '' > {GADGETS}/g/UDC")
+        return self.gadget_lab(NIC)
+
+    def gadget_lab(self, nic):
+        """For a moment after it was bound the guest's vudc hangs up on who imports it: then again."""
+        deadline = time.monotonic() + lab_module.SECONDS
+        while True:
+            the_guest.until("usbip list -r 127.0.0.1 2>/dev/null | grep -q usbip-vudc.0")
+            try:
+                return self.lab(config_of([nic]), place=the_place)
+            except AssertionError as error:
+                if "there is no such device there" not in str(error) or time.monotonic() > deadline:
+                    raise
+
+    def plug_in(self):
+        the_guest.must(f"echo usbip-vudc.0 > {GADGETS}/g/UDC")
+        the_guest.must(f"{IP} addr add {GADGET_IP}/24 dev usb0; {IP} link set usb0 up")
+
+    def lets_groups_through(self):
+        """Does the function send what goes to a group? It counts what it sent, not what it filtered out."""
+        count = "cat /sys/class/net/usb0/statistics/tx_packets"
+        before = int(the_guest.must(count))
+        the_guest.run(f"ping -c 20 -i 0.05 -W 1 -I usb0 {GROUP_IP}")
+        return int(the_guest.must(count)) - before >= 15
+
+    def until_programmed(self, lab, **flags):
+        lab.until_rx_mode(lambda report: is_settled(report) and
+                          all(report["programmed"][name] == value for name, value in flags.items()))
+
+    def transfer(self, lab):
+        """A TCP stream each way."""
+        inside = lab.inside("a")
+        the_guest.must("dd if=/dev/urandom of=/tmp/sent bs=64k count=16 2>/dev/null")
+        expected = the_guest.must("md5sum < /tmp/sent").split()[0]
+        listen = ("import hashlib, socket; l = socket.create_server(('', 5001)); print('listening', flush=True); "
+                  "s, _ = l.accept(); h = hashlib.md5(); f = s.makefile('rb')\n"
+                  "while data := f.read(65536): h.update(data)\n"
+                  "print(h.hexdigest())")
+        receiver = subprocess.Popen([str(word) for word in [*lab.exec_prefix("a"), sys.executable, "-c", listen]],
+                                    stdout=subprocess.PIPE, text=True)
+        self.addCleanup(receiver.wait)
+        self.addCleanup(receiver.kill)
+        self.addCleanup(receiver.stdout.close)
+        self.assertEqual(receiver.stdout.readline(), "listening\n")
+        the_guest.must(f"nc {NIC_IP} 5001 < /tmp/sent")
+        self.assertEqual(receiver.stdout.readline().strip(), expected)
+        the_guest.must("(nc -l -p 5002 > /tmp/got; md5sum < /tmp/got > /tmp/sum) > /dev/null 2>&1 &")
+        send = ("import hashlib, os, socket, time\n"
+                "data = os.urandom(1 << 20)\n"
+                "while True:\n"
+                f"    try: s = socket.create_connection(('{GADGET_IP}', 5002)); break\n"
+                "    except ConnectionRefusedError: pass\n"  # it does not listen yet
+                "s.sendall(data); s.close(); print(hashlib.md5(data).hexdigest())")
+        sent = inside.must(sys.executable, "-c", send).strip()
+        the_guest.until("[ -s /tmp/sum ]")
+        self.assertEqual(the_guest.must("cat /tmp/sum; rm /tmp/sum").split()[0], sent)
+
+    def check(self, function):
+        lab = self.lab_with(function)
+        inside = lab.inside("a")
+        self.assertEqual(lab.link()["driver"], "cdc")
+        self.assertEqual(lab.link()["address"], NIC_ADDRESS)
+        lab.until_link(lambda row: row["carrier"])
+        for size in (0, 1, 18, 470, 982, 1472):
+            lab.ping("a", GADGET_IP, 1, "-s", size)
+        with self.subTest("TCP both ways"):
+            self.transfer(lab)
+        with self.subTest("IPv6, with neighbour discovery"):
+            link_local = the_guest.must(f"{IP} -6 -o addr show dev usb0 scope link").split()[3].split("/")[0]
+            lab.ping("a", f"{link_local}%nic0")
+        with self.subTest("DHCP"):
+            the_guest.write("/tmp/udhcpd.conf", f"start {NIC_NETWORK}.100\nend {NIC_NETWORK}.110\ninterface usb0\n"
+                                                "pidfile /tmp/udhcpd.pid\nlease_file /tmp/udhcpd.leases\n")
+            the_guest.must("touch /tmp/udhcpd.leases && udhcpd /tmp/udhcpd.conf")
+            said = inside.run(argv=["busybox", "udhcpc", "-i", "nic0", "-f", "-q", "-n", "-t", "20", "-s", "/bin/true"])
+            self.assertIn(f"lease of {NIC_NETWORK}.1", said["out"] + said["err"])
+            the_guest.must("kill $(cat /tmp/udhcpd.pid)")
+        with self.subTest("a group joined by a socket"):
+            inside.must("sysctl", "-qw", "net.ipv4.icmp_echo_ignore_broadcasts=0")
+            inside.join(group=GROUP_IP, dev="nic0")
+            lab.until_rx_mode(lambda report: GROUP in report["wanted"]["multicast"] and is_settled(report))
+            the_guest.until(f"ping -c 1 -W 5 -I usb0 {GROUP_IP}")
+            inside.leave(group=GROUP_IP, dev="nic0")
+        with self.subTest("the filter is followed"):
+            self.until_programmed(lab, allmulti=True, promisc=False)
+            self.assertTrue(self.lets_groups_through())
+            inside.must("ip", "link", "set", "nic0", "promisc", "on")
+            self.until_programmed(lab, promisc=True)
+            inside.must("ip", "link", "set", "nic0", "promisc", "off")
+            self.until_programmed(lab, promisc=False)
+            lab.ping("a", GADGET_IP)
+        with self.subTest("another MTU"):
+            inside.must("ip", "link", "set", "nic0", "mtu", 1000)
+            the_guest.must(f"{IP} link set usb0 mtu 1000")
+            lab.until_link(lambda row: row["mtu"] == 1000)
+            lab.ping("a", GADGET_IP, 1, "-s", 1472)
+            the_guest.must(f"{IP} link set usb0 mtu 1500")
+        with self.subTest("the link"):
+            the_guest.must(f"{IP} link set usb0 down")
+            lab.until_link(lambda row: not row["carrier"])
+            the_guest.must(f"{IP} link set usb0 up")
+            lab.until_link(lambda row: row["carrier"])
+            lab.ping("a", GADGET_IP)
+        with self.subTest("unplugged, and in again"):
+            the_guest.must(f"echo '' > {GADGETS}/g/UDC")
+            lab.until_link(lambda row: not row["carrier"])
+            self.plug_in()
+            lab.until_link(lambda row: row["carrier"])
+            lab.ping("a", GADGET_IP)
+        self.assertEqual(lab.stop(), 0)
+        with self.subTest("without a group"):
+            # Every interface of Linux' is in one at least, so here it has none.
+            lab = self.gadget_lab({"name": "nic0", "driver": "cdc", "bus": NIC["bus"], "interface": False})
+            self.until_programmed(lab, allmulti=False, promisc=False)
+            # RNDIS' bit for "directed" is CDC's for "promiscuous", and Linux' function takes one for the other.
+            self.assertEqual(self.lets_groups_through(), function == "rndis")
+            self.assertEqual(lab.stop(), 0)
+
+    def test_ecm(self):
+        self.check("ecm")
+
+    def test_ncm(self):
+        self.check("ncm")
+
+    def test_rndis(self):
+        self.check("rndis")
 
 
 def main():
