@@ -56,6 +56,12 @@ std::optional<Endpoint> first(const std::vector<Configuration>& configurations, 
 
 }  // namespace
 
+// [USB 2.0, table 9-13, bInterval]
+uint32_t Endpoint::period(Speed speed) const noexcept {
+  const bool exponent = speed == Speed::kHigh || speed == Speed::kSuper;
+  return exponent ? 1u << (std::clamp<uint32_t>(interval, 1, 16) - 1) : std::max<uint32_t>(interval, 1);
+}
+
 Result<Configuration> Configuration::parse(std::span<const uint8_t> octets) {
   if (octets.size() < kConfigurationBytes || octets[0] < kConfigurationBytes || octets[1] != kConfigurationDescriptor) {
     return fail(std::errc::bad_message);

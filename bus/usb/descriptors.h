@@ -21,7 +21,10 @@ struct Endpoint {
   uint8_t address = 0;
   EndpointType type = EndpointType::kControl;
   uint16_t packet_max = 0;
-  uint8_t interval = 0;
+  uint8_t interval = 0;  // as the descriptor says it
+
+  // How often an interrupt endpoint is asked, in frames, from high speed on in microframes. At least 1, as hosts want.
+  uint32_t period(Speed speed) const noexcept;
 };
 
 struct Interface {

@@ -38,6 +38,13 @@ TEST(UsbDescriptorsTest, OfAnyLengthAreReadWithinTheirOctets) {
   EXPECT_EQ(Configuration::parse(endless).error(), std::errc::bad_message);
 }
 
+TEST(UsbDescriptorsTest, AnInterruptEndpointHasAPeriodOfItsSpeed) {
+  EXPECT_EQ(Endpoint{.interval = 32}.period(Speed::kFull), 32);
+  EXPECT_EQ(Endpoint{.interval = 9}.period(Speed::kHigh), 256);
+  EXPECT_EQ(Endpoint{.interval = 255}.period(Speed::kSuper), 1 << 15);
+  for (const Speed speed : {Speed::kLow, Speed::kHigh}) EXPECT_EQ(Endpoint{.interval = 0}.period(speed), 1);
+}
+
 TEST(UsbDescriptorsTest, KeepWhatBelongsToAClass) {
   std::vector<uint8_t> octets = echo();
   const std::vector<uint8_t> ethernet = {13, 0x24, 0x0f, 3, 0, 0, 0, 0, 0xea, 5, 0, 0, 0};

@@ -53,8 +53,8 @@ struct Header {
   uint32_t endpoint = 0;  // number
   // Submit: flags. Unlink: the sequence of the submit that it is about. Returns: zero, or an errno below zero.
   uint32_t detail = 0;
-  uint32_t length = 0;  // submit: of the data, or of the room for it; its return: what was transferred
-  uint32_t interval = 0;
+  uint32_t length = 0;    // submit: of the data, or of the room for it; its return: what was transferred
+  uint32_t interval = 0;  // submit: Endpoint::period of an interrupt endpoint
   Setup setup{};
 };
 

@@ -51,6 +51,7 @@ class UsbipDevice final : public Device {
   bool exchange();
   void drop_cancelled(Transfers& cancelled);
   void submit_fresh();
+  uint32_t period_of(const Transfer& transfer) const;
   bool read();
   std::optional<size_t> understand(std::span<const uint8_t> octets);
   std::optional<size_t> returned(const Header& header, std::span<const uint8_t> octets);
@@ -123,10 +124,18 @@ void UsbipDevice::submit_fresh() {
                          .endpoint = transfer.endpoint & 0x0fu,
                          .detail = transfer.zero_packet ? usbip::kZeroPacket : 0,
                          .length = static_cast<uint32_t>(transfer.data.size()),
+                         .interval = period_of(transfer),
                          .setup = transfer.setup},
                   out_);
     if (!in) out_.insert(out_.end(), transfer.data.begin(), transfer.data.end());
   }
+}
+
+// Linux' server ends the connection at an interrupt transfer without one.
+uint32_t UsbipDevice::period_of(const Transfer& transfer) const {
+  if (transfer.endpoint == 0) return 0;  // and the descriptors may not be read yet
+  const std::optional<Endpoint> endpoint = descriptors().at(transfer.endpoint);
+  return endpoint && endpoint->type == EndpointType::kInterrupt ? endpoint->period(speed()) : 0;
 }
 
 bool UsbipDevice::read() {

@@ -237,6 +237,14 @@ size_t UsbipServer::command(Connection& connection, std::span<const uint8_t> oct
   return size;
 }
 
+// As Linux does: an interrupt endpoint is asked at intervals.
+Result<> UsbipServer::accepted(Transfer& transfer, const Header& header) {
+  const std::optional<Endpoint> endpoint = device_->descriptors().at(transfer.endpoint);
+  const bool interrupt = endpoint && endpoint->type == EndpointType::kInterrupt;
+  if (interrupt && header.interval == 0) return fail(std::errc::invalid_argument);
+  return device_->submit(transfer);
+}
+
 bool UsbipServer::submit(Connection& connection, const Header& header, std::span<const uint8_t> data) {
   if (served_.size() >= kServedMax) return false;
   Served& served = served_.emplace_back(*this);
@@ -247,7 +255,7 @@ bool UsbipServer::submit(Connection& connection, const Header& header, std::span
   served.transfer.setup = header.setup;
   served.transfer.data = served.data;
   served.transfer.zero_packet = (header.detail & usbip::kZeroPacket) != 0;
-  if (const Result<> submitted = device_->submit(served.transfer); !submitted) {
+  if (const Result<> submitted = accepted(served.transfer, header); !submitted) {
     usbip::encode(Header{.command = Command::kReturnSubmit,
                          .sequence = header.sequence,
                          .detail = usbip::status_of(fail(submitted.error()))},

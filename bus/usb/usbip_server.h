@@ -38,6 +38,7 @@ class UsbipServer {
   bool understand(Connection& connection);
   size_t operation(Connection& connection, std::span<const uint8_t> octets, bool& ends);
   size_t command(Connection& connection, std::span<const uint8_t> octets, bool& ends);
+  Result<> accepted(Transfer& transfer, const usbip::Header& header);
   bool submit(Connection& connection, const usbip::Header& header, std::span<const uint8_t> data);
   void unlink(Connection& connection, const usbip::Header& header);
   void list(Connection& connection);

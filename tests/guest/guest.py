@@ -3,7 +3,8 @@
 
 `Guest` boots the newest kernel image that is installed here, with an initramfs made on the spot of what is installed
 here: busybox, usbip, iproute2, and the modules that are asked for. `guest.must("ip link")` is a shell command in there.
-The guest reaches 127.0.0.1 of the place where QEMU runs as HOST; its port 3240 is 127.0.0.1:3240 there.
+The guest reaches 127.0.0.1 of the place where QEMU runs as HOST; its ports 3240 and 3241 are 127.0.0.1's there. A USB
+adapter of QEMU's (usb-net) is plugged into it, with a network of its own behind: ADAPTER_PEER answers there.
 """
 
 import base64
@@ -22,7 +23,8 @@ import time
 SECONDS = 600  # the one deadline, of a guest without hardware virtualization on a slow machine
 HOST = "10.0.2.2"
 QEMU = "qemu-system-x86_64"
-USBIP_PORT = 3240
+USBIP_PORT, USBIP_HOST_PORT = 3240, 3241  # of usbipd for devices of the guest's own, and for what is plugged into it
+ADAPTER_ADDRESS, ADAPTER_NETWORK, ADAPTER_PEER = "52:54:00:77:77:77", "10.66.0.0/24", "10.66.0.2"
 ALWAYS = ("virtio_pci", "virtio_net")
 PROGRAMS = ("usbip", "usbipd", "ip")
 FOLDERS = ("/usr/sbin", "/sbin", "/usr/bin", "/bin")
@@ -201,15 +203,17 @@ class Guest:
             raise
 
     def start(self, image, prefix, memory_mb):
-        options = {
-            "machine": "q35,accel=tcg", "m": memory_mb, "kernel": image, "initrd": self.folder / "initramfs",
-            "append": "console=ttyS0 quiet mitigations=off nokaslr panic=-1", "display": "none",
-            "netdev": f"user,id=net,hostfwd=tcp:127.0.0.1:{USBIP_PORT}-:{USBIP_PORT}",
-            "device": "virtio-net-pci,netdev=net,romfile=",
-        }
-        serial = ["-serial", f"file:{self.folder / 'console'}", "-serial", f"unix:{self.folder / 'shell'}"]
-        argv = [*prefix, QEMU, "-nodefaults", "-no-user-config", "-no-reboot", *serial]
-        for name, value in options.items():
+        forwarded = ",".join(f"hostfwd=tcp:127.0.0.1:{port}-:{port}" for port in (USBIP_PORT, USBIP_HOST_PORT))
+        options = [
+            ("machine", "q35,accel=tcg"), ("m", memory_mb), ("kernel", image), ("initrd", self.folder / "initramfs"),
+            ("append", "console=ttyS0 quiet mitigations=off nokaslr panic=-1"), ("display", "none"),
+            ("serial", f"file:{self.folder / 'console'}"), ("serial", f"unix:{self.folder / 'shell'}"),
+            ("netdev", f"user,id=net,{forwarded}"), ("device", "virtio-net-pci,netdev=net,romfile="),
+            ("device", "qemu-xhci,id=xhci"), ("netdev", f"user,id=far,net={ADAPTER_NETWORK},host={ADAPTER_PEER}"),
+            ("device", f"usb-net,bus=xhci.0,netdev=far,mac={ADAPTER_ADDRESS}"),
+        ]
+        argv = [*prefix, QEMU, "-nodefaults", "-no-user-config", "-no-reboot"]
+        for name, value in options:
             argv += [f"-{name}", str(value)]
         with open(self.folder / "qemu", "w") as said:
             self.process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=said,

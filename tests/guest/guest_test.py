@@ -11,6 +11,7 @@ One guest for all tests. Exit code 77 where there is no QEMU; what is missing is
 import argparse
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -19,12 +20,12 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 import lab as lab_module
-from guest import HOST, USBIP_PORT, Guest, why_not
+from guest import ADAPTER_ADDRESS, ADAPTER_PEER, HOST, USBIP_HOST_PORT, USBIP_PORT, Guest, why_not
 from lab import LabTest, Place, config_of, is_settled
 from program_test import SKIPPED, Result
 from usb_device import UsbDevice, has_bucket
 
-MODULES = ("vhci_hcd", "rtl8150", "tun", "usbip_vudc", "usb_f_ecm", "usb_f_ncm", "usb_f_rndis")
+MODULES = ("xhci_pci", "usbip_host", "vhci_hcd", "rtl8150", "tun", "usbip_vudc", "usb_f_ecm", "usb_f_ncm", "usb_f_rndis")
 GUEST_IP, PEER_IP = "10.55.0.1", "10.55.0.2"
 GROUP_IP, GROUP = "239.1.2.3", "01:00:5e:01:02:03"
 IP = "/usr/sbin/ip"  # not the shell's own
@@ -34,6 +35,7 @@ NIC_NETWORK = "10.44.0"
 GADGET_IP, NIC_IP, NIC_ADDRESS = f"{NIC_NETWORK}.1", f"{NIC_NETWORK}.2", "02:11:11:11:11:11"
 NIC = {"name": "nic0", "host": "a", "driver": "cdc", "bus": f"usbip:127.0.0.1:{USBIP_PORT}/usbip-vudc.0",
        "addresses": [f"{NIC_IP}/24"]}
+TRAFFIC_SECONDS = 600 if os.environ.get("USERNIC_LONG") else 20
 FOREIGN = "06:00:00:00:00:01"  # a unicast address that is nobody's
 
 the_place, the_guest = None, None
@@ -382,11 +384,69 @@ class GadgetTest(GuestTest):
     def test_ecm(self):
         self.check("ecm")
 
+    def test_nothing_wanted_is_missed_while_the_filter_changes(self):
+        """Echoes to its address and to a group it is in, all answered, and other groups and promiscuity all the while."""
+        lab = self.lab_with("ecm")
+        inside = lab.inside("a")
+        inside.must("sysctl", "-qw", "net.ipv4.icmp_echo_ignore_broadcasts=0")
+        inside.join(group=GROUP_IP, dev="nic0")
+        lab.until_rx_mode(lambda report: GROUP in report["wanted"]["multicast"] and is_settled(report))
+        the_guest.until(f"ping -c 1 -W 5 -I usb0 {GROUP_IP}")
+        count = TRAFFIC_SECONDS * 20
+        names = {NIC_IP: "unicast", GROUP_IP: "group"}
+        for address, name in names.items():
+            the_guest.must(f"(ping -c {count} -i 0.05 -W 60 -I usb0 {address} > /tmp/{name}; echo > /tmp/{name}.over) "
+                           "> /dev/null 2>&1 &")
+        changes = 0
+        while the_guest.run(" && ".join(f"[ -e /tmp/{name}.over ]" for name in names.values()))[0] != 0:
+            inside.join(group="239.7.7.7", dev="nic0", who="a change")
+            inside.must("ip", "link", "set", "nic0", "promisc", "on" if changes % 2 == 0 else "off")
+            inside.leave(group="239.7.7.7", dev="nic0", who="a change")
+            changes += 1
+        for name in names.values():
+            said = the_guest.must(f"cat /tmp/{name}; rm /tmp/{name} /tmp/{name}.over")
+            self.assertIn(f"{count} packets transmitted, {count} packets received", said, f"{changes} changes")
+        self.assertGreater(changes, 0)
+        self.assertEqual(lab.stop(), 0)
+
     def test_ncm(self):
         self.check("ncm")
 
     def test_rndis(self):
         self.check("rndis")
+
+
+class QemuAdapterTest(GuestTest):
+    """QEMU's adapter, plugged into the guest, which exports it: our driver cdc over USB/IP. It filters nothing, but its
+    network (QEMU's own) and its framing (RNDIS) are nobody's of ours."""
+
+    def setUp(self):
+        super().setUp()
+        the_guest.must(f"usbipd -4 -D --tcp-port {USBIP_HOST_PORT}")
+        self.addCleanup(the_guest.run, f"kill $(pgrep -f 'tcp-port {USBIP_HOST_PORT}')")
+        the_guest.until("grep -l 0525 /sys/bus/usb/devices/*/idVendor")
+        vendor = the_guest.must("grep -l 0525 /sys/bus/usb/devices/*/idVendor").split()[0]
+        self.place_of_it = vendor.split("/")[-2]
+        the_guest.must(f"usbip bind -b {self.place_of_it}")
+        self.addCleanup(the_guest.run, f"usbip unbind -b {self.place_of_it}")
+
+    def test_it_is_leased_an_address_and_answered(self):
+        server = f"127.0.0.1:{USBIP_HOST_PORT}"
+        bus = f"usbip:{server}/{self.place_of_it}"
+        listed = lab_module.run([*the_place.prefix(), lab_module.PROGRAM, "usb", server])
+        self.assertRegex(listed.stdout, rf"(?m)^{bus} +0525:a4a2 +full +cdc ")
+        lab = self.lab(config_of([{"name": "nic0", "host": "a", "bus": bus}]), place=the_place)
+        inside = lab.inside("a")
+        self.assertEqual((lab.link()["driver"], lab.link()["address"]), ("cdc", ADAPTER_ADDRESS))
+        inside.must("ip", "link", "set", "nic0", "up")
+        lab.until_link(lambda row: row["carrier"])
+        lease = inside.run(argv=["busybox", "udhcpc", "-i", "nic0", "-f", "-q", "-n", "-t", "20", "-s", "/bin/true"])
+        self.assertRegex(lease["out"] + lease["err"], r"lease of 10\.66\.0\.\d+ obtained")
+        address = re.search(r"lease of (\S+)", lease["out"] + lease["err"])[1].rstrip(",")
+        inside.must("ip", "address", "add", f"{address}/24", "dev", "nic0")
+        for size in (0, 1, 18, 470, 982, 1472):
+            lab.ping("a", ADAPTER_PEER, 1, "-s", size)
+        self.assertEqual(lab.stop(), 0)
 
 
 def main():
