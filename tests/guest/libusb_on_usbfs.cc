@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 
 #include "bus/usb/emulated.h"
 #include "bus/usb/libusb_port.h"
@@ -13,6 +14,14 @@
 
 namespace usernic::usb {
 namespace {
+
+// As libusb lists it; there may be other devices.
+std::optional<LibusbEntry> listed_model() {
+  const auto listed = libusb_list();
+  if (!listed) return std::nullopt;
+  const auto found = std::ranges::find(*listed, EchoModel::kVendorId, &LibusbEntry::vendor);
+  return found == listed->end() ? std::nullopt : std::optional(*found);
+}
 
 // The device of the guest's kernel; whoever opens it has the kernel take it from the server before.
 class AttachedPort final : public Port {
@@ -33,8 +42,8 @@ class AttachedPort final : public Port {
  private:
   // And configured.
   static bool is_there() {
-    const auto listed = libusb_list();
-    return listed && !listed->empty() && !listed->front().interfaces.empty();
+    const auto listed = listed_model();
+    return listed && !listed->interfaces.empty();
   }
   // What the kernel asks of it on the way pulls no plug.
   void attach(const Wait& wait) const {
@@ -68,19 +77,17 @@ TEST(LibusbPortTest, ListsWhatIsThereWithTheClassesOfItsInterfaces) {
   OnUsbfs world;
   const auto device = world.port().open(soon());
   ASSERT_TRUE(device);
-  const auto listed = libusb_list();
+  const auto listed = listed_model();
   ASSERT_TRUE(listed);
-  ASSERT_EQ(listed->size(), 1u);
-  EXPECT_EQ(listed->front().vendor, EchoModel::kVendorId);
-  EXPECT_EQ(listed->front().speed, Speed::kHigh);
-  ASSERT_EQ(listed->front().interfaces.size(), 2u);
-  EXPECT_EQ(listed->front().interfaces[0].interface_class, 255);
+  EXPECT_EQ(listed->speed, Speed::kHigh);
+  ASSERT_EQ(listed->interfaces.size(), 2u);
+  EXPECT_EQ(listed->interfaces[0].interface_class, 255);
 }
 
 TEST(LibusbPortTest, AtItsPlaceItIsTheSameDevice) {
   OnUsbfs world;
   ASSERT_TRUE(world.port().open(soon()));
-  const std::string place = libusb_list()->front().place;
+  const std::string place = listed_model()->place;
   LibusbPort port(Location::parse("usb:" + place).value());
   EXPECT_EQ(port.name(), "usb:" + place);
   const auto device = port.open(soon());
