@@ -66,7 +66,9 @@ Json::Object members(const usb::TransferCounts& counts) {
   return {{"transfers", counts.transfers.load()},
           {"controls", counts.controls.load()},
           {"vendor_writes", counts.vendor_writes.load()},
-          {"in_flight_max", counts.in_flight_max.load()}};
+          {"in_flight", counts.in_flight.load()},
+          {"in_flight_max", counts.in_flight_max.load()},
+          {"age_max_ms", static_cast<double>(counts.age_max_us.load()) / 1000}};
 }
 
 // "NAME VALUE NAME VALUE".

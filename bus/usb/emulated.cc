@@ -45,6 +45,7 @@ class EmulatedDevice final : public Device {
   Time serve();
   void serve_one(Transfer& transfer, Time& due);
   bool counted(bool control);
+  uint32_t now_us() const;
   Result<uint32_t> control(const Setup& setup, std::span<uint8_t> data);
   Result<uint32_t> standard(const Setup& setup, std::span<uint8_t> data);
   Result<uint32_t> feature(const Setup& setup, bool on);
@@ -57,6 +58,7 @@ class EmulatedDevice final : public Device {
   EmulatedPort& port_;
   Atomic<uint32_t> kicks_{0};
   Atomic<bool> closing_{false};
+  const Time opened_ = Clock::now();
   // The thread's.
   Transfers taken_;
   Transfer* slow_ = nullptr;  // the control transfer that takes its time
@@ -97,11 +99,22 @@ void EmulatedDevice::leave() noexcept {
   port_.closed_.wake();
 }
 
+// Since the device was opened, never 0: the tag of a control transfer is when it came.
+uint32_t EmulatedDevice::now_us() const {
+  const auto since = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - opened_);
+  return static_cast<uint32_t>(since.count()) | 1;
+}
+
 // Serves what can be served; returns when something more can, if nobody kicks.
 Time EmulatedDevice::serve() {
   Time due = kForever;
   uint64_t controls = 0;
-  for (const Transfer& transfer : taken_) controls += transfer.endpoint == 0;
+  for (Transfer& transfer : taken_) {
+    if (transfer.endpoint != 0) continue;
+    ++controls;
+    if (tag(transfer) == 0) tag(transfer) = now_us();
+  }
+  port_.counts_.in_flight.store(controls);
   port_.counts_.in_flight_max.store(std::max(port_.counts_.in_flight_max.load(), controls));
   for (auto next = taken_.begin(); next != taken_.end() && port_.plugged();) {
     Transfer& transfer = *next++;
@@ -135,6 +148,9 @@ void EmulatedDevice::serve_one(Transfer& transfer, Time& due) {
       const size_t size = transfer.in() ? result.value_or(0) : transfer.data.size();
       port_.watch_->control(transfer.setup, transfer.data.first(size), result);
     }
+    port_.counts_.in_flight.fetch_sub(1);
+    const uint32_t age_us = now_us() - tag(transfer);
+    port_.counts_.age_max_us.store(std::max<uint64_t>(port_.counts_.age_max_us.load(), age_us));
     return end(result);
   }
   if (stalls(transfer.endpoint)) return end(fail(std::errc::broken_pipe));

@@ -16,7 +16,9 @@ struct Faults {
 
 // What was asked of it since it was made. `transfers` counts all that the device came to see.
 struct TransferCounts {
-  Atomic<uint64_t> transfers{0}, controls{0}, vendor_writes{0}, in_flight_max{0};
+  Atomic<uint64_t> transfers{0}, controls{0}, vendor_writes{0};
+  // Control transfers at the device at once; the longest that one was there until it was over.
+  Atomic<uint64_t> in_flight{0}, in_flight_max{0}, age_max_us{0};
 };
 
 }  // namespace usernic::usb
