@@ -181,14 +181,13 @@ class FilterWorld {
                         .promisc = promisc_,
                         .allmulti = allmulti_,
                         .vlan_filter = vlan_filter_,
-                        .vlans = ids_,
                         .own = own_};
     if (caps_.own_address_uses_slot) target.own_entry = uc_.find(own_);
     for (bool drained = false; !drained;) {
       drained = filter_.drain(target.generation);
       if (filter_.take_in()) filter_.settle_drained();
     }
-    filter_.place(target, now_);
+    filter_.place(target, ids_, now_);
     std::vector<RxStep>& steps = filter_.plan(now_);
     planned_ = !steps.empty();
     PlanBook book(steps, filter_.free_slots(), StopToken(), epoch_, seen_epoch_);

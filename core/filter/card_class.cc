@@ -32,9 +32,15 @@ CardClass::~CardClass() {
 }
 
 CardList& CardClass::home(AddressEntry& entry) noexcept {
-  if (entry.parked) return parked_[parking_lot(entry.card().retry.attempts())];
+  if (entry.parked) return lots_[parking_lot(entry.card().retry.attempts())];
   if (entry.state == CardState::kOver && entry.refused) return refused_;
   return list(entry.state);
+}
+
+void CardClass::count_parked(const AddressEntry& entry, int by) noexcept {
+  if (!entry.parked) return;
+  parked_ += by;
+  if (wanted_state(entry.state)) parked_wanted_ += by;
 }
 
 void CardClass::leave(AddressEntry& entry) noexcept {
@@ -42,7 +48,7 @@ void CardClass::leave(AddressEntry& entry) noexcept {
   CardList& from = home(entry);
   from.erase(from.iterator_to(entry));
   --counts_[static_cast<size_t>(entry.state)];
-  if (entry.parked && wanted_state(entry.state)) --parked_wanted_;
+  count_parked(entry, -1);
 }
 
 void CardClass::enter(AddressEntry& entry) noexcept {
@@ -56,7 +62,7 @@ void CardClass::enter(AddressEntry& entry) noexcept {
   if (entry.state == CardState::kAbsent) return;
   home(entry).push_back(entry);
   ++counts_[static_cast<size_t>(entry.state)];
-  if (entry.parked && wanted_state(entry.state)) ++parked_wanted_;
+  count_parked(entry, 1);
 }
 
 void CardClass::move(AddressEntry& entry, CardState state) {
@@ -80,14 +86,16 @@ void CardClass::worked(AddressEntry& entry) noexcept {
 }
 
 void CardClass::wake_parked(Time now) {
-  for (CardList& lot : parked_) {
+  if (parked_ == 0) return;
+  for (CardList& lot : lots_) {
     while (!lot.empty() && !lot.front().card().retry.waits(now)) move(lot.front(), lot.front().state);
   }
 }
 
 Time CardClass::next_due() const noexcept {
   Time due = kForever;
-  for (const CardList& lot : parked_) {
+  if (parked_ == 0) return due;
+  for (const CardList& lot : lots_) {
     if (!lot.empty()) due = std::min(due, lot.front().card().retry.due());
   }
   return due;
@@ -151,20 +159,6 @@ bool CardClass::take_in(AddressEntry& entry) noexcept {
   return entry.state == CardState::kAbsent || entry.card().retry.owed();
 }
 
-uint32_t CardClass::parked() const noexcept {
-  size_t sum = 0;
-  for (const CardList& lot : parked_) sum += lot.size();
-  return static_cast<uint32_t>(sum);
-}
-
-uint32_t CardClass::wanted() const noexcept {
-  return count(CardState::kTrying) + count(CardState::kExact) + outside();
-}
-
-uint32_t CardClass::outside() const noexcept {
-  return count(CardState::kOver) + count(CardState::kEvict);
-}
-
 FilterLevel CardClass::decide(bool promisc_ok, bool allmulti_ok) const noexcept {
   const bool wide_now = is_wide(level);
   if (outside() == 0) {
@@ -201,7 +195,7 @@ CardList* CardClass::next_list() noexcept {
     if (!each.empty()) return &each;
   }
   if (!refused_.empty()) return &refused_;
-  for (CardList& each : parked_) {
+  for (CardList& each : lots_) {
     if (!each.empty()) return &each;
   }
   return nullptr;

@@ -60,10 +60,11 @@ class CardClass {
 
   CardList& list(CardState state) noexcept { return lists_[static_cast<size_t>(state)]; }
   uint32_t count(CardState state) const noexcept { return counts_[static_cast<size_t>(state)]; }
-  uint32_t parked() const noexcept;
+  uint32_t parked() const noexcept { return parked_; }
   uint32_t parked_wanted() const noexcept { return parked_wanted_; }
-  uint32_t wanted() const noexcept;   // as drained
-  uint32_t outside() const noexcept;  // wanted, and without a slot of its own after this run
+  // As drained / and without a slot of its own after this run.
+  uint32_t wanted() const noexcept { return count(CardState::kTrying) + count(CardState::kExact) + outside(); }
+  uint32_t outside() const noexcept { return count(CardState::kOver) + count(CardState::kEvict); }
 
   FilterLevel decide(bool promisc_ok, bool allmulti_ok) const noexcept;
   void set_level(FilterLevel level);
@@ -93,16 +94,18 @@ class CardClass {
   CardList& home(AddressEntry& entry) noexcept;
   void drained(AddressEntry& entry) noexcept USERNIC_REQUIRES(addr_list_lock);
   bool take_in(AddressEntry& entry) noexcept;
+  void count_parked(const AddressEntry& entry, int by) noexcept;
   void leave(AddressEntry& entry) noexcept;
   void enter(AddressEntry& entry) noexcept;
   CardList* next_list() noexcept;
 
   boost::container::static_vector<AddressEntry*, AddressTable::kChunk> drained_;
   CardList forgotten_;
-  std::array<CardList, kCardStates> lists_;    // kOver: those that may be promoted
-  CardList refused_;                           // kOver, but the card does not take them
-  std::array<CardList, kParkingLots> parked_;  // by retry delay, so each is in order of its due times
+  std::array<CardList, kCardStates> lists_;  // kOver: those that may be promoted
+  CardList refused_;                         // kOver, but the card does not take them
+  std::array<CardList, kParkingLots> lots_;  // by retry delay, so each is in order of its due times
   std::array<uint32_t, kCardStates> counts_{};
+  uint32_t parked_ = 0;  // in all lots
   uint32_t parked_wanted_ = 0;
 };
 
@@ -115,7 +118,7 @@ void CardClass::for_each_wanted(Visit&& visit) const {
   };
   for (const CardList& list : lists_) visit_all(list);
   visit_all(refused_);
-  for (const CardList& list : parked_) visit_all(list);
+  for (const CardList& lot : lots_) visit_all(lot);
 }
 
 }  // namespace usernic

@@ -73,17 +73,6 @@ Time CardFilter::due() const noexcept {
   return due;
 }
 
-CardFlag& CardFilter::flag_of(RxObject object) noexcept {
-  switch (object) {
-    case RxObject::kPromisc:
-      return promisc_;
-    case RxObject::kAllmulti:
-      return allmulti_;
-    default:
-      return vlans_.open;
-  }
-}
-
 // A cover that failed and waits for its retry is none yet: that retry brings the eviction.
 bool CardFilter::has_cover(AddressClass address_class) const noexcept {
   bool some = false;

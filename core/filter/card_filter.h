@@ -29,7 +29,6 @@ struct FilterTarget {
   bool promisc = false;
   bool allmulti = false;
   bool vlan_filter = false;
-  VlanSet vlans;
   MacAddress own;
   AddressEntry* own_entry = nullptr;  // only where the own address uses a slot
 };
@@ -58,7 +57,8 @@ class CardFilter {
 
   // What waits for its time is due / all of it is.
   void wake(Time now, bool all);
-  void place(const FilterTarget& target, Time now);
+  // `vlans`: the ids that are to pass, if a filter is wanted.
+  void place(const FilterTarget& target, const VlanSet& vlans, Time now);
   std::vector<RxStep>& plan(Time now);
   void answer(RxStep& step, bool stopped, Time now) USERNIC_REQUIRES(addr_list_lock);
   // The card forgot before the plan was through: what was on its way then is there perhaps (R7b).
@@ -107,7 +107,9 @@ class CardFilter {
   size_t table_of(AddressClass address_class) const noexcept {
     return caps_.shared_slots ? 0 : static_cast<size_t>(address_class);
   }
-  CardFlag& flag_of(RxObject object) noexcept;
+  CardFlag& flag_of(RxObject object) noexcept {
+    return object == RxObject::kPromisc ? promisc_ : object == RxObject::kAllmulti ? allmulti_ : vlans_.open;
+  }
 
   // card_filter_place.cc
   void settle_evictions(CardClass& each);
@@ -116,7 +118,7 @@ class CardFilter {
   void place_own(int64_t& available);
   void place_trying(CardClass& each, int64_t& available);
   void promote(CardClass& each, int64_t& available);
-  void decide_levels();
+  void decide_levels(const VlanSet& vlans);
   // card_filter_plan.cc
   RxStep& step(RxCommandKind kind, RxObject object, AddressEntry* entry = nullptr, bool destructive = false);
   void plan_widen();

@@ -8,7 +8,7 @@
 namespace usernic {
 
 // The own address first, then who was promised a slot, then who waits outside.
-void CardFilter::place(const FilterTarget& target, Time now) {
+void CardFilter::place(const FilterTarget& target, const VlanSet& vlans, Time now) {
   target_ = target;
   now_ = now;
   again_ = false;
@@ -33,7 +33,7 @@ void CardFilter::place(const FilterTarget& target, Time now) {
   place_trying(mc_, shared_or_mc);
   promote(uc_, unicast);
   promote(mc_, shared_or_mc);
-  decide_levels();
+  decide_levels(vlans);
 }
 
 // Evictions of the last run that did not happen are decided anew.
@@ -100,7 +100,7 @@ void CardFilter::promote(CardClass& each, int64_t& available) {
   }
 }
 
-void CardFilter::decide_levels() {
+void CardFilter::decide_levels(const VlanSet& vlans) {
   const bool promisc_ok = caps_.promisc && !promisc_.refused;
   const bool allmulti_ok = caps_.allmulti && !allmulti_.refused;
   uc_.set_level(uc_.decide(promisc_ok, false));
@@ -110,7 +110,7 @@ void CardFilter::decide_levels() {
   const bool asked = target_.promisc || by_level || stays_promisc_ || (target_.allmulti && !allmulti_ok);
   promisc_.target = asked && promisc_ok;
   allmulti_.target = (target_.allmulti || mc_.level == FilterLevel::kAllmulti || stays_allmulti_) && allmulti_ok;
-  vlans_.aim(target_.vlan_filter, target_.vlans);
+  vlans_.aim(target_.vlan_filter, vlans);
 }
 
 }  // namespace usernic

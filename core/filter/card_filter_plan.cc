@@ -28,7 +28,9 @@ std::vector<RxStep>& CardFilter::plan(Time now) {
 }
 
 RxStep& CardFilter::step(RxCommandKind kind, RxObject object, AddressEntry* entry, bool destructive) {
-  RxStep& step = steps_.emplace_back(RxStep{.command = {.kind = kind, .object = object}});
+  RxStep& step = steps_.emplace_back();
+  step.command.kind = kind;
+  step.command.object = object;
   step.destructive = destructive;
   step.entry = entry;
   if (entry == nullptr) return step;

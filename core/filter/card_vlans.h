@@ -43,7 +43,7 @@ class CardVlans {
 
   bool in_effect() const noexcept { return !retry_.owed(); }
   Time due() const noexcept { return retry_.next(); }
-  const VlanSet& shown() const noexcept { return shown_; }  // in the lists of the driver's call
+  const VlanSet& shown() const noexcept { return stuck_ ? fitting_ : wanted_; }  // in the lists of the driver's call
   const VlanSet& sure() const noexcept USERNIC_REQUIRES(addr_list_lock) { return sure_; }
   const VlanSet& maybe() const noexcept { return maybe_; }
 
@@ -55,7 +55,8 @@ class CardVlans {
   VlanSet sure_ USERNIC_GUARDED_BY(addr_list_lock);
   VlanSet maybe_;
   VlanSet wanted_;
-  VlanSet shown_;
+  VlanSet fitting_;     // of the wanted ones, while it is stuck
+  bool stuck_ = false;  // neither more ids nor an open filter fit
   uint32_t slots_ = 0;
   bool filter_ = false;
   size_t refused_ = SIZE_MAX;  // so many ids, or more, and the card has no room
@@ -65,9 +66,8 @@ class CardVlans {
 
 template <class Del, class Add>
 void CardVlans::plan(Time now, Del&& del, Add&& add) {
-  // Neither more ids nor an open filter fit: what is not asked for is not in the driver's lists either.
-  const bool stuck = open.target && open.refused;
-  shown_ = stuck ? wanted_ & maybe_ : wanted_;
+  stuck_ = open.target && open.refused;
+  if (stuck_) fitting_ = wanted_ & maybe_;  // what is not asked for is not in the driver's lists either
   if (!filter_ && !in_use_) return;
   in_use_ = true;
   const bool opens = open.stays_on(now);

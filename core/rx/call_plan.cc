@@ -25,7 +25,7 @@ bool CallPlan::call(PlanBook& book) {
 // A driver that takes no command at all would be called for ever.
 void CallPlan::check_answers() noexcept {
   const auto untold = [](const RxStep& step) { return step.state == RxStep::State::kUntold; };
-  if (!book_->stop().stop_requested() && !book_->forgot() && std::ranges::all_of(book_->steps(), untold)) {
+  if (std::ranges::all_of(book_->steps(), untold) && !book_->stop().stop_requested() && !book_->forgot()) {
     report("rx-plan-untouched", "took no command of its plan", Place::current());
     book_->answer(book_->steps().front(), fail(std::errc::io_error));
   }

@@ -97,7 +97,7 @@ bool RxRun::sample() {
   committed.sampled = target_.generation = wanted_.generation;
   target_.promisc = wanted_.promiscuity.total() != 0;
   target_.allmulti = wanted_.allmulti.total() != 0;
-  if (wanted_.vlan_filter) target_.vlans = wanted_.vlans;
+  if (wanted_.vlan_filter) vlans_ = wanted_.vlans;
   target_.vlan_filter = wanted_.vlan_filter;
   target_.own = wanted_.own;
   if (wanted_.dirty) oldest_change_ = std::min(oldest_change_, wanted_.dirty_since);
@@ -124,7 +124,7 @@ void RxRun::take_in(bool drained) {
 }
 
 void RxRun::decide() {
-  filter_.place(target_, now_);
+  filter_.place(target_, vlans_, now_);
   const bool in_vain = call_.one_result() && call_.retry().waits(now_);
   steps_ = in_vain ? std::span<RxStep>() : std::span<RxStep>(filter_.plan(now_));
 }

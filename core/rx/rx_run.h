@@ -2,11 +2,13 @@
 // core: the rx-mode work of one device: brings the card to what is wanted. It takes every lock that there is to take.
 //
 //   sample   addr_list_lock   target generation, scalars and the first chunk behind the card's cursors, in one hold
-//   take in  -                what was drained goes where it belongs; what is left to drain comes after it, a chunk a
-//   hold decide   -                who gets a slot, how wide each class must be; ordered commands tell     lane + IL
-//   change_rx_flags, if promiscuity or allmulti went on or off call     lane + IL        one driver call, if there is
-//   anything to do commit   addr_list_lock   results, 64 commands a hold publish  addr_list_lock   the generation that
-//   is in effect; another run is owed when something moved meanwhile
+//   take in  -                what was drained goes where it belongs; what is left to drain follows, a chunk a hold
+//   decide   -                who gets a slot, how wide each class must be; ordered commands
+//   tell     lane + IL        change_rx_flags, if promiscuity or allmulti went on or off
+//   call     lane + IL        one driver call, if there is anything to do
+//   commit   addr_list_lock   results, 64 commands a hold
+//   publish  addr_list_lock   the generation that is in effect; another run is owed when something moved meanwhile
+//
 // Readers see what commit and publish wrote: rx_status.h.
 #pragma once
 
@@ -58,6 +60,7 @@ class RxRun {
   ToldFlags& told_;
 
   FilterTarget target_;
+  VlanSet vlans_;  // of the target
   std::span<RxStep> steps_;
   Time now_{};                     // of this run; read again after the driver call
   uint64_t epoch_ = 0;             // of the card, as committed

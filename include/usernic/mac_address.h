@@ -22,6 +22,7 @@ struct MacAddress {
   std::array<uint8_t, 6> octets{};
 
   constexpr auto operator<=>(const MacAddress&) const noexcept = default;
+  constexpr bool operator==(const MacAddress& other) const noexcept { return to_u64() == other.to_u64(); }
 
   constexpr bool is_multicast() const noexcept { return (octets[0] & 1) != 0; }
   constexpr bool is_broadcast() const noexcept { return to_u64() == 0xffff'ffff'ffff; }
@@ -45,6 +46,13 @@ struct MacAddress {
   }
   static constexpr MacAddress from_u64(uint64_t value) noexcept {
     MacAddress address;
+    if (!std::is_constant_evaluated() && std::endian::native == std::endian::little) {
+      const uint32_t first = std::byteswap(static_cast<uint32_t>(value >> 16));
+      const uint16_t last = std::byteswap(static_cast<uint16_t>(value));
+      std::memcpy(address.octets.data(), &first, sizeof first);
+      std::memcpy(address.octets.data() + sizeof first, &last, sizeof last);
+      return address;
+    }
     for (int i = 5; i >= 0; --i, value >>= 8) address.octets[i] = static_cast<uint8_t>(value);
     return address;
   }
