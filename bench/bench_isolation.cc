@@ -25,6 +25,7 @@
 #include "usernic/kick.h"
 #include "usernic/net.h"
 #include "usernic/rx_mode.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -26,6 +26,7 @@
 #include "core/device/device.h"
 #include "core/filter/card_class.h"
 #include "usernic/lower_link.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <sstream>
+#include <utility>
 
 #include "cli/verbs.h"
 #include "ctl/did_you_mean.h"

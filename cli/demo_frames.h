@@ -14,6 +14,7 @@
 #include "usernic/env.h"
 #include "usernic/lock.h"
 #include "usernic/mac_address.h"
+#include "usernic/thread.h"
 #include "usernic/unique_fd.h"
 
 namespace usernic::cli {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "cli/demo_report.h"
 
+#include <utility>
+
 namespace usernic::cli {
 
 ctl::Json to_json(const DemoReport& report) {

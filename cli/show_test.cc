@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "usernic/rx_mode.h"
+
 namespace usernic::cli {
 namespace {
 

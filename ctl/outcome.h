@@ -4,6 +4,7 @@
 
 #include <expected>
 #include <string>
+#include <utility>
 
 namespace usernic::ctl {
 

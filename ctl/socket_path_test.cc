@@ -19,6 +19,7 @@
 
 #include "ctl/no_more_descriptors.h"
 #include "ctl/test_folder.h"
+#include "usernic/thread.h"
 
 namespace {
 

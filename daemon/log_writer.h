@@ -14,6 +14,7 @@
 
 #include "usernic/env.h"
 #include "usernic/lock.h"
+#include "usernic/thread.h"
 
 namespace usernic::daemon {
 

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "usernic/rx_mode.h"
+
 namespace usernic::daemon {
 namespace {
 

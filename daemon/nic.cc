@@ -8,6 +8,7 @@
 #include "daemon/usb_ports.h"
 #include "host/tap_ring.h"
 #include "usernic/ethtool.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::daemon {
 namespace {

@@ -12,6 +12,7 @@
 
 #include "ctl/messages.h"
 #include "usernic/context.h"
+#include "usernic/contract_report.h"
 #include "usernic/lock.h"
 #include "usernic/long_wait.h"
 

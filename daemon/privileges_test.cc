@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "usernic/env.h"
+#include "usernic/thread.h"
 
 namespace usernic::daemon {
 namespace {

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "usernic/address_list.h"
 #include "usernic/lower_link.h"
 #include "usernic/net.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::daemon {
 namespace {

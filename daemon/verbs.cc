@@ -8,6 +8,7 @@
 
 #include "ctl/did_you_mean.h"
 #include "daemon/rx_waits.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::daemon {
 namespace {

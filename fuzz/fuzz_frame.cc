@@ -8,6 +8,7 @@
 #include "drivers/macvlan/macvlan.h"
 #include "drivers/vlan/vlan.h"
 #include "fuzz/input.h"
+#include "usernic/address_list.h"
 #include "usernic/port.h"
 
 namespace usernic::fuzz {

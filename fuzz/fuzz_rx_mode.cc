@@ -6,6 +6,7 @@
 #include "fuzz/input.h"
 #include "sim/rx_world.h"
 #include "sim/scheduler.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::sim {
 namespace {

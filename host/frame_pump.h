@@ -35,6 +35,7 @@
 #include "usernic/net_device.h"
 #include "usernic/port.h"
 #include "usernic/skb.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 

@@ -22,6 +22,7 @@
 #include "host/netns.h"
 #include "usernic/env.h"
 #include "usernic/lock.h"
+#include "usernic/thread.h"
 #include "usernic/unique_fd.h"
 
 namespace usernic {

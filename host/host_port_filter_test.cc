@@ -8,6 +8,8 @@
 #include <set>
 
 #include "host/host_port_fixture.h"
+#include "usernic/address_list.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {

@@ -6,6 +6,7 @@
 #include "host/fresh_look.h"
 #include "host/host_port_fixture.h"
 #include "host/kernel_asked.h"
+#include "usernic/address_list.h"
 
 namespace usernic {
 namespace {

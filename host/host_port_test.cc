@@ -9,7 +9,9 @@
 #include <algorithm>
 
 #include "host/host_port_fixture.h"
+#include "usernic/address_list.h"
 #include "usernic/long_wait.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {

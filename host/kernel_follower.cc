@@ -6,6 +6,9 @@
 #include <new>
 #include <utility>
 
+#include "usernic/address_list.h"
+#include "usernic/rx_mode.h"
+
 namespace usernic {
 
 namespace {

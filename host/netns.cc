@@ -17,6 +17,7 @@
 
 #include "usernic/env.h"
 #include "usernic/refusal.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 

@@ -17,6 +17,7 @@
 #include "host/picture_reader.h"
 #include "host/rtnetlink.h"
 #include "host/tap.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

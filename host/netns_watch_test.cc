@@ -15,6 +15,8 @@
 #include "host/host_port.h"
 #include "host/host_test_env.h"
 #include "testing/nic.h"
+#include "usernic/address_list.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {

@@ -14,6 +14,7 @@
 #include <set>
 
 #include "host/tap_fixture.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "kernel/names.h"
 #include "testing/watch.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

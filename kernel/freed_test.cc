@@ -7,6 +7,7 @@
 #include "kernel/names.h"
 #include "testing/watch.h"
 #include "usernic/notifier.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

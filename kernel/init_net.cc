@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "kernel/init_net.h"
 
+#include "usernic/contract_report.h"
 #include "usernic/env.h"
 
 namespace usernic::kernel {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "testing/watch.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernel/rtnl.h"
+#include "usernic/contract_report.h"
 
 namespace usernic::kernel {
 namespace {

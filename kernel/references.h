@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernel/types.h"
+#include "usernic/contract_report.h"
 #include "usernic/device_ref.h"
 
 namespace usernic::kernel {

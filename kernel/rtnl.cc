@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "usernic/contract_report.h"
+
 namespace usernic::kernel {
 
 rtnl_section& rtnl_section::mine() {

@@ -9,6 +9,7 @@
 #include "kernel/names.h"
 #include "testing/addresses.h"
 #include "testing/watch.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

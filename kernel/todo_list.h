@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "usernic/device_handle.h"
 #include "usernic/device_ref.h"
 #include "usernic/lock.h"
 #include "usernic/net_device.h"

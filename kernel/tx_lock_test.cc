@@ -4,6 +4,8 @@
 
 #include "kernel/names.h"
 #include "testing/watch.h"
+#include "usernic/port.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "usernic/contract_report.h"
+
 namespace usernic::kernel {
 
 namespace {

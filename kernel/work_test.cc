@@ -6,6 +6,7 @@
 
 #include "kernel/names.h"
 #include "testing/watch.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

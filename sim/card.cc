@@ -5,6 +5,7 @@
 
 #include "core/lock/mutation.h"
 #include "sim/scheduler.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::sim {
 

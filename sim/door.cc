@@ -6,11 +6,13 @@
 #include <time.h>
 
 #include <stdexcept>
+#include <utility>
 
 #include "core/lock/mutation.h"
 #include "sim/scheduler.h"
 #include "sim/wall_clock.h"
 #include "usernic/env.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 

@@ -29,6 +29,8 @@
 #endif
 #ifdef USERNIC_TSAN
 #include <sanitizer/tsan_interface.h>
+
+#include <utility>
 #endif
 
 namespace usernic::sim {

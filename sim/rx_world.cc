@@ -5,6 +5,8 @@
 
 #include "sim/scheduler.h"
 #include "sim/style_drivers.h"
+#include "usernic/rx_mode.h"
+#include "usernic/thread.h"
 
 namespace usernic::sim {
 

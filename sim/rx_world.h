@@ -12,6 +12,7 @@
 #include "sim/card.h"
 #include "sim/checkers.h"
 #include "testing/chance.h"
+#include "usernic/address_list.h"
 #include "usernic/net.h"
 
 namespace usernic::sim {

@@ -9,6 +9,7 @@
 #include "core/lock/held_locks.h"
 #include "core/lock/lock_graph.h"
 #include "usernic/context.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 

@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "usernic/lock.h"
+#include "usernic/thread.h"
 
 namespace usernic::sim {
 namespace {

@@ -6,6 +6,8 @@
 #include <cerrno>
 
 #include "sim/scheduler.h"
+#include "usernic/rx_mode.h"
+#include "usernic/work.h"
 
 namespace usernic::sim {
 namespace {

@@ -9,6 +9,8 @@
 #include <array>
 
 #include "sim/card.h"
+#include "usernic/hw_addr_list.h"
+#include "usernic/rx_lists.h"
 
 namespace usernic::sim {
 

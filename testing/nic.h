@@ -11,6 +11,7 @@
 #include "usernic/lock.h"
 #include "usernic/napi.h"
 #include "usernic/net.h"
+#include "usernic/work.h"
 
 namespace usernic {
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "usernic/context.h"
+#include "usernic/contract_report.h"
 #include "usernic/env.h"
 #include "usernic/error.h"
 

@@ -2,6 +2,7 @@
 #include "bus/usb/descriptors.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "bus/usb/standard.h"
 

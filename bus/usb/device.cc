@@ -2,6 +2,7 @@
 #include "bus/usb/device.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "bus/usb/standard.h"
 

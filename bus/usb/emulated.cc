@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "bus/usb/standard.h"
+#include "usernic/thread.h"
 
 namespace usernic::usb {
 namespace {

@@ -12,6 +12,7 @@
 #include "bus/usb/descriptors.h"
 #include "bus/usb/libusb_bus.h"
 #include "usernic/kick.h"
+#include "usernic/thread.h"
 
 namespace usernic::usb {
 

@@ -5,11 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "bus/usb/echo_model.h"
 #include "usernic/env.h"
 #include "usernic/lock.h"
+#include "usernic/thread.h"
 
 namespace usernic::usb {
 

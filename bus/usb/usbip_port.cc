@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "usernic/kick.h"
+#include "usernic/thread.h"
 
 namespace usernic::usb {
 

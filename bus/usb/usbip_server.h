@@ -13,6 +13,7 @@
 #include "bus/usb/socket.h"
 #include "bus/usb/usbip.h"
 #include "usernic/kick.h"
+#include "usernic/thread.h"
 
 namespace usernic::usb {
 

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "bus/usbnet/nic_fixture.h"
+#include "usernic/address_list.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::usb {
 

@@ -15,6 +15,8 @@
 #include "bus/usb/usbip_server.h"
 #include "testing/watch.h"
 #include "usernic/net.h"
+#include "usernic/port.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::usb {
 

@@ -7,6 +7,7 @@
 
 #include "core/lock/held_locks.h"
 #include "core/lock/lock_classes.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

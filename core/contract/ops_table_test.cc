@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "core/device/net_device_fixture.h"
+#include "usernic/address_list.h"
+#include "usernic/hw_addr_list.h"
+#include "usernic/rx_lists.h"
 
 namespace usernic {
 namespace {

@@ -8,6 +8,7 @@
 #include <new>
 #include <string>
 
+#include "usernic/contract_report.h"
 #include "usernic/lock.h"
 
 namespace usernic {

@@ -3,6 +3,7 @@
 
 #include "core/device/device.h"
 #include "core/device/net_impl.h"
+#include "usernic/contract_report.h"
 #include "usernic/long_wait.h"
 
 namespace usernic {

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "core/device/net_device_fixture.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

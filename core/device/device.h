@@ -21,6 +21,7 @@
 #include "usernic/net.h"
 #include "usernic/net_device.h"
 #include "usernic/own_addresses.h"
+#include "usernic/port.h"
 #include "usernic/rx_handler.h"
 #include "usernic/work.h"
 

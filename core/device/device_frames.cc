@@ -11,6 +11,7 @@
 #include "core/frame/xmit_check.h"
 #include "core/lock/level_guard.h"
 #include "core/lock/say.h"
+#include "usernic/contract_report.h"
 #include "usernic/net_device.h"
 
 namespace usernic {

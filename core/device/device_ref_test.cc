@@ -8,6 +8,9 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/port.h"
+#include "usernic/address_list.h"
+#include "usernic/rx_mode.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/device/net_device_fixture.h"
+#include "usernic/work.h"
 
 namespace usernic {
 namespace {

@@ -13,6 +13,7 @@
 #include "core/device/stop_check.h"
 #include "core/filter/filter_caps.h"
 #include "core/lock/say.h"
+#include "usernic/contract_report.h"
 #include "usernic/long_wait.h"
 
 namespace usernic {

@@ -7,8 +7,11 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/listener.h"
+#include "usernic/address_list.h"
 #include "usernic/net_device.h"
 #include "usernic/porting.h"
+#include "usernic/rx_mode.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

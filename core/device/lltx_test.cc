@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "core/device/net_device_fixture.h"
+#include "usernic/address_list.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

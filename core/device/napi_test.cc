@@ -9,6 +9,7 @@
 #include "testing/chance.h"
 #include "testing/watch.h"
 #include "usernic/net.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

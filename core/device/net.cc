@@ -9,6 +9,7 @@
 #include "core/device/device.h"
 #include "core/device/net_impl.h"
 #include "core/lock/site_class.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

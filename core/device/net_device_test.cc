@@ -8,6 +8,8 @@
 #include "core/device/net_device_fixture.h"
 #include "testing/listener.h"
 #include "usernic/napi.h"
+#include "usernic/rx_mode.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

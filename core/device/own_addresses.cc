@@ -8,6 +8,7 @@
 
 #include "core/device/device.h"
 #include "core/device/net_impl.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 

@@ -10,6 +10,7 @@
 #include "testing/card.h"
 #include "testing/watch.h"
 #include "usernic/notifier.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {

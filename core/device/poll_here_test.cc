@@ -7,6 +7,7 @@
 
 #include "core/device/net_device_fixture.h"
 #include "usernic/napi.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "core/device/net_device_fixture.h"
+#include "usernic/address_list.h"
 #include "usernic/napi.h"
+#include "usernic/rx_mode.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -7,8 +7,10 @@
 #include "core/device/net_device_fixture.h"
 #include "testing/addresses.h"
 #include "testing/traffic.h"
+#include "usernic/address_list.h"
 #include "usernic/bh_work.h"
 #include "usernic/napi.h"
+#include "usernic/port.h"
 
 namespace usernic {
 namespace {

@@ -8,6 +8,7 @@
 #include "core/contract/ndo.h"
 #include "core/device/device.h"
 #include "core/lock/say.h"
+#include "usernic/contract_report.h"
 #include "usernic/long_wait.h"
 
 namespace usernic {

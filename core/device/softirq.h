@@ -13,6 +13,7 @@
 #include "usernic/env.h"
 #include "usernic/lock.h"
 #include "usernic/napi.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/device/device.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

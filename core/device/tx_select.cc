@@ -7,6 +7,7 @@
 #include "core/contract/ndo.h"
 #include "core/device/device.h"
 #include "core/frame/flow_hash.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/lock/report.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 

@@ -7,7 +7,9 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/traffic.h"
+#include "usernic/address_list.h"
 #include "usernic/napi.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "core/filter/filter_caps.h"
 #include "core/lock/mutation.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "usernic/context.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

@@ -5,8 +5,10 @@
 
 #include "testing/card.h"
 #include "testing/watch.h"
+#include "usernic/address_list.h"
 #include "usernic/net_device.h"
 #include "usernic/porting.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {

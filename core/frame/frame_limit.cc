@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "usernic/contract_report.h"
+
 namespace usernic {
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test

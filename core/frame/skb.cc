@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/frame/frame_account.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 

@@ -4,6 +4,7 @@
 
 #include "core/frame/buffer_guard.h"
 #include "core/frame/frame_account.h"
+#include "usernic/contract_report.h"
 #include "usernic/skb.h"
 
 namespace usernic {

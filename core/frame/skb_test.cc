@@ -10,6 +10,7 @@
 #include <set>
 
 #include "testing/watch.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

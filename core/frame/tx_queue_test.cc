@@ -8,6 +8,7 @@
 #include "testing/port.h"
 #include "testing/watch.h"
 #include "usernic/net.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "usernic/contract_report.h"
+
 namespace usernic {
 
 XmitCheck::XmitCheck(FrameAccount& account, const TxQueue& queue, Skb& skb, Place sent_at) noexcept

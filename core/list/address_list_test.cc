@@ -9,6 +9,7 @@
 #include "testing/addresses.h"
 #include "testing/card.h"
 #include "testing/watch.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {

@@ -15,6 +15,7 @@
 #include "core/list/address_index.h"
 #include "core/list/change_count.h"
 #include "core/list/entry_pool.h"
+#include "usernic/device_handle.h"
 #include "usernic/device_ref.h"
 #include "usernic/rx_filter.h"
 

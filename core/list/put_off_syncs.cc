@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/list/wanted.h"
+#include "usernic/contract_report.h"
 #include "usernic/net_device.h"
 
 namespace usernic {

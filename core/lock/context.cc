@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/lock/held_locks.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

@@ -11,11 +11,15 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <functional>
+#include <memory>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "usernic/context.h"
 #include "usernic/refusal.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 

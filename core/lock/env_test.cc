@@ -8,6 +8,7 @@
 
 #include "testing/watch.h"
 #include "usernic/lock.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "core/lock/lock_report.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

@@ -2,6 +2,7 @@
 #include "usernic/lock.h"
 
 #include "core/lock/held_locks.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

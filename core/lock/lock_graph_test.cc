@@ -14,6 +14,7 @@
 #include "testing/watch.h"
 #include "usernic/porting.h"
 #include "usernic/skb.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

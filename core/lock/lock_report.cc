@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <string>
 
+#include "usernic/contract_report.h"
+
 namespace usernic {
 namespace {
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "testing/watch.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -10,6 +10,7 @@
 #include "core/lock/held_locks.h"
 #include "core/lock/report.h"
 #include "core/lock/say.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

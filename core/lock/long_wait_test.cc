@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 
 #include "core/device/net_device_fixture.h"
+#include "usernic/device_ref.h"
 #include "usernic/napi.h"
+#include "usernic/thread.h"
+#include "usernic/work.h"
 
 namespace usernic {
 namespace {

@@ -11,6 +11,7 @@
 #include "core/lock/held_locks.h"
 #include "core/lock/say.h"
 #include "usernic/context.h"
+#include "usernic/contract_report.h"
 #include "usernic/env.h"
 #include "usernic/lock.h"
 #include "usernic/net_device.h"

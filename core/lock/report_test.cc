@@ -8,6 +8,7 @@
 #include "usernic/napi.h"
 #include "usernic/own_addresses.h"
 #include "usernic/rules.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {

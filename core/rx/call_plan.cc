@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/contract/ndo.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 

@@ -9,8 +9,11 @@
 #include "core/device/net_device_fixture.h"
 #include "core/list/address_entry.h"
 #include "testing/addresses.h"
+#include "usernic/address_list.h"
+#include "usernic/hw_addr_list.h"
 #include "usernic/lower_link.h"
 #include "usernic/net.h"
+#include "usernic/rx_mode.h"
 
 namespace {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // More is wanted than the card has slots for.
 #include "core/rx/rx_mode_fixture.h"
+#include "usernic/work.h"
 
 namespace usernic {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "core/device/device.h"
 #include "core/rx/rx_style_fixture.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver style: set_rx_mode under addr_list_lock.
 #include "core/rx/rx_style_fixture.h"
+#include "usernic/rx_lists.h"
 #include "usernic/rx_style.h"
 
 namespace usernic {

@@ -8,6 +8,7 @@
 #include "core/rx/call_kernel.h"
 #include "core/rx/call_legacy.h"
 #include "core/rx/call_plan.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

@@ -11,6 +11,9 @@
 #include "testing/card.h"
 #include "testing/chance.h"
 #include "testing/watch.h"
+#include "usernic/address_list.h"
+#include "usernic/rx_mode.h"
+#include "usernic/work.h"
 
 namespace usernic {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // What is wanted is held and reported, and stays so when the card or the device goes and comes.
 #include "core/rx/rx_mode_fixture.h"
+#include "usernic/work.h"
 
 namespace usernic {
 namespace {

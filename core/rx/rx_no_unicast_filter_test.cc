@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // A card without a unicast filter: the device is promiscuous while its unicast list is not empty, in every style.
 #include "core/rx/rx_style_fixture.h"
+#include "usernic/hw_addr_list.h"
+#include "usernic/rx_lists.h"
 
 namespace usernic {
 namespace {

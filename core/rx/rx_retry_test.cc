@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Commands that fail, are refused or stopped: tried again, and told.
 #include "core/rx/rx_mode_fixture.h"
+#include "usernic/thread.h"
+#include "usernic/work.h"
 
 namespace usernic {
 namespace {

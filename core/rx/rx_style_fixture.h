@@ -9,7 +9,9 @@
 #include "testing/addresses.h"
 #include "testing/watch.h"
 #include "usernic/net.h"
+#include "usernic/rx_mode.h"
 #include "usernic/rx_style.h"
+#include "usernic/work.h"
 
 namespace usernic {
 

@@ -10,7 +10,12 @@
 
 #include "testing/chance.h"
 #include "testing/watch.h"
+#include "usernic/address_list.h"
+#include "usernic/hw_addr_list.h"
 #include "usernic/net.h"
+#include "usernic/rx_lists.h"
+#include "usernic/rx_mode.h"
+#include "usernic/work.h"
 
 namespace usernic {
 namespace {

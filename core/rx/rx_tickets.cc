@@ -3,6 +3,7 @@
 #include "core/lock/mutation.h"
 #include "core/rx/rx_status.h"
 #include "core/work/current_work.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 

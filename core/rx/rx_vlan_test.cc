@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The card's VLAN filter.
 #include "core/rx/rx_mode_fixture.h"
+#include "usernic/work.h"
 
 namespace usernic {
 namespace {

@@ -10,8 +10,12 @@
 #include "testing/card.h"
 #include "testing/chance.h"
 #include "testing/watch.h"
+#include "usernic/address_list.h"
 #include "usernic/napi.h"
 #include "usernic/notifier.h"
+#include "usernic/port.h"
+#include "usernic/rx_mode.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -13,6 +13,7 @@
 #include "testing/card.h"
 #include "testing/chance.h"
 #include "testing/upper.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -3,6 +3,7 @@
 
 #include "core/device/device.h"
 #include "core/stack/lower_link_fixture.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/stack/lower_link_fixture.h"
+#include "usernic/address_list.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Queues that are parked.
 #include "core/work/work_fixture.h"
+#include "usernic/thread.h"
 #include "usernic/work.h"
 
 namespace usernic {

@@ -8,6 +8,7 @@
 #include "core/lock/site_class.h"
 #include "core/work/current_work.h"
 #include "core/work/worker_pool.h"
+#include "usernic/contract_report.h"
 
 namespace usernic {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Items that their own function destroys: the queue goes on as if they were still there until it has returned.
 #include "core/work/work_fixture.h"
+#include "usernic/thread.h"
 #include "usernic/work.h"
 
 namespace usernic {

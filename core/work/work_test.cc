@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "core/work/work_fixture.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Waiting for items and taking them back: flush, cancel, disable.
 #include "core/work/work_fixture.h"
+#include "usernic/thread.h"
 #include "usernic/work.h"
 
 namespace usernic {

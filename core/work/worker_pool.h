@@ -16,6 +16,7 @@
 #include "usernic/env.h"
 #include "usernic/lock.h"
 #include "usernic/long_wait.h"
+#include "usernic/thread.h"
 #include "usernic/work.h"
 
 namespace usernic {

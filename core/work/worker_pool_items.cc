@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The states of an item: queued, moved, hurried, taken back.
 #include <algorithm>
+#include <utility>
 
 #include "core/work/worker_pool.h"
 

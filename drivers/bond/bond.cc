@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "usernic/address_list.h"
 #include "usernic/rx_handler.h"
 
 namespace usernic {

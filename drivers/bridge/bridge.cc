@@ -6,7 +6,9 @@
 #include <memory>
 #include <utility>
 
+#include "usernic/address_list.h"
 #include "usernic/rx_handler.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 

@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "drivers/macvlan/macvlan_port.h"
+#include "usernic/address_list.h"
 #include "usernic/own_addresses.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 

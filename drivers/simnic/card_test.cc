@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "drivers/simnic/card_fixture.h"
+#include "usernic/thread.h"
 
 namespace usernic::simnic {
 namespace {

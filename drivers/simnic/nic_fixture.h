@@ -11,6 +11,7 @@
 #include "drivers/simnic/simnic.h"
 #include "drivers/simnic/test_frames.h"
 #include "usernic/net.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::simnic {
 

@@ -6,6 +6,8 @@
 #include <new>
 #include <utility>
 
+#include "usernic/rx_mode.h"
+
 namespace usernic {
 
 using simnic::Card;

@@ -6,6 +6,7 @@
 
 #include "drivers/simnic/nic_fixture.h"
 #include "drivers/simnic/tap.h"
+#include "usernic/thread.h"
 
 namespace usernic::simnic {
 namespace {

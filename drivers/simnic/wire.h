@@ -23,6 +23,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "drivers/simnic/frame.h"
 #include "usernic/annotations.h"

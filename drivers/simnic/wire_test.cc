@@ -8,6 +8,7 @@
 #include "drivers/simnic/tap.h"
 #include "drivers/simnic/test_frames.h"
 #include "usernic/net.h"
+#include "usernic/thread.h"
 
 namespace usernic::simnic {
 namespace {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "drivers/vlan/vlan_demux.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 

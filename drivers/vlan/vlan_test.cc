@@ -6,7 +6,9 @@
 #include "testing/nic.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
+#include "usernic/address_list.h"
 #include "usernic/rx_handler.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {

@@ -6,7 +6,10 @@
 // it was shown counts as covered when it returns. For anything slower, see examples/prepare_write.
 #include <fmt/core.h>
 
+#include "usernic/address_list.h"
 #include "usernic/net.h"
+#include "usernic/rx_lists.h"
+#include "usernic/rx_mode.h"
 
 using namespace usernic;
 

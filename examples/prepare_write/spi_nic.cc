@@ -7,7 +7,11 @@
 // nothing is ready, retries a failed write, and calls an address covered when it is in the image that was written.
 #include <fmt/core.h>
 
+#include "usernic/address_list.h"
 #include "usernic/net.h"
+#include "usernic/rx_lists.h"
+#include "usernic/rx_mode.h"
+#include "usernic/work.h"
 
 using namespace usernic;
 using std::chrono::milliseconds;

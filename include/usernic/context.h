@@ -12,19 +12,14 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <source_location>
-#include <string>
 #include <string_view>
 
 #include "usernic/annotations.h"
+#include "usernic/place.h"
 
 namespace usernic {
 
 struct NetDevice;
-
-using Place = std::source_location;
-std::string place_text(const Place& place);  // "core/device/napi.cc:31 (void usernic::Napi::enable())"
 
 enum class Context : uint8_t { kProcess, kBhDisabled, kHardIrq };
 std::string_view context_name(Context context) noexcept;
@@ -100,29 +95,6 @@ class ReportsOn {
  private:
   const NetDevice* const outer_;
 };
-
-// One broken rule. `rule` is a short stable name ("sleep-in-atomic", "lock-twice", ...); `text` is the sentence.
-struct ContractReport {
-  std::string rule;
-  std::string text;
-  std::string device;  // "nic0 (driver Simnic)"; empty where no device is concerned
-  std::string right;   // what would be right (rules.h)
-  std::string op;      // of the driver, in which it happened; known while checks are on, as is the next
-  std::string held;    // locks that were held, outermost first: "rtnl > instance_lock"
-  Place here;
-  Place there;          // line 0 when there is no second place
-  std::string details;  // of a lock order: both stacks of locks and the chain between them, in lines
-};
-
-// Reports go to the handler; without one they are printed, and the process aborts, unless USERNIC_ON_REPORT=continue is
-// in the environment. Returns the handler before.
-using ReportHandler = std::function<void(const ContractReport&)>;
-ReportHandler set_report_handler(ReportHandler handler);
-std::string report_text(const ContractReport& report);  // as it is printed: lines
-extern const bool kReportsAbort;
-void report_contract(std::string_view rule, std::string_view text, Place here, Place there = {},
-                     std::string_view details = {}) noexcept;
-void report_contract(const NetDevice& dev, std::string_view rule, std::string_view text, Place here) noexcept;
 
 }  // namespace usernic
 // Explained best by: core/lock/context_test.cc

@@ -2,12 +2,11 @@
 // usernic: references on a net_device.
 //
 // A DeviceRef keeps the device registered: unregister sleeps until the last one is gone, and says every ten seconds who
-// still holds one [kernel: dev_hold with a netdevice_tracker]. Take it for bounded work. A DeviceHandle keeps only the
-// object: it may outlive the driver, but not the Net, and every operation on a device that is gone answers ENODEV.
+// still holds one [kernel: dev_hold with a netdevice_tracker]. Take it for bounded work. A DeviceHandle
+// (device_handle.h) keeps only the object.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
-#include <utility>
 
 #include "usernic/annotations.h"
 #include "usernic/context.h"
@@ -48,30 +47,6 @@ class DeviceRef {
 // how many there are. A put too many is a report. [kernel: dev_hold, dev_put]
 void hold_untracked(NetDevice& dev) noexcept USERNIC_NONBLOCKING;
 void put_untracked(NetDevice& dev, Place where = Place::current()) noexcept;
-
-class DeviceHandle {
- public:
-  DeviceHandle() noexcept = default;
-  explicit DeviceHandle(NetDevice& dev) noexcept;
-  ~DeviceHandle() {
-    if (dev_ != nullptr) drop();
-  }
-  DeviceHandle(const DeviceHandle& other) noexcept;
-  DeviceHandle(DeviceHandle&& other) noexcept : dev_(std::exchange(other.dev_, nullptr)) {}
-  DeviceHandle& operator=(DeviceHandle other) noexcept {
-    std::swap(dev_, other.dev_);
-    return *this;
-  }
-
-  explicit operator bool() const noexcept { return dev_ != nullptr; }
-  NetDevice* get() const noexcept { return dev_; }
-  NetDevice* operator->() const noexcept { return dev_; }
-  NetDevice& operator*() const noexcept { return *dev_; }
-
- private:
-  void drop() noexcept;
-  NetDevice* dev_ = nullptr;
-};
 
 }  // namespace usernic
 // Explained best by: core/device/device_ref_test.cc

@@ -12,10 +12,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <source_location>
-#include <string>
 
 #include "usernic/annotations.h"
 #include "usernic/atomic.h"
@@ -47,27 +44,6 @@ void spin_pause() noexcept USERNIC_NONBLOCKING;
 
 // A random number that no seed outside the environment decides.
 uint64_t random_u64() noexcept;
-
-// A thread that runs `body`, or none. The destructor joins it. `name` is shown by the system's tools (15 characters).
-class Thread {
- public:
-  Thread() noexcept;
-  // EAGAIN: the machine refuses one (refusal.h has the words for it).
-  static Result<Thread> start(std::string name, std::move_only_function<void()> body);
-  // The same for code that cannot go on without it: throws ThreadRefused (refusal.h).
-  Thread(std::string name, std::move_only_function<void()> body);
-  Thread(Thread&&) noexcept;
-  Thread& operator=(Thread&&) noexcept;
-  ~Thread();
-  // Moves the calling thread to a CPU. False: it may not run there.
-  static bool run_on(int cpu) noexcept;
-  void join();  // none, or joined already: nothing to wait for
-  bool joinable() const noexcept;
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
 
 // A request to stop what is running; every token of it shows the request. A slow bus operation takes a token and a
 // deadline and sleeps in `StopToken::wait_until`.

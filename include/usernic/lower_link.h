@@ -18,7 +18,7 @@
 #include <memory>
 #include <vector>
 
-#include "usernic/device_ref.h"
+#include "usernic/device_handle.h"
 #include "usernic/error.h"
 #include "usernic/skb.h"
 #include "usernic/tx_queue.h"

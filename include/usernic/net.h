@@ -10,13 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "usernic/device_handle.h"
 #include "usernic/driver.h"
 #include "usernic/net_device.h"
-#include "usernic/work.h"
 
 namespace usernic {
-
-class Notifier;
 
 // Frees the device; one that is registered is unregistered first. [kernel: unregister_netdev, free_netdev]
 struct FreeNetdev {

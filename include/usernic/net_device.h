@@ -13,21 +13,23 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "usernic/address_list.h"
-#include "usernic/device_ref.h"
 #include "usernic/error.h"
 #include "usernic/features.h"
 #include "usernic/mac_address.h"
-#include "usernic/port.h"
-#include "usernic/rx_mode.h"
-#include "usernic/stats.h"
 #include "usernic/tx_queue.h"
 
 namespace usernic {
 
+class AddressList;
+class DeviceHandle;
+class DevicePort;
+class DeviceRef;
+class Napi;
 class Net;
 class OwnAddresses;
+class RxMode;
 struct Workqueue;
 
 inline constexpr uint32_t kFrameOverhead = 14 + 4;  // what a frame has besides an MTU: an Ethernet header, one VLAN tag

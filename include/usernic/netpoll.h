@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "usernic/context.h"
-#include "usernic/device_ref.h"
+#include "usernic/device_handle.h"
 #include "usernic/lock.h"
 #include "usernic/skb.h"
 #include "usernic/work.h"

@@ -5,8 +5,11 @@
 
 #include <span>
 
+#include "usernic/hw_addr_list.h"
 #include "usernic/napi.h"
 #include "usernic/net_device.h"
+#include "usernic/rx_flags.h"
+#include "usernic/rx_lists.h"
 #include "usernic/work.h"
 
 namespace usernic {

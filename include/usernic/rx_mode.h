@@ -27,10 +27,9 @@
 
 #include "usernic/address_list.h"
 #include "usernic/context.h"
-#include "usernic/hw_addr_list.h"
-#include "usernic/rx_filter.h"
-#include "usernic/rx_flags.h"
-#include "usernic/rx_lists.h"
+#include "usernic/env.h"
+#include "usernic/error.h"
+#include "usernic/mac_address.h"
 
 namespace usernic {
 

@@ -12,14 +12,14 @@
 #include <concepts>
 
 #include "usernic/error.h"
-#include "usernic/hw_addr_list.h"
 #include "usernic/rx_filter.h"
 #include "usernic/rx_image.h"
-#include "usernic/rx_lists.h"
 
 namespace usernic {
 
+struct HwAddrList;
 struct NetDevice;
+class RxLists;
 
 template <class D>
 concept PlanStyle = requires(D& d, RxPlan& plan) {

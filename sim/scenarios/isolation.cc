@@ -7,6 +7,7 @@
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::sim {
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "sim/scenarios/macvlan_ways.h"
 
+#include "usernic/rx_mode.h"
+
 namespace usernic::sim {
 
 bool MacvlanWays::accepts(size_t place, const MacAddress& group) const {

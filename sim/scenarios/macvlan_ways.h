@@ -8,6 +8,7 @@
 
 #include "drivers/macvlan/macvlan.h"
 #include "sim/scenarios/traffic.h"
+#include "usernic/port.h"
 
 namespace usernic::sim {
 

@@ -13,6 +13,7 @@
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
+#include "usernic/thread.h"
 
 namespace usernic::sim {
 

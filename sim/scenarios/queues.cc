@@ -4,6 +4,8 @@
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
 #include "usernic/napi.h"
+#include "usernic/port.h"
+#include "usernic/thread.h"
 
 namespace usernic::sim {
 namespace {

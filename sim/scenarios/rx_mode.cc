@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The hand-off from what is wanted to what the card holds, against everything that happens meanwhile.
+#include "usernic/rx_mode.h"
+
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
+#include "usernic/work.h"
 
 namespace usernic::sim {
 

@@ -10,6 +10,7 @@
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
 #include "testing/upper.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::sim {
 namespace {

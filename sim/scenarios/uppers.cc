@@ -7,6 +7,7 @@
 #include "drivers/vlan/vlan.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scenarios/traffic.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic::sim {
 namespace {

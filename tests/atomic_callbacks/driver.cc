@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "usernic/address_list.h"
 #include "usernic/net.h"
+#include "usernic/rx_lists.h"
+#include "usernic/rx_mode.h"
 
 namespace {
 

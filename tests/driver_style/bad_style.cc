@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "usernic/driver.h"
+#include "usernic/hw_addr_list.h"
+#include "usernic/rx_lists.h"
 
 namespace usernic {
 
