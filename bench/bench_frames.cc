@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "bench/rows.h"
+#include "testing/plain_driver.h"
 #include "usernic/net.h"
 #include "usernic/port.h"
 
@@ -14,20 +15,6 @@ namespace usernic {
 namespace {
 
 constexpr uint32_t kFrameBytes = 1514;
-
-struct Driver {
-  explicit Driver(NetDevice& dev) : dev_(dev) {}
-  Result<> open() {
-    dev_.tx_queue(0).start();
-    return {};
-  }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
-  }
-  NetDevice& dev_;
-};
 
 struct Port final : DevicePort {
   void receive(SkbBatch&) noexcept override {}  // the core frees them
@@ -39,7 +26,7 @@ struct Path {
   Net net;
   SkbPool pool{256, kFrameBytes};
   Port port;
-  NetdevPtr dev = *net.alloc_netdev<Driver>({.name = "b%d"});
+  NetdevPtr dev = *net.alloc_netdev<PlainDriver>({.name = "b%d"});
 
   Path() {
     if (dev->register_netdev() && dev->attach_port(port) && dev->open()) return;

@@ -22,6 +22,7 @@
 
 #include "bench/rows.h"
 #include "host/device_wishes.h"
+#include "testing/plain_driver.h"
 #include "usernic/kick.h"
 #include "usernic/net.h"
 #include "usernic/rx_mode.h"
@@ -64,18 +65,9 @@ struct Count {
 };
 
 // Answers at once, but for a call that hangs until it is freed, whoever asks it to stop.
-class Driver {
+class Driver : public PlainDriver {
  public:
-  explicit Driver(NetDevice& dev) : dev_(dev) {}
-  Result<> open() {
-    dev_.tx_queue(0).start();
-    return {};
-  }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
-  }
+  using PlainDriver::PlainDriver;
   RxFilterCaps rx_filter_caps() const { return {.unicast_slots = 16, .multicast_slots = 16}; }
   void set_rx_mode_async(RxPlan& plan) {
     if (hang.load()) {
@@ -90,9 +82,6 @@ class Driver {
 
   Atomic<bool> hang{false}, asked_to_stop{false};
   Count hanging, freed;
-
- private:
-  NetDevice& dev_;
 };
 
 const MacAddress kGroup = MacAddress::from_u64(0x0100'5e00'0001);

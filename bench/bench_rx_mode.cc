@@ -25,6 +25,7 @@
 #include "bench/rows.h"
 #include "core/device/device.h"
 #include "core/filter/card_class.h"
+#include "testing/plain_driver.h"
 #include "usernic/lower_link.h"
 #include "usernic/thread.h"
 
@@ -55,14 +56,8 @@ std::vector<MacAddress> addresses(size_t count) {
 }
 
 // A driver that has room for everything and answers at once: the engine's own time.
-struct Nothing {
-  explicit Nothing(NetDevice&, Duration call_time = {}) : call_time_(call_time) {}
-  Result<> open() { return {}; }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
-  }
+struct Nothing : PlainDriver {
+  explicit Nothing(NetDevice& dev, Duration call_time = {}) : PlainDriver(dev), call_time_(call_time) {}
   RxFilterCaps rx_filter_caps() const { return {.unicast_slots = 1u << 20, .multicast_slots = 1u << 20}; }
   void set_rx_mode_async(RxPlan& plan) {
     if (call_time_ > Duration::zero()) (void)plan.stop().wait_until(Clock::now() + call_time_);

@@ -5,6 +5,7 @@
 
 #include "sim/scheduler.h"
 #include "sim/style_drivers.h"
+#include "testing/random_caps.h"
 #include "usernic/rx_mode.h"
 #include "usernic/thread.h"
 
@@ -50,19 +51,6 @@ void rest(Chance& chance) {
 }
 
 }  // namespace
-
-RxFilterCaps random_caps(Chance& chance) {
-  RxFilterCaps caps;
-  caps.unicast_slots = static_cast<uint32_t>(chance.below(4));
-  caps.multicast_slots = static_cast<uint32_t>(chance.below(4));
-  caps.shared_slots = chance.one_in(3);
-  caps.own_address_uses_slot = chance.one_in(2) && caps.unicast_slots != 0;
-  if (chance.one_in(3)) caps.unicast_hash_buckets = 4;
-  if (chance.one_in(2)) caps.multicast_hash_buckets = 4;
-  caps.allmulti = !chance.one_in(4);
-  caps.vlan_slots = static_cast<uint32_t>(chance.below(3));
-  return caps;
-}
 
 CardTemper random_temper(Chance& chance) {
   CardTemper temper;

@@ -25,8 +25,7 @@ struct RxWorldConfig {
   bool open = true;
 };
 
-// Caps and temper of a card as the history may meet them. Promisc always works in the end: the last way in.
-RxFilterCaps random_caps(Chance& chance);
+// Temper of a card, and all of it, as the history may meet it. Promisc always works in the end: the last way in.
 CardTemper random_temper(Chance& chance);
 RxWorldConfig random_world(Chance& chance);
 

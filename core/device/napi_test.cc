@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "testing/chance.h"
+#include "testing/plain_driver.h"
 #include "testing/watch.h"
 #include "usernic/net.h"
 #include "usernic/thread.h"
@@ -15,18 +16,6 @@ namespace usernic {
 namespace {
 
 constexpr int kBudget = 8;
-
-// A driver that is nothing but its device; the test brings the instances.
-class BareDriver {
- public:
-  explicit BareDriver(NetDevice&) {}
-  Result<> open() { return {}; }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
-  }
-};
 
 // Serves an instance the way the test says, and counts.
 struct Poller {
@@ -48,7 +37,7 @@ struct Poller {
 
 struct NapiTest : testing::Test {
   Net net;
-  NetdevPtr dev = *net.alloc_netdev<BareDriver>({.name = "t0"});
+  NetdevPtr dev = *net.alloc_netdev<PlainDriver>({.name = "t0"});
   Poller poller;
   Napi napi{*dev, poller, kBudget};
 

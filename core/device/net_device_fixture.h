@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "testing/plain_driver.h"
 #include "testing/watch.h"
 #include "usernic/net.h"
 
@@ -75,17 +76,6 @@ class ScriptDriver {
  private:
   NetDevice& dev_;
   Script& script_;
-};
-
-class PlainDriver {
- public:
-  explicit PlainDriver(NetDevice&) {}
-  Result<> open() { return {}; }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
-  }
 };
 
 struct NetDeviceTest : testing::Test {

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "testing/card.h"
+#include "testing/plain_driver.h"
 #include "testing/watch.h"
 #include "usernic/address_list.h"
 #include "usernic/net_device.h"
@@ -19,19 +20,13 @@ struct HashCard {
   std::string log;
   std::function<uint32_t(AddressClass, const MacAddress&)> hash = [](AddressClass, const MacAddress&) { return 0u; };
 };
-struct HashDriver {
-  HashDriver(NetDevice&, HashCard& card) : card_(card) {}
+struct HashDriver : PlainDriver {
+  HashDriver(NetDevice& dev, HashCard& card) : PlainDriver(dev), card_(card) {}
   Result<> init() {
     card_.log += "init ";
     return {};
   }
   void uninit() { card_.log += "uninit "; }
-  Result<> open() { return {}; }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
-  }
   RxFilterCaps rx_filter_caps() const { return card_.caps; }
   uint32_t rx_hash(AddressClass c, const MacAddress& address) const { return card_.hash(c, address); }
   void set_rx_mode_async(RxPlan& plan) {
@@ -39,14 +34,8 @@ struct HashDriver {
   }
   HashCard& card_;
 };
-struct PlainFilter {
-  PlainFilter(NetDevice&, const RxFilterCaps& caps) : caps_(caps) {}
-  Result<> open() { return {}; }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
-  }
+struct PlainFilter : PlainDriver {
+  PlainFilter(NetDevice& dev, const RxFilterCaps& caps) : PlainDriver(dev), caps_(caps) {}
   RxFilterCaps rx_filter_caps() const { return caps_; }
   void set_rx_mode_async(RxPlan&) {}
   RxFilterCaps caps_;

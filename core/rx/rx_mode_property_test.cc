@@ -8,8 +8,9 @@
 #include <iostream>
 #include <sstream>
 
+#include "core/rx/random_history.h"
 #include "testing/card.h"
-#include "testing/chance.h"
+#include "testing/random_caps.h"
 #include "testing/watch.h"
 #include "usernic/address_list.h"
 #include "usernic/rx_mode.h"
@@ -24,19 +25,6 @@ MacAddress address(bool multicast, uint64_t n) {
   return MacAddress::from_u64((multicast ? 0x0300'0000'0000 : 0x0200'0000'0000) | (n + 1));
 }
 
-RxFilterCaps random_caps(Chance& chance) {
-  RxFilterCaps caps;
-  caps.unicast_slots = static_cast<uint32_t>(chance.below(5));
-  caps.multicast_slots = static_cast<uint32_t>(chance.below(5));
-  caps.shared_slots = chance.one_in(3);
-  caps.own_address_uses_slot = chance.one_in(3) && caps.unicast_slots != 0;
-  if (chance.one_in(3)) caps.unicast_hash_buckets = 4;
-  if (chance.one_in(2)) caps.multicast_hash_buckets = 4;
-  caps.allmulti = !chance.one_in(4);
-  caps.vlan_slots = static_cast<uint32_t>(chance.below(3));
-  return caps;  // promisc stays: the last way in
-}
-
 class History {
  public:
   explicit History(uint64_t seed) : chance_{seed}, card_chance_{seed ^ 0x5eed} {
@@ -48,12 +36,8 @@ class History {
     (void)dev_->open();
   }
 
-  void run(int steps) {
-    for (int i = 0; i < steps; ++i) {
-      step();
-      look();
-      if (chance_.one_in(8)) dev_->lane().flush();
-    }
+  void rest() {
+    if (chance_.one_in(8)) dev_->lane().flush();
   }
 
   void converge_and_check() {
@@ -91,7 +75,6 @@ class History {
     }
   }
 
- private:
   // Requires: the card's mutex.
   Result<> fate(const RxCommand& command, bool& apply) {
     const Result<> result = draw_fate(command, apply);
@@ -226,6 +209,7 @@ class History {
     (void)dev_->open();
   }
 
+ private:
   Chance chance_, card_chance_;
   Net net_;
   TestCard card_;
@@ -237,10 +221,7 @@ class History {
 };
 
 RC_GTEST_PROP(RxModeProperty, NothingGoesDeafAndWhatIsWantedIsProgrammed, ()) {
-  const auto seed = *rc::gen::noShrink(rc::gen::arbitrary<uint64_t>());
-  History history(seed);
-  history.run(120);
-  history.converge_and_check();
+  check_random_history<History>();
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/rx/rx_mode_fixture.h"
+#include "testing/plain_driver.h"
 #include "usernic/porting.h"
 #include "usernic/rx_style.h"
 
@@ -123,21 +124,14 @@ struct AskingCard {
   std::vector<Time> calls;
   int asks = 0;  // so many calls ask for another
 };
-struct AskingDriver {
-  AskingDriver(NetDevice& dev, AskingCard& card) : dev_(dev), card_(card) {}
-  Result<> open() { return {}; }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
-  }
+struct AskingDriver : PlainDriver {
+  AskingDriver(NetDevice& dev, AskingCard& card) : PlainDriver(dev), card_(card) {}
   int set_rx_mode_async(NetDevice*, HwAddrList*, HwAddrList*) {
     card_.calls.push_back(Clock::now());
     if (card_.asks > 0) --card_.asks, Porting::schedule_retry(dev_.rx_mode());
     called.set();
     return 0;
   }
-  NetDevice& dev_;
   AskingCard& card_;
   Event called;
 };

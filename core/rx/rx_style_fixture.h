@@ -7,6 +7,7 @@
 #include <set>
 
 #include "testing/addresses.h"
+#include "testing/plain_driver.h"
 #include "testing/watch.h"
 #include "usernic/net.h"
 #include "usernic/rx_mode.h"
@@ -16,16 +17,9 @@
 namespace usernic {
 
 // What every driver here has.
-struct Plain {
-  explicit Plain(NetDevice& dev) : dev_(dev) {}
-  Result<> open() { return {}; }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
-  }
+struct Plain : PlainDriver {
+  using PlainDriver::PlainDriver;
   Result<> set_mac_address(const MacAddress&) { return {}; }
-  NetDevice& dev_;
 };
 
 template <class Driver, class Card>

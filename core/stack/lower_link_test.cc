@@ -3,6 +3,7 @@
 
 #include "core/device/device.h"
 #include "core/stack/lower_link_fixture.h"
+#include "testing/plain_driver.h"
 #include "usernic/thread.h"
 
 namespace usernic {
@@ -447,19 +448,14 @@ TEST_F(LowerLinkTest, LongListsComeAndGoWithTheLink) {
 }
 
 // Follows from its init on, before it is registered.
-struct EarlyUpper {
-  EarlyUpper(NetDevice& dev, NetDevice& lower) : lower(lower), changed([] {}, &dev), link(dev, dev.lane(), changed) {}
+struct EarlyUpper : PlainDriver {
+  EarlyUpper(NetDevice& dev, NetDevice& lower)
+      : PlainDriver(dev), lower(lower), changed([] {}, &dev), link(dev, dev.lane(), changed) {}
   ~EarlyUpper() { changed.cancel_sync(); }
   Result<> init() {
     if (const Result<> linked = link.link(lower); !linked) return linked;
     link.activate();
     return {};
-  }
-  Result<> open() { return {}; }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
   }
   NetDevice& lower;
   Work changed;
