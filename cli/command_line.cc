@@ -151,7 +151,7 @@ void add_usb_device(Line& line) {
   sub->parse_complete_callback([&line] { line.command.verb = Verb::kUsbDevice; });
   const auto number = CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}).description("");
   const auto ms = CLI::Range(0.0, 3'600'000.0).description("");
-  sub->add_option("MODEL", device.model, "the adapter: rtl8150, cdc-ecm, cdc-ncm or cdc-rndis")
+  sub->add_option("MODEL", device.model, "the adapter: rtl8150, lan78xx, cdc-ecm, cdc-ncm or cdc-rndis")
       ->required()
       ->type_name("");
   sub->add_option("--listen", device.listen, "where to listen (127.0.0.1:3240); port 0: any")

@@ -150,7 +150,8 @@ const Bad kBad[] = {
     {"unknown driver", "[[nic]]\nname = \"n\"\ndriver = \"simnik\"\n",
      "lab.toml:3: 'driver' in [[nic]] names no driver: 'simnik'; did you mean 'simnic'?"},
     {"driver from elsewhere", "[[nic]]\nname = \"n\"\ndriver = \"e1000e\"\n",
-     "lab.toml:3: 'driver' in [[nic]] names no driver: 'e1000e'; there are dummy, simnic, rtl8150, cdc, vlan, macvlan, "
+     "lab.toml:3: 'driver' in [[nic]] names no driver: 'e1000e'; there are dummy, simnic, rtl8150, lan78xx, cdc, vlan, "
+     "macvlan, "
      "bond, bridge"},
     {"section of another driver", "[[nic]]\nname = \"n\"\ndriver = \"dummy\"\n[nic.simnic]\nwire = \"w\"\n",
      "lab.toml:4: 'simnic' in [[nic]] belongs to the driver simnic, but this nic's driver is dummy"},

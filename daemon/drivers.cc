@@ -5,13 +5,13 @@
 
 namespace usernic::daemon {
 
-extern const Driver kBondDriver, kBridgeDriver, kCdcDriver, kDummyDriver, kMacvlanDriver, kRtl8150Driver, kSimnicDriver,
-    kVlanDriver;
+extern const Driver kBondDriver, kBridgeDriver, kCdcDriver, kDummyDriver, kLan78xxDriver, kMacvlanDriver,
+    kRtl8150Driver, kSimnicDriver, kVlanDriver;
 
 namespace {
 
 // Who knows a device by its maker comes before who knows it by its class.
-constexpr const Driver* kDrivers[] = {&kDummyDriver, &kSimnicDriver,  &kRtl8150Driver, &kCdcDriver,
+constexpr const Driver* kDrivers[] = {&kDummyDriver, &kSimnicDriver,  &kRtl8150Driver, &kLan78xxDriver, &kCdcDriver,
                                       &kVlanDriver,  &kMacvlanDriver, &kBondDriver,    &kBridgeDriver};
 
 template <class Is>

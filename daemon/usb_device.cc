@@ -49,17 +49,19 @@ std::string hex(std::span<const uint8_t> octets) {
 }
 
 Json::Object members(const usb::NicFilter& filter) {
-  Json::Array multicast;
-  for (const MacAddress& address : filter.multicast) multicast.push_back(address.to_string());
-  return {{"receiving", filter.receiving},
-          {"own", filter.own.to_string()},
-          {"directed", filter.directed},
-          {"broadcast", filter.broadcast},
-          {"multicast", std::move(multicast)},
-          {"hash", hex(filter.hash)},
-          {"allmulti", filter.allmulti},
-          {"promisc", filter.promisc},
-          {"accept", fmt::format("{:#x}", filter.accept)}};
+  const auto texts = [](const std::vector<MacAddress>& addresses) {
+    Json::Array array;
+    for (const MacAddress& address : addresses) array.push_back(address.to_string());
+    return array;
+  };
+  Json::Array vlans;
+  for (const uint16_t id : filter.vlans) vlans.push_back(id);
+  return {{"receiving", filter.receiving},    {"own", filter.own.to_string()},
+          {"directed", filter.directed},      {"broadcast", filter.broadcast},
+          {"unicast", texts(filter.unicast)}, {"multicast", texts(filter.multicast)},
+          {"hash", hex(filter.hash)},         {"allmulti", filter.allmulti},
+          {"promisc", filter.promisc},        {"vlan_filter", filter.vlan_filter},
+          {"vlans", std::move(vlans)},        {"accept", fmt::format("{:#x}", filter.accept)}};
 }
 
 Json::Object members(const usb::TransferCounts& counts) {

@@ -31,6 +31,7 @@ TEST(UsbListTest, EachModelIsTakenByItsDriverAlsoFromAServer) {
     std::string_view model, id, speed, first_class, driver;
   };
   constexpr Row kRows[] = {{"rtl8150", "0bda:8150", "full", "00/00/00", "rtl8150"},
+                           {"lan78xx", "0424:7800", "high", "ff/00/ff", "lan78xx"},
                            {"cdc-ecm", "1209:0010", "high", "02/06/00", "cdc"},
                            {"cdc-ncm", "1209:0011", "high", "02/0d/00", "cdc"},
                            {"cdc-rndis", "1209:0012", "high", "e0/01/03", "cdc"}};

@@ -8,6 +8,7 @@
 
 #include "ctl/did_you_mean.h"
 #include "drivers/cdc/model.h"
+#include "drivers/lan78xx/model.h"
 #include "drivers/rtl8150/model.h"
 
 namespace usernic::daemon {
@@ -27,6 +28,7 @@ constexpr UsbModel kModels[] = {
     {"cdc-ecm", make_cdc<cdc::Framing::kEcm>},
     {"cdc-ncm", make_cdc<cdc::Framing::kNcm>},
     {"cdc-rndis", make_cdc<cdc::Framing::kRndis>},
+    {"lan78xx", make<lan78xx::Model>},
     {"rtl8150", make<rtl8150::Model>},
 };
 

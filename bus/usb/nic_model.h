@@ -27,9 +27,11 @@ struct NicFilter {
   MacAddress own;
   bool directed = false;  // frames to `own`
   bool broadcast = false, allmulti = false, promisc = false;
-  std::vector<MacAddress> multicast;  // one by one
-  std::vector<uint8_t> hash;          // buckets that are let through: bit n of octet n / 8; empty: there are none
-  uint32_t accept = 0;                // the adapter's own word for it
+  std::vector<MacAddress> unicast, multicast;  // one by one
+  std::vector<uint8_t> hash;  // buckets that are let through: bit n of octet n / 8; empty: there are none
+  bool vlan_filter = false;   // of tagged frames, those of `vlans`; else all
+  std::vector<uint16_t> vlans;
+  uint32_t accept = 0;  // the adapter's own word for it
 
   bool operator==(const NicFilter&) const = default;
 };

@@ -133,6 +133,7 @@ class Ear final : public Cable {
 // connect_cable and receive.
 template <class Driver, class Model>
 struct NicFixture {
+  static constexpr uint64_t kOverflow = 20;  // groups: more than the adapter tells apart one by one
   template <class... Args>
   explicit NicFixture(bool served, Args&&... args) : model(std::forward<Args>(args)...) {
     model.connect_cable(&ear);

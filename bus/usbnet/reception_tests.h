@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usbnet: for tests of every driver: what comes up, for every kind of address in every mode, with and without a VLAN
-// tag, by frames through the adapter's cable. There is no unicast filter but the own address.
+// tag, by frames through the adapter's cable.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,7 @@ void bring_about(Fixture& adapter, Reception mode) {
       ASSERT_TRUE(adapter.dev->rx_mode().set_allmulti(1));
       return;
     case Reception::kOverflow:
-      for (uint64_t n = 2; n <= 20; ++n) ASSERT_TRUE(adapter.dev->mc().add(multicast(n)));
+      for (uint64_t n = 2; n <= Fixture::kOverflow; ++n) ASSERT_TRUE(adapter.dev->mc().add(multicast(n)));
       return;
     case Reception::kAfterReset:
       ASSERT_TRUE(adapter.dev->close() && adapter.dev->open());
@@ -51,24 +51,32 @@ void bring_about(Fixture& adapter, Reception mode) {
   }
 }
 
+// Besides the own address.
+enum class UnicastFilter : bool { kNone, kThere };
+
 // `foreign`: a group that nobody wants and that is told apart from the wanted one, where groups are told apart.
 // `allmulti_in(mode)`: are groups not told apart in a mode that is not promiscuous?
 template <class Fixture, class AllmultiIn>
-void receives_as_wanted(Fixture& adapter, Reception mode, const MacAddress& foreign, AllmultiIn&& allmulti_in) {
+void receives_as_wanted(Fixture& adapter, Reception mode, const MacAddress& foreign, AllmultiIn&& allmulti_in,
+                        UnicastFilter filter = UnicastFilter::kNone) {
   ASSERT_TRUE(adapter.probe());
   ASSERT_TRUE(adapter.dev->open());
   ASSERT_TRUE(adapter.dev->mc().add(multicast(1)));
   ASSERT_NO_FATAL_FAILURE(bring_about(adapter, mode));
   ASSERT_TRUE(adapter.settled());
-  const bool promisc = mode == Reception::kPromisc || mode == Reception::kWithUnicast;
+  const bool wanted = mode == Reception::kWithUnicast;
+  const bool promisc = mode == Reception::kPromisc || (wanted && filter == UnicastFilter::kNone);
   const struct {
     const char* name;
     MacAddress address;
     bool comes;
   } rows[] = {
-      {"own", adapter.dev->address(), true},   {"broadcast", kBroadcast, true},
-      {"wanted unicast", unicast(1), promisc}, {"foreign unicast", unicast(2), promisc},
-      {"wanted group", multicast(1), true},    {"foreign group", foreign, promisc || allmulti_in(mode)},
+      {"own", adapter.dev->address(), true},
+      {"broadcast", kBroadcast, true},
+      {"wanted unicast", unicast(1), promisc || wanted},
+      {"foreign unicast", unicast(2), promisc},
+      {"wanted group", multicast(1), true},
+      {"foreign group", foreign, promisc || allmulti_in(mode)},
   };
   for (const auto& row : rows) {
     for (const bool tagged : {false, true}) {

@@ -133,8 +133,8 @@ void Usbnet::link_changed(bool up) noexcept {
   up ? dev_.carrier_on() : dev_.carrier_off();
 }
 
-void Usbnet::call_later() noexcept {
-  lane_.queue(later_work_);
+void Usbnet::call_later(Duration after) noexcept {
+  after == Duration::zero() ? lane_.queue(later_work_) : lane_.queue_at(later_work_, Clock::now() + after);
 }
 
 void Usbnet::on_unplugged(void* self) noexcept {
@@ -149,8 +149,13 @@ void Usbnet::unplugged() {
   (void)dev_.detach();  // nobody sends from here on
   quiesce({});
   dev_.carrier_off();
-  device_ = nullptr;
+  replace_device(nullptr);
   look_later();
+}
+
+void Usbnet::replace_device(std::unique_ptr<Device> with) {
+  MutexGuard guard(device_lock_);
+  device_.swap(with);  // the old one ends after the lock
 }
 
 void Usbnet::look_later() {
@@ -170,9 +175,9 @@ void Usbnet::look_for_it() {
 // Then everything is as it was: the core programs the filter after attach.
 void Usbnet::returned() {
   if (ending_.stop_requested()) return;
-  device_ = std::move(found_);
+  replace_device(std::move(found_));
   if (up_ && !start({})) {
-    device_ = nullptr;
+    replace_device(nullptr);
     return look_later();
   }
   (void)dev_.attach();

@@ -16,6 +16,7 @@
 #include "bus/usb/port.h"
 #include "usernic/napi.h"
 #include "usernic/net.h"
+#include "usernic/offload.h"
 #include "usernic/work.h"
 
 namespace usernic::usb {
@@ -30,9 +31,9 @@ struct TxBlock {
 // Where the frames of a transfer in go.
 class RxFrames {
  public:
-  // Copies it. A frame that is longer than the adapter's `frame_max` or shorter than an Ethernet header is an error;
-  // one without a buffer is dropped.
-  virtual void add(std::span<const uint8_t> frame) noexcept USERNIC_NONBLOCKING = 0;
+  // Copies it; `sum`: what the adapter knows of its checksum. A frame that is longer than the adapter's `frame_max` or
+  // shorter than an Ethernet header is an error; one without a buffer is dropped.
+  virtual void add(std::span<const uint8_t> frame, FrameSum sum = FrameSum::kNone) noexcept USERNIC_NONBLOCKING = 0;
 
  protected:
   ~RxFrames() = default;
@@ -100,8 +101,15 @@ class Usbnet {
   // The device; null while it is unplugged. Context: process, on the lane.
   Device* device() const noexcept { return device_.get(); }
   void link_changed(bool up) noexcept USERNIC_NONBLOCKING;
+  // Calls `ask` with the device, which stays until it returns. no_such_device: it is unplugged. Others use the device
+  // meanwhile: `ask` is one transfer. Context: process, not on the lane.
+  template <class Ask>
+  Result<> off_lane(Ask&& ask) {
+    MutexGuard guard(device_lock_);
+    return device_ == nullptr ? fail(std::errc::no_such_device) : ask(*device_);
+  }
   // The adapter's `later` is called on the lane, unless it is not started then. Context: any.
-  void call_later() noexcept USERNIC_NONBLOCKING;
+  void call_later(Duration after = Duration::zero()) noexcept USERNIC_NONBLOCKING;
 
  private:
   static constexpr uint32_t kRxTransfers = 16;
@@ -109,6 +117,7 @@ class Usbnet {
   static constexpr uint32_t kInterruptBytes = 64;
   static constexpr LockClass kRxClass{"usbnet_rx", LockUse::kAnyContext};
   static constexpr LockClass kTxClass{"usbnet_tx", LockUse::kAnyContext};
+  static constexpr LockClass kDeviceClass{"usbnet_device"};
 
   struct RxSlot {
     RxSlot(Usbnet& net, uint32_t bytes) : net(net), octets(bytes) {}
@@ -140,6 +149,7 @@ class Usbnet {
   void unplugged();
   void look_for_it();
   void look_later();
+  void replace_device(std::unique_ptr<Device> with);
   void returned();
   void repair();
   bool repair_rx(const Wait& wait);
@@ -162,7 +172,8 @@ class Usbnet {
   const Sizes sizes_;
 
   // The lane's, see above.
-  std::unique_ptr<Device> device_;  // null while it is unplugged
+  Mutex device_lock_{kDeviceClass};  // held when the pointer changes, and by who reads it elsewhere
+  std::unique_ptr<Device> device_;   // null while it is unplugged
   Adapter::Pipes pipes_;
   bool up_ = false;              // between open and stop
   Atomic<bool> started_{false};  // up, and there; completions read it

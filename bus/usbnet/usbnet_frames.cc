@@ -120,22 +120,28 @@ Usbnet::RxSlot* Usbnet::take_done() noexcept {
 
 class Usbnet::Unpacked final : public RxFrames {
  public:
-  explicit Unpacked(Usbnet& net) : net_(net) {}
-  void add(std::span<const uint8_t> frame) noexcept USERNIC_NONBLOCKING override {
+  Unpacked(Usbnet& net, Napi& napi) : net_(net), napi_(napi) {}
+  void add(std::span<const uint8_t> frame, FrameSum sum) noexcept USERNIC_NONBLOCKING override {
     if (frame.size() < kHeaderBytes || frame.size() > net_.sizes_.frame_max) return count(net_.rx_errors_);
-    Skb* const skb = net_.pool_.alloc();
-    if (skb == nullptr) return net_.napi_.counters.drop(1);
+    Skb* skb = net_.pool_.alloc();
+    if (skb == nullptr) {
+      napi_.receive(batch);  // who takes them gives their buffers back
+      skb = net_.pool_.alloc();
+    }
+    if (skb == nullptr) return napi_.counters.drop(1);
     std::ranges::copy(frame, skb->put(static_cast<uint32_t>(frame.size())));
+    if (sum != FrameSum::kNone) skb->set_offload({.sum = sum});
     batch.push_back(*skb);
   }
   SkbBatch batch;
 
  private:
   Usbnet& net_;
+  Napi& napi_;
 };
 
 int Usbnet::poll(Napi& napi, int budget) noexcept {
-  Unpacked frames(*this);
+  Unpacked frames(*this, napi);
   int done = 0;
   while (done < budget) {
     RxSlot* const slot = take_done();

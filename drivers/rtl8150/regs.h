@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "usernic/mac_address.h"
+#include "bus/usbnet/ether_crc.h"
 
 namespace usernic::rtl8150 {
 
@@ -93,17 +93,10 @@ inline constexpr uint32_t kVlanTagBytes = 4;
 inline constexpr uint32_t kMtuMax = 1500;
 inline constexpr uint32_t kFrameMax = kMtuMax + kHeaderBytes + kVlanTagBytes;
 
-// The bucket of a multicast address: the top six bits of the Ethernet CRC, most significant bit first [F].
+// The bucket of a multicast address: the top six bits of its CRC [F].
 inline constexpr uint32_t kBuckets = 64;
 constexpr uint32_t bucket_of(const MacAddress& address) noexcept {
-  uint32_t crc = ~0u;
-  for (const uint8_t octet : address.octets) {
-    for (int bit = 0; bit < 8; ++bit) {
-      const uint32_t carry = (crc >> 31) ^ ((octet >> bit) & 1u);
-      crc = crc << 1 ^ (carry != 0 ? 0x04c1'1db7u : 0u);
-    }
-  }
-  return crc >> 26;
+  return usb::ether_crc(address) >> 26;
 }
 
 }  // namespace usernic::rtl8150

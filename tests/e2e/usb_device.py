@@ -88,16 +88,21 @@ class UsbDevice:
         self.process.stdout.close()
 
 
-def bucket_of(address):
-    """The bucket of an rtl8150's hash: the top six bits of the Ethernet CRC, most significant bit first."""
+def bucket_of(address, buckets):
+    """The bucket of an adapter's hash: the top bits of the Ethernet CRC, most significant bit first."""
     crc = 0xffffffff
     for octet in bytes.fromhex(address.replace(":", "")):
         for bit in range(8):
             carry = (crc >> 31) ^ (octet >> bit & 1)
             crc = (crc << 1 & 0xffffffff) ^ (0x04c11db7 if carry else 0)
-    return crc >> 26
+    return crc * buckets >> 32
 
 
 def has_bucket(filter_, address):
-    octets, bucket = bytes.fromhex(filter_["hash"]), bucket_of(address)
-    return bool(octets[bucket // 8] >> bucket % 8 & 1)
+    return bucket_of(address, 4 * len(filter_["hash"])) in buckets_of(filter_)
+
+
+def buckets_of(filter_):
+    """Those that are let through."""
+    octets = bytes.fromhex(filter_["hash"])
+    return {bucket for bucket in range(8 * len(octets)) if octets[bucket // 8] >> bucket % 8 & 1}

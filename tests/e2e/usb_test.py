@@ -34,6 +34,15 @@ class UsbTest(LabTest):
         lab.until_link(lambda row: row["address"] == "02:00:00:00:00:77")
         lab.ping("b", "10.9.0.1")
 
+    def test_a_lan78xx_filters_exactly(self):
+        lab = self.usb_lab(bus="emulated:lan78xx/w0", mtu=9000)
+        row = lab.link("nic0")
+        self.assertEqual((row["driver"], row["mtu"]), ("lan78xx", 9000))
+        lab.ping("a", "10.9.0.2")
+        lab.inside("a").join(group="239.1.2.3", dev="nic0")
+        report, _ = lab.until_rx_mode(lambda report: is_held(report, GROUP))
+        self.assertEqual(report["mode"]["multicast"], "exact")
+
     def test_its_driver_is_found(self):
         lab = self.usb_lab()
         lab.ping("a", "10.9.0.2")
@@ -56,7 +65,8 @@ class UsbTest(LabTest):
         done = lab_module.run([lab_module.PROGRAM, "usb", "--json"])
         self.assertEqual(done.returncode, 0, done.stderr)
         drivers = {device["bus"]: device["driver"] for device in json.loads(done.stdout)["devices"]}
-        self.assertEqual(drivers["emulated:rtl8150"], "rtl8150")
+        for model in ("rtl8150", "lan78xx"):
+            self.assertEqual(drivers[f"emulated:{model}"], model)
         for model in ("cdc-ecm", "cdc-ncm", "cdc-rndis"):
             self.assertEqual(drivers[f"emulated:{model}"], "cdc")
         device = UsbDevice("cdc-rndis", "--bus-id", "3-1")

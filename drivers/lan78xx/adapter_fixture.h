@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// lan78xx: for tests, an adapter in software with its cable, and the device that drives it.
+#pragma once
+
+#include "bus/usbnet/nic_fixture.h"
+#include "drivers/lan78xx/lan78xx.h"
+#include "drivers/lan78xx/model.h"
+
+namespace usernic::lan78xx {
+
+using usb::Ear, usb::kOther, usb::make_frame, usb::multicast, usb::number_of, usb::unicast;
+
+inline constexpr MacAddress kPermanent = MacAddress::from_u64(0x0280'0f78'0000);
+
+struct Adapter : usb::NicFixture<Lan78xx, Model> {
+  static constexpr uint64_t kOverflow = 60;  // groups; the perfect filters hold 32 addresses
+  explicit Adapter(bool served = false, uint16_t chip = 0x7800) : NicFixture(served, kPermanent, chip) {}
+};
+
+// One whose bucket no group that a test wants has.
+constexpr MacAddress foreign_group() {
+  for (uint64_t n = 1000;; ++n) {
+    bool alone = true;
+    for (uint64_t wanted = 1; wanted <= Adapter::kOverflow; ++wanted) {
+      alone &= bucket_of(multicast(n)) != bucket_of(multicast(wanted));
+    }
+    if (alone) return multicast(n);
+  }
+}
+
+}  // namespace usernic::lan78xx
