@@ -36,7 +36,7 @@ using ctl::Json;
 using ctl::kFailed;
 using ctl::kUsage;
 
-constexpr size_t kFrameMax = 2048;
+constexpr size_t kFrameMax = 9216;  // of what may be an MTU
 constexpr size_t kCommandMax = 256;
 constexpr int kFramesAtOnce = 64;
 

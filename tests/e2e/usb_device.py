@@ -102,6 +102,13 @@ def has_bucket(filter_, address):
     return bucket_of(address, 4 * len(filter_["hash"])) in buckets_of(filter_)
 
 
+def is_filter_of(filter_, groups, exact_max):
+    """Are those groups let in, as many as can be one by one and the others by the hash, and is nobody else?"""
+    groups, exact = set(groups), set(filter_["multicast"])
+    hashed = {bucket_of(address, 4 * len(filter_["hash"])) for address in groups - exact}
+    return exact <= groups and len(exact) == min(exact_max, len(groups)) and buckets_of(filter_) == hashed
+
+
 def buckets_of(filter_):
     """Those that are let through."""
     octets = bytes.fromhex(filter_["hash"])

@@ -246,6 +246,11 @@ class Guest:
             raise AssertionError(f"in the guest: {command}: exit {code}: {said}")
         return said
 
+    def groups(self, dev):
+        """The link-layer groups that its kernel wants of an interface."""
+        rows = [line.split() for line in self.must("cat /proc/net/dev_mcast").split("\n") if line]
+        return [":".join(row[4][n:n + 2] for n in range(0, 12, 2)) for row in rows if row[1] == dev]
+
     def write(self, path, text):
         self.must(f"echo {base64.b64encode(text.encode()).decode()} | base64 -d > {path}")
 

@@ -23,9 +23,10 @@ import lab as lab_module
 from guest import ADAPTER_ADDRESS, ADAPTER_PEER, HOST, USBIP_HOST_PORT, USBIP_PORT, Guest, why_not
 from lab import LabTest, Place, config_of, is_settled
 from program_test import SKIPPED, Result
-from usb_device import UsbDevice, has_bucket
+from usb_device import UsbDevice, buckets_of, has_bucket, is_filter_of
 
-MODULES = ("xhci_pci", "usbip_host", "vhci_hcd", "rtl8150", "tun", "usbip_vudc", "usb_f_ecm", "usb_f_ncm", "usb_f_rndis")
+MODULES = ("xhci_pci", "usbip_host", "vhci_hcd", "rtl8150", "lan78xx", "microchip", "8021q", "tun", "usbip_vudc",
+           "usb_f_ecm", "usb_f_ncm", "usb_f_rndis")
 GUEST_IP, PEER_IP = "10.55.0.1", "10.55.0.2"
 GROUP_IP, GROUP = "239.1.2.3", "01:00:5e:01:02:03"
 IP = "/usr/sbin/ip"  # not the shell's own
@@ -61,9 +62,11 @@ class GuestTest(LabTest):
 class AdapterTest(GuestTest):
     """With an adapter that we serve, taken by the guest and driven by its kernel; cable0 is at the end of its cable."""
 
+    model = "rtl8150"
+
     def setUp(self):
         super().setUp()
-        self.device = UsbDevice("rtl8150", "--tap", "cable0", prefix=the_place.prefix())
+        self.device = UsbDevice(self.model, "--tap", "cable0", prefix=the_place.prefix())
         self.addCleanup(self.device.close)
         the_place.must("ip", "address", "add", f"{PEER_IP}/24", "dev", "cable0")
         the_place.must("ip", "link", "set", "cable0", "up")
@@ -104,11 +107,32 @@ class AdapterTest(GuestTest):
         the_place.must("ping", "-c", 1, "-W", 60, GUEST_IP)
         return int(the_guest.must("cat /sys/class/net/eth1/statistics/rx_packets"))
 
-    def hears(self, address, frames=20):
+    def hears(self, address, frames=20, vlan=None):
         """Do frames to that address reach the guest's interface?"""
         before = self.received()
-        the_place.send(frames=[[address, str(n), None] for n in range(frames)], dev="cable0")
+        the_place.send(frames=[[address, str(n), vlan] for n in range(frames)], dev="cable0")
         return self.received() - before >= frames
+
+
+    # Our driver, in the guest.
+
+    def start(self, bus):
+        """`usernic run` in the guest, with nic0 at that bus."""
+        the_guest.write("/tmp/lab.toml", config_of([{"name": "nic0", "bus": bus, "addresses": [f"{GUEST_IP}/24"]}]))
+        the_guest.must("rm -f /tmp/ready /tmp/ended")
+        the_guest.must("(usernic run /tmp/lab.toml --ready-fd 3 3>/tmp/ready >/tmp/said 2>&1; echo $? >/tmp/ended) &")
+        the_guest.until("[ -s /tmp/ready ] || { cat /tmp/said; [ -e /tmp/ended ] && exit 0; exit 1; }")
+        self.assertTrue(the_guest.run("[ -e /tmp/ended ]")[0], the_guest.must("cat /tmp/said"))
+        self.addCleanup(the_guest.run, "killall -9 usernic")
+        self.assertNotEqual(the_guest.run("ls /sys/class/net/eth1")[0], 0, "the kernel has it still")
+
+    def end(self):
+        the_guest.must("killall usernic")
+        the_guest.until("[ -s /tmp/ended ]")
+        self.assertEqual(the_guest.must("cat /tmp/ended"), "0", the_guest.must("cat /tmp/said"))
+
+    def until_filter(self, holds):
+        return self.device.until(lambda state: state["receiving"] and holds(state))
 
 
 class KernelDriverTest(AdapterTest):
@@ -182,24 +206,6 @@ class KernelDriverTest(AdapterTest):
 class LibusbTest(AdapterTest):
     """Our driver in the guest, on real usbfs; the kernel's driver has the adapter before and afterwards."""
 
-    def start(self, bus):
-        """`usernic run` in the guest, with nic0 at that bus."""
-        the_guest.write("/tmp/lab.toml", config_of([{"name": "nic0", "bus": bus, "addresses": [f"{GUEST_IP}/24"]}]))
-        the_guest.must("rm -f /tmp/ready /tmp/ended")
-        the_guest.must("(usernic run /tmp/lab.toml --ready-fd 3 3>/tmp/ready >/tmp/said 2>&1; echo $? >/tmp/ended) &")
-        the_guest.until("[ -s /tmp/ready ] || { cat /tmp/said; [ -e /tmp/ended ] && exit 0; exit 1; }")
-        self.assertTrue(the_guest.run("[ -e /tmp/ended ]")[0], the_guest.must("cat /tmp/said"))
-        self.addCleanup(the_guest.run, "killall -9 usernic")
-        self.assertNotEqual(the_guest.run("ls /sys/class/net/eth1")[0], 0, "the kernel has it still")
-
-    def end(self):
-        the_guest.must("killall usernic")
-        the_guest.until("[ -s /tmp/ended ]")
-        self.assertEqual(the_guest.must("cat /tmp/ended"), "0", the_guest.must("cat /tmp/said"))
-
-    def until_filter(self, holds):
-        self.device.until(lambda state: state["receiving"] and holds(state))
-
     def test_it_is_taken_from_the_kernel_and_given_back(self):
         self.ping()
         place = the_guest.must("basename $(readlink -f /sys/class/net/eth1/device/..)")
@@ -243,6 +249,121 @@ class LibusbTest(AdapterTest):
         self.device.tell("unplug")
         the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 0 ]")
         self.end()
+
+
+class Lan78xxTest(AdapterTest):
+    """The model lan78xx, driven by the kernel's own driver, and by ours on the same guest's usbfs."""
+
+    model = "lan78xx"
+
+    def until_the_filter_is_that_of_the_groups(self):
+        """32 of them, whichever, in perfect filters; the others hashed, and nothing else is."""
+        return self.until_filter(lambda state: is_filter_of(state, the_guest.groups("eth1"), 32))
+
+    def test_the_kernels_driver_binds_pings_and_follows_what_is_asked_of_it(self):
+        self.assertEqual(the_guest.must("basename $(readlink /sys/class/net/eth1/device/driver)"), "lan78xx")
+        self.assertEqual(the_guest.must("cat /sys/class/net/eth1/address"), self.device.address)
+        self.assertEqual(the_guest.must("cat /sys/class/net/eth1/speed /sys/class/net/eth1/duplex"), "1000\nfull")
+        self.ping(0, 1, 18, 46, 47, 110, 470, 512, 1472)
+        state = self.until_the_filter_is_that_of_the_groups()
+        self.assertEqual(state["own"], self.device.address)
+        self.assertTrue(state["directed"] and state["broadcast"])
+        self.assertFalse(state["promisc"] or state["allmulti"] or state["unicast"])
+        with self.subTest("groups"):
+            the_guest.must(f"{IP} addr add {GROUP_IP}/32 dev eth1 autojoin")
+            self.assertIn(GROUP, self.until_the_filter_is_that_of_the_groups()["multicast"])
+            self.assertTrue(self.hears(GROUP))
+            the_guest.must(f"for n in $(seq 10 59); do {IP} maddr add 33:33:00:00:12:$n dev eth1; done")
+            self.assertTrue(buckets_of(self.until_the_filter_is_that_of_the_groups()))
+            self.assertTrue(self.hears("33:33:00:00:12:10") and self.hears("33:33:00:00:12:59"))
+            self.assertFalse(self.hears("33:33:00:00:77:01"))
+            the_guest.must(f"for n in $(seq 10 59); do {IP} maddr del 33:33:00:00:12:$n dev eth1; done")
+            the_guest.must(f"{IP} addr del {GROUP_IP}/32 dev eth1")
+            self.assertFalse(buckets_of(self.until_the_filter_is_that_of_the_groups()))
+        with self.subTest("promiscuity, and all groups"):
+            self.assertFalse(self.hears(FOREIGN))
+            the_guest.must(f"{IP} link set eth1 promisc on")
+            self.until_filter(lambda state: state["promisc"])
+            self.assertTrue(self.hears(FOREIGN))
+            the_guest.must(f"{IP} link set eth1 promisc off && {IP} link set eth1 allmulticast on")
+            self.until_filter(lambda state: state["allmulti"] and not state["promisc"])
+            self.assertTrue(self.hears("33:33:00:00:77:01"))
+            self.assertFalse(self.hears(FOREIGN))
+            the_guest.must(f"{IP} link set eth1 allmulticast off")
+            self.until_the_filter_is_that_of_the_groups()
+        with self.subTest("another MTU"):
+            the_place.must("ip", "link", "set", "cable0", "mtu", 9000)
+            the_guest.must(f"{IP} link set eth1 mtu 9000")
+            self.ping(1472, 8972)
+            the_guest.must(f"{IP} link set eth1 mtu 1500")
+            the_place.must("ip", "link", "set", "cable0", "mtu", 1500)
+            self.ping(1472)
+            self.assertNotEqual(the_guest.run(f"{IP} link set eth1 mtu 9001")[0], 0)
+        with self.subTest("another own address"):
+            the_guest.must(f"{IP} link set eth1 down && {IP} link set eth1 address 02:00:00:00:00:77")
+            the_guest.must(f"{IP} link set eth1 up")
+            self.until_carrier("1")
+            self.until_filter(lambda state: state["own"] == "02:00:00:00:00:77")
+            self.ping()
+            self.assertFalse(self.hears(self.device.address))
+
+    def test_a_vlan_of_the_kernels_is_in_the_table_and_heard(self):
+        self.ping()
+        the_guest.must(f"{IP} link add link eth1 name eth1.5 type vlan id 5 && {IP} link set eth1.5 up")
+        self.until_filter(lambda state: state["vlan_filter"] and 5 in state["vlans"])
+        count = "cat /sys/class/net/eth1.5/statistics/rx_packets"
+        before = int(the_guest.must(count))
+        self.assertTrue(self.hears("ff:ff:ff:ff:ff:ff", vlan=5))
+        self.assertGreaterEqual(int(the_guest.must(count)) - before, 20)
+        self.assertFalse(self.hears("ff:ff:ff:ff:ff:ff", vlan=6))
+        the_guest.must(f"{IP} link del eth1.5")
+        self.until_filter(lambda state: 5 not in state["vlans"])
+        self.assertFalse(self.hears("ff:ff:ff:ff:ff:ff", vlan=5))
+
+    def test_what_the_kernel_leaves_to_the_chip_is_done(self):
+        """TCP: its sums are written and looked at by the adapter, and its packets cut."""
+        receive = ("import hashlib, socket; s = socket.create_server(('', 5055)); print(flush=True); c, _ = s.accept()\n"
+                   "h = hashlib.md5()\nwhile data := c.recv(65536): h.update(data)\nprint(h.hexdigest())")
+        self.ping()
+        the_guest.must("head -c 2000000 /dev/urandom > /tmp/data")
+        argv = [*map(str, the_place.prefix()), sys.executable, "-c", receive]
+        server = subprocess.Popen(argv, stdout=subprocess.PIPE)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        server.stdout.readline()
+        the_guest.must(f"nc {PEER_IP} 5055 < /tmp/data")
+        self.assertEqual(server.stdout.readline().decode().strip(), the_guest.must("md5sum < /tmp/data").split()[0])
+
+    def test_its_cable_and_its_plug_are_noticed(self):
+        self.ping()
+        for down, up in (("link down", "link up"), ("link down", "link up")):
+            self.device.tell(down)
+            self.until_carrier("0")
+            self.device.tell(up)
+            self.until_carrier("1")
+        self.ping()
+        self.device.tell("unplug")
+        the_guest.until("! ls /sys/class/net/eth1")
+        self.device.tell("plug")
+        self.attach()
+        self.ping()
+
+    def test_our_driver_takes_it_from_the_kernels_and_gives_it_back(self):
+        self.ping()
+        self.start("usb:0424:7800")
+        self.ping(0, 1, 46, 47, 512, 1472)
+        the_guest.must(f"{IP} maddr add {GROUP} dev nic0")
+        self.until_filter(lambda state: GROUP in state["multicast"] and not buckets_of(state))
+        self.device.tell("unplug")
+        the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 0 ]")
+        self.device.tell("plug")
+        self.plug_in()
+        self.until_filter(lambda state: GROUP in state["multicast"])
+        self.ping()
+        self.end()
+        self.until_driven_by_the_kernel()
+        self.ping()
 
 
 class LibusbTransportTest(GuestTest):
