@@ -166,7 +166,8 @@ bool Model::finish(std::vector<uint8_t> frame, uint32_t a, uint32_t b, Frames& f
   const size_t network = kHeaderBytes + (tagged ? kVlanTagBytes : 0);
   Frames parts;
   if ((a & kTxSegment) != 0) {
-    parts = cut(frame, network, b >> kTxSegmentShift & kTxSegmentMask);
+    const uint32_t payload = b >> kTxSegmentShift & kTxSegmentMask;
+    if (payload >= kTxSegmentMin) parts = cut(frame, network, payload);
     if (parts.empty()) return false;
   } else {
     parts.push_back(std::move(frame));

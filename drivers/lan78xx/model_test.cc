@@ -185,6 +185,19 @@ TEST_F(Lan78xxModelTest, SumsAreWrittenAndLookedAt) {
   EXPECT_EQ(sum_of(), FrameSum::kNone);
 }
 
+TEST_F(Lan78xxModelTest, APacketIsCutIntoPartsOfEightOctetsAndMore) {
+  enable();
+  Octets packet = make_frame(kOther, 1, kHeaderBytes + 40 + 40);
+  const uint8_t headers[] = {8, 0, 0x45, 0, 0, 80, 0, 7, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2};
+  std::ranges::copy(headers, packet.begin() + 12);
+  packet[kHeaderBytes + 20 + 12] = 0x50;
+  send(kTxFcs | kTxSegment, 7u << kTxSegmentShift, packet);
+  EXPECT_EQ(model.counters().bad.load(), 1u);
+  send(kTxFcs | kTxSegment | kTxIpSum | kTxTcpUdpSum, 8u << kTxSegmentShift, packet);
+  ASSERT_TRUE(ear.wait(5));
+  EXPECT_EQ(model.counters().sent.load(), 5u);
+}
+
 TEST_F(Lan78xxModelTest, ATransferThatBreaksARuleIsNotSent) {
   enable();
   send(0, 0, make_frame(kOther, 1));           // without FCS

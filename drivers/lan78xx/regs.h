@@ -150,7 +150,7 @@ inline constexpr uint32_t kTxFcs = 0x0040'0000;        // append it, and pad
 inline constexpr uint32_t kTxInsertTag = 0x0100'0000;  // the low half of B
 inline constexpr uint32_t kTxTcpUdpSum = 0x0200'0000, kTxIpSum = 0x0400'0000;
 inline constexpr uint32_t kTxSegment = 0x0800'0000;  // TCP, cut at the payload that B's upper half says
-inline constexpr uint32_t kTxSegmentShift = 16, kTxSegmentMask = 0x3fff;
+inline constexpr uint32_t kTxSegmentShift = 16, kTxSegmentMask = 0x3fff, kTxSegmentMin = 8;
 
 // A frame that is received: words A and B, half a word C, its octets with FCS; padding, so that the next begins at a
 // multiple of four.
