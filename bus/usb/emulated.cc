@@ -98,6 +98,7 @@ void EmulatedDevice::leave() noexcept {
   if (port_.device_ != this) return;
   port_.device_ = nullptr;
   port_.configured_ = 0;
+  port_.counts_.in_flight.store(0);
   port_.closed_.wake();
 }
 

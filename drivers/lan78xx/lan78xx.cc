@@ -159,6 +159,8 @@ void Lan78xx::disable(usb::Device& device, const StopToken& stop) {
   (void)chip.write(kFctRxCtl, 0);
   (void)chip.write(kFctTxCtl, 0);
   (void)chip.write(kMacTx, 0);
+  MutexGuard guard(link_lock_);
+  link_ = {};
 }
 
 // --- Frames ---

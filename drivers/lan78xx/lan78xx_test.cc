@@ -120,6 +120,12 @@ TEST_F(Lan78xxTest, TheLinkIsTheCarrierAndWhatWasNegotiated) {
   EXPECT_EQ(link_settings(dev())->speed_mbps, 0u);
 }
 
+TEST_F(Lan78xxTest, ClosedItHasNoSpeed) {
+  EXPECT_EQ(link_settings(dev())->speed_mbps, 1000u);
+  ASSERT_TRUE(dev().close());
+  EXPECT_EQ(link_settings(dev())->speed_mbps, 0u);
+}
+
 TEST_F(Lan78xxTest, ALookAtTheLinkThatFailsIsTakenAgain) {
   bool up = false;
   for (const uint32_t every : {2, 3, 5, 7, 11}) {

@@ -11,7 +11,8 @@ namespace {
 
 constexpr Duration kTransferMost = std::chrono::seconds(1);  // a control transfer
 constexpr Duration kLookAgain = std::chrono::milliseconds(1);
-constexpr int kLooks = 100;
+constexpr Duration kBusyMost = std::chrono::seconds(1);  // and as many looks, however slow they are:
+constexpr int kLooksLeast = 3;
 
 }  // namespace
 
@@ -41,7 +42,8 @@ Result<> Registers::set(uint16_t address, uint32_t bits) {
 }
 
 Result<> Registers::until(uint16_t address, uint32_t bits, uint32_t value) {
-  for (int look = 0; look < kLooks; ++look) {
+  const Time patience_ends = Clock::now() + kBusyMost;
+  for (int look = 0; look < kLooksLeast || Clock::now() < patience_ends; ++look) {
     const Result<uint32_t> now = read(address);
     if (!now) return fail(now.error());
     if ((*now & bits) == value) return {};
