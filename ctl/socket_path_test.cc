@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,8 +15,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <optional>
 
 #include "ctl/no_more_descriptors.h"
@@ -23,15 +27,20 @@
 
 namespace {
 
-int flock_refusal = 0;  // what a lock is refused with; 0: asked of the kernel
+int flock_refusal = 0;              // what a lock is refused with; 0: asked of the kernel
+std::function<void()> when_locked;  // by the thread that has just been given a lock
 
 }  // namespace
 
 // In place of libc's.
 extern "C" int flock(int fd, int operation) noexcept {
-  if (flock_refusal == 0) return static_cast<int>(::syscall(SYS_flock, fd, operation));
-  errno = flock_refusal;
-  return -1;
+  if (flock_refusal != 0) {
+    errno = flock_refusal;
+    return -1;
+  }
+  const long result = ::syscall(SYS_flock, fd, operation);
+  if (result == 0 && when_locked) when_locked();
+  return static_cast<int>(result);
 }
 
 namespace usernic::ctl {
@@ -67,6 +76,7 @@ class SocketPathTest : public testing::Test {
     ::unsetenv("USERNIC_SOCKET");
     ::setenv("XDG_RUNTIME_DIR", folder_.path().c_str(), 1);
   }
+  void TearDown() override { when_locked = nullptr; }
   TestFolder folder_;
 };
 
@@ -192,6 +202,66 @@ TEST_F(SocketPathTest, SomebodyElsesLockFileIsNotTouched) {
   EXPECT_EQ(std::filesystem::file_size(path + ".lock"), 8u);
 }
 
+TEST_F(SocketPathTest, ALockIsAFile) {
+  const std::string path = folder_.path() + "/s";
+  ASSERT_EQ(::mkfifo((path + ".lock").c_str(), 0600), 0);
+  EXPECT_EQ(ListeningSocket::open({path, ""}).error(),
+            path + ".lock is there already and is not a lock file; choose another path with --socket");
+  EXPECT_EQ(names_in(folder_.path()), Names{"s.lock"});
+}
+
+TEST_F(SocketPathTest, AFileThatWasTakenAwayLocksNothing) {
+  const std::string path = folder_.path() + "/s";
+  int locked = 0;
+  when_locked = [&] {
+    if (++locked != 1) return;
+    EXPECT_EQ(::unlink((path + ".lock").c_str()), 0);
+  };
+  const auto socket = ListeningSocket::open({path, ""});
+  ASSERT_TRUE(socket) << socket.error();
+  EXPECT_EQ(locked, 2);
+  EXPECT_EQ(names_in(folder_.path()), (Names{"s", "s.lock"}));
+}
+
+// Inode numbers are a file system's own.
+TEST_F(SocketPathTest, AFileOfAnotherFileSystemLocksNothing) {
+  const std::string path = folder_.path() + "/s", lock = path + ".lock";
+  const auto mount_another = [&] { return ::mount("none", folder_.path().c_str(), "tmpfs", 0, nullptr) == 0; };
+  const auto inode = [&] {
+    struct stat status {};
+    EXPECT_EQ(::stat(lock.c_str(), &status), 0);
+    return status.st_ino;
+  };
+  bool may_mount = false, alike = false;
+  int locked = 0;
+  when_locked = [&] {
+    if (++locked != 1) return;
+    const ino_t first = inode();
+    EXPECT_TRUE(mount_another());
+    std::ofstream(lock).flush();
+    alike = inode() == first;
+  };
+  Thread in_mounts_of_its_own("mounts", [&] {
+    may_mount = ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                mount_another();
+    if (!may_mount) return;
+    EXPECT_TRUE(ListeningSocket::open({path, ""}));
+  });
+  in_mounts_of_its_own.join();
+  if (!may_mount) GTEST_SKIP() << "only root may mount";
+  if (!alike) GTEST_SKIP() << "tmpfs numbers its files otherwise before Linux 5.9";
+  EXPECT_EQ(locked, 2);
+}
+
+TEST_F(SocketPathTest, AFolderThatIsNotOursAnyMoreWhenTheLockIsTakenIsRefused) {
+  const std::string folder = folder_.path() + "/usernic";
+  when_locked = [&] { EXPECT_EQ(::chmod(folder.c_str(), 0777), 0); };
+  const auto socket = ListeningSocket::open(*socket_path(""));
+  ASSERT_FALSE(socket);
+  EXPECT_NE(socket.error().find(folder + " is not a folder that belongs to you alone"), std::string::npos)
+      << socket.error();
+}
+
 TEST_F(SocketPathTest, MissingFolderIsNamed) {
   const std::string folder = folder_.path() + "/no";
   EXPECT_EQ(ListeningSocket::open({folder + "/s", ""}).error(),
@@ -212,18 +282,36 @@ TEST_F(SocketPathTest, FolderThatAnotherTakesAwayIsMadeAgain) {
   EXPECT_EQ(names_in(folder_.path()), Names{});
 }
 
+// Somebody listens at a path, never accepts, and has no room for another who would wait.
+class Deaf {
+ public:
+  explicit Deaf(const std::string& path) {
+    const sockaddr_un address = address_at(path);
+    EXPECT_EQ(::bind(listens_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(listens_.get(), 0), 0);
+    for (bool room = true; room;) {
+      waiting_.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
+      room = ::connect(waiting_.back().get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    }
+  }
+
+ private:
+  const UniqueFd listens_{::socket(AF_UNIX, SOCK_STREAM, 0)};
+  std::vector<UniqueFd> waiting_;
+};
+
 TEST_F(SocketPathTest, WhoNeverAcceptsIsGivenUp) {
   const std::string path = folder_.path() + "/s";
-  const sockaddr_un address = address_at(path);
-  const UniqueFd deaf(::socket(AF_UNIX, SOCK_STREAM, 0));
-  ASSERT_EQ(::bind(deaf.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(::listen(deaf.get(), 0), 0);
-  std::vector<UniqueFd> waiting;
-  for (bool room = true; room;) {
-    waiting.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
-    room = ::connect(waiting.back().get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  }
+  const Deaf deaf(path);
   EXPECT_EQ(connect_to(path, kLimit).error(), "who listens on the socket " + path + " did not answer in time");
+}
+
+TEST_F(SocketPathTest, WhoNeverAcceptsUsesItsSocketAllTheSame) {
+  const std::string path = folder_.path() + "/s";
+  const Deaf deaf(path);
+  EXPECT_EQ(ListeningSocket::open({path, ""}).error(),
+            "another program is using the socket " + path + "; choose another path with --socket");
+  EXPECT_EQ(names_in(folder_.path()), Names{"s"});
 }
 
 TEST_F(SocketPathTest, SecondDaemonIsTold) {
@@ -354,6 +442,40 @@ TEST_F(SocketPathTest, ASocketThatNobodyMayTalkToIsASentence) {
   EXPECT_EQ(connect_to(path, kLimit).error(),
             "cannot connect to the socket " + path + ": Protocol wrong type for socket");
   EXPECT_EQ(names_in(folder_.path()), (std::vector<std::string>{"s"})) << "and it stays";
+}
+
+// The effective uid of one thread; libc's would change that of all.
+void become(uid_t uid) {
+  EXPECT_EQ(::syscall(SYS_setresuid, -1, uid, -1), 0) << std::strerror(errno);
+}
+
+TEST_F(SocketPathTest, WhoListensMustBeOneselfOrRoot) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be two users";
+  constexpr uid_t kOther = 1000, kThird = 1001;
+  const std::string path = folder_.path() + "/s";
+  const sockaddr_un address = address_at(path);
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0755), 0);
+  const auto said = [&](uid_t listener, uid_t caller) {
+    ::unlink(path.c_str());
+    const UniqueFd listens(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::bind(listens.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::chmod(path.c_str(), 0666), 0);
+    std::string answer;
+    Thread two_users("two_users", [&] {
+      become(listener);
+      EXPECT_EQ(::listen(listens.get(), 1), 0);
+      become(0);
+      become(caller);
+      const auto connected = connect_to(path, kLimit);
+      answer = connected ? "connected" : connected.error();
+    });
+    two_users.join();
+    return answer;
+  };
+  EXPECT_EQ(said(kOther, 0), "the socket " + path + " belongs to user 1000, neither you nor root");
+  EXPECT_EQ(said(kOther, kThird), "the socket " + path + " belongs to user 1000, neither you nor root");
+  EXPECT_EQ(said(kOther, kOther), "connected");
+  EXPECT_EQ(said(0, kOther), "connected");
 }
 
 TEST_F(SocketPathTest, NobodyThereIsASentence) {
