@@ -19,7 +19,6 @@ bool CallPlan::call(PlanBook& book) {
   RxPlan plan(*this, *this);
   call_ndo<Ndo::kSetRxModeAsync>(bed_.device, plan);
   check_answers();
-  book_ = nullptr;
   return false;
 }
 

@@ -217,6 +217,22 @@ TEST_F(ImageStyleTest, ChangesWhileTheCardFailsCostNoWrites) {
   EXPECT_LE(on_card([](ImageCard& c) { return c.writes; }), writes + 12 + retries);
 }
 
+TEST_F(ImageStyleTest, ThatThereIsNoRoomShowsWhenPromiscuityIsToEnd) {
+  start();
+  ASSERT_TRUE(mode.set_promiscuity(1));
+  for (uint64_t n = 1; n <= ImageCard::kSlots + 1; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));
+  settle();
+  EXPECT_EQ(mode.status().reason, "promiscuity asked for 1 time");
+  ASSERT_TRUE(mode.set_promiscuity(-1));
+  settle();
+  EXPECT_TRUE(card.promisc);
+  EXPECT_EQ(mode.status().reason, "the card has no room for every address");
+  for (uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(dev->uc().del(uc(n)));
+  settle();
+  EXPECT_FALSE(card.promisc);
+  EXPECT_EQ(mode.status().reason, "everything fits");
+}
+
 TEST_F(ImageStyleTest, AnImageThatHasNoRoomFallsBackToPromiscAndComesBack) {
   start();
   for (uint64_t n = 1; n <= ImageCard::kSlots + 1; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));

@@ -50,9 +50,12 @@ struct RxPlanContractTest : StyleTest<CarelessDriver, PlanCard> {
 };
 
 TEST_F(RxPlanContractTest, AnInventedCommandIsNoneOfThePlan) {
+  // In memory one is before the plan, and one behind it.
+  static RxCommand before{.kind = RxCommandKind::kAdd, .object = RxObject::kMulticast, .address = mc(1)};
   EXPECT_EQ(broken_by([this](RxPlan& plan) {
-              RxCommand invented{.kind = RxCommandKind::kAdd, .object = RxObject::kMulticast, .address = mc(1)};
-              plan.answer(invented, {});
+              RxCommand behind = before;
+              plan.answer(before, {});
+              plan.answer(behind, {});
               while (RxCommand* command = plan.next()) {
                 RxCommand copy = *command;
                 plan.answer(copy, fail(std::errc::io_error));
@@ -60,7 +63,7 @@ TEST_F(RxPlanContractTest, AnInventedCommandIsNoneOfThePlan) {
                 plan.answer(*command, {});
               }
             }),
-            "rx-command-unknown rx-command-unknown rx-command-unknown");
+            "rx-command-unknown rx-command-unknown rx-command-unknown rx-command-unknown");
 }
 
 TEST_F(RxPlanContractTest, AnEditedCommandCountsAsItWas) {
