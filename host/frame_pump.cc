@@ -134,41 +134,39 @@ void FramePump::read_loop() {
     if (stopping_.load()) break;
     to_tap_.make_ring();
     bool out_of_memory = false;
-    if (frames.empty() && !from_tap_.gone()) out_of_memory = !read_batch(frames);
+    if (frames.empty()) out_of_memory = !read_batch(frames);
     const bool something = !frames.empty();
     if (something) {
       PollHere what_comes_of_it(dev_.net());
       dev_.xmit(frames);
     }
     const bool stopped = !frames.empty();
+    const uint16_t closed = stopped ? queues_stopped() : 0;
     if (!stopped && !out_of_memory) {
       held_back_.reset();
     } else if (!held_back_) {
-      held_back_.emplace(stopped ? "its driver to wake a TX queue that it stopped, or never started"
-                                 : "its driver to give back frames that it was sent");
+      held_back_.emplace(closed != 0 ? "its driver to wake a TX queue that it stopped, or never started"
+                                     : "buffers for frames: its driver has them all, or the machine no memory");
     }
-    // The rest of a superframe waits for buffers for its segments, and nobody says when they are back.
-    out_of_memory |= stopped && !waits_for_wake();
+    // While each queue is stopped, whichever it waits for, somebody tells when it can go on. The rest of a superframe
+    // waits for buffers for its segments, and nobody says when they are back.
+    out_of_memory |= stopped && closed < dev_.tx_queue_count();
     if (stopped || !something) wait(!stopped && !from_tap_.gone() && !out_of_memory, out_of_memory);
   }
   held_back_.reset();  // here, where it is known whose it is
 }
 
-// Somebody tells when what is left can go on, whichever queue it is for.
-bool FramePump::waits_for_wake() const noexcept {
-  for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) {
-    if (!dev_.tx_queue(i).xmit_stopped()) return false;
-  }
-  return true;
+uint16_t FramePump::queues_stopped() const noexcept {
+  uint16_t stopped = 0;
+  for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) stopped += dev_.tx_queue(i).xmit_stopped();
+  return stopped;
 }
 
 // False when there was not one buffer to read into: the driver has them all, or the machine none.
 bool FramePump::read_batch(SkbBatch& frames) {
   const uint32_t frame_bytes_max = dev_.mtu() + kHeaderBytesMax;
   if (!fit_pool(frame_bytes_max)) return false;
-  const bool buffers = from_tap_.read(*pools_.back(), frame_bytes_max, frames);
-  if (from_tap_.gone()) changed_.kick();
-  return buffers;
+  return from_tap_.read(*pools_.back(), frame_bytes_max, frames);
 }
 
 void FramePump::wait(bool for_frames, bool for_memory) {

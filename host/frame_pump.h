@@ -41,7 +41,7 @@ namespace usernic {
 
 class FramePump final : public DevicePort {
  public:
-  // `changed` is kicked when the carrier changes, and when the TAP is gone. `log` gets a sentence about a driver that
+  // `changed` is kicked when the carrier changes. `log` gets a sentence about a driver that
   // keeps frames. All of them outlive the pump; `woken` is its own.
   FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken, const std::function<void(const std::string&)>& log);
   ~FramePump();
@@ -67,7 +67,7 @@ class FramePump final : public DevicePort {
 
   void read_loop();
   bool read_batch(SkbBatch& frames);
-  bool waits_for_wake() const noexcept;
+  uint16_t queues_stopped() const noexcept;
   bool fit_pool(uint32_t frame_bytes_max);
   uint32_t frames_out() const;
   void leave_frames() noexcept;

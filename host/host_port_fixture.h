@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -65,6 +67,27 @@ class HostPortTest : public TapNamespaceTest {
     return link ? *link : HostLink{};
   }
   TestNic& nic() { return TestNic::of(*dev_); }
+
+  // Do all threads of that name sleep at last, until something happens?
+  static bool comes_to_rest(const std::string& thread) {
+    const auto ran_ns = [&] {
+      uint64_t all = 0;
+      for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::string name;
+        uint64_t ns = 0;
+        std::ifstream(task.path() / "comm") >> name;
+        std::ifstream(task.path() / "schedstat") >> ns;
+        if (name == thread) all += ns;
+      }
+      return all;
+    };
+    return eventually([&] {
+      const uint64_t before = ran_ns();
+      const Atomic<uint32_t> never{0};
+      wait_on(never, 0, Clock::now() + kMoment);
+      return ran_ns() == before;
+    });
+  }
 
   // A socket in the namespace.
   UniqueFd socket_there(int family, int type, int protocol) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "host/host_port_fixture.h"
+#include "usernic/long_wait.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -64,6 +65,16 @@ class HostPortOffload : public HostPortTest {
     address.sin_addr.s_addr = htonl(host);
     return address;
   }
+  // False: this kernel cannot.
+  bool segments_of(int octets) {
+    return ::setsockopt(socket_.get(), IPPROTO_UDP, UDP_SEGMENT, &octets, sizeof octets) == 0;
+  }
+  void send(const std::vector<uint8_t>& payload) {
+    const sockaddr_in to = address(10 << 24 | 9 << 16 | 2);
+    EXPECT_EQ(
+        ::sendto(socket_.get(), payload.data(), payload.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to),
+        static_cast<ssize_t>(payload.size()));
+  }
   uint64_t packets_received() {
     const std::string statistics = shell("ip -s -j link show nic0"), key = "\"packets\":";
     return std::stoull(statistics.substr(statistics.find(key) + key.size()));
@@ -79,14 +90,10 @@ class HostPortOffload : public HostPortTest {
 };
 
 TEST_F(HostPortOffload, ADeviceIsGivenTheSegmentsOfWhatASocketSendsInOne) {
-  const int segment = 1000;
-  if (::setsockopt(socket_.get(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) != 0) GTEST_SKIP() << "no USO";
+  if (!segments_of(1000)) GTEST_SKIP() << "no USO";
   std::vector<uint8_t> payload(20'500);
   for (size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<uint8_t>(i * 7 >> 3);
-  const sockaddr_in to = address(10 << 24 | 9 << 16 | 2);
-  ASSERT_EQ(
-      ::sendto(socket_.get(), payload.data(), payload.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to),
-      static_cast<ssize_t>(payload.size()));
+  send(payload);
   ASSERT_TRUE(eventually([&] { return datagrams_sent().size() == 21; }));
   std::vector<uint8_t> seen;
   for (const Frame& each : datagrams_sent()) {
@@ -95,6 +102,32 @@ TEST_F(HostPortOffload, ADeviceIsGivenTheSegmentsOfWhatASocketSendsInOne) {
     seen.insert(seen.end(), each.begin() + 42, each.end());
   }
   EXPECT_EQ(seen, payload);
+}
+
+// Nobody wakes who waits for them: the device's queue takes what it gets.
+TEST_F(HostPortOffload, SegmentsWaitForBuffersThatTheDriverHas) {
+  constexpr uint32_t kBuffers = 512, kAtHand = 64;  // the reader has some for what it reads
+  nic().keeps_frames.store(true);
+  for (uint32_t kept = 0; (kept = static_cast<uint32_t>(nic().kept_count())) < kBuffers - kAtHand;) {
+    send(std::vector<uint8_t>(10));
+    ASSERT_TRUE(eventually([&] { return nic().kept_count() > kept; }));
+  }
+  Event waits;
+  const Patience patience = set_patience({std::chrono::milliseconds(1), std::chrono::hours(1)});
+  LongWaitHandler before = set_long_wait_handler([&](const LongWaitNote& note) {
+    if (!note.over && note.what.contains("buffers")) waits.set();
+  });
+  const auto whole = [this] {
+    return std::ranges::count_if(datagrams_sent(), [](const Frame& each) { return each.size() == 42 + 1000; });
+  };
+  if (!segments_of(1000)) GTEST_SKIP() << "no USO";
+  send(std::vector<uint8_t>(20'000));
+  EXPECT_TRUE(waits.wait());
+  EXPECT_EQ(whole(), 0);
+  nic().give_back();
+  EXPECT_TRUE(eventually([&] { return whole() == 20; }));
+  (void)set_long_wait_handler(std::move(before));
+  (void)set_patience(patience);
 }
 
 TEST_F(HostPortOffload, AReceiverGetsTheSameMergedOrNot) {

@@ -241,7 +241,7 @@ TEST_F(HostPortTest, TheMtuFollowsInBothDirections) {
 }
 
 TEST_F(HostPortTest, AnMtuThatTheDeviceRefusesIsPutBack) {
-  show();
+  show({}, true, kNever);  // at once
   shell("ip link set nic0 mtu 9500");
   EXPECT_TRUE(eventually([&] { return link().mtu == 1500; }));
   EXPECT_TRUE(logged("nic0: the device refused \"MTU 9500\": EINVAL"));
@@ -388,7 +388,7 @@ TEST_F(HostPortTest, UnregisteringTheDeviceMeanwhileEndsCleanly) {
 }
 
 TEST_F(HostPortTest, ADeletedInterfaceLetsTheDeviceGo) {
-  show();
+  show({}, true, kNever);
   shell("bridge fdb add 02:00:00:00:00:77 dev nic0 self");
   ASSERT_TRUE(eventually([&] { return dev_->uc().size() == 1; }));
   shell("ip link del nic0");
@@ -396,6 +396,28 @@ TEST_F(HostPortTest, ADeletedInterfaceLetsTheDeviceGo) {
   EXPECT_EQ(dev_->uc().size(), 0u);
   EXPECT_EQ(dev_->mc().size(), 0u);
   EXPECT_TRUE(logged("nic0: the interface was deleted"));
+}
+
+TEST_F(HostPortTest, WithNothingToDoNobodyRuns) {
+  show({}, true, kNever);
+  dev_->carrier_off();
+  ASSERT_TRUE(eventually([&] { return link().carrier == false; }));
+  EXPECT_TRUE(comes_to_rest("tap-nic0"));
+  EXPECT_TRUE(comes_to_rest("usernic-host"));
+  shell("ip link del nic0");
+  ASSERT_TRUE(eventually([&] { return port_->status().whereabouts == Whereabouts::kGone; }));
+  EXPECT_TRUE(comes_to_rest("tap-nic0"));
+  EXPECT_TRUE(comes_to_rest("usernic-host"));
+}
+
+TEST_F(HostPortTest, ADeviceThatIsNotRegisteredIsNotShown) {
+  const NetdevPtr other = *net_.alloc_netdev<TestNic>({.name = "nic1"});
+  const auto loop = HostLoop::create();
+  ASSERT_TRUE(loop);
+  const auto port = HostPort::create(**loop, *other, *netns_, {.name = "nic1"});
+  ASSERT_FALSE(port);
+  EXPECT_EQ(port.error().error, std::errc::no_such_device);
+  EXPECT_EQ(port.error().sentence, "nic1 cannot be shown: it is not registered");
 }
 
 TEST_F(HostPortTest, ADeviceIsShownOnceAndANameIsUsedOnce) {

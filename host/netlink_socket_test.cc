@@ -140,5 +140,18 @@ TEST_F(NetlinkSocketTest, AnAnswerThatDoesNotFitIsAnError) {
   EXPECT_EQ(answer.error().error, std::errc::message_size);
 }
 
+TEST_F(HostTest, ANetlinkSocketTakesItsDescriptorWithIt) {
+  const auto netns = NetNamespace::create();
+  ASSERT_TRUE(netns);
+  int fd = -1;
+  {
+    const auto socket = NetlinkSocket::open(*netns, 8192, 65'536);
+    ASSERT_TRUE(socket) << socket.error().sentence;
+    fd = socket->fd();
+    ASSERT_NE(::fcntl(fd, F_GETFD), -1);
+  }
+  EXPECT_EQ(::fcntl(fd, F_GETFD), -1);
+}
+
 }  // namespace
 }  // namespace usernic
