@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::string_view kGone = "link-gone";
 
+}  // namespace
+
 bool link_changed(const ctl::Event& before, const ctl::Event& now) {
   if (before.what == kGone || now.what != before.what) return now.what != before.what;
   ctl::LinkRow row = *now.link;
@@ -18,8 +20,6 @@ bool link_changed(const ctl::Event& before, const ctl::Event& now) {
   row.rx_filtered = before.link->rx_filtered, row.drops = before.link->drops;
   return row != *before.link;
 }
-
-}  // namespace
 
 void Monitor::watch(const ctl::Responder& to) {
   const uint64_t number = next_watcher_++;

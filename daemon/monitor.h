@@ -18,6 +18,9 @@
 
 namespace usernic::daemon {
 
+// Is what a look shows of a link news to who saw the look before?
+bool link_changed(const ctl::Event& before, const ctl::Event& now);
+
 class Monitor {
  public:
   static constexpr Duration kPeriod = std::chrono::milliseconds(50);
@@ -50,4 +53,4 @@ class Monitor {
 };
 
 }  // namespace usernic::daemon
-// Explained best by: tests/e2e
+// Explained best by: daemon/monitor_test.cc, tests/e2e

@@ -9,9 +9,11 @@
 #include "bus/usb/usbip_port.h"
 #include "bus/usb/usbip_server.h"
 #include "daemon/drivers.h"
+#include "daemon/log.h"
 #include "drivers/dummy/dummy.h"
 #include "drivers/rtl8150/model.h"
 #include "drivers/simnic/config.h"
+#include "testing/nic.h"
 
 namespace usernic::daemon {
 namespace {
@@ -66,6 +68,27 @@ TEST_F(NicTest, ANameIsTakenOnce) {
   ASSERT_FALSE(nic);
   EXPECT_EQ(nic.error().sentence, "nic 'nic0': cannot register the device: EEXIST");
   EXPECT_EQ(net_.devices().size(), 1u);
+}
+
+// One that only serves others opens without anybody asking, so nobody hears the answer but who reads the log.
+TEST_F(NicTest, ADeviceWithoutAnInterfaceThatDoesNotOpenIsSaid) {
+  static constexpr Driver kBroken{
+      .name = "broken", .help = "", .mtu_max = kMtuMax, .probe = [](const ProbeSite& at, const NetdevConfig& config) {
+        Result<NetdevPtr> dev = at.net.alloc_netdev<TestNic>(config);
+        if (dev) TestNic::of(**dev).open_answer = fail(std::errc::io_error);
+        return dev;
+      }};
+  Event said;
+  set_log_listener([&](std::string_view line) {
+    if (line.contains("nic 'nic0': cannot open the device: EIO")) said.set();
+  });
+  {
+    const auto nic = Nic::create({.net = net_, .loop = *loop_, .wires = wires_, .netns = nullptr, .host = ""},
+                                 {.name = "nic0", .driver = &kBroken});
+    ASSERT_TRUE(nic) << nic.error().sentence;
+    EXPECT_TRUE(said.wait());
+  }
+  set_log_listener(nullptr);
 }
 
 TEST_F(NicTest, AVlanFilterThatTheDeviceDoesNotTakeIsRefused) {
