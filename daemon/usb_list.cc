@@ -17,7 +17,7 @@ namespace usernic::daemon {
 namespace {
 
 constexpr std::string_view kThisMachine = "127.0.0.1";
-constexpr Duration kAnswerMost = std::chrono::seconds(5);
+constexpr Duration kAnswerMost = std::chrono::seconds(30);
 
 std::string_view name_of(usb::Speed speed) {
   switch (speed) {

@@ -11,7 +11,7 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr Duration kProbeMost = std::chrono::seconds(5);
+constexpr Duration kProbeMost = std::chrono::seconds(30);
 constexpr Duration kBusyMost = std::chrono::seconds(5);
 constexpr Duration kBusyLook = std::chrono::milliseconds(50);
 

@@ -8,7 +8,7 @@
 namespace usernic::usb {
 namespace {
 
-constexpr Duration kOpenMost = std::chrono::seconds(5);
+constexpr Duration kOpenMost = std::chrono::seconds(30);  // ends at once when the device is to go
 constexpr Duration kCommandMost = std::chrono::seconds(1);
 constexpr Duration kRepairAfter = std::chrono::milliseconds(10);
 
