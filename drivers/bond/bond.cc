@@ -163,7 +163,6 @@ std::unique_ptr<Bond::Slave> Bond::drop(Slaves::iterator slave) {
   slaves_.erase(slave);
   if (primary_ == &out) primary_ = nullptr;
   if (out.active.load()) activate(choose());
-  out.active.store(false);
   out.link.unlink();
   if (mode_ == BondMode::k8023ad) (void)out.dev->mc().del(kLacpGroup);  // ENODEV: it went with the device
   unregister_rx_handler(*out.dev, RxStage::kUpper, out);

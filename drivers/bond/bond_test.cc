@@ -130,16 +130,23 @@ TEST_F(AggregateTest, AFlowGoesOutByOneInOrderAndSeveralByAll) {
     EXPECT_EQ(card(lows[0]).sent.now(), first) << "a flow stays where it is";
     EXPECT_EQ(card(lows[1]).sent.now(), second);
   }
-  Frame of_ip = frame(kPeer, mac(7), 0x45);
-  size_t by_first = 0;
-  for (uint8_t n = 0; n < 32; ++n) {
-    of_ip[14 + 19] = n;  // of the IP destination
-    send(*aggregate, pool, {of_ip});
-    by_first += card(lows[0]).sent.now().size();
-    card(lows[1]).sent.now();
+  struct Ip {
+    uint16_t type;
+    uint8_t version;
+    size_t last_octet;  // of the destination
+  };
+  for (const Ip& ip : {Ip{0x0800, 0x45, 14 + 19}, Ip{0x86dd, 0x60, 14 + 39}}) {
+    Frame of_ip = frame(kPeer, mac(7), ip.version, ip.type);
+    size_t by_first = 0;
+    for (uint8_t n = 0; n < 32; ++n) {
+      of_ip[ip.last_octet] = n;
+      send(*aggregate, pool, {of_ip});
+      by_first += card(lows[0]).sent.now().size();
+      card(lows[1]).sent.now();
+    }
+    EXPECT_GT(by_first, 0u);
+    EXPECT_LT(by_first, 32u);
   }
-  EXPECT_GT(by_first, 0u);
-  EXPECT_LT(by_first, 32u);
 }
 
 TEST_F(AggregateTest, WhatIsWantedIsWantedOfEachThatIsUsed) {
@@ -248,6 +255,61 @@ TEST_F(BondTest, ALowerThatLeavesOrGoesIsReplaced) {
   EXPECT_EQ(lows[0]->mc().references(kGroup), 1u);
 }
 
+TEST_F(BondTest, WithoutALowerThereIsNoCarrierAndNothingIsSent) {
+  ASSERT_TRUE(bond.remove_lower(*lows[1]));
+  EXPECT_TRUE(dev->carrier_ok());
+  ASSERT_TRUE(bond.remove_lower(*lows[0]));
+  EXPECT_FALSE(dev->carrier_ok());
+  dev->carrier_on();  // as a sender saw it just before
+  send(*dev, pool, {frame(kPeer, kBondMac, 1)});
+  EXPECT_EQ(dev->stats().tx_dropped, 1u);
+  EXPECT_EQ(pool.available(), 32u);
+}
+
+TEST_F(BondTest, LowersOfAClosedBondCarryItWhenItIsOpened) {
+  ASSERT_TRUE(dev->close());
+  EXPECT_FALSE(dev->carrier_ok());
+  ASSERT_TRUE(dev->open());
+  EXPECT_TRUE(becomes([&] { return dev->carrier_ok(); }));
+}
+
+TEST_F(BondTest, ThePrimaryIsPreferredUntilItLeaves) {
+  EXPECT_EQ(outcome(bond.set_primary(dev.get())), "ENOENT") << "it is none of its lowers";
+  ASSERT_TRUE(bond.set_primary(lows[1].get()));
+  EXPECT_EQ(bond.active().get(), lows[1].get());
+  ASSERT_TRUE(bond.remove_lower(*lows[0]) && bond.add_lower(*lows[0]));
+  lows[1]->carrier_off();
+  ASSERT_TRUE(becomes_active(lows[0].get()));
+  lows[1]->carrier_on();
+  EXPECT_TRUE(becomes_active(lows[1].get())) << "whoever else left";
+  ASSERT_TRUE(bond.remove_lower(*lows[1]) && bond.add_lower(*lows[1]));
+  EXPECT_EQ(bond.active().get(), lows[0].get()) << "it is a lower like any other now";
+}
+
+TEST_F(BondTest, ALowerThatGoesIsFreed) {
+  struct Mortal : TestNic {
+    Mortal(NetDevice& dev, Event& end) : TestNic(dev), ended(end) {}
+    ~Mortal() { ended.set(); }
+    Event& ended;
+  };
+  Event ended;
+  NetdevPtr low = *net.alloc_netdev<Mortal>({.name = "nic%d", .address = mac(2)}, ended);
+  ASSERT_TRUE(low->register_netdev() && bond.add_lower(*low));
+  low.reset();
+  EXPECT_TRUE(ended.wait()) << "the bond keeps its memory";
+}
+
+TEST_F(BondTest, WhatBecomesOfALowerIsNoReasonToGiveItTheAddressAgain) {
+  const uint32_t asked = card(lows[1]).asked_address.count();
+  lows[0]->carrier_off();
+  ASSERT_TRUE(becomes_active(lows[1].get()));
+  ASSERT_TRUE(bond.set_primary(lows[0].get()));
+  lows[0]->carrier_on();
+  ASSERT_TRUE(becomes_active(lows[0].get()));
+  lows[1]->lane().flush();
+  EXPECT_EQ(card(lows[1]).asked_address.count(), asked);
+}
+
 TEST_F(BondTest, WhatIsTakenOrCannotIsLeftOut) {
   NetdevPtr other = *Bond::probe(net, {.name = "bond1"});
   ASSERT_TRUE(other->register_netdev());
@@ -327,6 +389,11 @@ TEST_F(BondTest, ClosingTakesEverythingBackAndItsEndFreesTheLowers) {
   ASSERT_TRUE(dev->open());
   EXPECT_EQ(lows[0]->mc().size(), 1u);
   dev->detach_port();
+  dev->unregister_netdev();
+  {
+    MutexGuard rtnl(net.rtnl());
+    EXPECT_TRUE(uppers_of(*lows[0]).empty() && uppers_of(*lows[1]).empty()) << "as soon as it is nobody's device";
+  }
   dev.reset();
   EXPECT_EQ(lows[0]->mc().size(), 0u);
   EXPECT_TRUE(becomes([&] { return lows[0]->address() == mac(0) && lows[1]->address() == mac(1); }));
@@ -352,6 +419,13 @@ TEST_F(BondTest, TheNewOneIsToldBeforeTheOldOneForgets) {
     from_first.store(false);
     ASSERT_TRUE(becomes([&, seen = looks.load()] { return looks.load() > seen + 1; }));
     ASSERT_TRUE(bond.set_primary(lows[0].get()));
+    from_first.store(true);
+  }
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(bond.remove_lower(*lows[0]));
+    from_first.store(false);
+    ASSERT_TRUE(becomes([&, seen = looks.load()] { return looks.load() > seen + 1; }));
+    ASSERT_TRUE(bond.add_lower(*lows[0]) && bond.set_primary(lows[0].get()));
     from_first.store(true);
   }
   stop.store(true);
