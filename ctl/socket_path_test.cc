@@ -133,6 +133,10 @@ TEST_F(SocketPathTest, RootDoesNotUseTheRuntimeFolderOfAnother) {
   if (::geteuid() != 0) GTEST_SKIP() << "root only";
   ASSERT_EQ(::chown(folder_.path().c_str(), 65534, 65534), 0);
   EXPECT_EQ(socket_path("")->path, "/run/usernic/control");
+  const std::string file = folder_.path() + "/file";
+  std::ofstream(file).flush();
+  ::setenv("XDG_RUNTIME_DIR", file.c_str(), 1);
+  EXPECT_EQ(socket_path("")->path, "/run/usernic/control") << "it is no folder";
 }
 
 TEST_F(SocketPathTest, FileThatCannotBeRemovedAtTheEndIsASentence) {
@@ -216,6 +220,7 @@ TEST_F(SocketPathTest, AFileThatWasTakenAwayLocksNothing) {
   when_locked = [&] {
     if (++locked != 1) return;
     EXPECT_EQ(::unlink((path + ".lock").c_str()), 0);
+    std::ofstream(path + ".lock").flush();  // and another made it
   };
   const auto socket = ListeningSocket::open({path, ""});
   ASSERT_TRUE(socket) << socket.error();
@@ -367,6 +372,20 @@ TEST_F(SocketPathTest, FolderThatOthersCanEnterIsRefused) {
   EXPECT_EQ(socket.error(), folder_.path() +
                                 "/usernic is not a folder that belongs to you alone (mode 0700); remove "
                                 "it, or choose another place with --socket");
+}
+
+TEST_F(SocketPathTest, WhatIsNoFolderOrAnothersIsRefused) {
+  const std::string path = folder_.path() + "/usernic";
+  const std::string refused = path +
+                              " is not a folder that belongs to you alone (mode 0700); remove it, or choose "
+                              "another place with --socket";
+  ASSERT_TRUE(UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)));
+  EXPECT_EQ(ListeningSocket::open(*socket_path("")).error(), refused);
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  if (::geteuid() != 0) return;  // only root can make another user's folder
+  ASSERT_EQ(::mkdir(path.c_str(), 0700), 0);
+  ASSERT_EQ(::chown(path.c_str(), 1000, 1000), 0);
+  EXPECT_EQ(ListeningSocket::open(*socket_path("")).error(), refused);
 }
 
 TEST_F(SocketPathTest, LinkInPlaceOfTheFolderIsRefused) {

@@ -70,22 +70,25 @@ class HostPortTest : public TapNamespaceTest {
 
   // Do all threads of that name sleep at last, until something happens?
   static bool comes_to_rest(const std::string& thread) {
-    const auto ran_ns = [&] {
+    // How long they ran; none while one of them runs, or would if there was a CPU for it.
+    const auto ran_ns = [&]() -> std::optional<uint64_t> {
       uint64_t all = 0;
       for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-        std::string name;
+        std::string number, name, state;
         uint64_t ns = 0;
-        std::ifstream(task.path() / "comm") >> name;
+        std::ifstream(task.path() / "stat") >> number >> name >> state;
         std::ifstream(task.path() / "schedstat") >> ns;
-        if (name == thread) all += ns;
+        if (name != "(" + thread + ")") continue;
+        if (state != "S") return std::nullopt;
+        all += ns;
       }
       return all;
     };
     return eventually([&] {
-      const uint64_t before = ran_ns();
+      const std::optional<uint64_t> before = ran_ns();
       const Atomic<uint32_t> never{0};
       wait_on(never, 0, Clock::now() + kMoment);
-      return ran_ns() == before;
+      return before && ran_ns() == before;
     });
   }
 
