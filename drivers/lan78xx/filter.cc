@@ -70,10 +70,10 @@ Result<> Filter::del(Registers& chip, const MacAddress& address) {
   return done;
 }
 
+// A bit that failed is either; the core sets it again, or takes it off.
 Result<> Filter::set_bit(Registers& chip, uint32_t bit, bool on) {
   const uint32_t word = bit / 32, mask = uint32_t{1} << bit % 32;
   const uint32_t value = on ? words_[word] | mask : words_[word] & ~mask;
-  written_[word] = false;  // until the chip has said yes it holds one or the other
   if (const Result<> done = chip.write_ram(word, value); !done) return done;
   words_[word] = value;
   written_[word] = true;

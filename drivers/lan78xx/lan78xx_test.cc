@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "drivers/lan78xx/lan78xx.h"
 
+#include <bit>
+
 #include "bus/usb/echo_model.h"
 #include "bus/usbnet/life_tests.h"
 #include "drivers/lan78xx/adapter_fixture.h"
@@ -203,6 +205,17 @@ TEST_F(Lan78xxTest, GroupsThatFindNoPerfectFilterAreHashed) {
   EXPECT_TRUE(filter.multicast.empty());
 }
 
+// The RAM is not empty after power on.
+TEST_F(Lan78xxTest, TheFirstBucketIsTheOnlyOne) {
+  for (uint64_t n = 1; n <= 33; ++n) ASSERT_TRUE(dev().mc().add(multicast(n)));
+  ASSERT_TRUE(adapter.settled());
+  const usb::NicFilter filter = adapter.model.filter();
+  size_t buckets = 0;
+  for (const uint8_t octet : filter.hash) buckets += static_cast<size_t>(std::popcount(octet));
+  EXPECT_EQ(buckets, 33 - filter.multicast.size());
+  EXPECT_GT(buckets, 0u);
+}
+
 TEST_F(Lan78xxTest, UnicastsThatFindNoPerfectFilterArePromiscuity) {
   for (uint64_t n = 1; n <= 40; ++n) ASSERT_TRUE(dev().uc().add(unicast(n)));
   ASSERT_TRUE(adapter.settled());
@@ -222,10 +235,10 @@ TEST_F(Lan78xxTest, ACommandThatFailsIsTriedAgain) {
   usb::commands_fail_and_are_tried_again(adapter, 3);
 }
 
-// A word of a table is four transfers, and each of them has its turn to fail.
+// Written whole it is hundreds of transfers, of which some fail.
 TEST_F(Lan78xxTest, ATableThatFailsIsWrittenInTheEnd) {
   RxMode& mode = dev().rx_mode();
-  adapter.plug->faults().fail_every.store(7);
+  adapter.plug->faults().fail_every.store(97);
   for (uint64_t n = 1; n <= Adapter::kOverflow; ++n) ASSERT_TRUE(dev().mc().add(multicast(n)));
   for (uint16_t id = 1; id <= 20; ++id) ASSERT_TRUE(mode.vlan_add(id));
   ASSERT_TRUE(mode.set_vlan_filter(true) && adapter.settled());

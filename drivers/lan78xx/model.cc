@@ -10,7 +10,6 @@
 namespace usernic::lan78xx {
 namespace {
 
-constexpr uint32_t kUnknown = 0xa5a5'a5a5;  // what the RAM has until somebody writes it
 constexpr uint32_t kMacRxMaxDefault = 1518 << kMacRxMaxShift;
 constexpr uint8_t kPhyOutside = 3;
 
@@ -60,7 +59,7 @@ std::string_view Model::string(uint8_t index) const {
 
 void Model::power_on() {
   SpinGuard guard(lock_);
-  ram_.fill(kUnknown);
+  ram_.fill(kUnwritten);
   otp_ = {};
   counted_ = {};
   phy_.reset();

@@ -33,6 +33,9 @@ struct ModelCounters {
 
 class Model final : public usb::NicModel {
  public:
+  // What a word of the RAM has until somebody writes it.
+  static constexpr uint32_t kUnwritten = 0xa5a5'a5a5;
+
   explicit Model(const MacAddress& permanent, uint16_t chip = 0x7800) : permanent_(permanent), chip_(chip) {}
 
   bool accepts(const MacAddress& destination) const noexcept USERNIC_NONBLOCKING;
