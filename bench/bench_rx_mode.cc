@@ -27,6 +27,7 @@
 #include "core/filter/card_class.h"
 #include "testing/plain_driver.h"
 #include "usernic/lower_link.h"
+#include "usernic/net.h"
 #include "usernic/thread.h"
 
 namespace usernic {

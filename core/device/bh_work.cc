@@ -2,20 +2,20 @@
 #include "usernic/bh_work.h"
 
 #include "core/device/device.h"
-#include "core/device/net_impl.h"
+#include "core/device/poll_threads.h"
 #include "usernic/contract_report.h"
 #include "usernic/long_wait.h"
 
 namespace usernic {
 
 BhWork::BhWork(NetDevice& dev, Run run, void* of)
-    : dev_(dev), run_(run), of_(of), home_(dev.net().impl().poll_threads.move_in()) {}
+    : dev_(dev), run_(run), of_(of), home_(Device::of(dev).poll_threads.move_in()) {}
 
 BhWork::~BhWork() {
   if (cancel()) {
     report_contract(dev_, "bh-work-freed", "a BH item is destroyed while it waits to be run", Place::current());
   }
-  dev_.net().impl().poll_threads.move_out(home_);
+  Device::of(dev_).poll_threads.move_out(home_);
 }
 
 bool BhWork::schedule() noexcept {

@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 
-#include "core/device/notifier_chain.h"
 #include "core/device/ref_tracker.h"
 #include "core/device/sections.h"
 #include "core/device/tx_watchdog.h"
@@ -18,16 +17,20 @@
 #include "core/rx/rx_mode_engine.h"
 #include "usernic/driver.h"
 #include "usernic/napi.h"
-#include "usernic/net.h"
 #include "usernic/net_device.h"
 #include "usernic/own_addresses.h"
 #include "usernic/port.h"
-#include "usernic/rx_handler.h"
 #include "usernic/work.h"
 
 namespace usernic {
 
+class Net;
+class NotifierChain;
+class PollThreads;
+class RxHandler;
+enum class NetdevEvent : uint8_t;
 enum class TxFit : uint8_t;
+struct NetdevConfig;
 struct WireSize;
 
 struct Device final : NetDevice {
@@ -48,6 +51,7 @@ struct Device final : NetDevice {
 
   // Constant after construction.
   Net& net_ref;
+  PollThreads& poll_threads;
   const NetDeviceOps& ops;
   void* driver_ = nullptr;  // until free
 
@@ -62,7 +66,7 @@ struct Device final : NetDevice {
 
   // Under rtnl, but for what a probe function does.
   OwnAddresses own_addresses_;
-  NotifierChain notifiers;                         // those of this device alone
+  std::shared_ptr<NotifierChain> notifiers;        // those of this device alone; made with the first
   void (*priv_destructor_)(NetDevice*) = nullptr;  // still to be called
   bool needs_free_ = false;
 
@@ -180,6 +184,10 @@ struct Device final : NetDevice {
   Receiving receiving;
   static_assert(alignof(Receiving) == 64 && sizeof(Receiving) % 64 == 0);
 };
+
+// Tells whoever hears of all devices, then whoever hears of this one; stops at the first refusal of an event that may
+// be refused. Requires: rtnl. core/device/notifier.cc
+Result<> call_notifiers(NetdevEvent event, Device& dev);
 
 // Stacked devices, core/stack/lower_link.cc.
 // Something happened to `dev` that its uppers care about. Context: any.

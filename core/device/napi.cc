@@ -2,7 +2,7 @@
 #include "usernic/napi.h"
 
 #include "core/device/device.h"
-#include "core/device/net_impl.h"
+#include "core/device/poll_threads.h"
 #include "usernic/contract_report.h"
 #include "usernic/long_wait.h"
 
@@ -13,7 +13,12 @@ constexpr const char* kWaitsForItself =
 }  // namespace
 
 Napi::Napi(NetDevice& dev, void* driver, int weight, Poll poll)
-    : dev_(dev), driver_(driver), weight_(weight), poll_(poll), home_(dev.net().impl().poll_threads.move_in()) {
+    : dev_(dev),
+      driver_(driver),
+      weight_(weight),
+      poll_(poll),
+      ndo_(Device::of(dev)),
+      home_(Device::of(dev).poll_threads.move_in()) {
   Device& device = Device::of(dev_);
   SpinGuardBh guard(device.napis_lock);
   device.napis.push_back(*this);
@@ -22,7 +27,7 @@ Napi::Napi(NetDevice& dev, void* driver, int weight, Poll poll)
 Napi::~Napi() {
   if (enabled_) report_contract(dev_, "napi-freed", "a NAPI instance is destroyed while enabled", Place::current());
   Device& device = Device::of(dev_);
-  device.net_ref.impl().poll_threads.move_out(home_);
+  device.poll_threads.move_out(home_);
   SpinGuardBh guard(device.napis_lock);
   device.napis.erase(device.napis.iterator_to(*this));
   device.napis_gone.rx_packets += counters.packets.load();
@@ -78,7 +83,7 @@ bool Napi::schedule_prep() noexcept {
 }
 
 void Napi::schedule_prepared() noexcept {
-  home_.add(*this, PollThreads::polls_here() == &dev_.net().impl().poll_threads);
+  home_.add(*this, PollThreads::polls_here() == &Device::of(dev_).poll_threads);
 }
 
 void Napi::synchronize(Place where) {

@@ -101,6 +101,7 @@ Workqueue::Workqueue(Net& net, std::string name, int max_active, Place where)
 
 Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops)
     : net_ref(net),
+      poll_threads(net.impl().poll_threads),
       ops(the_ops),
       mtu_min_(config.mtu_min),
       mtu_max_(config.mtu_max),

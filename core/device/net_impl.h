@@ -23,7 +23,7 @@ inline constexpr size_t kNameMax = 15;                // of a device [kernel: IF
 bool is_device_name(std::string_view name) noexcept;  // with a "%d" or without
 
 struct Net::Impl {
-  explicit Impl(const NetConfig& config) : poll_threads(config) {}
+  explicit Impl(const NetConfig& config) : poll_threads(config.poll_threads, config.poll_cpus) {}
 
   Mutex rtnl{kRtnlClass};
   StackLock stacks;

@@ -20,6 +20,12 @@ bool may_be_refused(NetdevEvent event) {
   }
 }
 
+NotifierChain& chain_of(Device& dev) {
+  MutexGuard rtnl(dev.net_ref.rtnl());
+  if (dev.notifiers == nullptr) dev.notifiers = std::make_shared<NotifierChain>();
+  return *dev.notifiers;
+}
+
 }  // namespace
 
 Result<> NotifierChain::call(NetdevEvent event, NetDevice& dev) {
@@ -33,7 +39,7 @@ Result<> NotifierChain::call(NetdevEvent event, NetDevice& dev) {
 
 Result<> call_notifiers(NetdevEvent event, Device& dev) {
   if (const Result<> result = dev.net_ref.impl().notifiers.call(event, dev); !result) return result;
-  return dev.notifiers.call(event, dev);
+  return dev.notifiers != nullptr ? dev.notifiers->call(event, dev) : Result<>();
 }
 
 void Notifier::introduce(NetDevice& dev) {
@@ -48,7 +54,7 @@ Notifier::Notifier(Net& net, Call call) : net_(net), chain_(net.impl().notifiers
 }
 
 Notifier::Notifier(NetDevice& dev, Call call)
-    : net_(dev.net()), chain_(Device::of(dev).notifiers), call_(std::move(call)) {
+    : net_(dev.net()), chain_(chain_of(Device::of(dev))), call_(std::move(call)) {
   MutexGuard rtnl(net_.rtnl());
   if (dev.reg_state() == RegState::kRegistered) introduce(dev);
   chain_.add(*this);

@@ -8,8 +8,6 @@
 
 namespace usernic {
 
-struct Device;
-
 class NotifierChain {
  public:
   void add(Notifier& notifier) { list_.push_back(notifier); }
@@ -22,8 +20,5 @@ class NotifierChain {
       Notifier, boost::intrusive::member_hook<Notifier, boost::intrusive::list_member_hook<>, &Notifier::hook_>>
       list_;
 };
-
-// Tells whoever hears of all devices, then whoever hears of this one; as above.
-Result<> call_notifiers(NetdevEvent event, Device& dev);
 
 }  // namespace usernic

@@ -7,8 +7,8 @@
 #include <new>
 
 #include "core/device/device.h"
-#include "core/device/net_impl.h"
 #include "usernic/contract_report.h"
+#include "usernic/netdev_event.h"
 
 namespace usernic {
 
@@ -18,7 +18,7 @@ OwnAddresses::OwnAddresses(Device& dev, const MacAddress& address) : dev_(dev), 
 
 Result<> OwnAddresses::add(const MacAddress& address, uint8_t type, Place where) {
   const ReportsOn concerned(dev_);
-  dev_.net_ref.rtnl().assert_held(where);
+  dev_.engine.device.rtnl.assert_held(where);
   if (const Result<> allowed = call_notifiers(NetdevEvent::kPreChangeAddr, dev_); !allowed) return allowed;
   const Result<> added = list_.add(address.octets.data(), address.octets.size(), type);
   if (added) (void)call_notifiers(NetdevEvent::kChangeAddr, dev_);
@@ -27,7 +27,7 @@ Result<> OwnAddresses::add(const MacAddress& address, uint8_t type, Place where)
 
 Result<> OwnAddresses::del(const MacAddress& address, uint8_t type, Place where) {
   const ReportsOn concerned(dev_);
-  dev_.net_ref.rtnl().assert_held(where);
+  dev_.engine.device.rtnl.assert_held(where);
   const HwAddr& first = *list_.first();
   const bool is_primary = MacAddress::from_bytes(first.addr) == address && (type == HwAddr::kAny || type == first.type);
   if (is_primary && first.refcount == 1) return fail(std::errc::no_such_file_or_directory);
@@ -38,7 +38,7 @@ Result<> OwnAddresses::del(const MacAddress& address, uint8_t type, Place where)
 
 void OwnAddresses::set(size_t offset, const void* octets, size_t len, Place where) {
   const ReportsOn concerned(dev_);
-  if (dev_.reg_state_.load() != RegState::kUninitialized) dev_.net_ref.rtnl().assert_held(where);
+  if (dev_.reg_state_.load() != RegState::kUninitialized) dev_.engine.device.rtnl.assert_held(where);
   (void)check(where);
   if (offset > MacAddress().octets.size() || len > MacAddress().octets.size() - offset) {
     return report_contract("dev-addr-range", "more octets are written than the own address has", where);

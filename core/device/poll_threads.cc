@@ -5,16 +5,10 @@
 
 #include <algorithm>
 
-#include "core/device/net_impl.h"
-#include "usernic/net.h"
-#include "usernic/poll_here.h"
-
 namespace usernic {
 
-PollThreads::PollThreads(const NetConfig& config) {
-  const uint16_t count = std::max<uint16_t>(config.poll_threads, 1);
-  for (uint16_t i = 0; i < count; ++i) {
-    const std::vector<int>& cpus = config.poll_cpus;
+PollThreads::PollThreads(uint16_t count, std::span<const int> cpus) {
+  for (uint16_t i = 0; i < std::max<uint16_t>(count, 1); ++i) {
     threads_.emplace_back(i == 0 ? "usernic-poll" : fmt::format("usernic-poll/{}", i),
                           cpus.empty() ? std::nullopt : std::optional(cpus[i % cpus.size()]));
   }
@@ -35,14 +29,6 @@ void PollThreads::move_out(Softirq& home) noexcept {
 void PollThreads::poll_here() noexcept {
   for (OneThread& each : threads_) each.softirq.poll_here();
   for (OneThread& each : threads_) each.softirq.wake_if_owed();
-}
-
-PollHere::PollHere(Net& net) noexcept
-    : threads_(net.impl().poll_threads), outer_(std::exchange(PollThreads::polls_here(), &threads_)) {}
-
-PollHere::~PollHere() {
-  threads_.poll_here();
-  PollThreads::polls_here() = outer_;
 }
 
 }  // namespace usernic

@@ -3,17 +3,16 @@
 #pragma once
 
 #include <deque>
-#include <vector>
+#include <span>
 
 #include "core/device/softirq.h"
 
 namespace usernic {
 
-struct NetConfig;
-
 class PollThreads {
  public:
-  explicit PollThreads(const NetConfig& config);
+  // At least one is made. They run on `cpus`, in turn; empty: wherever they may.
+  PollThreads(uint16_t count, std::span<const int> cpus);
 
   // Context: process.
   Softirq& move_in() noexcept;

@@ -6,7 +6,6 @@
 #include <cstdio>
 
 #include "core/contract/ndo.h"
-#include "core/device/device.h"
 #include "core/lock/say.h"
 #include "usernic/contract_report.h"
 #include "usernic/long_wait.h"
@@ -155,7 +154,7 @@ void Softirq::poll_one(Napi& napi) noexcept {
   int work;
   polled() = {.napi = &napi, .completed = false};
   {
-    const NdoScope poll(Device::of(napi.dev_), Ndo::kPoll);
+    const NdoScope poll(napi.ndo_, Ndo::kPoll);
     work = napi.poll_(napi.driver_, napi, weight);
   }
   const bool completed = std::exchange(polled(), {}).completed;
@@ -198,7 +197,7 @@ void Softirq::poll_claimed(Napi& napi) noexcept {
   const Polled outer = std::exchange(polled(), {.napi = &napi, .completed = false, .without_budget = true});
   int work;
   {
-    const NdoScope poll(Device::of(napi.dev_), Ndo::kPoll);
+    const NdoScope poll(napi.ndo_, Ndo::kPoll);
     work = napi.poll_(napi.driver_, napi, 0);
   }
   polled() = outer;

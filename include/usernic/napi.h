@@ -39,6 +39,7 @@
 
 namespace usernic {
 
+struct NdoDevice;
 struct NetDevice;
 class Softirq;
 
@@ -99,6 +100,7 @@ class alignas(64) Napi {
   void* const driver_;
   const int weight_;
   const Poll poll_;
+  const NdoDevice& ndo_;  // the device, as its poll is called
   Softirq& home_;
   Atomic<uint32_t> state_{kSched};  // disabled: SCHED set, and nobody polls
   Atomic<bool> enabled_{false};

@@ -9,25 +9,13 @@
 #include <functional>
 
 #include "usernic/error.h"
+#include "usernic/netdev_event.h"
 
 namespace usernic {
 
 class Net;
 class NotifierChain;
 struct NetDevice;
-
-enum class NetdevEvent {
-  kRegister,  // may be refused: the device is unregistered again
-  kUnregister,
-  kPreUp,  // may be refused
-  kUp,
-  kGoingDown,
-  kDown,
-  kPreChangeMtu,  // may be refused
-  kChangeMtu,
-  kPreChangeAddr,  // may be refused
-  kChangeAddr,
-};
 
 // Registered from construction to destruction; both take rtnl. The constructor tells of devices that are registered
 // already, by kRegister and kUp, as in the kernel. Context: process, rtnl not held.
