@@ -57,8 +57,7 @@ class CardFilter {
 
   // What waits for its time is due / all of it is.
   void wake(Time now, bool all);
-  // `vlans`: the ids that are to pass, if a filter is wanted.
-  void place(const FilterTarget& target, const VlanSet& vlans, Time now);
+  void place(const FilterTarget& target, const VlanSet& vlans, Time now);  // the ids count while a filter is wanted
   std::vector<RxStep>& plan(Time now);
   void answer(RxStep& step, bool stopped, Time now) USERNIC_REQUIRES(addr_list_lock);
   // The card forgot before the plan was through: what was on its way then is there perhaps (R7b).

@@ -102,6 +102,23 @@ preset_check_clang() {
   fi
 }
 
+# Presets with tests are unity builds, in which a source may live on what another one includes: here each is read alone.
+sources_alone() {
+  cmake --preset debug -B build/alone -DCMAKE_UNITY_BUILD=OFF &&
+    python3 - build/alone/compile_commands.json "$JOBS" <<'PYTHON'
+import concurrent.futures, json, re, shlex, subprocess, sys
+
+def reads(each):
+    command = shlex.split(re.sub(r" -o \S+", " -fsyntax-only", each["command"]))
+    return subprocess.run(command, cwd=each["directory"], check=False).returncode == 0
+
+with concurrent.futures.ThreadPoolExecutor(int(sys.argv[2])) as pool:
+    commands = {each["file"]: each for each in json.load(open(sys.argv[1]))}  # sources of two targets are read once
+    results = dict(zip(commands, pool.map(reads, commands.values())))
+sys.exit("\n".join(name for name, good in results.items() if not good) or None)
+PYTHON
+}
+
 # A driver that blocks is stopped; the core and the drivers, which do not, are not.
 preset_check_rtsan() {
   if clang_runtimes_are_here; then
