@@ -101,7 +101,7 @@ struct Device final : NetDevice {
   Atomic<bool> present_{true};
   Atomic<bool> carrier_{true};  // a driver that knows no link has one
   FrameLimit frame_limit;
-  Atomic<uint32_t> features_{Features{Feature::kGro}.bits()};
+  Atomic<uint32_t> features_{Features{Feature::kGso, Feature::kGro}.bits()};
   Features hw_features_;  // from registration on constant
   Atomic<uint64_t> address_;
 

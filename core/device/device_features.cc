@@ -10,8 +10,8 @@ namespace usernic {
 namespace {
 
 constexpr Features kTcp{Feature::kTso4, Feature::kTso6};
-constexpr Features kOfCards = kSegmentation | Features{Feature::kTxSum};
-constexpr Features kOfCore{Feature::kGro};
+constexpr Features kOfCards = kSegmentation | Features{Feature::kTxSum, Feature::kGroHw};
+constexpr Features kOfCore{Feature::kGso, Feature::kGro};
 
 std::string names(Features features) {
   std::string all;
@@ -40,7 +40,7 @@ std::string features_error(Features hw) {
   if (const Features unknown = hw.without(kOfCards); !unknown.none()) {
     const std::string known = names(unknown);
     return known.empty() ? fmt::format("bits {:#x} are no feature", unknown.bits())
-                         : fmt::format("{} is the core's, every device has it", known);
+                         : fmt::format("{} is the core's: every device has it", known);
   }
   const Features lost = hw.without(features_that_go_together(hw));
   if (lost.none()) return {};

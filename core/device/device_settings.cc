@@ -49,7 +49,10 @@ Result<> NetDevice::change_features(Features wanted, Place where) {
   Device& dev = Device::of(*this);
   OpLocks locks(dev, where);
   if (const Result<> usable = check_usable(dev); !usable) return usable;
-  return change_features_locked(dev, wanted);
+  const Features before = dev.features();
+  if (const Result<> changed = change_features_locked(dev, wanted); !changed) return changed;
+  if (dev.features() != before) (void)notify(dev, NetdevEvent::kChangeFeatures);
+  return {};
 }
 
 Result<> private_ioctl(NetDevice& net_device, uint32_t command, std::span<std::byte> data) {

@@ -4,6 +4,7 @@
 #include "core/device/device.h"
 #include "core/device/net_impl.h"
 #include "core/frame/coalesce.h"
+#include "core/frame/tx_offload.h"
 #include "core/frame/xmit_check.h"
 
 namespace usernic {
@@ -11,6 +12,11 @@ namespace {
 
 Atomic<RxHandler*>& slot(Device& dev, RxStage stage) noexcept {
   return dev.rx_handlers[static_cast<size_t>(stage)];
+}
+
+void fit(Device& dev, SkbBatch& frames, Features kinds) noexcept USERNIC_NONBLOCKING {
+  if (const uint32_t dropped = fit_to_port(frames, kinds); dropped != 0) [[unlikely]]
+    dev.receiving.counters.drop(dropped);
 }
 
 }  // namespace
@@ -58,15 +64,16 @@ void Device::deliver(SkbBatch& frames) noexcept {
   if (kChecksOn) XmitCheck::end(frames);
   if (rx_handlers[0].load() != nullptr || rx_handlers[1].load() != nullptr) {
     RxSection section(*this);
+    fit(*this, frames, {});
     for (Atomic<RxHandler*>& each : rx_handlers) {
       if (RxHandler* const handler = each.load(); handler != nullptr) handler->receive(frames);
     }
     if (frames.empty()) return;
   }
   if (InPort in(*this); in) {
-    if (frames.size() > 1 && features().has(Feature::kGro)) {
-      if (const Features kinds = in->superframes(); !kinds.none()) Coalescer(kinds).merge(frames);
-    }
+    const Features kinds = in->superframes();
+    fit(*this, frames, kinds);
+    if (frames.size() > 1 && !kinds.none() && features().has(Feature::kGro)) Coalescer(kinds).merge(frames);
     in->receive(frames);
   }
   SkbPool::free(frames);

@@ -47,8 +47,12 @@ uint8_t flags_of(const uint8_t* frame, const Headers& headers) noexcept USERNIC_
   return headers.protocol == inet::kTcp ? frame[headers.transport + 13] : 0;
 }
 
+// A sum that is needed is right once it is written.
 bool verified(Skb& skb, const Headers& headers) noexcept USERNIC_NONBLOCKING {
-  if (skb.offload().sum == FrameSum::kVerified) return true;
+  const Offload& offload = skb.offload();
+  if (offload.sum == FrameSum::kVerified) return true;
+  if (offload.sum == FrameSum::kNeeded)
+    return offload.sum_start == headers.transport && offload.sum_offset == inet::sum_field(headers.protocol);
   if (!inet::sums_are_right(skb.bytes(), headers)) return false;
   skb.set_offload({.sum = FrameSum::kVerified});
   return true;
@@ -63,8 +67,11 @@ void Coalescer::merge(SkbBatch& frames) noexcept {
 }
 
 void Coalescer::add(Skb& skb, SkbBatch& to) noexcept {
-  std::optional<Headers> headers;
-  if (!skb.offload().any() && skb.chain() == nullptr) headers = inet::find_headers(skb.bytes(), inet::Length::kSaid);
+  if (skb.offload().superframe() || skb.chain() != nullptr) {
+    for (Flow& flow : flows_) finish(flow);  // whose it is nobody looks at
+    return to.push_back(skb);
+  }
+  const auto headers = inet::find_headers(skb.bytes(), inet::Length::kSaid);
   if (!headers || !takes(skb, *headers)) return to.push_back(skb);
   Flow* flow = find(skb, *headers);
   if (flow != nullptr && goes_on(*flow, skb, *headers)) {

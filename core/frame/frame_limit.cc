@@ -3,9 +3,19 @@
 
 #include <fmt/format.h>
 
+#include "core/frame/tx_offload.h"
 #include "usernic/contract_report.h"
 
 namespace usernic {
+namespace {
+
+// Of a superframe: of its longest segment.
+uint32_t frame_bytes(const Skb& skb) noexcept USERNIC_NONBLOCKING {
+  const Offload& offload = skb.offload();
+  return offload.superframe() ? uint32_t{offload.header_bytes} + offload.gso_size : skb.size();
+}
+
+}  // namespace
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test
     void
@@ -31,25 +41,30 @@ void FrameLimit::receive(QueueCounters& counters, SkbBatch& frames, From from, P
   const uint32_t longest = frame_bytes_max();
   uint64_t bytes = 0;
   uint32_t too_long = 0;
+  uint32_t packets = 0;
   for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-    bytes += skb->size();
-    too_long += skb->size() > longest ? 1 : 0;
+    const WireSize wire = wire_size(*skb);
+    packets += wire.frames;
+    bytes += wire.bytes;
+    too_long += frame_bytes(*skb) > longest ? 1 : 0;
   }
   if (too_long != 0) [[unlikely]] {
     SkbBatch all(std::move(frames));
-    bytes = 0;
+    bytes = packets = 0;
     while (Skb* const skb = all.pop_front()) {
-      if (skb->size() <= longest) {
-        bytes += skb->size();
+      if (frame_bytes(*skb) <= longest) {
+        const WireSize wire = wire_size(*skb);
+        packets += wire.frames;
+        bytes += wire.bytes;
         frames.push_back(*skb, where);
         continue;
       }
-      if (kChecksOn && from == From::kCard) report("received", skb->size(), where);
+      if (kChecksOn && from == From::kCard) report("received", frame_bytes(*skb), where);
       SkbPool::free(*skb, where);
     }
     counters.drop_too_long(too_long);
   }
-  counters.add(frames.size(), bytes);
+  counters.add(packets, bytes);
 }
 
 }  // namespace usernic

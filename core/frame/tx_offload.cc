@@ -6,7 +6,7 @@
 namespace usernic {
 namespace {
 
-bool takes_superframe(const Offload& offload, Features features) noexcept USERNIC_NONBLOCKING {
+bool takes(const Offload& offload, Features features) noexcept USERNIC_NONBLOCKING {
   if (offload.ecn && !features.has(Feature::kTsoEcn)) return false;
   switch (offload.gso) {
     case Gso::kTcp4:
@@ -19,6 +19,17 @@ bool takes_superframe(const Offload& offload, Features features) noexcept USERNI
       break;
   }
   return false;
+}
+
+// False: it is not what it says, or there are not buffers enough.
+bool cut_received(Skb& super, SkbBatch& to) noexcept USERNIC_NONBLOCKING {
+  auto segmenter = Segmenter::of(super);
+  SkbPool* const pool = SkbPool::segments_of(super);
+  if (!segmenter || pool == nullptr || kSkbHeadroom + segmenter->bytes_max() > pool->capacity()) return false;
+  SkbBatch buffers;
+  pool->alloc(buffers, segmenter->segments());
+  if (buffers.size() < segmenter->segments()) return false;
+  return segmenter->cut(buffers, to, SegmentSums::kBySegment);
 }
 
 TxFit cut(Skb& super, SkbBatch& frames, SegmentSums sums, uint32_t frame_bytes_max) noexcept USERNIC_NONBLOCKING {
@@ -45,7 +56,7 @@ TxFit fit_to_device(Skb& skb, SkbBatch& frames, Features features, uint32_t fram
     const bool ready = sums || skb.offload().sum != FrameSum::kNeeded || complete_sum(skb);
     return ready ? TxFit::kReady : TxFit::kBad;
   }
-  if (!takes_superframe(skb.offload(), features)) {
+  if (!takes(skb.offload(), features)) {
     return cut(skb, frames, sums ? SegmentSums::kByDevice : SegmentSums::kBySegment, frame_bytes_max);
   }
   // Its driver counts on what is said of it.
@@ -55,9 +66,34 @@ TxFit fit_to_device(Skb& skb, SkbBatch& frames, Features features, uint32_t fram
 }
 
 WireSize wire_size(const Skb& skb) noexcept {
+  if (!skb.offload().superframe()) [[likely]]
+    return {.bytes = skb.size()};
   const uint32_t size = skb.total_size();
   const uint32_t frames = segments_of(skb.offload(), size);
   return {.frames = frames, .bytes = size + (frames - 1) * skb.offload().header_bytes};
+}
+
+uint32_t fit_to_port(SkbBatch& frames, Features kinds) noexcept {
+  bool fits = true;
+  for (const Skb* skb = frames.front(); skb != nullptr; skb = Skb::chain_next(*skb)) {
+    fits =
+        fits && (kinds.none() ? !skb->offload().any() : !skb->offload().superframe() || takes(skb->offload(), kinds));
+  }
+  if (fits) [[likely]]
+    return 0;
+  uint32_t dropped = 0;
+  SkbBatch all(std::move(frames));
+  while (Skb* const skb = all.pop_front()) {
+    const bool super = skb->offload().superframe() && !takes(skb->offload(), kinds);
+    const bool sum = !super && kinds.none() && skb->offload().sum == FrameSum::kNeeded;
+    if (super ? cut_received(*skb, frames) : !sum || complete_sum(*skb)) {
+      super ? SkbPool::free(*skb) : frames.push_back(*skb);
+      continue;
+    }
+    dropped += wire_size(*skb).frames;
+    SkbPool::free(*skb);
+  }
+  return dropped;
 }
 
 }  // namespace usernic

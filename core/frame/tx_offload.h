@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// core: the driver's edge: what a device's features leave to be done on a frame is done before start_xmit sees it.
+// core: the edges of a device: what its features leave to be done on a frame is done before start_xmit sees it, and
+// what its card received uncut is made what who gets it takes.
 #pragma once
 
 #include "usernic/features.h"
@@ -27,5 +28,10 @@ struct WireSize {
   uint32_t bytes = 0;
 };
 WireSize wire_size(const Skb& skb) noexcept USERNIC_NONBLOCKING;
+
+// Received frames, for who takes superframes of these `kinds`: others are cut into buffers of the pool that theirs
+// names; who takes none gets no frame whose sum is needed, either. Returns how many frames were dropped: there were no
+// buffers, or they are not what they say.
+uint32_t fit_to_port(SkbBatch& frames, Features kinds) noexcept USERNIC_NONBLOCKING;
 
 }  // namespace usernic

@@ -6,9 +6,12 @@
 #include "testing/inet_frames.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
+#include "usernic/rx_handler.h"
 
 namespace usernic {
 namespace {
+
+constexpr Features kCore{Feature::kGso, Feature::kGro};
 
 struct Taken {
   Octets octets;
@@ -204,23 +207,23 @@ TEST_F(TxOffloadTest, FeaturesThatDoNotGoTogetherAreNotRegistered) {
 TEST_F(TxOffloadTest, FeaturesAreSwitchedAndTheCardIsTold) {
   make({Feature::kTxSum, Feature::kTso4, Feature::kTsoEcn});
   const Features all = dev->hw_features();
-  EXPECT_EQ(all, (Features{Feature::kTxSum, Feature::kTso4, Feature::kTsoEcn, Feature::kGro}));
+  EXPECT_EQ(all, (Features{Feature::kTxSum, Feature::kTso4, Feature::kTsoEcn} | kCore));
   EXPECT_EQ(dev->features(), all);
   EXPECT_EQ(outcome(dev->change_features(all.without({Feature::kTso4}))), "ok");
-  EXPECT_EQ(dev->features(), (Features{Feature::kTxSum, Feature::kGro})) << "kTsoEcn is of it";
+  EXPECT_EQ(dev->features(), (Features{Feature::kTxSum} | kCore)) << "kTsoEcn is of it";
   EXPECT_EQ(driver->told, dev->features());
   send(superframe(large, {.payload_bytes = 3000}, 1000));
   EXPECT_EQ(driver->taken.size(), 3u);
   EXPECT_EQ(outcome(dev->change_features(all.without({Feature::kTxSum}))), "ok");
-  EXPECT_EQ(dev->features(), Features{Feature::kGro});
+  EXPECT_EQ(dev->features(), kCore);
   EXPECT_EQ(outcome(dev->change_features(all | Features{Feature::kUso})), "EOPNOTSUPP");
   driver->never = {Feature::kTso4};
   EXPECT_EQ(outcome(dev->change_features(all)), "ok");
-  EXPECT_EQ(dev->features(), (Features{Feature::kTxSum, Feature::kGro})) << "the driver's word counts";
+  EXPECT_EQ(dev->features(), (Features{Feature::kTxSum} | kCore)) << "the driver's word counts";
   driver->never = {};
   driver->refuses = true;
   EXPECT_EQ(outcome(dev->change_features(all)), "EIO");
-  EXPECT_EQ(dev->features(), (Features{Feature::kTxSum, Feature::kGro}));
+  EXPECT_EQ(dev->features(), (Features{Feature::kTxSum} | kCore));
 }
 
 // Takes superframes.
@@ -254,6 +257,69 @@ TEST_F(TxOffloadTest, APortThatTakesSuperframesGetsThemUnlessGroIsOff) {
   ASSERT_TRUE(dev->attach_port(plain) && dev->change_features({Feature::kGro}));
   receive(*dev, small, segments);
   EXPECT_EQ(plain.received.now(), segments) << "a port that takes none";
+  dev->detach_port();
+}
+
+struct SeeingHandler final : RxHandler {
+  std::vector<Octets> seen;
+  bool something_to_do = false;
+  void receive(SkbBatch& frames) noexcept override {
+    const BlockingByDesign a_test_may;
+    for (const Skb* skb = frames.front(); skb != nullptr; skb = Skb::chain_next(*skb)) {
+      seen.push_back(octets_of(*skb));
+      something_to_do |= skb->offload().any();
+    }
+  }
+};
+
+// As a card gives it that receives superframes: over several buffers.
+TEST_F(TxOffloadTest, WhatACardReceivedWholeIsCutForAHandlerAndAPortThatTakesNone) {
+  make({});
+  TestPort port;
+  SeeingHandler handler;
+  ASSERT_TRUE(dev->attach_port(port));
+  {
+    MutexGuard rtnl(net.rtnl());
+    ASSERT_TRUE(register_rx_handler(*dev, RxStage::kUpper, handler));
+  }
+  const Packet packet{.flags = inet::kAck | inet::kPsh, .payload_bytes = 5000};
+  const Octets octets = packet.octets();
+  const auto piece = [&octets](size_t at) {
+    return Octets(octets.begin() + static_cast<long>(at),
+                  octets.begin() + static_cast<long>(std::min<size_t>(at + 1500, octets.size())));
+  };
+  Skb& first = skb_of(large, piece(0));
+  Skb* last = nullptr;
+  for (size_t at = 1500; at < octets.size(); at += 1500) {
+    Skb& part = skb_of(small, piece(at));
+    first.chain(part, last);
+    last = &part;
+  }
+  first.set_offload({.gso = Gso::kTcp4, .gso_size = 1000, .header_bytes = 54});
+  SkbBatch frames;
+  frames.push_back(first);
+  dev->receive(frames);
+  const auto segments = segments_by_hand(packet, 1000);
+  EXPECT_EQ(handler.seen, segments);
+  EXPECT_FALSE(handler.something_to_do);
+  EXPECT_EQ(port.received.now(), segments);
+  EXPECT_EQ(dev->stats().rx_packets, 5u);
+  EXPECT_EQ(dev->stats().rx_dropped, 0u);
+  {
+    SkbBatch all;
+    small.alloc(all, 64);
+    Skb& super = superframe(large, packet, 1000);
+    super.set_offload({.gso = Gso::kTcp4, .gso_size = 1000, .header_bytes = 54});
+    SkbBatch again;
+    again.push_back(super);
+    dev->receive(again);
+  }
+  EXPECT_EQ(handler.seen.size(), 5u) << "no buffers for segments";
+  EXPECT_EQ(dev->stats().rx_dropped, 5u);
+  {
+    MutexGuard rtnl(net.rtnl());
+    unregister_rx_handler(*dev, RxStage::kUpper, handler);
+  }
   dev->detach_port();
 }
 

@@ -18,9 +18,12 @@ enum class Feature : uint8_t {
   kTso6,    // ... over IPv6
   kTsoEcn,  // ... whose first segment says CWR
   kUso,     // ... of UDP
-  kGro,     // received frames are merged for a port that takes superframes; the core does that for every device
+  kGroHw,   // the card receives superframes whole
+  // The core's, for every device.
+  kGso,  // a port offers superframes of kinds that start_xmit does not take
+  kGro,  // received frames are merged for a port that takes superframes
 };
-inline constexpr uint32_t kFeatureCount = 6;
+inline constexpr uint32_t kFeatureCount = 8;
 
 class Features {
  public:
@@ -50,8 +53,8 @@ inline constexpr Features kSegmentation{Feature::kTso4, Feature::kTso6, Feature:
 
 // By the names that ethtool has for them, in the order of Feature.
 inline constexpr std::array<std::string_view, kFeatureCount> kFeatureNames{
-    "tx-checksum-ip-generic",  "tx-tcp-segmentation", "tx-tcp6-segmentation",
-    "tx-tcp-ecn-segmentation", "tx-udp-segmentation", "rx-gro"};
+    "tx-checksum-ip-generic", "tx-tcp-segmentation", "tx-tcp6-segmentation",    "tx-tcp-ecn-segmentation",
+    "tx-udp-segmentation",    "rx-gro-hw",           "tx-generic-segmentation", "rx-gro"};
 
 }  // namespace usernic
 // Explained best by: core/frame/tx_offload_test.cc

@@ -54,7 +54,7 @@ struct NetDevice {
   uint32_t mtu_max() const noexcept USERNIC_NONBLOCKING;
   uint32_t frame_bytes_max() const noexcept USERNIC_NONBLOCKING;  // the MTU and kFrameOverhead
   MacAddress address() const noexcept USERNIC_NONBLOCKING;
-  Features hw_features() const noexcept USERNIC_NONBLOCKING;  // what can be changed: the card's, and kGro
+  Features hw_features() const noexcept USERNIC_NONBLOCKING;  // what can be changed: the card's, kGso, kGro
   Features features() const noexcept USERNIC_NONBLOCKING;
   LinkStats stats() const;
   void* driver() const noexcept USERNIC_NONBLOCKING;

@@ -17,6 +17,7 @@ enum class NetdevEvent : uint8_t {
   kChangeMtu,
   kPreChangeAddr,  // may be refused
   kChangeAddr,
+  kChangeFeatures,
 };
 
 }  // namespace usernic
