@@ -92,7 +92,8 @@ bool FramePump::fit_pool(uint32_t frame_bytes_max) {
 
 Result<> FramePump::start() {
   (void)TapRing::works_here();  // now, not when the first frame comes
-  taken_ = tap_.offer_superframes(true);
+  taken_ = tap_.take_superframes(kSegmentation);
+  follow_features();
   if (const Result<> attached = dev_.attach_port(*this); !attached) return attached;
   attached_ = true;
   Result<Thread> reader = Thread::start("tap-" + tap_.name(), [this] { read_loop(); });
@@ -107,7 +108,7 @@ void FramePump::stop() {
   stopping_.store(true);
   woken_.kick();
   reader_.join();
-  (void)tap_.offer_superframes(false);  // a persistent interface is left as it was
+  tap_.take_nothing_offloaded();  // a persistent interface is left as it was
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // non-blocking writes to the TAP
@@ -126,6 +127,14 @@ void FramePump::carrier_changed(bool) noexcept {
   changed_.kick();
 }
 
+// What the device takes, or, with kGso, what the core cuts for it.
+void FramePump::follow_features() noexcept {
+  const Features features = dev_.features();
+  const Features kinds = taken_ & (features.has(Feature::kGso) ? kSegmentation : features);
+  if (asked_for_ != kinds) (void)tap_.take_superframes(kinds);
+  asked_for_ = kinds;
+}
+
 void FramePump::read_loop() {
   const ReportsOn concerned(dev_);
   SkbBatch frames;
@@ -133,6 +142,7 @@ void FramePump::read_loop() {
     woken_.clear();  // before the look at the queue, the TAP and the end
     if (stopping_.load()) break;
     to_tap_.make_ring();
+    follow_features();
     bool out_of_memory = false;
     if (frames.empty()) out_of_memory = !read_batch(frames);
     const bool something = !frames.empty();

@@ -4,8 +4,8 @@
 //   NAPI poll --receive--> TapWriter --> TAP       (in the poll's context; what the kernel refuses is dropped)
 //   TAP --> TapReader, on a thread --> one xmit    (a batch at a time, one doorbell)
 //
-// Both ways a frame may be a superframe: the kernel is always asked for them, whatever the device can, for what the
-// device cannot the core does.
+// Both ways a frame may be a superframe. The kernel is asked for those that the device takes; with the feature kGso,
+// for all: what the device cannot the core does.
 //
 // A stopped TX queue stops the reader, not the kernel: frames wait in the TAP's queue, and what does not fit there is
 // dropped by the kernel, as on any NIC. The reader sleeps on the TAP while it has nothing in hand, and on tx_wake while
@@ -65,6 +65,7 @@ class FramePump final : public DevicePort {
   void carrier_changed(bool on) noexcept USERNIC_NONBLOCKING override;
   Features superframes() const noexcept USERNIC_NONBLOCKING override { return taken_; }
 
+  void follow_features() noexcept;
   void read_loop();
   bool read_batch(SkbBatch& frames);
   uint16_t queues_stopped() const noexcept;
@@ -88,6 +89,7 @@ class FramePump final : public DevicePort {
   TapReader from_tap_;
   TapWriter to_tap_;
   Features taken_;                     // superframes that the kernel takes
+  std::optional<Features> asked_for_;  // superframes that it is to send
   std::optional<LongWait> held_back_;  // while the queue takes nothing
   Thread reader_;
 };

@@ -138,12 +138,17 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) 
   return Tap(std::move(fd), name, persistent);
 }
 
-Features Tap::offer_superframes(bool on) noexcept {
-  constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-  const auto offer = [this](unsigned what) { return ::ioctl(fd_.get(), TUNSETOFFLOAD, what) == 0; };
-  if (!on) return (void)offer(0), Features();
-  if (offer(kTcp | kUso4 | kUso6)) return kSegmentation;
-  return offer(kTcp) ? kSegmentation.without({Feature::kUso}) : Features();
+Features Tap::take_superframes(Features kinds) noexcept {
+  constexpr Features kUdp{Feature::kUso};
+  const auto flag = [kinds](Feature kind, unsigned flags) { return kinds.has(kind) ? flags : 0u; };
+  const unsigned what = TUN_F_CSUM | flag(Feature::kTso4, TUN_F_TSO4) | flag(Feature::kTso6, TUN_F_TSO6) |
+                        flag(Feature::kTsoEcn, TUN_F_TSO_ECN) | flag(Feature::kUso, kUso4 | kUso6);
+  if (::ioctl(fd_.get(), TUNSETOFFLOAD, what) == 0) return kinds;
+  return kinds.has(Feature::kUso) ? take_superframes(kinds.without(kUdp)) : Features();
+}
+
+void Tap::take_nothing_offloaded() noexcept {
+  (void)::ioctl(fd_.get(), TUNSETOFFLOAD, 0);
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the descriptor is non-blocking: one bounded system call

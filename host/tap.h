@@ -37,9 +37,10 @@ class Tap {
   // says how to open it.
   static HostResult<Tap> create(const NetNamespace& netns, const std::string& name);
 
-  // On: asks the kernel for superframes and for sums that are needed, as far as it has them; the kinds that it takes,
-  // too. Off, as it begins: it gives whole frames.
-  Features offer_superframes(bool on) noexcept;
+  // Takes frames whose sum is needed from the kernel, and superframes of those of the kinds that it has, which it
+  // returns. Or nothing of the kind, as it begins: it is given whole frames.
+  Features take_superframes(Features kinds) noexcept;
+  void take_nothing_offloaded() noexcept;
 
   // The next frame that the kernel sent: its size, at most the buffer's; a frame that fills the buffer may have been
   // longer. EAGAIN: none now. Anything else (EBADFD): the interface is gone.
