@@ -11,10 +11,10 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr auto kKeys =
-    std::to_array<std::string_view>({"wire", "unicast_slots", "multicast_slots", "shared_slots", "unicast_hash_bits",
-                                     "multicast_hash_bits", "vlan_slots", "promisc", "allmulti", "command_latency_us",
-                                     "rx_descriptors", "tx_descriptors", "flow_control", "byte_limits"});
+constexpr auto kKeys = std::to_array<std::string_view>(
+    {"wire", "unicast_slots", "multicast_slots", "shared_slots", "unicast_hash_bits", "multicast_hash_bits",
+     "vlan_slots", "promisc", "allmulti", "command_latency_us", "rx_descriptors", "tx_descriptors", "flow_control",
+     "byte_limits", "checksum", "tso"});
 
 SimnicConfig card_of(const NicConfig& nic) {
   const auto* card = std::any_cast<SimnicConfig>(&nic.section);
@@ -37,6 +37,8 @@ void read(Section& section, NicConfig& nic) {
   section.number("tx_descriptors", card.tx_descriptors, 1, kSimnicDescriptorsMax);
   section.flag("flow_control", card.flow_control);
   section.flag("byte_limits", card.byte_limits);
+  section.flag("checksum", card.checksum);
+  section.flag("tso", card.tso);
   // What is wrong with a card as a whole names its field first.
   const std::string sentence = config_error(card);
   if (!sentence.empty()) {

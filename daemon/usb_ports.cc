@@ -30,7 +30,10 @@ class WiredAdapter final : usb::Cable, simnic::WireEnd {
   usb::EmulatedPort& plug() { return plug_; }
 
  private:
-  void hear(std::span<const uint8_t> frame) noexcept override { wire_->send(*this, std::span(&frame, 1)); }
+  void hear(std::span<const uint8_t> frame) noexcept override {
+    const simnic::Frame whole(frame);
+    wire_->send(*this, std::span(&whole, 1));
+  }
   void hear(std::span<const simnic::Frame> frames) noexcept USERNIC_NONBLOCKING override {
     for (const simnic::Frame& frame : frames) model_->receive(frame);
   }

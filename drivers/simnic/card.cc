@@ -11,6 +11,7 @@ Card::Card(const SimnicConfig& config, const MacAddress& permanent, std::shared_
     : config_(config),
       permanent_(permanent),
       wire_(std::move(wire)),
+      cut_(config.offloads() ? new uint8_t[kCutBytes] : nullptr),
       latency_ns_(static_cast<int64_t>(config.command_latency_us) * 1000),
       filter_(config) {
   {
@@ -45,6 +46,8 @@ uint64_t Card::read(Reg reg) noexcept {
       return filter_.own_address().to_u64();
     case Reg::kFrameMax:
       return frame_max_;
+    case Reg::kSuperBuffer:
+      return super_buffer_;
     default:
       return 0;  // write-only
   }
@@ -92,6 +95,9 @@ void Card::write_locked(Reg reg, uint64_t value) noexcept {
     case Reg::kFrameMax:
       frame_max_ = value;
       return;
+    case Reg::kSuperBuffer:
+      super_buffer_ = config_.tso ? value : 0;
+      return;
     default:
       return write_ring(reg, value);
   }
@@ -104,6 +110,7 @@ void Card::write_ring(Reg reg, uint64_t value) noexcept {
     case Reg::kTxRing:
       ring.descriptors = reinterpret_cast<Descriptor*>(static_cast<uintptr_t>(value));
       ring.head = ring.tail = 0;
+      if (reg == Reg::kTxRing) cut_sent_ = 0;
       return;
     case Reg::kRxSize:
     case Reg::kTxSize:

@@ -9,6 +9,9 @@
 // in the thread that caused it, in hard irq context, with no lock of this card held. The card's lock is never held
 // while the wire is used, so frames between two cards nest only the wire's lock.
 //
+// Offloads: a card that has them writes sums and cuts superframes, into memory of its own, for who on the wire does not
+// take them as they are; one that was told of buffers for them takes them whole.
+//
 // Flow control: a receiver without an empty descriptor makes the others on the wire wait, until it gets one, is
 // switched off, or its time is over; from then on it drops. A card that is made to wait leaves its frames in the ring,
 // and goes on in an item of the wire's workqueue, the one thing that it does in nobody's context.
@@ -34,7 +37,8 @@
 
 namespace usernic::simnic {
 
-// What happened to every frame and command. A frame is in exactly one of the first six rx_*, or the first three tx_*.
+// What happened to every frame and command. A frame is in exactly one of the first six rx_*, or the first four tx_*; a
+// superframe counts as its segments.
 struct CardCounters {
   Atomic<uint64_t> rx_frames{0};         // written into memory
   Atomic<uint64_t> rx_filtered{0};       // not for us: no drop
@@ -42,11 +46,14 @@ struct CardCounters {
   Atomic<uint64_t> rx_runt{0};           // dropped: shorter than kFrameMin
   Atomic<uint64_t> rx_too_long{0};       // dropped: longer than kFrameMax or the buffer
   Atomic<uint64_t> rx_off{0};            // the receiver or the link was off
+  Atomic<uint64_t> rx_superframes{0};    // written into memory whole
   Atomic<uint64_t> rx_pause{0};          // times that its transmitter had to wait
   Atomic<uint64_t> tx_frames{0};
   Atomic<uint64_t> tx_too_long{0};
   Atomic<uint64_t> tx_no_link{0};
-  Atomic<uint64_t> tx_pause{0};  // times that it began to make others wait
+  Atomic<uint64_t> tx_bad{0};          // the frame is not what its descriptor says
+  Atomic<uint64_t> tx_superframes{0};  // sent whole
+  Atomic<uint64_t> tx_pause{0};        // times that it began to make others wait
   Atomic<uint64_t> tx_doorbells{0};
   Atomic<uint64_t> data_interrupts{0};
   Atomic<uint64_t> commands{0};
@@ -108,13 +115,15 @@ class Card final : public WireEnd {
 
   // The wire's.
   Room room() noexcept USERNIC_NONBLOCKING override USERNIC_EXCLUDES(lock_);
+  uint32_t superframe_max() const noexcept USERNIC_NONBLOCKING override USERNIC_EXCLUDES(lock_);
   void resume() noexcept USERNIC_NONBLOCKING override;
   void hear(std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING override USERNIC_EXCLUDES(lock_);
 
  private:
   // The silicon's, not the driver's: a register may be touched in any context.
   static constexpr LockClass kLockClass{"simnic_card", LockUse::kAnyContext};
-  static constexpr uint32_t kBurst = 32;  // frames that go on the wire at once
+  static constexpr uint32_t kBurst = 32;                   // frames that go on the wire at once
+  static constexpr size_t kCutBytes = 2 * kSuperframeMax;  // for what it makes of frames
   static constexpr Duration kPauseMax = std::chrono::seconds(1);
 
   struct Ring {
@@ -125,14 +134,20 @@ class Card final : public WireEnd {
     Descriptor& at(uint32_t index) const noexcept { return descriptors[index & (size - 1)]; }
     // A tail further away than the ring is long is none: the card would go round and round.
     bool empty() const noexcept { return descriptors == nullptr || head == tail || tail - head > size; }
+    uint32_t left() const noexcept { return empty() ? 0 : tail - head; }
   };
   struct Burst {
     Frame frames[kBurst];
-    uint32_t size = 0;         // frames
-    uint32_t sent = 0;         // of them: the first so many
-    uint32_t descriptors = 0;  // that they came from; some hold no frame to send:
-    uint32_t too_long = 0;     // bit i: the i-th
+    uint32_t size = 0;          // frames
+    uint32_t sent = 0;          // of them: the first so many
+    uint32_t descriptors = 0;   // that they came from
+    uint8_t frames_of[kBurst];  // how many came from the i-th; some hold no frame to send:
+    uint32_t too_long = 0;      // bit i: the i-th
+    uint32_t bad = 0;
     uint32_t no_link = 0;
+    bool partly = false;                // the last descriptor has more
+    uint32_t superframe_max = 0;        // of those who hear it
+    std::span<uint8_t> cut_room;        // what is left of cut_
     uint32_t left = 0;                  // descriptors that this transmitter may take yet
     std::optional<Time> wait_until;     // it is made to wait
     uint8_t padded[kBurst][kFrameMin];  // room for short frames
@@ -149,8 +164,16 @@ class Card final : public WireEnd {
   bool next_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
   void finish_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void fill_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  Frame padded(Burst& burst, const Descriptor& descriptor) noexcept USERNIC_NONBLOCKING;
-  bool store_frame(Frame frame) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  enum class Put : uint8_t { kWhole, kPartly, kTooLong, kBad };
+  Put put(Burst& burst, const Descriptor& descriptor, uint32_t cut_before) noexcept
+      USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  Put put_superframe(Burst& burst, Frame super, uint32_t cut_before) noexcept
+      USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  static Put put_summed(Burst& burst, const Frame& frame) noexcept USERNIC_NONBLOCKING;
+  Frame frame_of(const Descriptor& descriptor) const noexcept USERNIC_NONBLOCKING;
+  static Frame padded(Burst& burst, const Frame& frame) noexcept USERNIC_NONBLOCKING;
+  uint32_t superframe_descriptors() const noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  bool store_frame(const Frame& frame) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   bool arm(uint64_t indexes) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
   void write_ring(Reg reg, uint64_t value) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void write_locked(Reg reg, uint64_t value) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
@@ -161,6 +184,7 @@ class Card final : public WireEnd {
   const SimnicConfig config_;
   const MacAddress permanent_;
   const std::shared_ptr<Wire> wire_;
+  const std::unique_ptr<uint8_t[]> cut_;  // kCutBytes, of who is in transmit()
 
   // Their own synchronisation.
   CardCounters counters_;
@@ -179,8 +203,10 @@ class Card final : public WireEnd {
   Faults faults_ USERNIC_GUARDED_BY(lock_);
   Ring rx_ USERNIC_GUARDED_BY(lock_);
   Ring tx_ USERNIC_GUARDED_BY(lock_);
+  uint32_t cut_sent_ USERNIC_GUARDED_BY(lock_) = 0;  // segments of tx_.head that are on the wire
   uint64_t control_ USERNIC_GUARDED_BY(lock_) = 0;
   uint64_t frame_max_ USERNIC_GUARDED_BY(lock_) = kFrameMaxReset;
+  uint64_t super_buffer_ USERNIC_GUARDED_BY(lock_) = 0;
   bool armed_ USERNIC_GUARDED_BY(lock_) = false;
   bool pausing_ USERNIC_GUARDED_BY(lock_) = false;  // makes others wait, until `pause_end_` at the latest
   Time pause_end_ USERNIC_GUARDED_BY(lock_){};

@@ -2,15 +2,26 @@
 // The card's way of frames: from the wire into memory, from memory onto the wire.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "drivers/simnic/card.h"
+#include "usernic/segments.h"
 
 namespace usernic::simnic {
 namespace {
 
 void count(Atomic<uint64_t>& counter, uint64_t more = 1) noexcept {
   counter.fetch_add(more, std::memory_order_relaxed);
+}
+
+// How many it is on the wire, and how long the longest of them.
+uint32_t frames_of(const Frame& frame) noexcept {
+  return segments_of(frame.offload, static_cast<uint32_t>(frame.size()));
+}
+size_t longest_of(const Frame& frame) noexcept {
+  const Offload& offload = frame.offload;
+  return offload.superframe() ? size_t{offload.header_bytes} + offload.gso_size : frame.size();
 }
 
 const uint8_t* memory_at(uint64_t address) noexcept {
@@ -25,10 +36,23 @@ bool Card::receiving() const noexcept {
   return (control_ & kControlRx) != 0 && link_.load() && !gone();
 }
 
+// How many descriptors the longest superframe may take; 0: none is taken.
+uint32_t Card::superframe_descriptors() const noexcept {
+  if (super_buffer_ == 0) return 0;
+  const uint64_t needed = (kSuperframeMax + super_buffer_ - 1) / super_buffer_;
+  return needed <= rx_.size / 2 ? static_cast<uint32_t>(needed) : 0;
+}
+
+uint32_t Card::superframe_max() const noexcept {
+  SpinGuardBh guard(lock_);
+  if (!receiving()) return std::numeric_limits<uint32_t>::max();
+  return superframe_descriptors() != 0 ? kSuperframeMax : 0;
+}
+
 // Whether it makes others wait follows from its ring alone. Returns true when it has just let them go on: xon is owed,
 // when the lock is free.
 bool Card::look_at_rx_ring() noexcept {
-  const bool full = config_.flow_control && receiving() && rx_.empty();
+  const bool full = config_.flow_control && receiving() && rx_.left() < std::max(superframe_descriptors(), uint32_t{1});
   if (std::exchange(pausing_, full) == full) return false;
   if (!full) return true;
   pause_end_ = Clock::now() + Duration(pause_max_ns_.load());
@@ -39,7 +63,11 @@ bool Card::look_at_rx_ring() noexcept {
 Room Card::room() noexcept {
   SpinGuardBh guard(lock_);
   if (!config_.flow_control || !receiving()) return {};
-  if (!pausing_) return {.frames = rx_.tail - rx_.head};
+  if (!pausing_) {
+    Room room{.frames = rx_.left()};
+    if (superframe_descriptors() != 0) room.frame_bytes = static_cast<uint32_t>(super_buffer_);
+    return room;
+  }
   if (Clock::now() >= pause_end_) return {};
   return {.frames = 0, .until = pause_end_};
 }
@@ -56,19 +84,37 @@ void Card::hear(std::span<const Frame> frames) noexcept {
   if (fire) raise(Vector::kData);
 }
 
-bool Card::store_frame(Frame frame) noexcept {
-  if (!receiving()) return count(counters_.rx_off), false;
-  if (frame.size() < kFrameMin) return count(counters_.rx_runt), false;
-  if (!filter_.accepts(frame)) return count(counters_.rx_filtered), false;
-  if (frame.size() > frame_max_) return count(counters_.rx_too_long), false;
-  if (rx_.empty()) return count(counters_.rx_no_descriptor), false;
-  Descriptor& descriptor = rx_.at(rx_.head);
-  if (frame.size() > descriptor.length) return count(counters_.rx_too_long), false;  // the descriptor stays empty
-  std::memcpy(reinterpret_cast<uint8_t*>(static_cast<uintptr_t>(descriptor.address)), frame.data(), frame.size());
-  descriptor.length = static_cast<uint32_t>(frame.size());
-  descriptor.status.store(kDescriptorDone, std::memory_order_release);
-  ++rx_.head;
-  count(counters_.rx_frames);
+bool Card::store_frame(const Frame& frame) noexcept {
+  const uint32_t frames = frames_of(frame);
+  if (!receiving()) return count(counters_.rx_off, frames), false;
+  if (frame.size() < kFrameMin) return count(counters_.rx_runt, frames), false;
+  if (!filter_.accepts(frame)) return count(counters_.rx_filtered, frames), false;
+  const bool super = frame.offload.superframe();
+  if (longest_of(frame) > frame_max_ || (super && superframe_descriptors() == 0))
+    return count(counters_.rx_too_long, frames), false;
+  if (rx_.empty()) return count(counters_.rx_no_descriptor, frames), false;
+  // Whatever does not fit, the descriptors stay empty.
+  uint32_t parts = 0;
+  size_t room = 0;
+  while (room < frame.size() && parts < (super ? rx_.left() : 1u)) room += rx_.at(rx_.head + parts++).length;
+  if (room < frame.size()) return count(super ? counters_.rx_no_descriptor : counters_.rx_too_long, frames), false;
+  std::span<const uint8_t> rest = frame;
+  for (uint32_t i = 0; i < parts; ++i) {
+    Descriptor& descriptor = rx_.at(rx_.head + i);
+    const auto here = rest.first(std::min<size_t>(rest.size(), descriptor.length));
+    std::memcpy(reinterpret_cast<uint8_t*>(static_cast<uintptr_t>(descriptor.address)), here.data(), here.size());
+    descriptor.length = static_cast<uint32_t>(here.size());
+    rest = rest.subspan(here.size());
+  }
+  rx_.at(rx_.head).offload = frame.offload;
+  // The first one last: who sees it sees all.
+  for (uint32_t i = parts; i-- > 0;) {
+    const uint32_t more = i + 1 < parts ? kDescriptorMore : 0;
+    rx_.at(rx_.head + i).status.store(kDescriptorDone | more, std::memory_order_release);
+  }
+  rx_.head += parts;
+  count(counters_.rx_frames, frames);
+  if (super) count(counters_.rx_superframes);
   return true;
 }
 
@@ -104,7 +150,10 @@ void Card::go_on() {
 void Card::transmit(uint32_t descriptors_max) noexcept {
   Burst burst;
   burst.left = descriptors_max;
-  while (next_burst(burst)) send_burst(burst);
+  const auto ask_the_others = [&]() noexcept {
+    if (config_.offloads()) burst.superframe_max = wire_->superframe_max(*this);
+  };
+  for (ask_the_others(); next_burst(burst); ask_the_others()) send_burst(burst);
   const bool progress = burst.left != descriptors_max;
   if (burst.left == 0) resume();
   if (burst.wait_until) (void)wire_->workqueue().queue_at(go_on_, *burst.wait_until);
@@ -127,11 +176,14 @@ void Card::send_burst(Burst& burst) noexcept {
     taken = {.plugged = wire_->send(*this, frames), .frames = burst.size};
   }
   if (!taken.plugged) {
-    burst.no_link = ~burst.too_long;
+    burst.no_link = ~(burst.too_long | burst.bad);
     return;
   }
   burst.sent = taken.frames;
-  count(counters_.tx_frames, taken.frames);
+  for (const Frame& frame : frames.first(taken.frames)) {
+    count(counters_.tx_frames, frames_of(frame));
+    if (frame.offload.superframe()) count(counters_.tx_superframes);
+  }
   if (taken.frames == 0) burst.wait_until = taken.until;
 }
 
@@ -144,7 +196,8 @@ bool Card::next_burst(Burst& burst) noexcept {
   if (made_to_wait || burst.sent != 0) waiting_ = made_to_wait;
   // Who let it go on before it had left has found it here.
   const bool goes_on = std::exchange(look_again_, false) || !made_to_wait;
-  burst.size = burst.sent = burst.descriptors = burst.too_long = burst.no_link = 0;
+  burst.size = burst.sent = burst.descriptors = burst.too_long = burst.bad = burst.no_link = 0;
+  burst.partly = false;
   if (goes_on) {
     burst.wait_until.reset();
     if ((control_ & kControlTx) != 0 && !gone()) fill_burst(burst);
@@ -160,15 +213,22 @@ void Card::finish_burst(Burst& burst) noexcept {
   uint32_t sent = burst.sent;
   for (uint32_t i = 0; i < burst.descriptors; ++i, ++tx_.head, --burst.left) {
     Descriptor& descriptor = tx_.at(tx_.head);
+    const auto is = [i](uint32_t bits) noexcept { return (bits >> i & 1) != 0; };
+    const uint32_t frames = frames_of(frame_of(descriptor));
     uint32_t status = kDescriptorDone;
-    if ((burst.too_long >> i & 1) != 0) {
-      count(counters_.tx_too_long);
+    if (is(burst.too_long) || is(burst.bad)) {
+      count(is(burst.bad) ? counters_.tx_bad : counters_.tx_too_long, frames);
       status |= kDescriptorError;
-    } else if ((burst.no_link >> i & 1) != 0) {
-      count(counters_.tx_no_link);
-    } else if (sent-- == 0) {
-      return;  // it waits, and whatever is behind it
+    } else if (is(burst.no_link)) {
+      count(counters_.tx_no_link, frames - std::min(frames, cut_sent_));
+    } else {
+      const uint32_t here = std::min<uint32_t>(sent, burst.frames_of[i]);
+      cut_sent_ += here;
+      sent -= here;
+      // It waits, and whatever is behind it.
+      if (here < burst.frames_of[i] || (burst.partly && i + 1 == burst.descriptors)) return;
     }
+    cut_sent_ = 0;
     descriptor.status.store(status, std::memory_order_release);
   }
 }
@@ -177,26 +237,87 @@ void Card::fill_burst(Burst& burst) noexcept {
   if (tx_.empty()) return;
   const bool link = link_.load();
   const uint32_t most = std::min(kBurst, burst.left);
-  for (uint32_t index = tx_.head; index != tx_.tail && burst.descriptors < most; ++index, ++burst.descriptors) {
-    const Descriptor& descriptor = tx_.at(index);
-    if (descriptor.length > frame_max_) {
-      burst.too_long |= uint32_t{1} << burst.descriptors;
-    } else if (!link) {
-      burst.no_link |= uint32_t{1} << burst.descriptors;
-    } else {
-      burst.frames[burst.size] = padded(burst, descriptor);
-      ++burst.size;
+  burst.cut_room = {cut_.get(), cut_ == nullptr ? 0 : kCutBytes};
+  for (uint32_t index = tx_.head; index != tx_.tail && burst.descriptors < most && burst.size < kBurst; ++index) {
+    const uint32_t here = burst.descriptors;
+    const uint32_t before = burst.size;
+    const Put put = this->put(burst, tx_.at(index), index == tx_.head ? cut_sent_ : 0);
+    const bool bad = put == Put::kTooLong || put == Put::kBad;
+    if (!bad && !link) {
+      burst.size = before;
+      burst.no_link |= uint32_t{1} << here;
+    } else if (put == Put::kPartly && burst.size == before) {
+      return;  // the next burst has room
+    } else if (bad) {
+      (put == Put::kBad ? burst.bad : burst.too_long) |= uint32_t{1} << here;
     }
+    burst.frames_of[here] = static_cast<uint8_t>(burst.size - before);
+    ++burst.descriptors;
+    burst.partly = put == Put::kPartly && link;
+    if (burst.partly) return;
   }
 }
 
-// The frame of a descriptor, no runt whatever its length.
-Frame Card::padded(Burst& burst, const Descriptor& descriptor) noexcept {
-  const Frame frame(memory_at(descriptor.address), descriptor.length);
+Frame Card::frame_of(const Descriptor& descriptor) const noexcept {
+  const std::span octets(memory_at(descriptor.address), descriptor.length);
+  return config_.offloads() ? Frame(octets, descriptor.offload) : Frame(octets);
+}
+
+// Adds the frames of a descriptor, without those that were cut before: what the others take as it is, and else what the
+// card makes of it, as far as there is room.
+Card::Put Card::put(Burst& burst, const Descriptor& descriptor, uint32_t cut_before) noexcept {
+  const Frame frame = frame_of(descriptor);
+  if (frame.offload.superframe()) return put_superframe(burst, frame, cut_before);
+  if (frame.size() > frame_max_) return Put::kTooLong;
+  if (frame.offload.sum == FrameSum::kNeeded && burst.superframe_max == 0) {
+    return frame.size() > kCutBytes ? Put::kTooLong : put_summed(burst, frame);
+  }
+  burst.frames[burst.size] = padded(burst, frame);
+  ++burst.size;
+  return Put::kWhole;
+}
+
+Card::Put Card::put_summed(Burst& burst, const Frame& frame) noexcept {
+  const size_t bytes = std::max<size_t>(frame.size(), kFrameMin);
+  if (bytes > burst.cut_room.size()) return Put::kPartly;
+  const auto whole = burst.cut_room.first(bytes);
+  std::memset(std::copy(frame.begin(), frame.end(), whole.data()), 0, bytes - frame.size());
+  if (!complete_sum(whole.first(frame.size()), frame.offload)) return Put::kBad;
+  burst.cut_room = burst.cut_room.subspan(bytes);
+  burst.frames[burst.size++] = Frame(whole);
+  return Put::kWhole;
+}
+
+Card::Put Card::put_superframe(Burst& burst, Frame super, uint32_t cut_before) noexcept {
+  const bool known = config_.tso && super.size() <= kSuperframeMax;
+  const auto segments = known ? Segments::of(super, static_cast<uint32_t>(super.size()), super.offload) : std::nullopt;
+  if (!segments) return Put::kBad;
+  if (segments->bytes_max() > frame_max_) return Put::kTooLong;
+  if (super.size() <= burst.superframe_max && cut_before == 0) {
+    super.offload = segments->offload();
+    burst.frames[burst.size++] = super;
+    return Put::kWhole;
+  }
+  for (uint32_t i = cut_before; i < segments->count(); ++i) {
+    const auto [from, payload] = segments->payload(i);
+    const size_t bytes = std::max(segments->header_bytes() + payload, kFrameMin);
+    if (burst.size == kBurst || bytes > burst.cut_room.size()) return Put::kPartly;
+    const auto whole = burst.cut_room.first(bytes);
+    burst.cut_room = burst.cut_room.subspan(bytes);
+    std::memcpy(&whole[segments->header_bytes()], &super[from], payload);
+    const uint32_t end = segments->write_headers(whole.data(), i, SegmentSums::kBySegment);
+    std::memset(whole.data() + end, 0, bytes - end);
+    burst.frames[burst.size++] = Frame(whole);
+  }
+  return Put::kWhole;
+}
+
+// No runt, whatever its length.
+Frame Card::padded(Burst& burst, const Frame& frame) noexcept {
   if (frame.size() >= kFrameMin) return frame;
   uint8_t* const whole = burst.padded[burst.size];
   std::memset(std::copy(frame.begin(), frame.end(), whole), 0, kFrameMin - frame.size());
-  return Frame(whole, kFrameMin);
+  return {std::span(whole, kFrameMin), frame.offload};
 }
 
 }  // namespace usernic::simnic

@@ -38,6 +38,10 @@ std::string config_error(const SimnicConfig& config) {
        }) {
     if (!error.empty()) return error;
   }
+  if (config.tso && config.rx_descriptors < kSimnicTsoDescriptors) {
+    return fmt::format("rx_descriptors is {}, with tso it must be at least {}: a superframe takes several",
+                       config.rx_descriptors, kSimnicTsoDescriptors);
+  }
   return {};
 }
 

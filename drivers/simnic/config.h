@@ -25,6 +25,9 @@ struct SimnicConfig {
   uint32_t tx_descriptors = 256;
   bool flow_control = true;  // makes others wait when it has no RX descriptor, and waits for them
   bool byte_limits = false;  // its driver gives it no more to send than keeps it busy
+  bool checksum = false;     // writes the sums of what it sends
+  bool tso = false;          // that, too, and takes superframes, both ways; it cuts them for who does not
+  bool offloads() const noexcept { return checksum || tso; }
   bool operator==(const SimnicConfig&) const = default;
 };
 
@@ -33,6 +36,7 @@ inline constexpr uint32_t kSimnicHashBitsMax = 4096;
 inline constexpr uint32_t kSimnicVlansMax = 4094;
 inline constexpr uint64_t kSimnicLatencyUsMax = 3'600'000'000;
 inline constexpr uint32_t kSimnicDescriptorsMax = 4096;
+inline constexpr uint32_t kSimnicTsoDescriptors = 128;  // at least
 
 // Empty when such a card can be built, else one sentence that names the field and what would be right.
 std::string config_error(const SimnicConfig& config);

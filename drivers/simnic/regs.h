@@ -16,6 +16,7 @@
 #include "drivers/simnic/frame.h"
 #include "usernic/env.h"
 #include "usernic/mac_address.h"
+#include "usernic/offload.h"
 
 namespace usernic::simnic {
 
@@ -29,6 +30,7 @@ enum class Reg : uint32_t {
   kOwnAddress = 0x30,    // RW  first octet most significant; holds the permanent address after a reset
   kPermanent = 0x38,     // R   the address from the factory
   kFrameMax = 0x40,      // RW  longest frame, header included, FCS not; longer ones are dropped
+  kSuperBuffer = 0x48,   // RW  superframes may come, over as many buffers as they need, of at least this; 0: none may
   kRxRing = 0x80,        // W   address of the RX descriptors; head and tail become 0
   kRxSize = 0x88,        // W   descriptors, a power of two
   kRxTail = 0x90,        // W   doorbell: empty buffers up to here
@@ -55,9 +57,12 @@ struct Descriptor {
   uint64_t address = 0;        // of the frame, or of the empty buffer
   uint32_t length = 0;         // of the frame; on an empty buffer: of the buffer, the card writes the frame's
   Atomic<uint32_t> status{0};  // written by the card last, cleared by the driver first
+  Offload offload;  // what is left to do on the frame, of one over several buffers in the first; TX: by the card
 };
 inline constexpr uint32_t kDescriptorDone = 1;
-inline constexpr uint32_t kDescriptorError = 2;  // TX: the frame was too long and not sent
+inline constexpr uint32_t kDescriptorError = 2;  // TX: the frame was too long, or not what it says, and not sent
+inline constexpr uint32_t kDescriptorMore = 4;   // RX: the frame goes on in the next one, which is done, too
+inline constexpr uint32_t kSuperframeMax = 65'536 + kHeaderBytes + 2 * kVlanTagBytes;
 
 enum class Op : uint8_t { kAdd, kDel, kSetBucket, kClearBucket, kOn, kOff };
 enum class Table : uint8_t { kUnicast, kMulticast, kVlan, kPromisc, kAllmulti, kVlanOpen };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "drivers/simnic/rx_ring.h"
 
+#include <algorithm>
+
 namespace usernic::simnic {
 
 RxRing::RxRing(uint32_t size) : mask_(size - 1), descriptors_(new Descriptor[size]), skbs_(new Skb*[size]()) {}
@@ -33,9 +35,26 @@ int RxRing::receive(SkbBatch& frames, int budget) noexcept {
       continue;
     }
     skb->put(length);
+    skb->set_offload(descriptor.offload);
+    if ((descriptor.status.load(std::memory_order_relaxed) & kDescriptorMore) != 0) receive_rest(*skb);
     frames.push_back(*skb);
   }
   return count;
+}
+
+// The rest of a frame that begins at `next_`, which its end becomes.
+void RxRing::receive_rest(Skb& first) noexcept {
+  Skb* last = nullptr;
+  for (bool more = true; more && next_ + 1 != tail_;) {
+    const Descriptor& descriptor = descriptors_[(next_ + 1) & mask_];
+    const uint32_t status = descriptor.status.load(std::memory_order_acquire);
+    if ((status & kDescriptorDone) == 0) return;  // the card's mistake: what there is of it
+    Skb* const part = skbs_[++next_ & mask_];
+    part->put(std::min(descriptor.length, part->tailroom()));
+    first.chain(*part, last);
+    last = part;
+    more = (status & kDescriptorMore) != 0;
+  }
 }
 
 uint32_t RxRing::drop_buffers() noexcept {

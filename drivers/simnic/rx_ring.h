@@ -23,8 +23,8 @@ class RxRing {
 
   // Buffers of the pool for as many descriptors as it has. Returns true when the card has to hear of a new tail.
   bool refill(SkbPool& pool) noexcept USERNIC_NONBLOCKING;
-  // Moves up to `budget` received frames to the end of `frames`; returns how many descriptors that took. One whose
-  // frame is longer than its buffer, as the card says, holds none.
+  // Moves up to `budget` received frames to the end of `frames`, those over several buffers with a chain; returns how
+  // many there were. One that is longer than its buffer, as the card says, is none.
   int receive(SkbBatch& frames, int budget) noexcept USERNIC_NONBLOCKING;
   // Gives the buffers back and starts from index 0 again; returns how many held a frame. Requires: as for the
   // destructor.
@@ -38,6 +38,8 @@ class RxRing {
   bool starved() const noexcept USERNIC_NONBLOCKING { return next_ == tail_; }
 
  private:
+  void receive_rest(Skb& first) noexcept USERNIC_NONBLOCKING;
+
   const uint32_t mask_;
   const std::unique_ptr<Descriptor[]> descriptors_;
   const std::unique_ptr<Skb*[]> skbs_;  // the buffer of each descriptor

@@ -21,6 +21,9 @@ namespace {
 
 // Buffers a descriptor: one in the ring, and one that a receiver of frames still holds.
 constexpr uint32_t kPoolFactor = 2;
+// So that a superframe is in not too many.
+constexpr uint32_t kSuperBufferMin = 2048;
+constexpr uint32_t kSegments = 512;
 
 // The longest frame of an MTU: header and one VLAN tag are not counted in it.
 uint32_t frame_bytes(uint32_t mtu) noexcept {
@@ -145,6 +148,7 @@ Result<> Simnic::allocate_rings() {
 void Simnic::program_receiver() noexcept {
   rx_discarded_.fetch_add(rx_->drop_buffers(), std::memory_order_relaxed);
   card_->write(Reg::kFrameMax, frame_max_);
+  card_->write(Reg::kSuperBuffer, super_buffer(dev_.features()));
   card_->write(Reg::kRxRing, rx_->address());
   card_->write(Reg::kRxSize, rx_->size());
   rx_->refill(*pool_);
@@ -159,6 +163,10 @@ void Simnic::go() {
   card_->write(Reg::kControl, control());
   card_->write(Reg::kInterruptArm, seen);
   if (starved) napi_.schedule();  // no frame will come to do it
+}
+
+uint64_t Simnic::super_buffer(Features features) const noexcept {
+  return features.has(Feature::kGroHw) ? buffer_bytes_ : 0;
 }
 
 uint64_t Simnic::control() const noexcept {
@@ -183,10 +191,13 @@ void Simnic::stop() {
 
 // The pool that serves this MTU; null without memory. Its buffers come in few sizes, so that few pools are made.
 SkbPool* Simnic::pool_for(uint32_t mtu) {
-  const uint32_t bytes = std::bit_ceil(frame_bytes(mtu));
+  const SimnicConfig& card = card_->capabilities();
+  const uint32_t bytes = std::max(std::bit_ceil(frame_bytes(mtu)), card.tso ? kSuperBufferMin : 0);
   if (!pools_.empty() && bytes <= buffer_bytes_) return pools_.back().get();
   try {
-    pools_.push_back(std::make_unique<SkbPool>(kPoolFactor * card_->capabilities().rx_descriptors, bytes));
+    // As long as the frames of any MTU: what is not used takes no memory.
+    if (card.tso && segments_ == nullptr) segments_ = std::make_unique<SkbPool>(kSegments, frame_bytes(dev_.mtu_max()));
+    pools_.push_back(std::make_unique<SkbPool>(kPoolFactor * card.rx_descriptors, bytes, segments_.get()));
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
@@ -255,6 +266,21 @@ Result<> Simnic::change_carrier(bool on) {
   held_down_.store(!on);
   if (rx_ != nullptr) card_->write(Reg::kControl, control());
   link_changed();
+  return {};
+}
+
+// --- Offloads ---
+
+Features Simnic::hw_features() const {
+  constexpr Features kSums{Feature::kTxSum};
+  if (card_->capabilities().tso) return kSums | kSegmentation | Features{Feature::kGroHw};
+  return card_->capabilities().checksum ? kSums : Features();
+}
+
+// Of what it sends the card learns with each frame.
+Result<> Simnic::set_features(Features features) {
+  if (card_->read(Reg::kStatus) == simnic::kGone) return fail(std::errc::no_such_device);
+  card_->write(Reg::kSuperBuffer, rx_ == nullptr ? 0 : super_buffer(features));
   return {};
 }
 

@@ -52,6 +52,8 @@ class Simnic {
   Result<> change_mtu(uint32_t mtu);
   Result<> set_mac_address(const MacAddress& address);
   Result<> change_carrier(bool on);
+  Features hw_features() const;
+  Result<> set_features(Features features);
   void get_stats(LinkStats& stats) const noexcept USERNIC_NONBLOCKING;
   Result<> get_drvinfo(DriverInfo& info);
   Result<> get_link_settings(LinkSettings& link);
@@ -74,6 +76,7 @@ class Simnic {
   Result<> allocate_rings();
   void program_receiver() noexcept;
   uint64_t control() const noexcept;
+  uint64_t super_buffer(Features features) const noexcept;
   bool byte_limits() const noexcept USERNIC_NONBLOCKING { return card_->capabilities().byte_limits; }
   void go();
 
@@ -100,6 +103,7 @@ class Simnic {
   Atomic<bool> held_down_{false};  // by change_carrier; written under IL, and then the link is looked at
 
   // Changed by open, stop and change_mtu, while nobody polls and nobody sends.
+  std::unique_ptr<SkbPool> segments_;            // what superframes that were received are cut into
   std::vector<std::unique_ptr<SkbPool>> pools_;  // the last one serves
   SkbPool* pool_ = nullptr;
   uint32_t buffer_bytes_ = 0;  // of its buffers

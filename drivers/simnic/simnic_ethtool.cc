@@ -34,10 +34,13 @@ Result<> Simnic::get_ethtool_stats(std::vector<NamedCounter>& counters) {
               {"rx_runt", card.rx_runt.load()},
               {"rx_too_long", card.rx_too_long.load()},
               {"rx_off", card.rx_off.load()},
+              {"rx_superframes", card.rx_superframes.load()},
               {"rx_pause", card.rx_pause.load()},
               {"tx_frames", card.tx_frames.load()},
               {"tx_too_long", card.tx_too_long.load()},
               {"tx_no_link", card.tx_no_link.load()},
+              {"tx_bad", card.tx_bad.load()},
+              {"tx_superframes", card.tx_superframes.load()},
               {"tx_pause", card.tx_pause.load()},
               {"tx_doorbells", card.tx_doorbells.load()},
               {"data_interrupts", card.data_interrupts.load()},
@@ -55,6 +58,7 @@ Result<> Simnic::get_regs(std::vector<RegisterValue>& registers) {
   read("own-address", Reg::kOwnAddress);
   read("permanent", Reg::kPermanent);
   read("frame-max", Reg::kFrameMax);
+  read("super-buffer", Reg::kSuperBuffer);
   return {};
 }
 

@@ -68,7 +68,7 @@ void Simnic::get_stats(LinkStats& stats) const noexcept {
   stats.rx_pause += sum(card.rx_pause);
   stats.tx_too_long += sum(card.tx_too_long);
   stats.tx_off += sum(card.tx_no_link);
-  stats.tx_errors += sum(card.tx_too_long, card.tx_no_link, tx_discarded_);
+  stats.tx_errors += sum(card.tx_too_long, card.tx_no_link, card.tx_bad, tx_discarded_);
   stats.tx_pause += sum(card.tx_pause);
 }
 

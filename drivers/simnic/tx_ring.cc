@@ -15,6 +15,7 @@ void TxRing::put(Skb& skb) noexcept {
   Descriptor& descriptor = descriptors_[tail & mask_];
   descriptor.address = reinterpret_cast<uintptr_t>(skb.data());
   descriptor.length = skb.size();
+  descriptor.offload = skb.offload();
   descriptor.status.store(0, std::memory_order_relaxed);
   skbs_[tail & mask_] = &skb;
   tail_.store(tail + 1);

@@ -4,6 +4,22 @@
 #include <algorithm>
 
 namespace usernic::simnic {
+namespace {
+
+// How many of the frames there is room for: one at least.
+size_t fitting(std::span<const Frame> frames, Room room) noexcept USERNIC_NONBLOCKING {
+  size_t taken = 0;
+  for (const Frame& frame : frames) {
+    const size_t needed = frame.offload.superframe() ? (frame.size() + room.frame_bytes - 1) / room.frame_bytes : 1;
+    if (needed > room.frames && taken != 0) break;
+    ++taken;
+    room.frames -= static_cast<uint32_t>(std::min<size_t>(needed, room.frames));
+    if (room.frames == 0) break;
+  }
+  return taken;
+}
+
+}  // namespace
 
 void Wire::plug(WireEnd& port) noexcept {
   SpinGuardBh guard(lock_);
@@ -41,6 +57,16 @@ Room Wire::room_beside(const WireEnd& from) noexcept {
     const Room room = port.room();
     least.frames = std::min(least.frames, room.frames);
     least.until = std::max(least.until, room.until);
+    least.frame_bytes = std::min(least.frame_bytes, room.frame_bytes);
+  }
+  return least;
+}
+
+uint32_t Wire::superframe_max(const WireEnd& from) noexcept {
+  SpinGuardBh guard(lock_);
+  uint32_t least = std::numeric_limits<uint32_t>::max();
+  for (const WireEnd& port : ports_) {
+    if (&port != &from) least = std::min(least, port.superframe_max());
   }
   return least;
 }
@@ -57,7 +83,7 @@ Wire::Taken Wire::offer(WireEnd& from, std::span<const Frame> frames) noexcept {
     room = room_beside(from);  // who got room before the line above saw nobody wait
     if (room.frames == 0) return {.until = room.until};
   }
-  const auto taken = std::min<size_t>(room.frames, frames.size());
+  const size_t taken = fitting(frames, room);
   deliver(from, frames.first(taken));
   return {.frames = static_cast<uint32_t>(taken)};
 }

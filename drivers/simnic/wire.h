@@ -35,10 +35,12 @@ namespace usernic::simnic {
 
 class Wire;
 
-// How many frames a port can take now; none: it makes others wait, until then at the latest.
+// How many frames a port can take now; none: it makes others wait, until then at the latest. A superframe is as many as
+// have its octets; one at least fits where there is room at all.
 struct Room {
   uint32_t frames = std::numeric_limits<uint32_t>::max();
   Time until = Time::min();
+  uint32_t frame_bytes = std::numeric_limits<uint32_t>::max();
 };
 
 // What is plugged into a wire: a card, or a test's ear.
@@ -46,6 +48,8 @@ class WireEnd {
  public:
   // Context: BH disabled, the wire's lock held. After an answer without room a change for the better comes with `xon`.
   virtual Room room() noexcept USERNIC_NONBLOCKING { return {}; }
+  // The longest superframe that it takes; 0: none, and no frame whose sum is needed. Context: as `room`.
+  virtual uint32_t superframe_max() const noexcept USERNIC_NONBLOCKING { return 0; }
   // Nobody may have to wait any more: offer again what was not taken. Context: any, locks of the wire held, so not
   // from within the call.
   virtual void resume() noexcept USERNIC_NONBLOCKING {}
@@ -81,6 +85,9 @@ class Wire {
   // Everybody but `from` hears the frames, in order, room or not. Returns false, and nobody hears a thing, when `from`
   // is not plugged in. Context: process or BH.
   bool send(WireEnd& from, std::span<const Frame> frames) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+
+  // The longest superframe that everybody but `from` takes.
+  uint32_t superframe_max(const WireEnd& from) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
 
   struct Taken {
     bool plugged = true;
