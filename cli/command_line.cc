@@ -28,6 +28,8 @@ struct Line {
   CLI::App* help = nullptr;
   CLI::App* version = nullptr;
   std::string help_verb;
+  bool change_features = false;
+  std::vector<std::string> feature_words;
 };
 
 // Not "", which would be taken for "not given": a shell makes it of a variable that is not set.
@@ -109,6 +111,9 @@ void add_ethtool(Line& line) {
   sub->add_flag("-g,--rings", parts.rings, "descriptors");
   sub->add_flag("-c,--coalesce", parts.coalesce, "how long interrupts wait");
   sub->add_flag("-d,--registers", parts.registers, "registers");
+  sub->add_flag("-k,--features", parts.features, "offloads");
+  sub->add_flag("-K,--change-features", line.change_features, "switch offloads, as in: -K nic0 tso off gro on");
+  sub->add_option("FEATURE on|off", line.feature_words, "with -K: what to switch")->type_name("");
 }
 
 void add_contract(Line& line) {
@@ -184,6 +189,20 @@ void add_help_and_version(Line& line) {
   line.help->footer("Example:\n  usernic help run\n");
   line.version = line.app.add_subcommand("version", "Show the version");
   line.version->footer("Example:\n  usernic version\n");
+}
+
+// What -K is to switch; or a clause that says what is wrong.
+std::string take_feature_words(Line& line) {
+  const std::vector<std::string>& words = line.feature_words;
+  if (!line.change_features) return words.empty() ? "" : fmt::format("'{}' is of no use without -K", words.front());
+  if (words.empty() || words.size() % 2 != 0) return "-K takes a feature and 'on' or 'off', and more of such pairs";
+  for (size_t i = 0; i < words.size(); i += 2) {
+    if (words[i + 1] != "on" && words[i + 1] != "off")
+      return fmt::format("{} can be 'on' or 'off', not '{}'", words[i], words[i + 1]);
+    line.command.ethtool.wishes.push_back({words[i], words[i + 1] == "on"});
+  }
+  line.command.ethtool.features = true;
+  return "";
 }
 
 // --wait's value, or false.
@@ -311,6 +330,8 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
     return {std::nullopt,
             complain("rx-mode ", fmt::format("--wait takes seconds from 0 to 3600, not '{}'", line.wait))};
   }
+  if (const std::string wrong = take_feature_words(line); !wrong.empty())
+    return {std::nullopt, complain("ethtool ", wrong)};
   line.command.argv.assign(argv + command, argv + argc);
   return {std::move(line.command), kDone};
 }

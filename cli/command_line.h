@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ctl/exit_code.h"
+#include "ctl/messages.h"
 
 namespace usernic::cli {
 
@@ -51,6 +52,8 @@ struct UsbDeviceLine {
 // ethtool: which parts; none: all.
 struct EthtoolLine {
   bool info = false, counters = false, rings = false, coalesce = false, registers = false, link = false;
+  bool features = false;
+  std::vector<ctl::FeatureWish> wishes;  // -K: what to change
 };
 
 struct Command {

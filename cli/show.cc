@@ -190,7 +190,8 @@ std::string show_stats(const ctl::StatsReport& report) {
 }
 
 std::string show_ethtool(const ctl::EthtoolReport& report, const EthtoolLine& parts) {
-  const bool all = !(parts.info || parts.link || parts.counters || parts.rings || parts.coalesce || parts.registers);
+  const bool all = !(parts.features || parts.info || parts.link || parts.counters || parts.rings || parts.coalesce ||
+                     parts.registers);
   std::string text;
   const auto part = [&](bool asked, const char* what, const auto& said, auto show) {
     if (!all && !asked) return;
@@ -202,6 +203,12 @@ std::string show_ethtool(const ctl::EthtoolReport& report, const EthtoolLine& pa
   part(parts.info, "driver", std::optional(report), [&](const ctl::EthtoolReport& r) {
     return line("driver", r.driver) + line("version", or_none(r.version)) + line("firmware", or_none(r.firmware)) +
            line("bus", or_none(r.bus));
+  });
+  part(parts.features, "features", std::optional(report), [&](const ctl::EthtoolReport& r) {
+    std::string lines;
+    for (const auto& each : r.features)
+      lines += fmt::format("  {:<26}{}{}\n", each.name, each.on ? "on" : "off", each.fixed ? " [fixed]" : "");
+    return lines;
   });
   part(parts.link, "link", report.link, [&](const auto& link) {
     const std::string speed = link.speed_mbps == 0 ? "unknown" : fmt::format("{} Mb/s", link.speed_mbps);

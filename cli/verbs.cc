@@ -88,7 +88,9 @@ int stats(const Command& command) {
 int ethtool(const Command& command) {
   auto client = connect(command);
   if (!client) return failed(client.error());
-  const auto report = client->ask<ctl::EthtoolReport>({.verb = "ethtool", .dev = command.dev});
+  const bool change = !command.ethtool.wishes.empty();
+  const auto report = client->ask<ctl::EthtoolReport>(
+      {.verb = change ? "set-features" : "ethtool", .dev = command.dev, .features = command.ethtool.wishes});
   if (!report) return failed(report.error());
   ctl::print(stdout,
              command.json ? ctl::to_text(ctl::to_json(*report)) + "\n" : show_ethtool(*report, command.ethtool));

@@ -79,11 +79,18 @@ void fields(auto& f, Is<EthtoolReport::Coalesce> auto& m) {
 void fields(auto& f, Is<EthtoolReport::Counter> auto& m) {
   f("name", m.name), f("value", m.value);
 }
+void fields(auto& f, Is<EthtoolReport::Feature> auto& m) {
+  f("name", m.name), f("on", m.on), f("fixed", m.fixed);
+}
+void fields(auto& f, Is<FeatureWish> auto& m) {
+  f("name", m.name), f("on", m.on);
+}
 void fields(auto& f, Is<EthtoolReport::Register> auto& m) {
   f("name", m.name), f("offset", m.offset), f("value", m.value);
 }
 void fields(auto& f, Is<EthtoolReport> auto& m) {
   f("dev", m.dev), f("driver", m.driver), f("version", m.version), f("firmware", m.firmware), f("bus", m.bus);
+  f("features", m.features);
   f("link", m.link), f("rings", m.rings), f("coalesce", m.coalesce), f("counters", m.counters);
   f("registers", m.registers);
 }
@@ -265,6 +272,8 @@ Outcome<Request> parse_request(std::string_view text) {
   if (!o || request.timeout_ms > kTimeoutMaxMs) return refuse("\"timeout_ms\" is a number from 0 to 3600000");
   o = argument("changes", request.changes, "a number from 0 to 1000000");
   if (!o || request.changes > kBurstChangesMax) return refuse("\"changes\" is a number from 0 to 1000000");
+  o = argument("features", request.features, "a list of {\"name\",\"on\"}");
+  if (!o) return refuse(o.error());
   return request;
 }
 
@@ -275,6 +284,7 @@ std::string request_line(const Request& request) {
   if (request.address) object.push_back({"address", request.address->to_string()});
   if (request.timeout_ms != 0) object.push_back({"timeout_ms", request.timeout_ms});
   if (request.changes != 0) object.push_back({"changes", request.changes});
+  if (!request.features.empty()) object.push_back({"features", Writer::write(request.features)});
   return line(std::move(object));
 }
 

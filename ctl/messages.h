@@ -23,6 +23,13 @@ inline constexpr int64_t kProtocolVersion = 1;
 inline constexpr uint64_t kTimeoutMaxMs = 3'600'000;
 inline constexpr uint64_t kBurstChangesMax = 1'000'000;
 
+// A feature by a name that ethtool has for it, and how it is to be.
+struct FeatureWish {
+  std::string name;
+  bool on = false;
+  bool operator==(const FeatureWish&) const = default;
+};
+
 struct Request {
   std::string verb;
   std::string dev;   // "": not given
@@ -30,6 +37,7 @@ struct Request {
   std::optional<MacAddress> address;
   uint64_t timeout_ms = 0;
   uint64_t changes = 0;
+  std::vector<FeatureWish> features;
 };
 
 // A change that the kernel wished for and the device did not make. `at_us` is of CLOCK_MONOTONIC.
@@ -143,6 +151,12 @@ struct EthtoolReport {
     std::string name;
     uint64_t offset = 0, value = 0;
   };
+  struct Feature {
+    std::string name;
+    bool on = false;
+    bool fixed = false;  // the card has it not
+  };
+  std::vector<Feature> features;
   std::optional<Link> link;
   std::optional<Rings> rings;
   std::optional<Coalesce> coalesce;

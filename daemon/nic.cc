@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include "daemon/drivers.h"
+#include "daemon/feature_names.h"
 #include "daemon/log.h"
 #include "daemon/usb_ports.h"
 #include "host/tap_ring.h"
 #include "usernic/ethtool.h"
+#include "usernic/features.h"
 #include "usernic/rx_mode.h"
 
 namespace usernic::daemon {
@@ -284,12 +286,25 @@ ctl::StatsReport Nic::stats() const {
           .rx_mode = report_of(dev_->rx_mode().status().stats)};
 }
 
+ctl::Outcome<> Nic::set_features(const std::vector<ctl::FeatureWish>& wishes) {
+  NetDevice& dev = *dev_;
+  const std::string name = port_status().interface;
+  const Features hw = dev.hw_features();
+  const ctl::Outcome<Features> wanted = with_wishes(name, dev.features(), hw, wishes);
+  if (!wanted) return ctl::refuse(wanted.error());
+  if (const Result<> changed = dev.change_features(*wanted); !changed)
+    return ctl::refuse(fmt::format("{} refused its features: {}", name, errno_name(changed.error())));
+  if (const std::string kept = unfulfilled(name, dev.features(), hw, wishes); !kept.empty()) return ctl::refuse(kept);
+  return {};
+}
+
 ctl::EthtoolReport Nic::ethtool() const {
   NetDevice& dev = *dev_;
   ctl::EthtoolReport report{.dev = port_status().interface, .driver = std::string(driver_.name)};
   if (const Result<DriverInfo> info = driver_info(dev)) {
     report.version = info->version, report.firmware = info->firmware, report.bus = info->bus;
   }
+  report.features = feature_rows(dev.features(), dev.hw_features());
   if (const Result<LinkSettings> link = link_settings(dev)) {
     const char* const duplex = link->duplex == Duplex::kFull   ? "full"
                                : link->duplex == Duplex::kHalf ? "half"

@@ -58,6 +58,7 @@ class Nic {
   ctl::StatsReport stats() const;
   // Waits for the driver, and for what its card does now. Context: process, no locks.
   ctl::EthtoolReport ethtool() const;
+  ctl::Outcome<> set_features(const std::vector<ctl::FeatureWish>& wishes);
 
  private:
   Nic(const NicConfig& config, const Site& site, const Driver& driver, NetdevPtr dev);

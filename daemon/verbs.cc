@@ -13,8 +13,9 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr auto kVerbs = std::to_array<std::string_view>({"hello", "link", "rx-mode", "stats", "monitor", "namespaces",
-                                                         "attach", "wait", "wait-address", "burst", "ethtool"});
+constexpr auto kVerbs =
+    std::to_array<std::string_view>({"hello", "link", "rx-mode", "stats", "monitor", "namespaces", "attach", "wait",
+                                     "wait-address", "burst", "ethtool", "set-features"});
 
 }  // namespace
 
@@ -72,6 +73,12 @@ void Verbs::start_wait(const ctl::Request& request, Nic& nic, ctl::Responder to)
   if (request.verb == "ethtool") {
     return waits_.start(to,
                         [&nic](const ctl::Responder& to, const StopToken&) { to.answer(ctl::to_json(nic.ethtool())); });
+  }
+  if (request.verb == "set-features") {
+    return waits_.start(to, [&nic, wishes = request.features](const ctl::Responder& to, const StopToken&) {
+      const ctl::Outcome<> changed = nic.set_features(wishes);
+      changed ? to.answer(ctl::to_json(nic.ethtool())) : to.refuse(changed.error());
+    });
   }
   if (request.verb == "burst") {
     return waits_.start(to, [&dev, deadline, changes = request.changes](const auto& to, const StopToken& stop) {
