@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """What carries frames between two interfaces of this machine, and what that costs.
 
-simnic: `usernic run` with two cards on a wire. bare-loop, segmenting-loop, passing-loop: tap_loop, two TAPs and one
+simnic, simnic-tso: `usernic run` with two cards on a wire, without and with TSO. bare-loop, segmenting-loop, passing-loop: tap_loop, two TAPs and one
 thread. veth: the kernel's own. tcp, udp and pps (60 octets) are iperf3's figures from one namespace to another; rtt is
 ping's. gb_per_cpu_s, mops_per_cpu_s: by the CPU time of the program between the interfaces, all of it. Needs iperf3, and
-root or user namespaces.
+root or user namespaces. pps/tap-in and -out are one thread's reads and writes of a TAP, -by-calls the same with a system
+call a frame; forward/ is the core alone, between two ports that do nothing (frame_rows). With DPDK's testpmd there are
+rows of it: tap and af_packet between two namespaces, forward/ with its null ports. --peers installs it (Debian 12: dpdk-dev).
 USERNIC_BENCH_PROGRAM: another program than the release build's, to compare with.
 """
 
@@ -26,30 +28,39 @@ import time
 BENCH = pathlib.Path(__file__).resolve().parent
 PROGRAM = os.environ.get("USERNIC_BENCH_PROGRAM", str(BENCH.parent / "usernic"))
 TAP_LOOP = str(BENCH / "tap_loop")
+FRAME_ROWS = str(BENCH / "frame_rows")
+TESTPMD = "dpdk-testpmd"
 SMOKE = "USERNIC_BENCH_SMOKE" in os.environ
 SECONDS = 1 if SMOKE else 30 if "USERNIC_BENCH_FULL" in os.environ else 5
 PINGS = 20 if SMOKE else 1000
 SERVER = "10.9.0.2"
 
-CONFIG = """
-[[host]]
-name = "a"
-[[host]]
-name = "b"
-""" + "".join(f"""
+
+def config(tso):
+    nics = "".join(f"""
 [[nic]]
 name = "nic{i}"
 host = "{'ab'[i]}"
 driver = "simnic"
 addresses = ["10.9.0.{i + 1}/24"]
+[nic.simnic]
+tso = {str(tso).lower()}
 """ for i in range(2))
+    return '[[host]]\nname = "a"\n[[host]]\nname = "b"\n' + nics
 
 
 class Between:
     """Two places that reach each other, and the program in between."""
 
-    def __init__(self, pid, client, server):
+    def __init__(self, pid, client, server, received=None):
         self.pid, self.client, self.server = pid, client, server
+        self.received = received or self.kernel_received
+
+    def kernel_received(self):
+        """How many packets the server's interface got."""
+        said = subprocess.run([*self.server, "cat", "/proc/net/dev"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        lines = [line.partition(":") for line in said.splitlines()[2:]]
+        return sum(int(counters.split()[1]) for name, _, counters in lines if name.strip() != "lo")
 
     def cpu_s(self):
         if self.pid is None:
@@ -59,23 +70,33 @@ class Between:
 
 
 @contextlib.contextmanager
-def simnic(folder):
-    config = folder / "lab.toml"
-    config.write_text(CONFIG)
+def simnic(folder, tso=False):
+    lab = folder / "lab.toml"
+    lab.write_text(config(tso))
     ready, told = os.pipe()
     env = os.environ | {"USERNIC_SOCKET": str(folder / "socket")}
-    process = subprocess.Popen([PROGRAM, "run", str(config), "--ready-fd", str(told)], pass_fds=[told], env=env,
+    process = subprocess.Popen([PROGRAM, "run", str(lab), "--ready-fd", str(told)], pass_fds=[told], env=env,
                                stdout=subprocess.DEVNULL)
     os.close(told)
     try:
         if os.read(ready, 1) != b"\n":
             sys.exit(f"{PROGRAM} run: it ended with {process.wait()} before it was ready")
         into = lambda host: ["env", f"USERNIC_SOCKET={folder / 'socket'}", PROGRAM, "exec", host, "--"]
-        yield Between(process.pid, into("a"), into("b"))
+
+        def received():  # what the kernel counts was merged
+            said = subprocess.run([PROGRAM, "stats", "nic1", "--json"], stdout=subprocess.PIPE, text=True, check=True,
+                                  env=env).stdout
+            return json.loads(said)["rx"]["packets"]
+
+        yield Between(process.pid, into("a"), into("b"), received)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
         os.close(ready)
+
+
+def simnic_tso(folder):
+    return simnic(folder, tso=True)
 
 
 @contextlib.contextmanager
@@ -113,6 +134,84 @@ def tap_loop(mode):
     return between
 
 
+def testpmd(folder, devices, mode):
+    """The command: one core forwards between two devices, in memory that needs no huge pages."""
+    return [TESTPMD, "--no-huge", "-m", "512", "--no-pci", "--no-telemetry", "-l", "0,1", "--file-prefix", folder.name,
+            *(f"--vdev={device}" for device in devices), "--", f"--forward-mode={mode}", "--total-num-mbufs=16384",
+            "--nb-cores=1", "--auto-start", "--no-mlockall", "--stats-period=1"]
+
+
+# Of an interface: no sums left to be written, which testpmd does not know of [ETHTOOL_STXCSUM, SIOCETHTOOL].
+SUM_BY_ITSELF = """import array, fcntl, socket, struct, sys
+value = array.array("B", struct.pack("II", 0x17, 0))
+fcntl.ioctl(socket.socket(), 0x8946, struct.pack("16sP16x", sys.argv[1].encode(), value.buffer_info()[0]))
+"""
+
+
+@contextlib.contextmanager
+def ended(process):
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def testpmd_tap(folder):
+    return testpmd_between(folder, ["net_tap0,iface=dtap0", "net_tap1,iface=dtap1"], ["dtap0", "dtap1"])
+
+
+@contextlib.contextmanager
+def testpmd_between(folder, devices, names):
+    with namespaces() as places:
+        process = subprocess.Popen(testpmd(folder, devices, "io"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   text=True)
+        with ended(process):
+            for line in process.stdout:
+                if "Done" in line:
+                    break
+            for name, (_, into) in zip(names, places):
+                subprocess.run(["ip", "link", "set", name, "netns", into[1].split("/")[2]], check=True)
+                subprocess.run([*into, sys.executable, "-c", SUM_BY_ITSELF, name], check=True)
+            set_up(places, names)
+            yield Between(process.pid, places[0][1], places[1][1])
+
+
+@contextlib.contextmanager
+def testpmd_af_packet(folder):
+    """Its ports are the ends of two veths."""
+    names = ["w0", "w1"]
+    for name in names:
+        subprocess.run(["ip", "link", "add", f"far-{name}", "type", "veth", "peer", "name", name], check=True)
+        subprocess.run(["ip", "link", "set", f"far-{name}", "up"], check=True)
+    try:
+        with testpmd_between(folder, [f"net_af_packet{i},iface=far-{name}" for i, name in enumerate(names)],
+                             names) as between:
+            yield between
+    finally:
+        for name in names:
+            subprocess.run(["ip", "link", "delete", f"far-{name}"], stderr=subprocess.DEVNULL)
+
+
+def forward_by_testpmd(mode):
+    with tempfile.TemporaryDirectory(prefix="usernic-bench-") as folder:
+        before = os.times()
+        process = subprocess.Popen(testpmd(pathlib.Path(folder), ["net_null0", "net_null1"], mode),
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()[0]
+        after = os.times()
+    packets = int(re.findall(r"RX-packets: (\d+)", said)[-1])
+    cpu_s = after.children_user - before.children_user + after.children_system - before.children_system
+    return {"mops_per_cpu_s": packets * 1e-6 / cpu_s, "mpps": packets * 1e-6 / SECONDS}
+
+
 @contextlib.contextmanager
 def veth(_):
     with namespaces() as places:
@@ -130,7 +229,7 @@ def iperf(between, *options):
             break
     before = between.cpu_s()
     client = subprocess.run([*between.client, "iperf3", "-c", SERVER, "-t", str(SECONDS), "-J", *options],
-                            stdout=subprocess.PIPE, text=True)
+                            stdout=subprocess.PIPE, text=True, timeout=SECONDS + 60)
     cpu_s = between.cpu_s() - before
     server.communicate()
     end = json.loads(client.stdout).get("end", {})
@@ -147,9 +246,12 @@ def tcp(between):
 
 
 def datagrams(between, size):
+    """What was carried is what came to the server's interface: who reads its socket may be slower yet, or the sender
+    faster. `loss` is iperf3's own: of what it sent, the part that it did not read."""
+    before = between.received()
     end, cpu_s = iperf(between, "-u", "-b", "0", "-l", str(size))
     packets, lost = end["sum"]["packets"], end["sum"]["lost_packets"]
-    arrived = packets - lost
+    arrived = between.received() - before
     row = {"gbps": arrived * size * 8e-9 / SECONDS, "mpps": arrived * 1e-6 / SECONDS, "loss": lost / max(packets, 1)}
     if not cpu_s:
         return row
@@ -165,31 +267,60 @@ def rtt(between):
     return {"rtt_us_p50": times[len(times) // 2], "rtt_us_p99": times[len(times) * 99 // 100]}
 
 
-BETWEEN = {"simnic": simnic, "bare-loop": tap_loop("bare"), "segmenting-loop": tap_loop("segmenting"),
-           "passing-loop": tap_loop("passing"), "veth": veth}
+def has_testpmd():
+    return shutil.which(TESTPMD) is not None and os.geteuid() == 0
+
+
+# The rows of frame_rows that `pattern` finds.
+def rows_of_one_thread(pattern):
+    said = subprocess.run([FRAME_ROWS, f"--benchmark_filter={pattern}", "--benchmark_format=json",
+                           f"--benchmark_min_time={0.05 if SMOKE else 2}"], stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(said.stdout)["benchmarks"]
+
+
+BETWEEN = {"simnic": simnic, "simnic-tso": simnic_tso, "bare-loop": tap_loop("bare"), "segmenting-loop": tap_loop("segmenting"),
+           "passing-loop": tap_loop("passing"), "veth": veth, "testpmd-tap": testpmd_tap,
+           "testpmd-af-packet": testpmd_af_packet}
 KINDS = {"tcp": tcp, "udp": lambda between: datagrams(between, 1400), "pps": lambda between: datagrams(between, 18),
          "rtt": rtt}
-ROWS = [f"{kind}/{name}" for kind in KINDS for name in BETWEEN if kind != "pps" or name in ("simnic", "bare-loop")]
+ONLY = {"pps": ("simnic", "bare-loop", "testpmd-tap", "testpmd-af-packet"),
+        "tcp": [name for name in BETWEEN if name != "testpmd-af-packet"]}
+ROWS = [f"{kind}/{name}" for kind in KINDS for name in BETWEEN if name in ONLY.get(kind, BETWEEN)]
+ROWS_OF_ONE_THREAD = ["pps/tap-in", "pps/tap-in-by-calls", "pps/tap-out", "pps/tap-out-by-calls", "forward/null-io",
+                      "forward/null-mac"]
+ROWS_OF_TESTPMD = ["forward/null-io-testpmd", "forward/null-mac-testpmd"]
+# What the figure of a row is compared with, besides the bare loop of its kind.
+COMPARED = {"pps/tap-in": "pps/tap-in-by-calls", "pps/tap-out": "pps/tap-out-by-calls",
+            "forward/null-io": "forward/null-io-testpmd", "forward/null-mac": "forward/null-mac-testpmd"}
 COUNTERS = ("gbps", "gb_per_cpu_s", "retransmits", "loss", "mpps", "mops_per_cpu_s", "rtt_us_p50", "rtt_us_p99")
 
 
 def measure(name):
+    if name in ROWS_OF_ONE_THREAD:
+        return rows_of_one_thread(f"^{name}$")[0]
     kind, _, between = name.partition("/")
     begun = time.monotonic()
+    if name in ROWS_OF_TESTPMD:
+        return row(name, begun, forward_by_testpmd("mac" if "mac" in name else "io"))
     with tempfile.TemporaryDirectory(prefix="usernic-bench-") as folder:
         with BETWEEN[between](pathlib.Path(folder)) as there:
             subprocess.run([*there.client, "ping", "-c", "1", "-w", "10", SERVER], stdout=subprocess.DEVNULL, check=True)
             figures = KINDS[kind](there)
+    return row(name, begun, figures)
+
+
+def row(name, begun, figures):
     return {"name": name, "run_name": name, "run_type": "iteration", "iterations": 1,
             "real_time": time.monotonic() - begun, "time_unit": "s"} | figures
 
 
 def table(rows):
-    """Each row, and in brackets how often it has what the bare loop of its kind has."""
+    """Each row, and in brackets how often it has what it is compared with: the bare loop of its kind, or COMPARED."""
     by_name = {row["name"]: row for row in rows}
-    print(f"{'row':22}" + "".join(f"{counter:>22}" for counter in COUNTERS))
+    print(f"{'row':26}" + "".join(f"{counter:>22}" for counter in COUNTERS))
     for row in rows:
-        base = by_name.get(row["name"].partition("/")[0] + "/bare-loop", {})
+        kind = row["name"].partition("/")[0]
+        base = by_name.get(COMPARED.get(row["name"], "" if row["name"] in ROWS_OF_ONE_THREAD else f"{kind}/bare-loop"), {})
         cells = []
         for counter in COUNTERS:
             value, other = row.get(counter), base.get(counter)
@@ -199,7 +330,7 @@ def table(rows):
                 cells.append(f"{value:.3g} ({value / other:.2f}x)")
             else:
                 cells.append(f"{value:.3g}" if value < 1000 else f"{value:.0f}")
-        print(f"{row['name']:22}" + "".join(f"{cell:>22}" for cell in cells))
+        print(f"{row['name']:26}" + "".join(f"{cell:>22}" for cell in cells))
 
 
 def why_not():
@@ -216,7 +347,9 @@ def main():
     parser.add_argument("--benchmark_out_format", choices=["json"], default="json")
     parser.add_argument("--benchmark_min_time", help="as Google Benchmark's; one run is one iteration here")
     options = parser.parse_args()
-    names = [name for name in ROWS if re.search(options.benchmark_filter, name)]
+    rows_there_are = [name for name in ROWS + ROWS_OF_ONE_THREAD + ROWS_OF_TESTPMD
+                      if "testpmd" not in name or has_testpmd() and not SMOKE]
+    names = [name for name in rows_there_are if re.search(options.benchmark_filter, name)]
     if not names:
         return 2
     if os.geteuid() != 0:
