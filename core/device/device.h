@@ -164,8 +164,8 @@ struct Device final : NetDevice {
   Work resume_{[this] { resume_below(); }, this};  // on the Net's own queue: a lane may be busy with its card
 
   // Received frames: to the handlers, then to the port; what is left is freed. Context: BH.
-  void deliver(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
-  Atomic<RxHandler*> rx_handlers[2]{};  // by RxStage; written under rtnl
+  void deliver(SkbBatch& frames, bool offloaded) noexcept USERNIC_NONBLOCKING;  // something is left to do on one
+  Atomic<RxHandler*> rx_handlers[2]{};                                          // by RxStage; written under rtnl
 
   const FrameAccount::Owner frames_out = kChecksOn ? FrameAccount::open() : nullptr;
 

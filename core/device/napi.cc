@@ -145,8 +145,8 @@ void Napi::receive(SkbBatch& frames, Place where) noexcept {
         "the instance, and hand them over in its poll",
         where);
   Device& device = Device::of(dev_);
-  device.frame_limit.receive(counters, frames, FrameLimit::From::kCard, where);
-  device.deliver(frames);
+  const bool offloaded = device.frame_limit.receive(counters, frames, FrameLimit::From::kCard, where);
+  device.deliver(frames, offloaded);
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test

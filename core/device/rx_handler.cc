@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "usernic/rx_handler.h"
 
+#include <utility>
+
 #include "core/device/device.h"
 #include "core/device/net_impl.h"
 #include "core/frame/coalesce.h"
@@ -60,11 +62,11 @@ RxSection::~RxSection() noexcept {
   Device::of(dev_).receiving.sections.leave(phase_);
 }
 
-void Device::deliver(SkbBatch& frames) noexcept {
+void Device::deliver(SkbBatch& frames, bool offloaded) noexcept {
   if (kChecksOn) XmitCheck::end(frames);
   if (rx_handlers[0].load() != nullptr || rx_handlers[1].load() != nullptr) {
     RxSection section(*this);
-    fit(*this, frames, {});
+    if (std::exchange(offloaded, false)) fit(*this, frames, {});
     for (Atomic<RxHandler*>& each : rx_handlers) {
       if (RxHandler* const handler = each.load(); handler != nullptr) handler->receive(frames);
     }
@@ -72,7 +74,7 @@ void Device::deliver(SkbBatch& frames) noexcept {
   }
   if (InPort in(*this); in) {
     const Features kinds = in->superframes();
-    fit(*this, frames, kinds);
+    if (offloaded) fit(*this, frames, kinds);
     if (frames.size() > 1 && !kinds.none() && features().has(Feature::kGro)) Coalescer(kinds).merge(frames);
     in->receive(frames);
   }
@@ -86,8 +88,8 @@ void NetDevice::receive(SkbBatch& frames, Place where) noexcept {
     dev.receiving.counters.drop(frames.size());
     return SkbPool::free(frames);
   }
-  dev.frame_limit.receive(dev.receiving.counters, frames, FrameLimit::From::kBelow, where);
-  dev.deliver(frames);
+  const bool offloaded = dev.frame_limit.receive(dev.receiving.counters, frames, FrameLimit::From::kBelow, where);
+  dev.deliver(frames, offloaded);
 }
 
 }  // namespace usernic

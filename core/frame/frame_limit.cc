@@ -37,15 +37,22 @@ void FrameLimit::drop(QueueCounters& counters, Skb& skb, Place where) const noex
   SkbPool::free(skb, where);
 }
 
-void FrameLimit::receive(QueueCounters& counters, SkbBatch& frames, From from, Place where) const noexcept {
+bool FrameLimit::receive(QueueCounters& counters, SkbBatch& frames, From from, Place where) const noexcept {
   const uint32_t longest = frame_bytes_max();
   uint64_t bytes = 0;
   uint32_t too_long = 0;
   uint32_t packets = 0;
+  bool offloaded = false;
   for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-    const WireSize wire = wire_size(*skb);
-    packets += wire.frames;
-    bytes += wire.bytes;
+    if (skb->offload().any()) [[unlikely]] {
+      const WireSize wire = wire_size(*skb);
+      packets += wire.frames;
+      bytes += wire.bytes;
+      offloaded = true;
+    } else {
+      ++packets;
+      bytes += skb->size();
+    }
     too_long += frame_bytes(*skb) > longest ? 1 : 0;
   }
   if (too_long != 0) [[unlikely]] {
@@ -65,6 +72,7 @@ void FrameLimit::receive(QueueCounters& counters, SkbBatch& frames, From from, P
     counters.drop_too_long(too_long);
   }
   counters.add(packets, bytes);
+  return offloaded;
 }
 
 }  // namespace usernic

@@ -28,9 +28,9 @@ class FrameLimit {
   void drop(QueueCounters& counters, Skb& skb, Place where) const noexcept USERNIC_NONBLOCKING;
 
   // Counts received frames, and drops the ones that are too long. A card's driver keeps the limit itself; a software
-  // device takes what comes from below.
+  // device takes what comes from below. True: something is left to do on a frame.
   enum class From : uint8_t { kCard, kBelow };
-  void receive(QueueCounters& counters, SkbBatch& frames, From from, Place where) const noexcept USERNIC_NONBLOCKING;
+  bool receive(QueueCounters& counters, SkbBatch& frames, From from, Place where) const noexcept USERNIC_NONBLOCKING;
 
  private:
   void report(const char* way, uint32_t size, Place where) const noexcept USERNIC_NONBLOCKING;

@@ -81,18 +81,6 @@ SkbBatch::~SkbBatch() noexcept {
   SkbPool::free(*this);
 }
 
-void SkbBatch::push_back(Skb& skb, Place where) noexcept {
-  if (skb.at_ != Skb::At::kHands) [[unlikely]]
-    return refuse(skb, where);
-  skb.leave_account();
-  skb.at_ = Skb::At::kBatch;
-  skb.where_ = where;
-  skb.next_ = nullptr;
-  (first_ == nullptr ? first_ : last_->next_) = &skb;
-  last_ = &skb;
-  ++size_;
-}
-
 void SkbBatch::push_front(Skb& skb, Place where) noexcept {
   if (skb.at_ != Skb::At::kHands) [[unlikely]]
     return refuse(skb, where);
@@ -103,17 +91,6 @@ void SkbBatch::push_front(Skb& skb, Place where) noexcept {
   if (first_ == nullptr) last_ = &skb;
   first_ = &skb;
   ++size_;
-}
-
-Skb* SkbBatch::pop_front() noexcept {
-  Skb* const skb = first_;
-  if (skb == nullptr) return nullptr;
-  first_ = skb->next_;
-  if (first_ == nullptr) last_ = nullptr;
-  skb->next_ = nullptr;
-  skb->at_ = Skb::At::kHands;
-  --size_;
-  return skb;
 }
 
 void SkbBatch::splice(SkbBatch& other) noexcept {

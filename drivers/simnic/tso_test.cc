@@ -9,6 +9,7 @@
 #include "drivers/simnic/simnic.h"
 #include "testing/inet_frames.h"
 #include "testing/watch.h"
+#include "usernic/port.h"
 
 namespace usernic::simnic {
 namespace {

@@ -68,8 +68,7 @@ struct alignas(64) Skb {
       shift_offload(0u - size);
     return size_ -= size, data_ += size;
   }
-  // Cuts the frame to `size`; a shorter one stays as it is. [kernel: skb_trim]
-  void trim(uint32_t size) noexcept USERNIC_NONBLOCKING { size_ = size < size_ ? size : size_; }
+  void trim(uint32_t size) noexcept USERNIC_NONBLOCKING { size_ = size < size_ ? size : size_; }  // [kernel: skb_trim]
   // An empty frame with `headroom` octets before it; more than the buffer has is a contract report, as above.
   void reset(uint32_t headroom, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   // The user area, of whoever has the frame: zeros for who takes it from its pool, or gets it in start_xmit.
@@ -119,9 +118,7 @@ struct alignas(64) Skb {
   uint32_t size_ = 0;
 };
 static_assert(sizeof(Skb) == 64);
-
-// Room before every frame that is received or sent, for headers that somebody adds later [kernel: NET_SKB_PAD].
-inline constexpr uint32_t kSkbHeadroom = 64;
+inline constexpr uint32_t kSkbHeadroom = 64;  // of every frame, for headers that somebody adds [kernel: NET_SKB_PAD]
 
 class SkbPool {
  public:
@@ -173,6 +170,27 @@ class SkbPool {
 
 inline Skb* SkbBatch::next(Skb& skb) noexcept {
   return skb.next_;
+}
+inline void SkbBatch::push_back(Skb& skb, Place where) noexcept {
+  if (skb.at_ != Skb::At::kHands) [[unlikely]]
+    return refuse(skb, where);
+  if (kChecksOn) [[unlikely]]
+    skb.leave_account();
+  skb.at_ = Skb::At::kBatch;
+  skb.where_ = where;
+  skb.next_ = nullptr;
+  (first_ == nullptr ? first_ : last_->next_) = &skb;
+  last_ = &skb;
+  ++size_;
+}
+inline Skb* SkbBatch::pop_front() noexcept {
+  if (first_ == nullptr) return nullptr;
+  Skb* const skb = std::exchange(first_, first_->next_);
+  if (first_ == nullptr) last_ = nullptr;
+  skb->next_ = nullptr;
+  skb->at_ = Skb::At::kHands;
+  --size_;
+  return skb;
 }
 inline uint32_t Skb::tailroom() const noexcept {
   return pool_->capacity_ - headroom() - size_;
