@@ -109,7 +109,7 @@ void fields(auto& f, Is<BurstReport> auto& m) {
 void fields(auto& f, Is<Event> auto& m) {
   f("event", m.what);
   if (m.link || m.what.starts_with("link")) f("link", m.link);
-  if (m.what == "hang" || m.what == "report") f("dev", m.dev), f("says", m.says);
+  if (m.what == "hang" || m.what == "report" || m.what == "notice") f("dev", m.dev), f("says", m.says);
   if (m.what == "rx-mode") f("dev", m.dev), f("generation", m.generation), f("mode", m.mode);
 }
 void fields(auto& f, Is<HelloReport> auto& m) {

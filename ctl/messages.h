@@ -68,7 +68,7 @@ struct LinkRow {
   // Or "gone", "out-of-reach", the namespace it was moved to: "net:[4026532345]", or "none": it is to have no
   // interface.
   std::string where = "home";
-  std::string io;                      // how frames get to the kernel: "io_uring", or why each is a call: "EPERM"
+  std::string io;  // how its frames get to the kernel: "io_uring"; "calls" so far; or why each is a call: "EPERM"
   std::optional<RefusedWish> refused;  // the last one
   uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0, rx_filtered = 0;
   Drops drops;
@@ -189,7 +189,7 @@ struct BurstReport {
 
 // One line of `monitor`.
 struct Event {
-  std::string what;  // "link", "link-gone", "rx-mode", "hang", "report"
+  std::string what;  // "link", "link-gone", "rx-mode", "hang", "report", "notice"
   std::optional<LinkRow> link;
   std::string dev;
   RxModeReport::Generation generation;

@@ -77,6 +77,7 @@ TEST(Messages, SurviveTheWire) {
   expect_round_trip(Event{.what = "rx-mode", .dev = "n", .generation = {2, 1}, .mode = {"exact", "hash", ""}});
   expect_round_trip(Event{.what = "hang", .dev = "n", .says = "waits"});
   expect_round_trip(Event{.what = "report", .says = "a\nb\n"});
+  expect_round_trip(Event{.what = "notice", .dev = "n", .says = "a queue that nobody wakes"});
   expect_round_trip(HelloReport{.version = "1", .protocol = 1, .pid = 3, .hosts = {"a", "b"}});
 }
 

@@ -8,7 +8,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <functional>
+#include <memory>
 #include <utility>
 
 #include "daemon/log_writer.h"
@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::string_view kBright = "\033[33m\033[1m", kPlain = "\033[m";
 constexpr LockClass kLockClass{"log"};
-constexpr LockClass kListenerClass{"log_listener"};
 
 class WriterSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
@@ -50,8 +49,7 @@ struct Log {
   Mutex lock{kLockClass};
   const std::shared_ptr<WriterSink> sink = std::make_shared<WriterSink>(writer);
   spdlog::logger logger USERNIC_GUARDED_BY(lock){"usernic", sink};
-  Mutex listener_lock{kListenerClass};
-  std::function<void(std::string_view)> listener USERNIC_GUARDED_BY(listener_lock);
+  std::shared_ptr<LogWriter> also USERNIC_GUARDED_BY(lock);
 };
 
 // Never destroyed: its thread may be stuck in a write for as long as the process lives.
@@ -60,32 +58,24 @@ Log& the_log() {
   return log;
 }
 
-// What a listener logs itself is not told to it.
-void tell_listener(std::string_view line) {
-  if (std::exchange(Local<bool, Log>::get(), true)) return;
-  {
-    MutexGuard guard(the_log().listener_lock);
-    if (the_log().listener) the_log().listener(line);
-  }
-  Local<bool, Log>::get() = false;
-}
-
 void log(spdlog::level::level_enum level, std::string_view sentence) {
   Log& log = the_log();
   std::string line;
+  std::shared_ptr<LogWriter> also;
   {
     MutexGuard guard(log.lock);
     log.logger.log(level, sentence);
     line = log.sink->take_last();
+    also = log.also;
   }
-  tell_listener(line);
+  if (also != nullptr && !also->writes_here()) also->add(std::move(line));
 }
 
 }  // namespace
 
-void set_log_listener(std::function<void(std::string_view line)> listener) {
-  MutexGuard guard(the_log().listener_lock);
-  the_log().listener = std::move(listener);
+void log_also_to(std::shared_ptr<LogWriter> writer) {
+  MutexGuard guard(the_log().lock);
+  the_log().also = std::move(writer);
 }
 
 void log_info(std::string_view sentence) {
@@ -103,7 +93,14 @@ void start_log() {
 }
 
 void end_log(Time deadline) {
-  (void)the_log().writer.flush(deadline);
+  Log& log = the_log();
+  (void)log.writer.flush(deadline);
+  std::shared_ptr<LogWriter> also;
+  {
+    MutexGuard guard(log.lock);
+    also = log.also;
+  }
+  if (also != nullptr && !also->writes_here()) (void)also->flush(deadline);
 }
 
 }  // namespace usernic::daemon

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: what a running usernic has to say, on stderr, with time and weight; the tree's one door to spdlog.
 //
-// Nobody who logs waits for who reads: see daemon/log_writer.h.
+// Nobody who logs waits for who reads, whatever it holds: see daemon/log_writer.h.
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <string_view>
 
 #include "usernic/env.h"
 
 namespace usernic::daemon {
+
+class LogWriter;
 
 // Any thread, in process context. One sentence each.
 void log_info(std::string_view sentence);
@@ -17,9 +19,9 @@ void log_warning(std::string_view sentence);
 // Why it ends, as every program says it: "usernic: SENTENCE".
 void log_failure(std::string_view sentence);
 
-// Hears of each line, with its end, as it is written without colours; on the thread of who logs. One at a time; when it
-// returns the one before is not called any more.
-void set_log_listener(std::function<void(std::string_view line)> listener);
+// Each line, without colours, is this one's, too, but for what is said where it writes. Null: nobody's. What it is
+// given by those who log at this moment may come a little later.
+void log_also_to(std::shared_ptr<LogWriter> writer);
 
 // What was and will be said is written from here on. Once. Throws std::system_error without a thread.
 void start_log();

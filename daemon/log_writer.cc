@@ -9,8 +9,34 @@
 #include <utility>
 
 namespace usernic::daemon {
+namespace {
 
-LogWriter::~LogWriter() {
+// False when the descriptor refuses it, or a part of it.
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t wrote = ::write(fd, text.data(), text.size());
+    if (wrote >= 0) {
+      text.remove_prefix(static_cast<size_t>(wrote));
+    } else if (errno == EAGAIN) {  // somebody who shares it does not want to wait
+      pollfd room{.fd = fd, .events = POLLOUT, .revents = 0};
+      ::poll(&room, 1, -1);
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+const LogWriter*& writer_here() {
+  return Local<const LogWriter*, LogWriter>::get();
+}
+
+}  // namespace
+
+LogWriter::LogWriter(int fd)
+    : LogWriter("usernic-log", [fd](std::string_view lines) { return write_all(fd, lines); }) {}
+
+void LogWriter::end() {
   {
     MutexGuard guard(lock_);
     ending_ = true;
@@ -20,7 +46,7 @@ LogWriter::~LogWriter() {
 }
 
 void LogWriter::start() {
-  thread_ = Thread("usernic-log", [this] { write_loop(); });
+  thread_ = Thread(name_, [this] { write_loop(); });
 }
 
 void LogWriter::add(std::string lines) {
@@ -41,9 +67,14 @@ bool LogWriter::flush(Time deadline) {
   return dropped_ == 0;
 }
 
+bool LogWriter::writes_here() const noexcept {
+  return writer_here() == this;
+}
+
 void LogWriter::write_loop() {
+  writer_here() = this;
   std::string text;
-  for (uint64_t lines = 0; next(text, lines);) done(write_all(text) ? 0 : lines);
+  for (uint64_t lines = 0; next(text, lines);) done(write_(text) ? 0 : lines);
 }
 
 // Sleeps until there is something to write; `lines`: how many are lost when it cannot be. False at the end.
@@ -68,22 +99,6 @@ void LogWriter::done(uint64_t refused) {
   writing_ = false;
   dropped_ += refused;
   if (lines_.empty()) written_.wake();
-}
-
-// False when the descriptor refuses it, or a part of it.
-bool LogWriter::write_all(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t wrote = ::write(fd_, text.data(), text.size());
-    if (wrote >= 0) {
-      text.remove_prefix(static_cast<size_t>(wrote));
-    } else if (errno == EAGAIN) {  // somebody who shares it does not want to wait
-      pollfd room{.fd = fd_, .events = POLLOUT, .revents = 0};
-      ::poll(&room, 1, -1);
-    } else if (errno != EINTR) {
-      return false;
-    }
-  }
-  return true;
 }
 
 }  // namespace usernic::daemon

@@ -24,12 +24,21 @@ uint8_t* append(Skb& skb, const void* octets, size_t size) noexcept {
 }  // namespace
 
 Netconsole::Netconsole(NetDevice& dev, const NetconsoleConfig& config)
-    : dev_(dev), config_(config), pool_(dev.net().shared_pool(kFrameMax)), netpoll_(dev) {
-  set_log_listener([this](std::string_view line) { send(line); });
+    : dev_(dev),
+      config_(config),
+      pool_(dev.net().shared_pool(kFrameMax)),
+      netpoll_(dev),
+      lines_(std::make_shared<LogWriter>("netconsole", [this](std::string_view lines) {
+        send(lines);
+        return true;
+      })) {
+  lines_->start();
+  log_also_to(lines_);
 }
 
 Netconsole::~Netconsole() {
-  set_log_listener({});
+  log_also_to(nullptr);
+  lines_->end();
 }
 
 void Netconsole::send(std::string_view line) noexcept {

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // daemon: usernic's own log as UDP, from one of its nics, past the kernel [kernel: netconsole].
 //
-// A line is out before whoever logs it goes on, unless the card has no room: also while a poll hangs, or the main
-// thread does. Lines before the nic is up are not sent. A line that is too long for the MTU goes in several datagrams.
+// A thread of its own sends, so that whoever logs may hold a lock that the driver's start_xmit or poll takes; by
+// netpoll, so that a line is out though polls hang, or queues are stopped, or the main thread is stuck. What is said
+// while a line is sent, by the driver's rules that it breaks, is not sent. Lines before the nic is up are not sent. A
+// line that is too long for the MTU goes in several datagrams.
 #pragma once
 
+#include <memory>
 #include <string_view>
 
 #include "daemon/config_netconsole.h"
+#include "daemon/log_writer.h"
 #include "usernic/net.h"
 #include "usernic/netpoll.h"
 
@@ -15,9 +19,9 @@ namespace usernic::daemon {
 
 class Netconsole {
  public:
-  // Hears of each line from now on. Requires: the config is settled. Context: process.
+  // Hears of each line from now on. Requires: the config is settled. Throws ThreadRefused. Context: process.
   Netconsole(NetDevice& dev, const NetconsoleConfig& config);
-  ~Netconsole();
+  ~Netconsole();  // sends what it has heard
   Netconsole(const Netconsole&) = delete;
   Netconsole& operator=(const Netconsole&) = delete;
 
@@ -29,6 +33,7 @@ class Netconsole {
   const NetconsoleConfig config_;
   SkbPool& pool_;  // the Net's, as frames may be out when we are gone
   Netpoll netpoll_;
+  const std::shared_ptr<LogWriter> lines_;
 };
 
 }  // namespace usernic::daemon

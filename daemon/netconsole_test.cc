@@ -51,35 +51,111 @@ TEST_F(NetconsoleTest, OverIp6Too) {
   config.local = std::string(15, '\0') + "\x01", config.remote = std::string(15, '\0') + "\x02";
   const Netconsole console(*dev, config);
   log_info("x");
-  const All all = sent().now();
+  const All all = sent().wait(1);
   ASSERT_EQ(all.size(), 1u);
   EXPECT_TRUE(payload_of(all[0], true).ends_with(" info x\n"));
 }
 
 TEST_F(NetconsoleTest, ALongLineIsSeveral) {
-  const Netconsole console(*dev, config);
   const std::string words(2500, 'w');
-  log_info(words);
+  {
+    const Netconsole console(*dev, config);
+    log_info(words);
+  }
+  const All whole = sent().now();
+  EXPECT_EQ(whole.size(), 3u);
   ASSERT_TRUE(dev->change_mtu(100));
-  log_info(std::string(100, 'v'));
-  const All all = sent().now();
+  {
+    const Netconsole console(*dev, config);
+    log_info(std::string(100, 'v'));
+  }
+  const All small = sent().now();
+  EXPECT_GE(small.size(), 2u);
   std::string text;
-  for (const Frame& each : all) text += payload_of(each, false);
-  EXPECT_GE(all.size(), 3u + 2u);
+  for (const All& all : {whole, small}) {
+    for (const Frame& each : all) text += payload_of(each, false);
+  }
   EXPECT_TRUE(text.contains(words + "\n"));
   EXPECT_TRUE(text.contains(std::string(100, 'v') + "\n"));
 }
 
-TEST(Log, WhatAListenerLogsIsNotToldToIt) {
+// A NIC whose driver takes a lock of its own wherever it is called.
+struct LockingNic {
+  explicit LockingNic(NetDevice& dev) : dev_(dev) {}
+  Result<> open() {
+    dev_.tx_queue(0).start();
+    return {};
+  }
+  void stop() {}
+  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
+    SpinGuard guard(lock);
+    sent.note(skb);
+    SkbPool::free(skb);
+    return NetdevTx::kOk;
+  }
+  void poll_controller() noexcept USERNIC_NONBLOCKING { SpinGuard guard(lock); }
+
+  static constexpr LockClass kClass{"locking_nic", LockUse::kAnyContext};
+  SpinLock lock{kClass};
+  Frames sent;
+
+ private:
+  NetDevice& dev_;
+};
+
+TEST_F(NetconsoleTest, WhoLogsUnderTheDriversOwnLocksIsNotWaitedFor) {
+  const NetdevPtr locking = *net.alloc_netdev<LockingNic>({.name = "t1", .address = kMac});
+  ASSERT_TRUE(locking->register_netdev() && locking->open());
+  LockingNic& nic = *static_cast<LockingNic*>(locking->driver());
+  const Netconsole console(*locking, config);
+  {
+    SpinGuardBh guard(nic.lock);
+    const BlockingByDesign a_test_may;
+    log_warning("from within");
+  }
+  EXPECT_TRUE(payload_of(nic.sent.wait(1).front(), false).ends_with(" warning from within\n"));
+  {
+    SpinGuardBh sending(locking->tx_queue(0).xmit_lock());
+    const BlockingByDesign a_test_may;
+    log_warning("from start_xmit");
+  }
+  EXPECT_TRUE(payload_of(nic.sent.wait(1).front(), false).ends_with(" warning from start_xmit\n"));
+}
+
+TEST(Log, WhatIsSaidWhereItIsWrittenIsNotWrittenThere) {
   std::string heard;
-  set_log_listener([&](std::string_view line) {
-    heard += line;
+  const auto writer = std::make_shared<LogWriter>("test", [&](std::string_view lines) {
+    heard += lines;
     log_info("heard it");
+    return true;
   });
+  writer->start();
+  log_also_to(writer);
   log_info("once");
-  set_log_listener({});
+  EXPECT_TRUE(writer->flush(soon()));
+  log_also_to(nullptr);
+  writer->end();
   EXPECT_TRUE(heard.ends_with(" info once\n")) << heard;
   EXPECT_FALSE(heard.contains("heard it"));
+}
+
+TEST(Log, ItsEndIsWhenAllHaveWritten) {
+  start_log();
+  std::string heard;
+  Event asked;
+  const auto writer = std::make_shared<LogWriter>("test", [&](std::string_view lines) {
+    asked.wait();
+    heard += lines;
+    return true;
+  });
+  writer->start();
+  log_also_to(writer);
+  log_info("last words");
+  asked.set();
+  end_log(soon());
+  EXPECT_TRUE(heard.contains("last words")) << heard;
+  log_also_to(nullptr);
+  writer->end();
 }
 
 }  // namespace

@@ -10,9 +10,11 @@ namespace usernic::daemon {
 
 Notes::Notes()
     : waits_before_(set_long_wait_handler([this](const LongWaitNote& note) { hang(note); })),
-      reports_before_(set_report_handler([this](const ContractReport& broken) { report(broken); })) {}
+      reports_before_(set_report_handler([this](const ContractReport& broken) { report(broken); })),
+      notices_before_(set_notice_handler([this](const Notice& said) { notice(said); })) {}
 
 Notes::~Notes() {
+  (void)set_notice_handler(std::move(notices_before_));
   set_report_handler(std::move(reports_before_));
   set_long_wait_handler(std::move(waits_before_));
 }
@@ -33,8 +35,13 @@ void Notes::keep(const char* what, const std::string& device, std::string says) 
 
 void Notes::hang(const LongWaitNote& note) {
   const std::string text = long_wait_text(note);
-  keep("hang", note.device, text);  // first: a log that goes out by a nic may hang with it
+  keep("hang", note.device, text);
   log_warning(text);
+}
+
+void Notes::notice(const Notice& said) {
+  keep("notice", said.device, said.text);
+  log_warning(said.text);
 }
 
 void Notes::report(const ContractReport& broken) {

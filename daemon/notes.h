@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// daemon: what goes wrong inside, for the log and for whoever follows: hangs, and broken rules of the contract.
+// daemon: what goes wrong inside, for the log and for whoever follows: hangs, broken rules of the contract, and what
+// else the core has to say.
 //
-// While one lives, long waits (usernic/long_wait.h) and contract reports (usernic/context.h) are its: each is a line of
-// the log, and is kept for `monitor`, the last kMost of them. A report ends the process when it is logged, unless
-// USERNIC_ON_REPORT=continue.
+// While one lives, long waits (usernic/long_wait.h), contract reports (usernic/context.h) and notices
+// (usernic/notice.h) are its: each is a line of the log, and is kept for `monitor`, the last kMost of them. A report
+// ends the process when it is logged, unless USERNIC_ON_REPORT=continue.
 #pragma once
 
 #include <deque>
@@ -15,6 +16,7 @@
 #include "usernic/contract_report.h"
 #include "usernic/lock.h"
 #include "usernic/long_wait.h"
+#include "usernic/notice.h"
 
 namespace usernic::daemon {
 
@@ -33,6 +35,7 @@ class Notes {
  private:
   void hang(const LongWaitNote& note);
   void report(const ContractReport& report);
+  void notice(const Notice& notice);
   void keep(const char* what, const std::string& device, std::string says);
 
   static constexpr LockClass kClass{"notes"};
@@ -40,6 +43,7 @@ class Notes {
   std::deque<ctl::Event> kept_ USERNIC_GUARDED_BY(lock_);
   LongWaitHandler waits_before_;
   ReportHandler reports_before_;
+  NoticeHandler notices_before_;
 };
 
 }  // namespace usernic::daemon

@@ -5,7 +5,9 @@
 
 #include <cstdlib>
 
+#include "core/lock/notice.h"
 #include "daemon/log.h"
+#include "daemon/log_writer.h"
 #include "testing/watch.h"
 
 // Before what the environment decides is decided.
@@ -19,10 +21,22 @@ namespace {
 struct NotesTest : testing::Test {
   Notes notes;
   std::string logged;
+  const std::shared_ptr<LogWriter> writer = std::make_shared<LogWriter>("test", [this](std::string_view lines) {
+    logged += lines;
+    return true;
+  });
   NotesTest() {
-    set_log_listener([this](std::string_view line) { logged += line; });
+    writer->start();
+    log_also_to(writer);
   }
-  ~NotesTest() override { set_log_listener({}); }
+  ~NotesTest() override {
+    log_also_to(nullptr);
+    writer->end();
+  }
+  const std::string& log() {
+    EXPECT_TRUE(writer->flush(soon()));
+    return logged;
+  }
 };
 
 TEST_F(NotesTest, AHangIsALineOfTheLogAndAnEvent) {
@@ -30,10 +44,10 @@ TEST_F(NotesTest, AHangIsALineOfTheLogAndAnEvent) {
   {
     Atomic<uint32_t> word{0};
     LongWait wait("a card that never answers");
-    for (int i = 0; i < 1000 && logged.empty(); ++i) wait.on(word, 0);
+    for (int i = 0; i < 1000 && log().empty(); ++i) wait.on(word, 0);
   }
   set_patience(before);
-  EXPECT_TRUE(logged.contains("somebody waits since 0 s for a card that never answers; entered at")) << logged;
+  EXPECT_TRUE(log().contains("somebody waits since 0 s for a card that never answers; entered at")) << log();
   const std::vector<ctl::Event> events = notes.take();
   ASSERT_EQ(events.size(), 2u) << "that it waits, and that it is over";
   EXPECT_EQ(events[0].what, "hang");
@@ -45,11 +59,21 @@ TEST_F(NotesTest, AHangIsALineOfTheLogAndAnEvent) {
 TEST_F(NotesTest, AReportIsTheSameAndItGoesOn) {
   ASSERT_FALSE(kReportsAbort);
   report_contract("ndo-throws", "open of 'x' throws: 7", Place::current());
-  EXPECT_TRUE(logged.contains("contract broken [ndo-throws]: open of 'x' throws: 7")) << logged;
+  EXPECT_TRUE(log().contains("contract broken [ndo-throws]: open of 'x' throws: 7")) << log();
   const std::vector<ctl::Event> events = notes.take();
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].what, "report");
   EXPECT_TRUE(events[0].says.contains("right:  answer an errno")) << events[0].says;
+}
+
+TEST_F(NotesTest, ANoticeIsTheSame) {
+  notice("n0 (driver X): TX queue 0 is stopped for {:g} s, and nobody wakes it", 0.5);
+  EXPECT_TRUE(log().contains(" warning n0 (driver X): TX queue 0 is stopped for 0.5 s, and nobody wakes it\n"))
+      << log();
+  const std::vector<ctl::Event> events = notes.take();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].what, "notice");
+  EXPECT_TRUE(events[0].says.starts_with("n0 (driver X): TX queue 0")) << events[0].says;
 }
 
 TEST_F(NotesTest, TheLastOnesAreKept) {

@@ -70,6 +70,7 @@ ctl::Outcome<bool> Topology::build(const Config& config, bool own_namespaces,
 }
 
 Topology::~Topology() {
+  netconsole_.reset();  // before its nic
   try {
     std::vector<std::shared_ptr<HostPort>> ports;
     for (const auto& nic : nics_) {

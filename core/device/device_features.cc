@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/contract/ndo.h"
-#include "core/lock/say.h"
+#include "core/lock/notice.h"
 
 namespace usernic {
 namespace {
@@ -54,8 +54,7 @@ std::string features_error(Features hw) {
 bool configure_features(Device& dev) {
   const Features card = has_ndo<Ndo::kHwFeatures>(dev) ? call_ndo<Ndo::kHwFeatures>(dev) : Features();
   if (const std::string wrong = features_error(card); !wrong.empty()) {
-    say(stderr, "usernic: {} (driver {}) is not registered: its hw_features cannot be: {}\n", dev.name(),
-        dev.driver_name(), wrong);
+    notice("{} (driver {}) is not registered: its hw_features cannot be: {}", dev.name(), dev.driver_name(), wrong);
     return false;
   }
   dev.hw_features_ = card | kOfCore;

@@ -12,7 +12,7 @@
 #include "core/device/net_impl.h"
 #include "core/device/stop_check.h"
 #include "core/filter/filter_caps.h"
-#include "core/lock/say.h"
+#include "core/lock/notice.h"
 #include "usernic/contract_report.h"
 #include "usernic/long_wait.h"
 
@@ -111,8 +111,7 @@ Result<> take_name(Device& dev) {
 Result<> configure(Device& dev) {
   const RxFilterCaps caps = call_ndo<Ndo::kRxFilterCaps>(dev);
   if (const std::string wrong = caps_error(caps, dev.ops, dev.driver_); !wrong.empty()) {
-    say(stderr, "usernic: {} (driver {}) is not registered: its RxFilterCaps cannot be: {}\n", dev.name(),
-        dev.driver_name(), wrong);
+    notice("{} (driver {}) is not registered: its RxFilterCaps cannot be: {}", dev.name(), dev.driver_name(), wrong);
     return fail(std::errc::invalid_argument);
   }
   if (!configure_features(dev)) return fail(std::errc::invalid_argument);

@@ -6,7 +6,7 @@
 #include <cstdio>
 
 #include "core/contract/ndo.h"
-#include "core/lock/say.h"
+#include "core/lock/notice.h"
 #include "usernic/contract_report.h"
 #include "usernic/long_wait.h"
 
@@ -126,7 +126,7 @@ bool Softirq::run_due_item() noexcept {
 
 void Softirq::loop(std::optional<int> cpu) {
   if (cpu && !Thread::run_on(*cpu)) {
-    say(stderr, "usernic: a poll thread may not run on CPU {}: it runs wherever it may\n", *cpu);
+    notice("a poll thread may not run on CPU {}: it runs wherever it may", *cpu);
   }
   lock_.lock();
   while (true) {

@@ -8,7 +8,7 @@
 
 #include "core/lock/lock_classes.h"
 #include "core/lock/mutation.h"
-#include "core/lock/say.h"
+#include "core/lock/notice.h"
 #include "core/work/current_work.h"
 #include "usernic/refusal.h"
 
@@ -22,10 +22,9 @@ constexpr Duration kAskAgain = std::chrono::milliseconds(100);
 
 void report_refusal(std::errc refused) noexcept {
   try {
-    say(stderr, "usernic: the machine refuses a worker thread, and items may wait until it grants one: {}\n",
-        thread_refusal(refused));
+    notice("the machine refuses a worker thread, and items may wait until it grants one: {}", thread_refusal(refused));
   } catch (const std::bad_alloc&) {
-    std::fputs("usernic: the machine refuses a worker thread, and items may wait until it grants one\n", stderr);
+    notice("the machine refuses a worker thread, and items may wait until it grants one");
   }
 }
 
