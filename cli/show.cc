@@ -105,6 +105,7 @@ std::string show_rx_mode_stats(const RxModeReport::Stats& stats) {
 std::string show_io(std::string_view io) {
   if (io.empty()) return "no frame goes to the kernel";
   if (io == "io_uring") return "batches of frames go to the kernel and back by io_uring";
+  if (io == "calls") return "a system call a frame: there was no batch yet that is worth io_uring";
   return fmt::format("a system call a frame: io_uring cannot be had here ({})", io);
 }
 

@@ -41,6 +41,7 @@ TEST(Show, Links) {
   };
   EXPECT_EQ(how("io_uring"), "nic0: batches of frames go to the kernel and back by io_uring\n");
   EXPECT_EQ(how("EPERM"), "nic0: a system call a frame: io_uring cannot be had here (EPERM)\n");
+  EXPECT_EQ(how("calls"), "nic0: a system call a frame: there was no batch yet that is worth io_uring\n");
   EXPECT_EQ(how(""), "nic0: no frame goes to the kernel\n");
   EXPECT_EQ(show_links({}), "NAME  DRIVER  ADDRESS  MTU  STATE  CARRIER  HOST  RX  TX  RX DROPPED  TX DROPPED\n");
 }

@@ -7,7 +7,6 @@
 #include "daemon/feature_names.h"
 #include "daemon/log.h"
 #include "daemon/usb_ports.h"
-#include "host/tap_ring.h"
 #include "usernic/ethtool.h"
 #include "usernic/features.h"
 #include "usernic/rx_mode.h"
@@ -102,12 +101,6 @@ std::string where(const HostPortStatus& port, bool shown) {
       return "gone";
   }
   return "";
-}
-
-std::string io(bool shown) {
-  if (!shown) return "";
-  const Result<> works = TapRing::works_here();
-  return works ? "io_uring" : std::string(errno_name(works.error()));
 }
 
 }  // namespace
@@ -227,7 +220,7 @@ ctl::LinkRow Nic::link() const {
           .carrier = dev_->carrier_ok(),
           .host = host_,
           .where = where(port, netns_ != nullptr),
-          .io = io(netns_ != nullptr),
+          .io = port.io,
           .refused = report_of(port.refused),
           .rx_packets = stats.rx_packets,
           .tx_packets = stats.tx_packets,

@@ -93,6 +93,11 @@ bool FramePump::fit_pool(uint32_t frame_bytes_max) {
 Result<> FramePump::start() {
   (void)TapRing::works_here();  // now, not when the first frame comes
   taken_ = tap_.take_superframes(kSegmentation);
+  try {
+    left_ = std::vector<SkbBatch>(dev_.tx_queue_count());
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
   follow_features();
   if (const Result<> attached = dev_.attach_port(*this); !attached) return attached;
   attached_ = true;
@@ -139,37 +144,55 @@ void FramePump::read_loop() {
   const ReportsOn concerned(dev_);
   SkbBatch frames;
   while (true) {
-    woken_.clear();  // before the look at the queue, the TAP and the end
+    woken_.clear();  // before the look at the queues, the TAP and the end
     if (stopping_.load()) break;
     to_tap_.make_ring();
     follow_features();
     bool out_of_memory = false;
-    if (frames.empty()) out_of_memory = !read_batch(frames);
+    if (!holds_enough()) out_of_memory = !read_batch(frames);
     const bool something = !frames.empty();
-    if (something) {
+    if (something || has_left()) {
       PollHere what_comes_of_it(dev_.net());
-      dev_.xmit(frames);
+      dev_.xmit(frames, left_);
     }
-    const bool stopped = !frames.empty();
-    const uint16_t closed = stopped ? queues_stopped() : 0;
+    const bool stopped = has_left();
+    const bool lacks_buffers = waits_for_buffers();
     if (!stopped && !out_of_memory) {
       held_back_.reset();
     } else if (!held_back_) {
-      held_back_.emplace(closed != 0 ? "its driver to wake a TX queue that it stopped, or never started"
-                                     : "buffers for frames: its driver has them all, or the machine no memory");
+      held_back_.emplace(stopped && !lacks_buffers
+                             ? "its driver to wake a TX queue that it stopped, or never started"
+                             : "buffers for frames: its driver has them all, or the machine no memory");
     }
-    // While each queue is stopped, whichever it waits for, somebody tells when it can go on. The rest of a superframe
-    // waits for buffers for its segments, and nobody says when they are back.
-    out_of_memory |= stopped && closed < dev_.tx_queue_count();
-    if (stopped || !something) wait(!stopped && !from_tap_.gone() && !out_of_memory, out_of_memory);
+    out_of_memory |= lacks_buffers;
+    const bool reads = !holds_enough();
+    if (!reads || !something) wait(reads && !from_tap_.gone() && !out_of_memory, out_of_memory);
   }
   held_back_.reset();  // here, where it is known whose it is
+  for (SkbBatch& each : left_) SkbPool::free(each);
 }
 
-uint16_t FramePump::queues_stopped() const noexcept {
-  uint16_t stopped = 0;
-  for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) stopped += dev_.tx_queue(i).xmit_stopped();
-  return stopped;
+bool FramePump::has_left() const noexcept {
+  return std::ranges::any_of(left_, [](const SkbBatch& each) { return !each.empty(); });
+}
+
+// Where there is one queue only, what is read on would wait for the same.
+bool FramePump::holds_enough() const noexcept {
+  const uint32_t most = left_.size() == 1 ? 1 : kLeftMax;
+  uint32_t all = 0;
+  for (const SkbBatch& each : left_) {
+    if (each.size() >= most) return true;
+    all += each.size();
+  }
+  return all >= FramePools::kFrames / 2;
+}
+
+// The rest of a superframe does, and nobody says when they are back: its queue runs.
+bool FramePump::waits_for_buffers() const noexcept {
+  for (size_t i = 0; i < left_.size(); ++i) {
+    if (!left_[i].empty() && !dev_.tx_queue(static_cast<uint16_t>(i)).xmit_stopped()) return true;
+  }
+  return false;
 }
 
 // False when there was not one buffer to read into: the driver has them all, or the machine none.

@@ -8,8 +8,9 @@
 // for all: what the device cannot the core does.
 //
 // A stopped TX queue stops the reader, not the kernel: frames wait in the TAP's queue, and what does not fit there is
-// dropped by the kernel, as on any NIC. The reader sleeps on the TAP while it has nothing in hand, and on tx_wake while
-// what it has waits for a queue. A frame goes to the queue of its flow, or the one that select_queue says.
+// dropped by the kernel, as on any NIC. A frame goes to the queue of its flow, or the one that select_queue says. Where
+// there are several, the reader keeps what waits for a stopped one, up to kLeftMax frames of each, and goes on for the
+// others. It sleeps on the TAP while it may read, and on tx_wake.
 //
 // Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first; the
 // reader keeps a batch of them at hand. A larger MTU takes a pool of longer buffers, and the one before goes when its
@@ -58,6 +59,9 @@ class FramePump final : public DevicePort {
   // Frames that the kernel did not take (the TAP is down), and that no device of this MTU can send.
   uint64_t receive_dropped() const noexcept { return receive_dropped_.load(); }
   uint64_t oversized() const noexcept { return from_tap_.oversized(); }
+  // How frames go to the kernel, and come from it.
+  const TapIo& writes() const noexcept { return to_tap_.io(); }
+  const TapIo& reads() const noexcept { return from_tap_.io(); }
 
  private:
   void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
@@ -68,7 +72,9 @@ class FramePump final : public DevicePort {
   void follow_features() noexcept;
   void read_loop();
   bool read_batch(SkbBatch& frames);
-  uint16_t queues_stopped() const noexcept;
+  bool has_left() const noexcept;
+  bool holds_enough() const noexcept;
+  bool waits_for_buffers() const noexcept;
   bool fit_pool(uint32_t frame_bytes_max);
   uint32_t frames_out() const;
   void leave_frames() noexcept;
@@ -86,6 +92,8 @@ class FramePump final : public DevicePort {
   Atomic<uint64_t> receive_dropped_{0};
   bool attached_ = false;
   // The reader's.
+  static constexpr uint32_t kLeftMax = 64;
+  std::vector<SkbBatch> left_;  // by TX queue
   TapReader from_tap_;
   TapWriter to_tap_;
   Features taken_;                     // superframes that the kernel takes

@@ -170,6 +170,23 @@ Result<> HostPort::wait_known(Time as_of, Time deadline) {
   return impl_->follower().look().wait(as_of, deadline);
 }
 
+namespace {
+
+// Of this port, not of the machine: most have no batch that is worth a ring.
+std::string io_of(const FramePump& pump) {
+  const TapIo* const ways[] = {&pump.writes(), &pump.reads()};
+  for (const TapIo* way : ways) {
+    if (way->how() == TapIo::How::kRing) return "io_uring";
+  }
+  for (const TapIo* way : ways) {
+    if (way->how() == TapIo::How::kRefused) return std::string(errno_name(way->why()));
+  }
+  const Result<> works = TapRing::works_here();
+  return works ? "calls" : std::string(errno_name(works.error()));
+}
+
+}  // namespace
+
 HostPortStatus HostPort::status() const {
   const KernelFollower::Counters& counters = impl_->follower().counters();
   HostPortStatus status;
@@ -183,6 +200,7 @@ HostPortStatus HostPort::status() const {
   status.last_picture_us = counters.last_picture_us.load();
   status.receive_dropped = impl_->pump().receive_dropped();
   status.oversized = impl_->pump().oversized();
+  status.io = io_of(impl_->pump());
   status.refused = impl_->follower().refused();
   return status;
 }

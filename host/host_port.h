@@ -68,6 +68,7 @@ struct HostPortStatus {
   uint64_t last_picture_us = 0;
   uint64_t receive_dropped = 0;                       // frames that the kernel did not take
   uint64_t oversized = 0;                             // frames of the kernel that were too long for the device
+  std::string io;                                     // how frames go: see ctl's README
   std::optional<RefusedWish> refused = std::nullopt;  // the last one
 };
 

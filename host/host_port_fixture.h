@@ -40,7 +40,7 @@ class HostPortTest : public TapNamespaceTest {
     rtnetlink_.emplace(std::move(*rtnetlink));
   }
   void TearDown() override {
-    if (dev_) nic().mtu_stuck.set(false);
+    if (dev_ && dev_->driver_name() == "TestNic") nic().mtu_stuck.set(false);
     port_.reset();
     dev_.reset();
   }

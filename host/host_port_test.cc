@@ -95,6 +95,47 @@ TEST_F(HostPortFrames, AStoppedQueueHoldsFramesBackAndLosesNone) {
   }
 }
 
+// Two TX queues; the number of a frame says which.
+struct TwoQueues {
+  explicit TwoQueues(NetDevice& dev) : dev_(dev) {}
+  Result<> open() {
+    dev_.tx_queue(0).start();
+    dev_.tx_queue(1).start();
+    return {};
+  }
+  void stop() {}
+  uint16_t select_queue(const Skb& skb, uint16_t) noexcept USERNIC_NONBLOCKING { return skb.data()[14] % 2; }
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept USERNIC_NONBLOCKING {
+    if (skb.data()[12] == 0x88 && skb.data()[13] == 0xb5) sent[queue.index()].note(skb);
+    SkbPool::free(skb);
+    return NetdevTx::kOk;
+  }
+  Frames sent[2];
+
+ private:
+  NetDevice& dev_;
+};
+
+TEST_F(HostPortFrames, AStoppedQueueHoldsBackItsOwnFramesAlone) {
+  dev_ = *net_.alloc_netdev<TwoQueues>({.name = "two", .address = mac(kOwn), .tx_queues = 2});
+  ASSERT_TRUE(dev_->register_netdev());
+  show();
+  auto& sent = static_cast<TwoQueues*>(dev_->driver())->sent;
+  const UniqueFd socket = packet_socket();
+  dev_->tx_queue(0).stop();
+  for (uint8_t i = 0; i < 100; ++i) {
+    const auto frame = frame_to("02:00:00:00:00:09", i);
+    ASSERT_EQ(::send(socket.get(), frame.data(), frame.size(), 0), 60);
+  }
+  EXPECT_EQ(sent[1].wait(50).size(), 50u);
+  EXPECT_EQ(sent[0].now().size(), 0u);
+  dev_->tx_queue(0).wake();
+  const All held_back = sent[0].wait(50);
+  ASSERT_EQ(held_back.size(), 50u);
+  for (uint8_t i = 0; i < 50; ++i) EXPECT_EQ(held_back[i], frame_to("02:00:00:00:00:09", 2 * i)) << "in order";
+  port_.reset();
+}
+
 TEST_F(HostPortFrames, AQueueThatNobodyWakesIsSaid) {
   Atomic<bool> said{false};
   std::string device;

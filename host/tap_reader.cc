@@ -93,6 +93,14 @@ bool TapReader::take(Read& read, uint32_t frame_bytes_max, SkbBatch& frames) {
   return true;
 }
 
+void TapReader::make_ring() noexcept {
+  const Result<> works = TapRing::works_here();
+  auto ring = works ? TapRing::create(TapRing::Submitter::kCreator) : std::unexpected(works.error());
+  if (!ring) return io_.refused(ring.error());
+  ring_ = *std::move(ring);
+  io_.by_ring();
+}
+
 void TapReader::next_turn(uint32_t reads, uint32_t came, uint32_t bytes) noexcept {
   if (came < reads) {
     turn_ = std::max(came, 1u);
@@ -103,10 +111,9 @@ void TapReader::next_turn(uint32_t reads, uint32_t came, uint32_t bytes) noexcep
   if (ring_ != nullptr && ring_->broken()) {
     ring_.reset();
     may_ring_ = false;
+    io_.refused(std::errc::operation_canceled);
   }
-  if (ring_ == nullptr && std::exchange(may_ring_, false)) {
-    if (TapRing::works_here()) ring_ = TapRing::create(TapRing::Submitter::kCreator).value_or(nullptr);
-  }
+  if (ring_ == nullptr && std::exchange(may_ring_, false)) make_ring();
   if (ring_ == nullptr) turn_ = 1;
 }
 

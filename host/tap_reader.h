@@ -34,6 +34,7 @@ class TapReader {
   // The buffers that it keeps at hand go back. Needed before other pools serve.
   void free_spare();
 
+  const TapIo& io() const noexcept { return io_; }
   bool gone() const noexcept { return gone_; }  // the interface is
   uint64_t oversized() const noexcept { return oversized_.load(); }
 
@@ -55,11 +56,13 @@ class TapReader {
   void carry_out(std::span<Read> turn) noexcept;
   uint32_t end_turn(std::span<Read> turn, uint32_t frame_bytes_max, SkbBatch& frames, uint32_t& bytes);
   bool take(Read& read, uint32_t frame_bytes_max, SkbBatch& frames);
+  void make_ring() noexcept;
   void next_turn(uint32_t reads, uint32_t came, uint32_t bytes) noexcept;
 
   Tap& tap_;
   std::unique_ptr<TapRing> ring_;
   bool may_ring_ = true;
+  TapIo io_;
   uint32_t turn_ = 1;  // reads of the next one
   std::array<Read, kTurn> reads_;
   SkbBatch spare_, spare_superframes_;

@@ -6,6 +6,8 @@
 // reference to the descriptor is kept: a ring that still winds up holds no interface.
 // When a ring goes, the kernel interrupts each thread that submitted by it once, some time later.
 //
+// A port has one or none (TapIo), for each direction.
+//
 // Locks: none; by one thread at a time. Errors: a kernel that has no io_uring, or forbids it, is what `create` says;
 // many containers do.
 #pragma once
@@ -17,6 +19,7 @@
 #include <span>
 
 #include "usernic/annotations.h"
+#include "usernic/atomic.h"
 #include "usernic/error.h"
 
 namespace usernic {
@@ -55,6 +58,24 @@ class TapRing {
   bool broken_ = false;
   uint32_t added_ = 0;
   std::array<int32_t, kDepth> results_{};
+};
+
+// How frames go through a TAP, one way: who reads or writes says so, anybody may ask.
+class TapIo {
+ public:
+  enum class How : uint8_t { kCalls, kRing, kRefused };  // a call a frame so far; by a ring; it cannot be had
+
+  void by_ring() noexcept USERNIC_NONBLOCKING { state_.store(kByRing, std::memory_order_relaxed); }
+  void refused(std::errc why) noexcept { state_.store(static_cast<int>(why), std::memory_order_relaxed); }
+  How how() const noexcept {
+    const int state = state_.load(std::memory_order_relaxed);
+    return state == kByRing ? How::kRing : state == 0 ? How::kCalls : How::kRefused;
+  }
+  std::errc why() const noexcept { return static_cast<std::errc>(state_.load(std::memory_order_relaxed)); }
+
+ private:
+  static constexpr int kByRing = -1;
+  RawAtomic<int> state_{0};
 };
 
 }  // namespace usernic

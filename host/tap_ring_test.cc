@@ -167,6 +167,9 @@ TEST_F(TapFrames, AReaderTakesEachFrameOnceInOrder) {
     EXPECT_EQ(numbers, from_to(before, sent));
   }
   EXPECT_EQ(reader.oversized(), 0u);
+  if (TapRing::works_here()) {
+    EXPECT_EQ(reader.io().how(), TapIo::How::kRing);
+  }
 }
 
 TEST_F(TapFrames, AFrameThatIsTooLongIsCountedAmongThoseThatAreNot) {
@@ -204,9 +207,14 @@ TEST_F(TapFrames, AReaderNeedsNoRing) {
   TapReader reader(*tap_);
   for (uint32_t n = 0; n < 50; ++n) kernel_sends(n);
   SkbBatch frames;
+  EXPECT_EQ(reader.io().how(), TapIo::How::kCalls);
   const NoDescriptors no_ring;
   ASSERT_TRUE(eventually([&] { return reader.read(pools_, kFrameMax, frames) && frames.size() == 50; }));
   EXPECT_EQ(numbers_of(frames), from_to(0, 50));
+  EXPECT_EQ(reader.io().how(), TapIo::How::kRefused);
+  if (TapRing::works_here()) {
+    EXPECT_EQ(errno_name(reader.io().why()), "EMFILE");
+  }
 }
 
 // Whole ones, and one whose end lies in other buffers, and one without room for its header: before the ring and by it.
@@ -230,6 +238,7 @@ TEST_F(TapFrames, AWriterGivesEachFrameOnceInOrder) {
     EXPECT_EQ(writer.write(frames), 0u);
     EXPECT_EQ(kernel_received(), from_to(0, 200)) << "ring: " << ring;
     SkbPool::free(frames);
+    EXPECT_EQ(writer.io().how() == TapIo::How::kRing, ring && TapRing::works_here().has_value());
     writer.make_ring();
   }
 }

@@ -44,6 +44,7 @@ uint64_t TapWriter::write(SkbBatch& frames) noexcept {
       if (!asked_.exchange(true)) wants_ring_.kick();
     } else if (!busy_.exchange(true)) {
       while (next != nullptr && !shared->ring->broken()) next = write_turn(*shared, *next, dropped);
+      if (shared->ring->broken()) io_.refused(std::errc::operation_canceled);
       busy_.store(false);
     }
   }
@@ -90,14 +91,16 @@ Skb* TapWriter::write_turn(Shared& shared, Skb& first, uint64_t& dropped) noexce
 }
 
 void TapWriter::make_ring() {
-  if (!asked_.load() || std::exchange(tried_, true) || !TapRing::works_here()) return;
+  if (!asked_.load() || std::exchange(tried_, true)) return;
+  if (const Result<> works = TapRing::works_here(); !works) return io_.refused(works.error());
   std::unique_ptr<Shared> made(new (std::nothrow) Shared);
-  if (made == nullptr) return;
+  if (made == nullptr) return io_.refused(std::errc::not_enough_memory);
   auto ring = TapRing::create(TapRing::Submitter::kAnybody);
-  if (!ring) return;
+  if (!ring) return io_.refused(ring.error());
   made->ring = *std::move(ring);
   owned_ = std::move(made);
   shared_.store(owned_.get());
+  io_.by_ring();
 }
 
 }  // namespace usernic

@@ -31,6 +31,7 @@ class TapWriter {
   uint64_t write(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
   // Makes the ring that `write` asked for, if it did; where it cannot be had, not again. Context: process; one thread.
   void make_ring();
+  const TapIo& io() const noexcept { return io_; }
 
  private:
   static constexpr uint32_t kWorthARing = 4;  // frames
@@ -53,6 +54,7 @@ class TapWriter {
   std::unique_ptr<Shared> owned_;
   Atomic<Shared*> shared_{nullptr};
   Atomic<bool> asked_{false};
+  TapIo io_;
   Atomic<bool> busy_{false};  // somebody writes by the ring
 };
 

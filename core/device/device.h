@@ -149,8 +149,10 @@ struct Device final : NetDevice {
   // its queue has no room for waits in ours, which takes nothing more until the lower's is woken. Requires: the queue's
   // xmit lock.
   static NetdevTx send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept USERNIC_NONBLOCKING;
-  // `taken`: octets of those frames, as the upper was given them.
-  static void flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept USERNIC_NONBLOCKING;
+  // What waits there is neither sent nor dropped yet: it is counted when it goes, as the upper was given it.
+  // `taken`: all that are there, as the upper was given them.
+  static void flush_below(TxQueue& queue, const Sent& taken, Sent& sent, Sent& counted) noexcept USERNIC_NONBLOCKING;
+  static Sent give_below(TxQueue& queue) noexcept USERNIC_NONBLOCKING;
   static void wait_below(TxQueue& queue, TxQueue& lower) noexcept USERNIC_NONBLOCKING;
   // What waits goes on, and who waits for us. Context: process / any.
   void resume_below();

@@ -10,7 +10,7 @@
 #include "core/frame/tx_offload.h"
 #include "core/frame/xmit_check.h"
 #include "core/lock/level_guard.h"
-#include "core/lock/say.h"
+#include "core/lock/notice.h"
 #include "usernic/contract_report.h"
 #include "usernic/net_device.h"
 
@@ -115,7 +115,7 @@ Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place 
   const IrqsOffInTurn as_netpoll_does(queue);
   const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue.xmit_lock());
   Sent sent;
-  uint64_t taken_below = 0;
+  Sent taken_below;
   WireSize wire, next_wire;
   Skb* skb = queue.xmit_stopped() ? nullptr : next_to_give(queue, frames, wire, where);
   while (skb != nullptr && !queue.xmit_stopped()) {
@@ -136,25 +136,33 @@ Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place 
     } else {
       sent.packets += wire.frames;
       sent.bytes += wire.bytes;
-      if (queue.below_.size() != below) taken_below += wire.bytes;
+      if (queue.below_.size() != below) {
+        taken_below.packets += wire.frames;
+        taken_below.bytes += wire.bytes;
+      }
     }
     skb = next;
     wire = next_wire;
   }
   if (skb != nullptr) frames.push_front(*skb);
-  if (gathers && !queue.below_.empty() && !queue.waits_below_.load(std::memory_order_relaxed))
-    flush_below(queue, taken_below, sent);
-  queue.counters.add(sent.packets, sent.bytes);
+  Sent counted = sent;
+  if (gathers && taken_below.packets != 0) [[unlikely]]
+    flush_below(queue, taken_below, sent, counted);
+  queue.counters.add(counted.packets, counted.bytes);
   if (queue.xmit_stopped()) net_ref.impl().tx_watchdog.arm();
   return sent;
 }
 
 namespace {
 
-uint64_t bytes_of(SkbBatch& frames) noexcept USERNIC_NONBLOCKING {
-  uint64_t bytes = 0;
-  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) bytes += skb->size();
-  return bytes;
+WireSize wire_of(SkbBatch& frames) noexcept USERNIC_NONBLOCKING {
+  WireSize all{.frames = 0};
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    const WireSize one = wire_size(*skb);
+    all.frames += one.frames;
+    all.bytes += one.bytes;
+  }
+  return all;
 }
 
 // What the lower takes later though its queue runs, buffers for segments say, nobody tells.
@@ -168,7 +176,9 @@ TxQueue& queue_below(NetDevice& to, const TxQueue& upper) noexcept USERNIC_NONBL
 
 NetdevTx Device::send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept {
   if (kChecksOn) XmitCheck::end(skb);
-  const bool gathers = queue.more_ || !queue.below_.empty();
+  // A superframe may go down in part, which is for `flush_below` to count.
+  const bool counts = skb.offload().superframe() && !of(queue.dev_).ops.lltx;
+  const bool gathers = queue.more_ || !queue.below_.empty() || counts;
   if (gathers && (queue.below_.empty() || queue.below_to_ == &to)) {
     queue.below_to_ = &to;
     queue.below_.push_back(skb);
@@ -177,7 +187,7 @@ NetdevTx Device::send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept {
   SkbBatch one;
   one.push_back(skb);
   TxQueue& lower = queue_below(to, queue);
-  if (of(to).send(lower, one).packets == 1) return NetdevTx::kOk;
+  if (of(to).send(lower, one).packets != 0 && one.empty()) return NetdevTx::kOk;
   // What is left is freed. `below_` is the xmit lock's, which lltx senders do not hold.
   if (one.empty() || !queue.below_.empty() || of(queue.dev_).ops.lltx) return NetdevTx::kDropped;
   queue.below_to_ = &to;
@@ -205,7 +215,7 @@ void Device::wait_below(TxQueue& queue, TxQueue& lower) noexcept {
 }
 
 void Device::drop_below(TxQueue& queue) noexcept {
-  queue.counters.drop(queue.below_.size());
+  queue.counters.drop(wire_of(queue.below_).frames);
   SkbPool::free(queue.below_);
   queue.waits_below_.store(false);
 }
@@ -237,10 +247,10 @@ void Device::resume_below() {
     {
       LevelGuard guard(queue.xmit_lock(), queue.level_);
       if (!queue.waits_below_.load()) continue;
-      TxQueue& lower = queue_below(*queue.below_to_, queue);
-      (void)of(*queue.below_to_).send(lower, queue.below_);
+      const Sent sent = give_below(queue);
+      queue.counters.add(sent.packets, sent.bytes);
       if (!queue.below_.empty()) {
-        wait_below(queue, lower);
+        wait_below(queue, queue_below(*queue.below_to_, queue));
         continue;
       }
       queue.waits_below_.store(false);
@@ -249,18 +259,33 @@ void Device::resume_below() {
   }
 }
 
-void Device::flush_below(TxQueue& queue, uint64_t taken, Sent& sent) noexcept {
-  const uint32_t count = queue.below_.size();
-  const uint64_t handed = bytes_of(queue.below_);
+// What went out, as the upper was given it: what that adds to a frame, a tag, it adds to each. What the lower dropped
+// is counted here, and what it had no room for stays.
+Device::Sent Device::give_below(TxQueue& queue) noexcept {
+  const uint32_t before = wire_of(queue.below_).frames;
   const Sent below = of(*queue.below_to_).send(queue_below(*queue.below_to_, queue), queue.below_);
-  if (!queue.below_.empty()) wait_below(queue, queue_below(*queue.below_to_, queue));  // taken, and out later
-  const uint32_t lost = count - below.packets - queue.below_.size();
-  if (lost == 0) return;
-  queue.counters.drop(lost);
-  sent.packets -= lost;
-  // What an upper adds to a frame, a tag, it adds to each.
-  const int64_t added = static_cast<int64_t>(handed - taken) / count;
-  sent.bytes -= handed - below.bytes - bytes_of(queue.below_) - static_cast<uint64_t>(added * lost);
+  const uint32_t left = wire_of(queue.below_).frames;
+  if (const uint32_t lost = before - left - below.packets; lost != 0) queue.counters.drop(lost);
+  const int64_t added = int64_t{queue.below_added_} * below.packets;
+  return {.packets = below.packets, .bytes = below.bytes - static_cast<uint64_t>(added)};
+}
+
+// `sent` is what the driver took, and did not drop; `counted` what of it is out.
+void Device::flush_below(TxQueue& queue, const Sent& taken, Sent& sent, Sent& counted) noexcept {
+  const WireSize handed = wire_of(queue.below_);
+  queue.below_added_ = static_cast<int32_t>((static_cast<int64_t>(handed.bytes) - static_cast<int64_t>(taken.bytes)) /
+                                            static_cast<int64_t>(handed.frames));
+  Sent out;
+  if (!queue.waits_below_.load(std::memory_order_relaxed)) {
+    out = give_below(queue);
+    if (!queue.below_.empty()) wait_below(queue, queue_below(*queue.below_to_, queue));  // taken, and out later
+  }
+  const WireSize waits = wire_of(queue.below_);
+  const uint64_t waiting = waits.bytes - static_cast<uint64_t>(int64_t{queue.below_added_} * waits.frames);
+  counted.packets += out.packets - taken.packets;
+  counted.bytes += out.bytes - taken.bytes;
+  sent.packets = counted.packets + waits.frames;
+  sent.bytes = counted.bytes + waiting;
 }
 
 TxQueue::TxQueue(NetDevice& dev, uint16_t index) noexcept : dev_(dev), index_(index), xmit_lock_(kXmitClass) {}
@@ -288,8 +313,8 @@ void Device::thaw_tx() noexcept USERNIC_NO_THREAD_SAFETY_ANALYSIS {
 }
 
 void Device::Watched::time_out(TxQueue& queue, const std::string& what) {
-  say(stderr, "usernic: {} (driver {}): TX queue {} {}, and nobody wakes it\n", dev_.name(), dev_.driver_name(),
-      queue.index(), what);
+  const ReportsOn concerned(dev_);
+  notice("{} (driver {}): TX queue {} {}, and nobody wakes it", dev_.name(), dev_.driver_name(), queue.index(), what);
   queue.timeouts_.fetch_add(1, std::memory_order_relaxed);  // who sees it can read why
   if (!recovers()) return;
   dev_.freeze_tx();

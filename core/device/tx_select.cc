@@ -84,4 +84,23 @@ uint32_t NetDevice::xmit(SkbBatch& frames, Place where) noexcept {
   return sent;
 }
 
+uint32_t NetDevice::xmit(SkbBatch& frames, std::span<SkbBatch> left, Place where) noexcept {
+  Device& dev = Device::of(*this);
+  uint32_t sent = 0;
+  for (size_t i = 0; i < left.size(); ++i) {
+    if (!left[i].empty()) sent += xmit(dev.tx_queues[i], left[i], where);
+  }
+  while (!frames.empty()) {
+    Chosen chosen(dev, frames, where);
+    for (size_t i = 0; i < chosen.count; ++i) {
+      if (chosen.frames[i] == nullptr) continue;
+      SkbBatch& waits = left[chosen.queues[i]];
+      const bool is_first = waits.empty();
+      chosen.take(i, waits);
+      if (is_first) sent += xmit(dev.tx_queues[chosen.queues[i]], waits, where);
+    }
+  }
+  return sent;
+}
+
 }  // namespace usernic

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -204,6 +205,31 @@ TEST(FlowHash, FragmentsOfAPacketStayTogether) {
 TEST(FlowHash, AnyOctetsWillDo) {
   const Octets frame = Packet{.v6 = true, .tags = {0x88, 0xa8, 0, 1, 0x81, 0, 0, 2}, .payload_bytes = 9}.octets();
   for (size_t size = 0; size <= frame.size(); ++size) (void)flow_hash(std::span(frame).first(size));
+}
+
+// What a stopped queue does not take stays its own, in order, and keeps nobody else's.
+TEST_F(TxSelectTest, WhatIsLeftByQueueHoldsBackNoOther) {
+  const NetdevPtr dev = open<Choosy>();
+  Choosy& nic = of<Choosy>(dev);
+  std::array<SkbBatch, kQueues> left;
+  dev->tx_queue(1).stop();
+  for (uint8_t n = 0; n < 8; ++n) put_number(n % kQueues);
+  EXPECT_EQ(dev->xmit(batch, left), 6u);
+  EXPECT_TRUE(batch.empty());
+  EXPECT_EQ(left[1].size(), 2u);
+  EXPECT_TRUE(left[0].empty() && left[2].empty() && left[3].empty());
+  put_number(1), put_number(2);
+  EXPECT_EQ(dev->xmit(batch, left), 1u) << "it stays behind those that wait";
+  EXPECT_EQ(left[1].size(), 3u);
+  dev->tx_queue(1).start();
+  nic.stops_after = nic.sent.size() + 2;
+  put_number(1), put_number(3);
+  EXPECT_EQ(dev->xmit(batch, left), 3u);
+  EXPECT_EQ(left[1].size(), 2u);
+  nic.stops_after = 0;
+  dev->tx_queue(1).start();
+  EXPECT_EQ(dev->xmit(batch, left), 2u);
+  EXPECT_TRUE(left[1].empty());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -126,6 +127,10 @@ struct NetDevice {
   // The same, each frame on the queue that the driver's select_queue names, or a hash of its flow; what is left keeps
   // the order of each flow. [kernel: dev_queue_xmit]
   uint32_t xmit(SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  // The same for who keeps what is left by queue, so that a stopped one holds back its own frames alone: what `left`
+  // has goes first. Requires: `left` has a batch for each TX queue.
+  uint32_t xmit(SkbBatch& frames, std::span<SkbBatch> left, Place where = Place::current()) noexcept
+      USERNIC_NONBLOCKING;
 
   // For a software device: counts frames from below and hands them up, as Napi::receive does. A device that is down
   // drops them. A frame longer than frame_bytes_max is dropped. Context: process or BH. [kernel: netif_rx]

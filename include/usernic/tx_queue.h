@@ -117,6 +117,7 @@ struct TxQueue {
   bool more_ = false;  // the frame in start_xmit is not the last of its batch
   SkbBatch below_;     // an upper device's: what waits for the last one, or for the lower's queue (Device::send_below)
   NetDevice* below_to_ = nullptr;
+  int32_t below_added_ = 0;  // octets that each frame there is longer than the upper was given it
   // On a line of its own: the poll thread looks at it at every completion, whatever the transmitter counts meanwhile.
   // Opened by the driver's open, closed again by the core at close.
   alignas(64) Atomic<uint8_t> stopped_{kByDriver};
