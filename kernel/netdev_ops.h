@@ -35,6 +35,8 @@ struct net_device_ops {
   void (*ndo_get_stats64)(net_device*, rtnl_link_stats64*) = nullptr;
   net_device_stats* (*ndo_get_stats)(net_device*) = nullptr;  // the old form, where there is no ndo_get_stats64
   void (*ndo_tx_timeout)(net_device*, unsigned txqueue) = nullptr;
+  u16 (*ndo_select_queue)(net_device*, sk_buff*, net_device* sb_dev) = nullptr;  // netdev_pick_tx: queues.h
+  void (*ndo_poll_controller)(net_device*) = nullptr;
   bool requires_rtnl = false;  // the rx-mode ops and ndo_change_rx_flags are called with it; not in the kernel's table
 };
 
@@ -118,6 +120,14 @@ class table_driver : public private_data {
   void get_stats(LinkStats& stats) const noexcept
       USERNIC_NONBLOCKING requires(kOps->ndo_get_stats64 == nullptr && kOps->ndo_get_stats != nullptr) {
     if (const net_device_stats* const own = kOps->ndo_get_stats(dev_); own != nullptr) take(stats, *own);
+  }
+  uint16_t select_queue(const Skb& skb, uint16_t flow) noexcept
+      USERNIC_NONBLOCKING requires(kOps->ndo_select_queue != nullptr) {
+    const pick_scope now(flow);
+    return kOps->ndo_select_queue(dev_, const_cast<Skb*>(&skb), nullptr);
+  }
+  void poll_controller() noexcept USERNIC_NONBLOCKING requires(kOps->ndo_poll_controller != nullptr) {
+    kOps->ndo_poll_controller(dev_);
   }
   void tx_timeout(TxQueue& queue) noexcept USERNIC_NONBLOCKING requires(kOps->ndo_tx_timeout != nullptr) {
     kOps->ndo_tx_timeout(dev_, queue.index());

@@ -114,6 +114,23 @@ inline bool netdev_xmit_more() {
   return xmit_scope::now().more;
 }
 
+// In ndo_select_queue: what the core would take.
+class pick_scope {
+ public:
+  explicit pick_scope(u16 flow) noexcept : before_(std::exchange(now(), flow)) {}
+  ~pick_scope() { now() = before_; }
+  pick_scope(const pick_scope&) = delete;
+  pick_scope& operator=(const pick_scope&) = delete;
+  static u16& now() noexcept { return Local<u16, pick_scope>::get(); }
+
+ private:
+  const u16 before_;
+};
+// The queue of the frame's flow. Requires: called from ndo_select_queue.
+inline u16 netdev_pick_tx(net_device*, sk_buff*, net_device*) {
+  return pick_scope::now();
+}
+
 // From start_xmit: stops, looks again, and starts again when there is room. 0: it stays stopped, 1: there was room,
 // -1: there is again. `get_room` is an expression.
 #define netif_txq_maybe_stop(txq, get_room, stop_threshold, start_threshold) \
