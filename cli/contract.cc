@@ -107,7 +107,8 @@ std::string describe_contract(std::span<const NdoRow> rows) {
     text += fmt::format("  context     {}\n", context_text(row.context));
     text += fmt::format("  absent      {}\n", absent_text(row));
     text += fmt::format("  returns     {}\n", row.returns);
-    if (!row.before.empty()) text += fmt::format("  before      {}\n", row.before);
+    if (!row.oldest.empty()) text += fmt::format("  to 2.6.28   {}\n", row.oldest);
+    if (!row.older.empty()) text += fmt::format("  later       {}\n", row.older);
     text += fmt::format("  test        {}\n", test_of(row));
   }
   return text;
@@ -125,13 +126,16 @@ std::string contract_page(std::span<const NdoRow> rows) {
       "`usernic contract --markdown`; a test compares.\n\n"
       "*lane*: the caller is the device's rx-mode work, or has parked it. *rtnl if required*: where the driver says\n"
       "`requires_rtnl`. More may be held than a row says: `uninit` at unregister runs under all that `open` does.\n\n"
-      "*Before*: what the document of older kernels says, where it differs.\n\n"
-      "| op | kernel | locks held | context | absent | returns | before |\n"
-      "|---|---|---|---|---|---|---|\n";
+      "The kernel's document has had three forms: this one, whose ops are under the instance lock; the one before, "
+      "from\n"
+      "2.6.29 (*older*); and the one in which a device was its own table (*oldest*). Name and lock, where they say "
+      "something.\n\n"
+      "| op | kernel | locks held | context | absent | returns | older | oldest |\n"
+      "|---|---|---|---|---|---|---|---|\n";
   for (const NdoRow& row : rows) {
-    text += fmt::format("| `{}` | {} | {} | {} | {} | {} | {} |\n", row.op,
+    text += fmt::format("| `{}` | {} | {} | {} | {} | {} | {} | {} |\n", row.op,
                         row.kernel.empty() ? "-" : fmt::format("`{}`", row.kernel), locks_text(row),
-                        context_text(row.context), absent_text(row), row.returns, row.before);
+                        context_text(row.context), absent_text(row), row.returns, row.older, row.oldest);
   }
   text +=
       "\n## Not called here\n\n"
@@ -169,7 +173,8 @@ ctl::Json to_json(std::span<const NdoRow> rows, std::span<const ElsewhereRow> el
                                      {"optional", row.optional()},
                                      {"absent", absent_text(row)},
                                      {"returns", row.returns},
-                                     {"before", row.before},
+                                     {"older", row.older},
+                                     {"oldest", row.oldest},
                                      {"applies", true},
                                      {"why", ""},
                                      {"test", test_of(row)}});
@@ -182,7 +187,8 @@ ctl::Json to_json(std::span<const NdoRow> rows, std::span<const ElsewhereRow> el
                                      {"optional", true},
                                      {"absent", "it is never called"},
                                      {"returns", ""},
-                                     {"before", ""},
+                                     {"older", ""},
+                                     {"oldest", ""},
                                      {"applies", false},
                                      {"why", row.why},
                                      {"test", ""}});

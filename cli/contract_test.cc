@@ -27,15 +27,18 @@ TEST(ContractTest, OneOpIsShownInFull) {
             "  context     process\n"
             "  absent      EOPNOTSUPP\n"
             "  returns     ok, or an errno\n"
+            "  to 2.6.28   dev->set_mac_address: rtnl\n"
+            "  later       rtnl\n"
             "  test        Rows/ContractTest.CalledWithoutTheLocksOfTheRowItIsReported/set_mac_address\n");
 }
 
 TEST(ContractTest, JsonIsAListOfRows) {
   const NdoRow rows[] = {row_of(Ndo::kOpen)};
-  EXPECT_EQ(ctl::to_text(to_json(rows)),
-            R"([{"op":"open","kernel":"ndo_open","locks":"lane, rtnl, instance lock","context":"process",)"
-            R"("optional":false,"absent":"required","returns":"ok, or an errno","before":"dev->open, under rtnl",)"
-            R"("applies":true,"why":"","test":"Rows/ContractTest.CalledWithoutTheLocksOfTheRowItIsReported/open"}])");
+  EXPECT_EQ(
+      ctl::to_text(to_json(rows)),
+      R"([{"op":"open","kernel":"ndo_open","locks":"lane, rtnl, instance lock","context":"process",)"
+      R"("optional":false,"absent":"required","returns":"ok, or an errno","older":"rtnl","oldest":"dev->open: rtnl",)"
+      R"("applies":true,"why":"","test":"Rows/ContractTest.CalledWithoutTheLocksOfTheRowItIsReported/open"}])");
   const std::string elsewhere = ctl::to_text(to_json({}, {kElsewhere.data(), 1}));
   EXPECT_TRUE(elsewhere.starts_with(R"([{"op":"ndo_do_ioctl","kernel":"ndo_do_ioctl","locks":"rtnl",)")) << elsewhere;
   EXPECT_TRUE(elsewhere.contains(R"("applies":false,"why":"kernel-internal)")) << elsewhere;

@@ -9,6 +9,7 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/traffic.h"
+#include "usernic/ethtool.h"
 #include "usernic/ioctl.h"
 
 // Before what the environment decides is decided.
@@ -35,6 +36,12 @@ struct BadDriver : PlainDriver {
     data[0] = std::byte{9};
     return {};
   }
+  Result<> get_ringparam(RingParam& rings) {
+    if (fills) rings = {.rx = 1, .tx = 2, .rx_max = 3, .tx_max = 4};
+    rings.rx = 7, rings.tx = 0;
+    return {};
+  }
+  Result<> get_coalesce(Coalesce&) { return fail(std::errc::io_error); }
   RxFilterCaps rx_filter_caps() const { return {.multicast_slots = 1, .multicast_hash_buckets = 64}; }
   void set_rx_mode_async(RxPlan& plan) {
     while (RxCommand* command = plan.next()) plan.answer(*command, {});
@@ -49,7 +56,7 @@ struct BadDriver : PlainDriver {
     return NetdevTx::kOk;
   }
   static inline bool varies = false;
-  bool zeros = true;
+  bool zeros = true, fills = false;
   MacAddress* address_kept = nullptr;
   std::span<std::byte> data_kept;
 };
@@ -65,6 +72,21 @@ struct VerifierTest : testing::Test {
   }
   BadDriver& driver() { return *static_cast<BadDriver*>(dev->driver()); }
 };
+
+TEST_F(VerifierTest, ANumberThatIsNotFilledInIsReported) {
+  ASSERT_TRUE(dev->register_netdev());
+  const Result<RingParam> some = ring_param(*dev);
+  EXPECT_EQ(reports.rules(), "verifier-not-filled");
+  EXPECT_TRUE(reports.all[0].text.contains("get_ringparam of 't0' succeeds and leaves number 2 of its 4 as it was"))
+      << reports.all[0].text;
+  ASSERT_TRUE(some);
+  EXPECT_EQ(some->rx, 7u);
+  EXPECT_EQ(some->rx_max, 0u);
+  driver().fills = true;
+  EXPECT_EQ(ring_param(*dev)->rx_max, 3u);
+  EXPECT_EQ(outcome(coalesce(*dev)), "EIO");
+  EXPECT_EQ(reports.all.size(), 1u);
+}
 
 TEST_F(VerifierTest, WhatIsReadThroughAKeptPointerIsBad) {
   ASSERT_TRUE(dev->register_netdev());

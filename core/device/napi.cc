@@ -144,6 +144,11 @@ void Napi::receive(SkbBatch& frames, Place where) noexcept {
         "receive is called by somebody else than the instance's poll, so that frames may overtake each other: schedule "
         "the instance, and hand them over in its poll",
         where);
+  if (kChecksOn && Softirq::polled().without_budget && !frames.empty()) [[unlikely]]
+    report(
+        "napi-received-without-budget",
+        "frames are received in a poll of budget 0, which may be inside of a sender's: they wait for a poll with one",
+        where);
   Device& device = Device::of(dev_);
   const bool offloaded = device.frame_limit.receive(counters, frames, FrameLimit::From::kCard, where);
   device.deliver(frames, offloaded);

@@ -261,6 +261,18 @@ TEST_F(NetpollTest, APollWithoutBudgetThatCompletesIsReportedAndNothingIsDone) {
   nic.napi.synchronize();
 }
 
+TEST_F(NetpollTest, APollWithoutBudgetThatReceivesIsReported) {
+  nic.on_poll = [&](int) {
+    SkbBatch frames;
+    put(frames, pool, Frame(60));
+    nic.napi.receive(frames);
+  };
+  const Reports reports;
+  Netpoll::poll(*dev);
+  EXPECT_EQ(reports.rules(), kChecksOn ? "napi-received-without-budget" : "");
+  nic.on_poll = {};
+}
+
 TEST_F(NetpollTest, APollControllerIsCalledWithHardIrqsDisabledAndStopWaitsForIt) {
   const NetdevPtr other = make<Controlled>();
   Controlled& driver = of<Controlled>(other);

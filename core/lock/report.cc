@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -68,8 +69,23 @@ void report_contract(const NetDevice& dev, std::string_view rule, std::string_vi
   report_contract(rule, text, here);
 }
 
+// USERNIC_IGNORE_RULES=napi-overrun,skb-kept
+static bool is_ignored(std::string_view rule) noexcept {
+  static const char* const list = std::getenv("USERNIC_IGNORE_RULES");
+  if (list == nullptr) [[likely]]
+    return false;
+  for (std::string_view rest = list; !rest.empty();) {
+    const std::string_view one = rest.substr(0, rest.find(','));
+    if (one == rule) return true;
+    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+  }
+  return false;
+}
+
 void report_contract(std::string_view rule, std::string_view text, Place here, Place there,
                      std::string_view details) noexcept {
+  if (is_ignored(rule)) [[unlikely]]
+    return;
   // A handler may use locks itself: what it breaks meanwhile is not reported again.
   HeldLocks::Muted muted;
   if (muted.nested()) return;

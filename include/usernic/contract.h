@@ -81,7 +81,10 @@ struct NdoRow {
   NdoAbsent absent;
   std::string_view without;  // what a driver without it gets; "": it is required
   std::string_view returns;
-  std::string_view before = "";  // what older kernels' document says, where it differs
+  // The kernel's document in its older forms: until 2.6.28, when a device was its own table, and from then until ops
+  // got the instance lock. Name and lock; "": it says nothing of the op.
+  std::string_view oldest = "";
+  std::string_view older = "";
 
   constexpr bool optional() const noexcept { return absent != NdoAbsent::kRequired; }
 };
@@ -94,7 +97,7 @@ inline constexpr uint8_t kRunRtnl = kRun | kRtnlIfRequired;
 inline constexpr std::string_view kErrno = "ok, or an errno";
 inline constexpr std::string_view kVoid = "nothing";
 inline constexpr std::string_view kNoFilter = "no RX filter";
-inline constexpr std::string_view kEthtoolBefore = "under rtnl";
+inline constexpr std::string_view kThen = "rtnl";
 using enum NdoContext;
 using enum NdoAbsent;
 }  // namespace ndo_table
@@ -102,22 +105,23 @@ using enum NdoAbsent;
 inline constexpr auto kContract = [] {
   using namespace ndo_table;
   return std::to_array<NdoRow>({
-      {Ndo::kInit, "init", "ndo_init", kRtnl, kProcess, kDone, "nothing to prepare", kErrno},
-      {Ndo::kUninit, "uninit", "ndo_uninit", kRtnl, kProcess, kDone, "nothing to undo", kVoid},
-      {Ndo::kOpen, "open", "ndo_open", kOperation, kProcess, kRequired, "", kErrno, "dev->open, under rtnl"},
-      {Ndo::kStop, "stop", "ndo_stop", kOperation, kProcess, kRequired, "", kVoid, "dev->stop, under rtnl"},
+      {Ndo::kInit, "init", "ndo_init", kRtnl, kProcess, kDone, "nothing to prepare", kErrno, "dev->init: rtnl", kThen},
+      {Ndo::kUninit, "uninit", "ndo_uninit", kRtnl, kProcess, kDone, "nothing to undo", kVoid, "dev->uninit: rtnl",
+       kThen},
+      {Ndo::kOpen, "open", "ndo_open", kOperation, kProcess, kRequired, "", kErrno, "dev->open: rtnl", kThen},
+      {Ndo::kStop, "stop", "ndo_stop", kOperation, kProcess, kRequired, "", kVoid, "dev->stop: rtnl", kThen},
       {Ndo::kValidateAddr, "validate_addr", "ndo_validate_addr", kOperation, kProcess, kDone,
-       "the own address is taken as it is", kErrno},
+       "the own address is taken as it is", kErrno, "dev->validate_addr: rtnl", kThen},
       {Ndo::kSelectQueue, "select_queue", "ndo_select_queue", kNone, kBhDisabled, kDone, "a hash of the flow",
-       "the number of a TX queue", "it gets a fallback to call in place of the number that it would give"},
+       "the number of a TX queue", "", "it gets a fallback to call in place of the number that it would give"},
       {Ndo::kStartXmit, "start_xmit", "ndo_start_xmit", kXmit, kBhDisabled, kRequired, "",
        "kOk or kDropped: the skb is the driver's; kBusy: it is untouched",
-       "hard_start_xmit, under xmit_lock; NETIF_F_LLTX for none, and then NETDEV_TX_LOCKED for a lock of the driver's "
-       "that is taken"},
+       "dev->hard_start_xmit: xmit_lock; with NETIF_F_LLTX none, and NETDEV_TX_LOCKED where its own lock is taken",
+       "__netif_tx_lock; with NETIF_F_LLTX none; NETDEV_TX_LOCKED until 4.8"},
       {Ndo::kTxTimeout, "tx_timeout", "ndo_tx_timeout", kTxFreeze, kBhDisabled, kDone, "a line in the log, no more",
-       kVoid, "dev->tx_timeout, under xmit_lock"},
+       kVoid, "dev->tx_timeout: xmit_lock", "netif_tx_lock, all queues frozen"},
       {Ndo::kPollController, "poll_controller", "ndo_poll_controller", kNone, kIrqsOff, kDone,
-       "its NAPI instances are polled, no more", kVoid},
+       "its NAPI instances are polled, no more", kVoid, "dev->poll_controller: IRQs disabled", "IRQs disabled"},
       {Ndo::kRxFilterCaps, "rx_filter_caps", "", kRtnl, kProcess, kDone, kNoFilter, "what the card's filter can hold"},
       {Ndo::kUnicastFilter, "unicast_filter", "", kRtnl, kProcess, kDone, "it has one", "whether the card has one"},
       {Ndo::kSetRxModeAsync, "set_rx_mode_async", "ndo_set_rx_mode_async", kRunRtnl, kProcess, kDone, kNoFilter,
@@ -125,46 +129,47 @@ inline constexpr auto kContract = [] {
       {Ndo::kPrepareRxMode, "prepare_rx_mode", "", kRun | kAddrList, kBhDisabled, kDone, kNoFilter, kErrno},
       {Ndo::kWriteRxMode, "write_rx_mode", "", kRunRtnl, kProcess, kDone, kNoFilter, kErrno},
       {Ndo::kSetRxMode, "set_rx_mode", "ndo_set_rx_mode", kRun | kAddrList, kBhDisabled, kDone, kNoFilter, kVoid,
-       "set_multicast_list, under xmit_lock"},
+       "dev->set_multicast_list: xmit_lock", "netif_addr_lock"},
       {Ndo::kSetRxModeKernel, "set_rx_mode_async(dev, uc, mc)", "ndo_set_rx_mode_async", kRunRtnl, kProcess, kDone,
        kNoFilter, "0, or a negative errno"},
       {Ndo::kRxHash, "rx_hash", "", kNone, kAny, kDone, "no hash", "a bucket of the card's"},
       {Ndo::kChangeRxFlags, "change_rx_flags", "ndo_change_rx_flags", kRunRtnl, kProcess, kDone, "nothing to pass on",
-       kVoid},
+       kVoid, "", kThen},
       {Ndo::kChangeMtu, "change_mtu", "ndo_change_mtu", kOperation, kProcess, kDone, "any MTU within the limits",
-       kErrno},
+       kErrno, "dev->change_mtu: rtnl", kThen},
       {Ndo::kSetMacAddress, "set_mac_address", "ndo_set_mac_address", kOperation, kProcess, kNotSupported, "EOPNOTSUPP",
-       kErrno},
+       kErrno, "dev->set_mac_address: rtnl", kThen},
       {Ndo::kChangeCarrier, "change_carrier", "ndo_change_carrier", kOperation, kProcess, kNotSupported, "EOPNOTSUPP",
-       kErrno},
+       kErrno, "", kThen},
       {Ndo::kHwFeatures, "hw_features", "", kRtnl, kProcess, kDone, "no offload", "what the card can do"},
       {Ndo::kFixFeatures, "fix_features", "ndo_fix_features", kRtnl, kProcess, kDone, "what was asked for",
-       "of what is asked for, what goes together"},
+       "of what is asked for, what goes together", "", kThen},
       {Ndo::kSetFeatures, "set_features", "ndo_set_features", kOperation, kProcess, kDone, "nothing to tell the card",
-       kErrno},
+       kErrno, "", kThen},
       {Ndo::kGetStats, "get_stats", "ndo_get_stats64", kNone, kBhDisabled, kDone, "nothing to add", kVoid,
-       "get_stats, ndo_get_stats, under dev_base_lock"},
+       "dev->get_stats: dev_base_lock", "ndo_get_stats: dev_base_lock; ndo_get_stats64: RCU"},
       {Ndo::kWork, "work", "ndo_work", kOperation, kProcess, kDone, "its events are nothing", kVoid},
       {Ndo::kPrivateIoctl, "private_ioctl", "ndo_siocdevprivate", kOperation, kProcess, kNotSupported, "EOPNOTSUPP",
-       kErrno, "do_ioctl, ndo_do_ioctl, under rtnl"},
+       kErrno, "dev->do_ioctl: rtnl", "ndo_do_ioctl: rtnl"},
       {Ndo::kMiiIoctl, "mii_ioctl", "ndo_eth_ioctl", kOperation, kProcess, kNotSupported, "EOPNOTSUPP", kErrno,
-       "do_ioctl, ndo_do_ioctl, under rtnl"},
+       "dev->do_ioctl: rtnl", "ndo_do_ioctl: rtnl"},
       {Ndo::kGetDrvinfo, "get_drvinfo", "ethtool_ops.get_drvinfo", kInstance, kProcess, kDone, "its name, no more",
-       kErrno, kEthtoolBefore},
+       kErrno, kThen, kThen},
       {Ndo::kGetLinkSettings, "get_link_settings", "ethtool_ops.get_link_ksettings", kInstance, kProcess, kNotSupported,
-       "EOPNOTSUPP", kErrno, "get_settings, under rtnl"},
+       "EOPNOTSUPP", kErrno, "get_settings: rtnl", kThen},
       {Ndo::kGetRingparam, "get_ringparam", "ethtool_ops.get_ringparam", kInstance, kProcess, kNotSupported,
-       "EOPNOTSUPP", kErrno, kEthtoolBefore},
+       "EOPNOTSUPP", kErrno, kThen, kThen},
       {Ndo::kGetCoalesce, "get_coalesce", "ethtool_ops.get_coalesce", kInstance, kProcess, kNotSupported, "EOPNOTSUPP",
-       kErrno, kEthtoolBefore},
+       kErrno, kThen, kThen},
       {Ndo::kSetCoalesce, "set_coalesce", "ethtool_ops.set_coalesce", kInstance, kProcess, kNotSupported, "EOPNOTSUPP",
-       kErrno, kEthtoolBefore},
+       kErrno, kThen, kThen},
       {Ndo::kGetEthtoolStats, "get_ethtool_stats", "ethtool_ops.get_ethtool_stats", kInstance, kProcess, kNotSupported,
-       "EOPNOTSUPP", kErrno, kEthtoolBefore},
+       "EOPNOTSUPP", kErrno, kThen, kThen},
       {Ndo::kGetRegs, "get_regs", "ethtool_ops.get_regs", kInstance, kProcess, kNotSupported, "EOPNOTSUPP", kErrno,
-       kEthtoolBefore},
+       kThen, kThen},
       {Ndo::kPoll, "poll", "napi_struct.poll", kNone, kBhDisabled, kDone, "the driver has no NAPI instance",
-       "how many frames: its budget to be polled again, less once it has completed"},
+       "how many frames: its budget to be polled again, less once it has completed", "dev->poll: __LINK_STATE_RX_SCHED",
+       "NAPI_STATE_SCHED"},
   });
 }();
 

@@ -84,6 +84,8 @@ inline constexpr auto kRules = std::to_array<Rule>({
      "NapiTest.DisablingTwiceIsReportedAndNoHang"},
     {"napi-completed-without-budget", "complete_done in a poll of budget 0", "TX completion only, and return 0",
      "NetpollTest.APollWithoutBudgetThatCompletesIsReportedAndNothingIsDone"},
+    {"napi-received-without-budget", "frames are received in a poll of budget 0", "no more frames than the budget",
+     "NetpollTest.APollWithoutBudgetThatReceivesIsReported"},
     {"napi-freed", "a NAPI instance is destroyed while enabled", "disable it first",
      "NapiTest.DestroyingAnEnabledInstanceIsReported"},
     // Ops.
@@ -136,6 +138,8 @@ inline constexpr auto kRules = std::to_array<Rule>({
      "copy what is needed later", "VerifierTest.AWriteThroughAKeptPointerIsReportedWhenTheDeviceCloses"},
     {"verifier-answer-varies", "an op of any context answers differently in another", "look at the arguments only",
      "VerifierTest.AHashThatDependsOnItsContextIsReported"},
+    {"verifier-not-filled", "an op succeeds and has not filled in what it was asked", "each number of the struct",
+     "VerifierTest.ANumberThatIsNotFilledInIsReported"},
     // Devices.
     {"register-twice", "a device is registered a second time", "a device has one life: make another",
      "LifecycleTest.RegisteringTwiceIsReportedAndChangesNothing"},
