@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <list>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -194,7 +195,8 @@ Duration timed_hand_off(RxRun& run) {
   return held - 2 * clock_cost();
 }
 
-// An open device with N multicast addresses on the card, its lane parked: the runs are the caller's.
+// An open device with N multicast addresses on the card, its lane parked, under its instance lock: the runs are the
+// caller's.
 struct QuietBed : Bed {
   std::vector<MacAddress> all;
   RxModeEngine& engine = Device::of(*dev).engine;
@@ -202,9 +204,9 @@ struct QuietBed : Bed {
     for (const MacAddress& each : all) (void)dev->mc().add(each);
     (void)dev->open();
     (void)engine.settle(Clock::now() + std::chrono::seconds(60));
-    dev->lane().park();
+    lane.emplace(dev->lane());
+    il.emplace(Device::of(*dev).instance_lock);
   }
-  ~QuietBed() { dev->lane().unpark(); }
 
   // An address picked at random goes; with the next call it comes back.
   void change_one() {
@@ -219,6 +221,8 @@ struct QuietBed : Bed {
   Shuffler random;
   const MacAddress* gone = nullptr;
   Atomic<bool> written{false};
+  std::optional<LaneGuard> lane;
+  std::optional<MutexGuard> il;
 };
 
 // One address of N, picked at random, goes and comes back: the holds of both hand-offs are rows of their own.
