@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <new>
+
 #include "core/device/net_device_fixture.h"
 #include "testing/listener.h"
 
@@ -103,6 +105,26 @@ TEST_F(NotifierTest, WhatHasHappenedCannotBeRefused) {
     EXPECT_EQ(outcome(dev->set_mac_address(MacAddress::from_u64(dev->address().to_u64() + 1))), "ok");
     EXPECT_EQ(outcome(dev->close()), "ok");
   }
+}
+
+TEST_F(NotifierTest, OneWithoutMemoryKeepsNobodyElseFromHearing) {
+  const NetdevPtr dev = registered();
+  bool without = false;
+  const Notifier poor(net, [&](NetdevEvent, NetDevice&) -> Result<> {
+    if (without) throw std::bad_alloc();
+    return {};
+  });
+  Listener last(net);
+  last.heard.clear();
+  without = true;
+  EXPECT_EQ(outcome(dev->change_mtu(1400)), "ENOMEM") << "what may be refused is";
+  without = false;
+  ASSERT_TRUE(dev->open());
+  last.heard.clear();
+  without = true;
+  EXPECT_EQ(outcome(dev->close()), "ok");
+  EXPECT_EQ(last.heard, "going-down down");
+  without = false;
 }
 
 }  // namespace
