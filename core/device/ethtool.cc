@@ -10,6 +10,7 @@
 
 #include "core/contract/ndo.h"
 #include "core/device/device.h"
+#include "usernic/contract_report.h"
 #include "usernic/ioctl.h"
 
 namespace usernic {
