@@ -7,6 +7,7 @@
 #include "core/frame/inet_headers.h"
 #include "daemon/log.h"
 #include "testing/nic.h"
+#include "usernic/contract_report.h"
 
 namespace usernic::daemon {
 namespace {
@@ -108,18 +109,19 @@ TEST_F(NetconsoleTest, WhoLogsUnderTheDriversOwnLocksIsNotWaitedFor) {
   ASSERT_TRUE(locking->register_netdev() && locking->open());
   LockingNic& nic = *static_cast<LockingNic*>(locking->driver());
   const Netconsole console(*locking, config);
+  ReportHandler before = set_report_handler([](const ContractReport& report) { log_warning(report.text); });
+  const auto report = [](const char* what) { report_contract("ndo-throws", what, Place::current()); };
   {
     SpinGuardBh guard(nic.lock);
-    const BlockingByDesign a_test_may;
-    log_warning("from within");
+    report("from within");
   }
   EXPECT_TRUE(payload_of(nic.sent.wait(1).front(), false).ends_with(" warning from within\n"));
   {
     SpinGuardBh sending(locking->tx_queue(0).xmit_lock());
-    const BlockingByDesign a_test_may;
-    log_warning("from start_xmit");
+    report("from start_xmit");
   }
   EXPECT_TRUE(payload_of(nic.sent.wait(1).front(), false).ends_with(" warning from start_xmit\n"));
+  (void)set_report_handler(std::move(before));
 }
 
 TEST(Log, WhatIsSaidWhereItIsWrittenIsNotWrittenThere) {
