@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint32_t kHeaderBytesMax = 14 + 4;  // Ethernet, and one VLAN tag
 constexpr uint32_t kBufferStep = 512;
+constexpr const char* kLacksBuffers = "buffers for frames: its driver has them all, or the machine no memory";
 constexpr Duration kFramesBackLook = std::chrono::milliseconds(1);
 constexpr Duration kFramesBackWait = std::chrono::seconds(5);
 
@@ -95,6 +96,7 @@ Result<> FramePump::start() {
   taken_ = tap_.take_superframes(kSegmentation);
   try {
     left_ = std::vector<SkbBatch>(dev_.tx_queue_count());
+    progress_ = std::vector<Progress>(dev_.tx_queue_count());
   } catch (const std::bad_alloc&) {
     return fail(std::errc::not_enough_memory);
   }
@@ -155,20 +157,17 @@ void FramePump::read_loop() {
       PollHere what_comes_of_it(dev_.net());
       dev_.xmit(frames, left_);
     }
-    const bool stopped = has_left();
-    const bool lacks_buffers = waits_for_buffers();
-    if (!stopped && !out_of_memory) {
-      held_back_.reset();
-    } else if (!held_back_) {
-      held_back_.emplace(stopped && !lacks_buffers
-                             ? "its driver to wake a TX queue that it stopped, or never started"
-                             : "buffers for frames: its driver has them all, or the machine no memory");
+    if (!out_of_memory) {
+      lacks_memory_.reset();
+    } else if (!lacks_memory_) {
+      lacks_memory_.emplace(kLacksBuffers);
     }
-    out_of_memory |= lacks_buffers;
+    out_of_memory |= look_at_queues();
     const bool reads = !holds_enough();
     if (!reads || !something) wait(reads && !from_tap_.gone() && !out_of_memory, out_of_memory);
   }
-  held_back_.reset();  // here, where it is known whose it is
+  lacks_memory_.reset();  // here, where it is known whose they are
+  progress_.clear();
   for (SkbBatch& each : left_) SkbPool::free(each);
 }
 
@@ -176,23 +175,40 @@ bool FramePump::has_left() const noexcept {
   return std::ranges::any_of(left_, [](const SkbBatch& each) { return !each.empty(); });
 }
 
-// Where there is one queue only, what is read on would wait for the same.
-bool FramePump::holds_enough() const noexcept {
+// Where there is one queue only, what is read on would wait for the same; where all wait for one queue's superframes,
+// there is no buffer for another's.
+bool FramePump::holds_enough() noexcept {
   const uint32_t most = left_.size() == 1 ? 1 : kLeftMax;
-  uint32_t all = 0;
-  for (const SkbBatch& each : left_) {
+  uint32_t all = 0, superframes = 0;
+  for (SkbBatch& each : left_) {
     if (each.size() >= most) return true;
     all += each.size();
+    for (Skb* skb = each.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+      superframes += skb->offload().superframe();
+    }
   }
-  return all >= FramePools::kFrames / 2;
+  return all >= FramePools::kFrames / 2 || superframes >= FramePools::kSuperframes / 2;
 }
 
-// The rest of a superframe does, and nobody says when they are back: its queue runs.
-bool FramePump::waits_for_buffers() const noexcept {
+// A queue that has taken something since the last look is not waited for. True: one waits for buffers, the rest of a
+// superframe's, and nobody says when they are back.
+bool FramePump::look_at_queues() noexcept {
+  bool lacks_buffers = false;
   for (size_t i = 0; i < left_.size(); ++i) {
-    if (!left_[i].empty() && !dev_.tx_queue(static_cast<uint16_t>(i)).xmit_stopped()) return true;
+    const TxQueue& queue = dev_.tx_queue(static_cast<uint16_t>(i));
+    Progress& progress = progress_[i];
+    const uint64_t frames = queue.counters.packets.load() + queue.counters.dropped.load();
+    if (left_[i].empty() || progress.taken != frames) progress.wait.reset();
+    progress.taken = frames;
+    if (left_[i].empty()) continue;
+    const bool stopped = queue.xmit_stopped();
+    lacks_buffers |= !stopped;
+    if (!progress.wait) {
+      progress.wait.emplace(stopped ? "its driver to wake a TX queue that it stopped, or never started"
+                                    : kLacksBuffers);
+    }
   }
-  return false;
+  return lacks_buffers;
 }
 
 // False when there was not one buffer to read into: the driver has them all, or the machine none.
@@ -204,13 +220,20 @@ bool FramePump::read_batch(SkbBatch& frames) {
 
 void FramePump::wait(bool for_frames, bool for_memory) {
   pollfd fds[2] = {{woken_.fd(), POLLIN, 0}, {for_frames ? tap_.fd() : -1, POLLIN, 0}};
+  Time speaks_at = lacks_memory_ ? lacks_memory_->speaks_at() : kForever;
+  for (Progress& each : progress_) {
+    if (each.wait) speaks_at = std::min(speaks_at, each.wait->speaks_at());
+  }
   int timeout_ms = for_memory ? 1 : -1;
-  if (const Time speaks_at = held_back_ ? held_back_->speaks_at() : kForever; !for_memory && speaks_at != kForever) {
+  if (!for_memory && speaks_at != kForever) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(speaks_at - Clock::now());
     timeout_ms = static_cast<int>(std::clamp<int64_t>(left.count(), 0, INT32_MAX));
   }
   ::poll(fds, 2, timeout_ms);
-  if (held_back_) held_back_->look();
+  if (lacks_memory_) lacks_memory_->look();
+  for (Progress& each : progress_) {
+    if (each.wait) each.wait->look();
+  }
 }
 
 }  // namespace usernic

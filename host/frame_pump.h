@@ -73,8 +73,8 @@ class FramePump final : public DevicePort {
   void read_loop();
   bool read_batch(SkbBatch& frames);
   bool has_left() const noexcept;
-  bool holds_enough() const noexcept;
-  bool waits_for_buffers() const noexcept;
+  bool holds_enough() noexcept;
+  bool look_at_queues() noexcept;
   bool fit_pool(uint32_t frame_bytes_max);
   uint32_t frames_out() const;
   void leave_frames() noexcept;
@@ -93,12 +93,18 @@ class FramePump final : public DevicePort {
   bool attached_ = false;
   // The reader's.
   static constexpr uint32_t kLeftMax = 64;
-  std::vector<SkbBatch> left_;  // by TX queue
+  // What a TX queue has taken so far, and since when it takes nothing of what is left for it.
+  struct Progress {
+    uint64_t taken = 0;
+    std::optional<LongWait> wait{};
+  };
+  std::vector<SkbBatch> left_;      // by TX queue
+  std::vector<Progress> progress_;  // by TX queue
   TapReader from_tap_;
   TapWriter to_tap_;
-  Features taken_;                     // superframes that the kernel takes
-  std::optional<Features> asked_for_;  // superframes that it is to send
-  std::optional<LongWait> held_back_;  // while the queue takes nothing
+  Features taken_;                        // superframes that the kernel takes
+  std::optional<Features> asked_for_;     // superframes that it is to send
+  std::optional<LongWait> lacks_memory_;  // while there is no buffer to read into
   Thread reader_;
 };
 

@@ -90,6 +90,11 @@ uint32_t NetDevice::xmit(SkbBatch& frames, std::span<SkbBatch> left, Place where
   for (size_t i = 0; i < left.size(); ++i) {
     if (!left[i].empty()) sent += xmit(dev.tx_queues[i], left[i], where);
   }
+  if (left.size() == 1) [[likely]] {
+    const bool is_first = left.front().empty();
+    left.front().splice(frames);
+    return is_first ? xmit(dev.tx_queues.front(), left.front(), where) : sent;
+  }
   while (!frames.empty()) {
     Chosen chosen(dev, frames, where);
     for (size_t i = 0; i < chosen.count; ++i) {

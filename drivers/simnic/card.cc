@@ -96,7 +96,7 @@ void Card::write_locked(Reg reg, uint64_t value) noexcept {
       frame_max_ = value;
       return;
     case Reg::kSuperBuffer:
-      super_buffer_ = config_.tso ? value : 0;
+      super_buffer_ = config_.tso ? std::min<uint64_t>(value, UINT32_MAX) : 0;
       return;
     default:
       return write_ring(reg, value);

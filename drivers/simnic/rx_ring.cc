@@ -50,7 +50,8 @@ void RxRing::receive_rest(Skb& first) noexcept {
     const uint32_t status = descriptor.status.load(std::memory_order_acquire);
     if ((status & kDescriptorDone) == 0) return;  // the card's mistake: what there is of it
     Skb* const part = skbs_[++next_ & mask_];
-    part->put(std::min(descriptor.length, part->tailroom()));
+    const uint32_t length = descriptor.length;
+    part->put(std::min(length, part->tailroom()));
     first.chain(*part, last);
     last = part;
     more = (status & kDescriptorMore) != 0;

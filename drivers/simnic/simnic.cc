@@ -23,7 +23,8 @@ namespace {
 constexpr uint32_t kPoolFactor = 2;
 // So that a superframe is in not too many.
 constexpr uint32_t kSuperBufferMin = 2048;
-constexpr uint32_t kSegments = 512;
+// A descriptor of a superframe, in segments that a receiver takes instead: enough for a ring of an MSS of 500 octets.
+constexpr uint32_t kSegmentFactor = 4;
 
 // The longest frame of an MTU: header and one VLAN tag are not counted in it.
 uint32_t frame_bytes(uint32_t mtu) noexcept {
@@ -196,7 +197,9 @@ SkbPool* Simnic::pool_for(uint32_t mtu) {
   if (!pools_.empty() && bytes <= buffer_bytes_) return pools_.back().get();
   try {
     // As long as the frames of any MTU: what is not used takes no memory.
-    if (card.tso && segments_ == nullptr) segments_ = std::make_unique<SkbPool>(kSegments, frame_bytes(dev_.mtu_max()));
+    if (card.tso && segments_ == nullptr) {
+      segments_ = std::make_unique<SkbPool>(kSegmentFactor * card.rx_descriptors, frame_bytes(dev_.mtu_max()));
+    }
     pools_.push_back(std::make_unique<SkbPool>(kPoolFactor * card.rx_descriptors, bytes, segments_.get()));
   } catch (const std::bad_alloc&) {
     return nullptr;
