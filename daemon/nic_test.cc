@@ -10,6 +10,7 @@
 #include "bus/usb/usbip_server.h"
 #include "daemon/drivers.h"
 #include "daemon/log.h"
+#include "daemon/log_writer.h"
 #include "drivers/dummy/dummy.h"
 #include "drivers/rtl8150/model.h"
 #include "drivers/simnic/config.h"
@@ -79,16 +80,20 @@ TEST_F(NicTest, ADeviceWithoutAnInterfaceThatDoesNotOpenIsSaid) {
         return dev;
       }};
   Event said;
-  set_log_listener([&](std::string_view line) {
-    if (line.contains("nic 'nic0': cannot open the device: EIO")) said.set();
+  const auto writer = std::make_shared<LogWriter>("test", [&](std::string_view lines) {
+    if (lines.contains("nic 'nic0': cannot open the device: EIO")) said.set();
+    return true;
   });
+  writer->start();
+  log_also_to(writer);
   {
     const auto nic = Nic::create({.net = net_, .loop = *loop_, .wires = wires_, .netns = nullptr, .host = ""},
                                  {.name = "nic0", .driver = &kBroken});
     ASSERT_TRUE(nic) << nic.error().sentence;
     EXPECT_TRUE(said.wait());
   }
-  set_log_listener(nullptr);
+  log_also_to(nullptr);
+  writer->end();
 }
 
 TEST_F(NicTest, AVlanFilterThatTheDeviceDoesNotTakeIsRefused) {

@@ -12,7 +12,7 @@
 namespace usernic {
 namespace {
 
-constexpr size_t kAtOnce = 64;
+constexpr size_t kChosenAtOnce = 64;
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test
     void
@@ -26,13 +26,13 @@ USERNIC_BLOCKING_BY_DESIGN_END
 
 // The first frames of a batch, each with its queue.
 struct Chosen {
-  std::array<Skb*, kAtOnce> frames;
-  std::array<uint16_t, kAtOnce> queues;
+  std::array<Skb*, kChosenAtOnce> frames;
+  std::array<uint16_t, kChosenAtOnce> queues;
   size_t count = 0;
 
   Chosen(Device& dev, SkbBatch& from, Place where) noexcept USERNIC_NONBLOCKING {
     const BhScope bh(where);
-    for (; count < kAtOnce && !from.empty(); ++count) {
+    for (; count < kChosenAtOnce && !from.empty(); ++count) {
       frames[count] = from.pop_front();
       queues[count] = dev.queue_for(*frames[count], where).index();
     }
