@@ -283,10 +283,12 @@ ctl::Outcome<> Nic::set_features(const std::vector<ctl::FeatureWish>& wishes) {
   NetDevice& dev = *dev_;
   const std::string name = port_status().interface;
   const Features hw = dev.hw_features();
-  const ctl::Outcome<Features> wanted = with_wishes(name, dev.features(), hw, wishes);
+  MutexGuard guard(features_lock_);
+  const ctl::Outcome<Features> wanted = with_wishes(name, wanted_features_.value_or(dev.features()), hw, wishes);
   if (!wanted) return ctl::refuse(wanted.error());
   if (const Result<> changed = dev.change_features(*wanted); !changed)
     return ctl::refuse(fmt::format("{} refused its features: {}", name, errno_name(changed.error())));
+  wanted_features_ = *wanted;
   if (const std::string kept = unfulfilled(name, dev.features(), hw, wishes); !kept.empty()) return ctl::refuse(kept);
   return {};
 }

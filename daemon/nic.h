@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -15,6 +16,7 @@
 #include "drivers/simnic/wire.h"
 #include "host/host_loop.h"
 #include "host/host_port.h"
+#include "usernic/features.h"
 #include "usernic/net.h"
 
 namespace usernic::daemon {
@@ -75,7 +77,11 @@ class Nic {
   const NetdevPtr dev_;
   Work open_;  // of one that is not shown; on its lane: a card may take its time
   static constexpr LockClass kAttachClass{"nic_attach"};
+  static constexpr LockClass kFeaturesClass{"nic_features"};
   Mutex attach_lock_{kAttachClass};
+  // What is wanted of its features: what goes only with another is on again with that. [kernel: wanted_features]
+  Mutex features_lock_{kFeaturesClass};
+  std::optional<Features> wanted_features_ USERNIC_GUARDED_BY(features_lock_);
   static constexpr LockClass kPortClass{"nic_port"};
   mutable Mutex port_lock_{kPortClass};
   std::shared_ptr<HostPort> port_ USERNIC_GUARDED_BY(port_lock_);  // on top of the device, gone before it

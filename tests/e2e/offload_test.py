@@ -93,3 +93,10 @@ class OffloadTest(LabTest):
         self.assertEqual(lab.usernic("ethtool", "nic0", "tso", "on").returncode, 2)
         lab.must("ethtool", "-K", "nic0", "tx", "off")
         self.assertIs(self.features(lab)["tx-checksum-ip-generic"], False)
+
+    def test_what_goes_with_another_feature_is_on_again_with_it(self):
+        lab = self.lab(pair({"tso": True}))
+        names = ("tx-checksum-ip-generic", "tx-tcp-segmentation")
+        for switch, then in (("off", [False, False]), ("on", [True, True])):
+            lab.must("ethtool", "-K", "nic0", "tx", switch)
+            self.assertEqual([self.features(lab)[name] for name in names], then)
