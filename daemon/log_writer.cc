@@ -33,8 +33,12 @@ const LogWriter*& writer_here() {
 
 }  // namespace
 
-LogWriter::LogWriter(int fd)
-    : LogWriter("usernic-log", [fd](std::string_view lines) { return write_all(fd, lines); }) {}
+LogWriter::LogWriter(int fd, Gap gap)
+    : name_("usernic-log"), write_([fd](std::string_view lines) { return write_all(fd, lines); }), gap_(gap) {}
+
+std::string LogWriter::gap_in_log(uint64_t lines) {
+  return fmt::format("usernic: {} lines of the log were dropped here: nobody took them\n", lines);
+}
 
 void LogWriter::end() {
   {
@@ -87,7 +91,7 @@ bool LogWriter::next(std::string& text, uint64_t& lines) {
   lines = 1;
   // What was dropped is younger than what waited: the gap is behind the last of those.
   if (lines_.empty() && dropped_ != 0) {
-    text += fmt::format("usernic: {} lines of the log were dropped here: nobody took them\n", dropped_);
+    text += gap_(dropped_);
     lines += std::exchange(dropped_, 0);
   }
   writing_ = true;

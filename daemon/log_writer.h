@@ -30,7 +30,9 @@ class LogWriter {
   // Lines may be added from now on, and are written once it is started: to the descriptor, which stays the caller's, or
   // by `write`, on the thread called `name`. False: it is lost, or a part of it.
   using Write = std::function<bool(std::string_view lines)>;
-  explicit LogWriter(int fd);
+  // What is written where so many lines are missing; a line, with its end.
+  using Gap = std::string (*)(uint64_t lines);
+  explicit LogWriter(int fd, Gap gap = gap_in_log);
   LogWriter(std::string name, Write write) : name_(std::move(name)), write_(std::move(write)) {}
   ~LogWriter() { end(); }
   LogWriter(const LogWriter&) = delete;
@@ -54,8 +56,11 @@ class LogWriter {
   bool next(std::string& text, uint64_t& lines) USERNIC_EXCLUDES(lock_);
   void done(uint64_t refused) USERNIC_EXCLUDES(lock_);
 
+  static std::string gap_in_log(uint64_t lines);
+
   const std::string name_;
   const Write write_;
+  const Gap gap_ = gap_in_log;
   Mutex lock_{kLockClass};
   WaitQueue added_, written_;
   std::deque<std::string> lines_ USERNIC_GUARDED_BY(lock_);

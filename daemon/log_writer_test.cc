@@ -96,6 +96,15 @@ TEST(LogWriter, WhatTheDescriptorRefusesIsCounted) {
             "kept\nusernic: 1 lines of the log were dropped here: nobody took them\n");
 }
 
+TEST(LogWriter, AGapIsSaidAsItsOwnerWantsIt) {
+  Pipe pipe;
+  LogWriter writer(pipe.writer.get(), [](uint64_t lines) { return std::to_string(lines) + " missing\n"; });
+  for (size_t n = 0; n < LogWriter::kLinesMax + 2; ++n) writer.add("x\n");  // nobody writes yet
+  writer.start();
+  EXPECT_TRUE(writer.flush(Clock::now() + kFarOff));
+  EXPECT_TRUE(pipe.read_past(0, "missing\n").ends_with("x\n2 missing\n"));
+}
+
 TEST(LogWriter, ADescriptorThatDoesNotWaitIsWaitedFor) {
   Pipe pipe;
   pipe.fill();

@@ -86,7 +86,7 @@ std::string for_people(const Json::Object& object) {
 // Nobody who says something waits for who reads it.
 class Events {
  public:
-  explicit Events(bool json) : json_(json), out_(writer()) { out_.start(); }
+  explicit Events(bool json) : json_(json), out_(writer(json)) { out_.start(); }
 
   // Context: process.
   void say(std::string_view event, Json::Object more = {}) {
@@ -101,9 +101,13 @@ class Events {
   void finish() { out_.flush(Clock::now() + kPrintWait); }
 
  private:
-  static LogWriter& writer() {
-    static LogWriter& writer = *new LogWriter(STDOUT_FILENO);  // as in log.cc
+  static LogWriter& writer(bool json) {
+    static LogWriter& writer =
+        json ? *new LogWriter(STDOUT_FILENO, gap) : *new LogWriter(STDOUT_FILENO);  // as in log.cc
     return writer;
+  }
+  static std::string gap(uint64_t lines) {
+    return ctl::to_text(Json::Object{{"event", "dropped"}, {"lines", lines}}) + "\n";
   }
   const bool json_;
   const Time begun_ = Clock::now();

@@ -63,8 +63,6 @@ class MiiBus {
 struct MiiLink {
   bool up = false;
   LinkSettings settings;  // speed and duplex while it is up
-
-  bool operator==(const MiiLink&) const = default;
 };
 
 // What it does now.

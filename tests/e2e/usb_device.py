@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """A `usernic usb-device` of a test's own: its events, and commands to it."""
 
+import io
 import json
+import queue
 import select
 import subprocess
+import threading
 import time
 
 import lab as lab_module
@@ -18,21 +21,26 @@ class UsbDevice:
                 *options]
         self.process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         bufsize=0)
-        self.unread, self.events = b"", []
+        self.lines, self.events = queue.Queue(), []
+        self.reader = threading.Thread(target=self.read, daemon=True)  # at all times: it drops what nobody takes
+        self.reader.start()
         serving = self.wait("serving")
         self.port, self.address = serving["port"], serving["address"]
 
+    def read(self):
+        for line in io.BufferedReader(self.process.stdout):
+            self.lines.put(line)
+        self.lines.put(None)
+
     def event(self, seconds=SECONDS):
         """The next one, which is in `events` from then on; None when there are no more."""
-        deadline = time.monotonic() + seconds
-        while b"\n" not in self.unread:
-            left = max(0, deadline - time.monotonic())
-            assert select.select([self.process.stdout], [], [], left)[0], f"no event, but before: {self.events[-5:]}"
-            more = self.process.stdout.read(65536)
-            if not more:
-                return None
-            self.unread += more
-        line, self.unread = self.unread.split(b"\n", 1)
+        try:
+            line = self.lines.get(timeout=seconds)
+        except queue.Empty:
+            raise AssertionError(f"no event, but before: {self.events[-5:]}") from None
+        if line is None:
+            self.lines.put(None)  # for who asks again
+            return None
         self.events.append(json.loads(line))
         return self.events[-1]
 
@@ -84,6 +92,7 @@ class UsbDevice:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self.reader.join()
         self.process.stdin.close()
         self.process.stdout.close()
 
