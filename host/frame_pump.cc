@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <new>
+#include <source_location>
 
 #include "usernic/poll_here.h"
 
@@ -160,7 +161,7 @@ void FramePump::read_loop() {
     if (!out_of_memory) {
       lacks_memory_.reset();
     } else if (!lacks_memory_) {
-      lacks_memory_.emplace(kLacksBuffers);
+      lacks_memory_.emplace(kLacksBuffers, std::source_location::current());
     }
     out_of_memory |= look_at_queues();
     const bool reads = !holds_enough();
@@ -204,8 +205,8 @@ bool FramePump::look_at_queues() noexcept {
     const bool stopped = queue.xmit_stopped();
     lacks_buffers |= !stopped;
     if (!progress.wait) {
-      progress.wait.emplace(stopped ? "its driver to wake a TX queue that it stopped, or never started"
-                                    : kLacksBuffers);
+      progress.wait.emplace(stopped ? "its driver to wake a TX queue that it stopped, or never started" : kLacksBuffers,
+                            std::source_location::current());
     }
   }
   return lacks_buffers;

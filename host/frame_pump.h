@@ -10,7 +10,8 @@
 // A stopped TX queue stops the reader, not the kernel: frames wait in the TAP's queue, and what does not fit there is
 // dropped by the kernel, as on any NIC. A frame goes to the queue of its flow, or the one that select_queue says. Where
 // there are several, the reader keeps what waits for a stopped one, up to kLeftMax frames of each, and goes on for the
-// others. It sleeps on the TAP while it may read, and on tx_wake.
+// others; not while superframes that wait have half of the buffers that there are for those. It sleeps on the TAP while
+// it may read, and on tx_wake.
 //
 // Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first; the
 // reader keeps a batch of them at hand. A larger MTU takes a pool of longer buffers, and the one before goes when its

@@ -2,6 +2,7 @@
 #include "kernel/notifier_chain.h"
 
 #include <cerrno>
+#include <iterator>
 #include <vector>
 
 namespace usernic::kernel {
@@ -23,7 +24,8 @@ void leave(notifier_block* block, NetDevice& dev) {
 constexpr netdev_cmd command_of(NetdevEvent event) {
   constexpr netdev_cmd kCommands[] = {NETDEV_REGISTER,       NETDEV_UNREGISTER, NETDEV_PRE_UP,       NETDEV_UP,
                                       NETDEV_GOING_DOWN,     NETDEV_DOWN,       NETDEV_PRECHANGEMTU, NETDEV_CHANGEMTU,
-                                      NETDEV_PRE_CHANGEADDR, NETDEV_CHANGEADDR};
+                                      NETDEV_PRE_CHANGEADDR, NETDEV_CHANGEADDR, NETDEV_FEAT_CHANGE};
+  static_assert(std::size(kCommands) == static_cast<size_t>(NetdevEvent::kChangeFeatures) + 1);
   return kCommands[static_cast<size_t>(event)];
 }
 

@@ -51,6 +51,8 @@ const char* name_of(unsigned long event) {
       return "pre-addr";
     case NETDEV_CHANGEADDR:
       return "addr";
+    case NETDEV_FEAT_CHANGE:
+      return "features";
   }
   return "?";
 }
@@ -106,9 +108,10 @@ TEST_F(KernelNotifier, ABlockHearsOfEverything) {
   ASSERT_EQ(dev_open(dev), 0);
   ASSERT_EQ(dev_set_mtu(dev, 1400), 0);
   ASSERT_EQ(dev_set_mac_address(dev, MacAddress::from_u64(0x0200'0000'0001)), 0);
+  ASSERT_TRUE(dev->change_features({}));
   dev_close(dev);
   away(dev);
-  EXPECT_EQ(heard(), "register pre-up up pre-mtu mtu pre-addr addr going-down down unregister ");
+  EXPECT_EQ(heard(), "register pre-up up pre-mtu mtu pre-addr addr features going-down down unregister ");
   EXPECT_EQ(unregister_netdevice_notifier(&it.nb), 0);
   away(registered());
   EXPECT_EQ(heard(), "");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -11,8 +12,9 @@
 namespace usernic {
 
 inline std::string_view event_name(NetdevEvent event) {
-  static constexpr const char* kNames[] = {"register", "unregister", "pre-up", "up",       "going-down",
-                                           "down",     "pre-mtu",    "mtu",    "pre-addr", "addr"};
+  static constexpr const char* kNames[] = {"register", "unregister", "pre-up",   "up",   "going-down", "down",
+                                           "pre-mtu",  "mtu",        "pre-addr", "addr", "features"};
+  static_assert(std::size(kNames) == static_cast<size_t>(NetdevEvent::kChangeFeatures) + 1);
   return kNames[static_cast<size_t>(event)];
 }
 

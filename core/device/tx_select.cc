@@ -91,9 +91,9 @@ uint32_t NetDevice::xmit(SkbBatch& frames, std::span<SkbBatch> left, Place where
     if (!left[i].empty()) sent += xmit(dev.tx_queues[i], left[i], where);
   }
   if (left.size() == 1) [[likely]] {
-    const bool is_first = left.front().empty();
+    const bool is_first = left.front().empty() && !frames.empty();
     left.front().splice(frames);
-    return is_first ? xmit(dev.tx_queues.front(), left.front(), where) : sent;
+    return is_first ? sent + xmit(dev.tx_queues.front(), left.front(), where) : sent;
   }
   while (!frames.empty()) {
     Chosen chosen(dev, frames, where);

@@ -4,6 +4,7 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/inet_frames.h"
+#include "testing/listener.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
 #include "usernic/rx_handler.h"
@@ -209,7 +210,12 @@ TEST_F(TxOffloadTest, FeaturesAreSwitchedAndTheCardIsTold) {
   const Features all = dev->hw_features();
   EXPECT_EQ(all, (Features{Feature::kTxSum, Feature::kTso4, Feature::kTsoEcn} | kCore));
   EXPECT_EQ(dev->features(), all);
+  Listener listener(net);
+  listener.heard.clear();
+  EXPECT_EQ(outcome(dev->change_features(all)), "ok");
+  EXPECT_EQ(listener.heard, "") << "nothing has changed";
   EXPECT_EQ(outcome(dev->change_features(all.without({Feature::kTso4}))), "ok");
+  EXPECT_EQ(listener.heard, "features");
   EXPECT_EQ(dev->features(), (Features{Feature::kTxSum} | kCore)) << "kTsoEcn is of it";
   EXPECT_EQ(driver->told, dev->features());
   send(superframe(large, {.payload_bytes = 3000}, 1000));
