@@ -57,6 +57,10 @@ class EmulatedPort final : public Port, private ToHost {
  private:
   friend class EmulatedDevice;
   static constexpr uint32_t kEndpoints = 16;
+  // An endpoint's bit in a set of them.
+  static constexpr uint32_t bit(uint8_t endpoint) noexcept {
+    return 1u << ((endpoint & 0x0f) + ((endpoint & kIn) != 0 ? 16 : 0));
+  }
   static constexpr uint32_t kMessages = 64;
   static constexpr uint32_t kMessageMax = 16 * 1024;
   struct Message {
