@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 
 #include <algorithm>
 
@@ -95,7 +97,7 @@ TEST_F(HostPortFrames, AStoppedQueueHoldsFramesBackAndLosesNone) {
   }
 }
 
-// Two TX queues; the number of a frame says which.
+// Two TX queues; the number of a frame says which, and the first has all datagrams.
 struct TwoQueues {
   explicit TwoQueues(NetDevice& dev) : dev_(dev) {}
   Result<> open() {
@@ -104,15 +106,22 @@ struct TwoQueues {
     return {};
   }
   void stop() {}
-  uint16_t select_queue(const Skb& skb, uint16_t) noexcept USERNIC_NONBLOCKING { return skb.data()[14] % 2; }
+  uint16_t select_queue(const Skb& skb, uint16_t) noexcept USERNIC_NONBLOCKING {
+    return has_type(skb, 0x88b5) ? skb.data()[14] % 2 : 0;
+  }
   NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept USERNIC_NONBLOCKING {
-    if (skb.data()[12] == 0x88 && skb.data()[13] == 0xb5) sent[queue.index()].note(skb);
+    if (has_type(skb, 0x88b5)) sent[queue.index()].note(skb);
+    if (has_type(skb, ETH_P_IP)) datagrams.set();
     SkbPool::free(skb);
     return NetdevTx::kOk;
   }
   Frames sent[2];
+  Event datagrams;
 
  private:
+  static bool has_type(const Skb& skb, uint16_t type) noexcept USERNIC_NONBLOCKING {
+    return skb.data()[12] == type >> 8 && skb.data()[13] == (type & 0xff);
+  }
   NetDevice& dev_;
 };
 
@@ -133,6 +142,29 @@ TEST_F(HostPortFrames, AStoppedQueueHoldsBackItsOwnFramesAlone) {
   const All held_back = sent[0].wait(50);
   ASSERT_EQ(held_back.size(), 50u);
   for (uint8_t i = 0; i < 50; ++i) EXPECT_EQ(held_back[i], frame_to("02:00:00:00:00:09", 2 * i)) << "in order";
+  port_.reset();
+}
+
+// There are fewer buffers for superframes than a queue may have left: the reader is not to look for one again and
+// again.
+TEST_F(HostPortFrames, SuperframesThatAStoppedQueueHoldsBackLetTheReaderSleep) {
+  dev_ = *net_.alloc_netdev<TwoQueues>({.name = "two", .address = mac(kOwn), .tx_queues = 2});
+  ASSERT_TRUE(dev_->register_netdev());
+  show({"10.9.0.1/24"});
+  shell("ip neigh replace 10.9.0.2 lladdr 02:00:00:00:00:09 dev nic0");
+  const UniqueFd socket = socket_there(AF_INET, SOCK_DGRAM, 0);
+  constexpr int kSegment = 100, kSegments = 10, kSuperframes = 40;
+  ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_UDP, UDP_SEGMENT, &kSegment, sizeof kSegment), 0);
+  sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(9), .sin_addr = {htonl(10 << 24 | 9 << 16 | 2)}};
+  dev_->tx_queue(0).stop();
+  const std::vector<uint8_t> payload(kSegment * kSegments);
+  for (int n = 0; n < kSuperframes; ++n) {
+    ASSERT_EQ(::sendto(socket.get(), payload.data(), payload.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to),
+              static_cast<ssize_t>(payload.size()));
+  }
+  EXPECT_TRUE(comes_to_rest("tap-nic0"));
+  dev_->tx_queue(0).wake();
+  EXPECT_TRUE(static_cast<TwoQueues*>(dev_->driver())->datagrams.wait(kSegments * kSuperframes));
   port_.reset();
 }
 

@@ -21,6 +21,7 @@ struct OctetPort final : DevicePort {
   explicit OctetPort(Features takes) : kinds(takes) {}
   void receive(SkbBatch& frames) noexcept override {
     const BlockingByDesign a_test_may;
+    if (waits_for != nullptr) waits_for->wait();
     {
       SpinGuardBh guard(lock);
       for (const Skb* skb = frames.front(); skb != nullptr; skb = Skb::chain_next(*skb)) {
@@ -44,6 +45,7 @@ struct OctetPort final : DevicePort {
   std::vector<Octets> received;
   std::vector<Offload> offloads;
   Event arrived, woken;
+  const Event* waits_for = nullptr;
 };
 
 struct End {
@@ -185,6 +187,26 @@ TEST_F(TsoTest, NothingIsLostForWantOfDescriptors) {
   EXPECT_EQ(payload_of(b.port.now(), packet.header_bytes()), sent);
 }
 
+// While its first poll is under way, its ring fills with superframes of small segments: the next poll has many to cut.
+TEST_F(TsoTest, ARingFullOfThemIsCutForWhoTakesNone) {
+  End a(net, wire, kOwnA, kTso), b(net, wire, kOwnB, {.rx_descriptors = 1024, .tso = true}, {});
+  Event all_sent;
+  b.port.waits_for = &all_sent;
+  constexpr uint32_t kCount = 30, kSegment = 536;
+  SkbPool enough(kCount, 70'000, &small);  // the one poll thread waits, and reclaims nothing
+  for (uint32_t i = 0; i < kCount; ++i) {
+    SkbBatch frames;
+    frames.push_back(superframe(enough, kPacket, kSegment));
+    send(a, frames);
+  }
+  all_sent.set();
+  const size_t segments = kCount * segments_by_hand(kPacket, kSegment).size();
+  EXPECT_EQ(heard_by(b, segments).size(), segments);
+  EXPECT_EQ(b.card->counters().rx_superframes, kCount);
+  EXPECT_EQ(b.dev->stats().rx_dropped, 0u);
+  EXPECT_TRUE(eventually([&] { return enough.available() == kCount; }));
+}
+
 struct TsoCardTest : CardTest {
   TsoCardTest() : CardTest(kTso) {}
   uint32_t send(const Octets& octets, const Offload& offload) {
@@ -212,6 +234,8 @@ TEST_F(TsoCardTest, ARingThatIsTooShortForThemTakesNone) {
   EXPECT_EQ(card.superframe_max(), 0u);
   card.write(Reg::kRxSize, 1024);
   EXPECT_EQ(card.superframe_max(), kSuperframeMax);
+  card.write(Reg::kSuperBuffer, uint64_t{1} << 32);
+  EXPECT_EQ(card.read(Reg::kSuperBuffer), UINT32_MAX) << "longer than a buffer can be";
   card.write(Reg::kSuperBuffer, 0);
   EXPECT_EQ(card.superframe_max(), 0u);
 }
