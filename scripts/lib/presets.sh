@@ -4,7 +4,10 @@
 # scripts above.
 
 JOBS=$(nproc)
+TEST_JOBS=$((2 * JOBS))  # most tests wait: for events, for the kernel, for what runs out of something
 PRESETS=(release debug checked coverage asan tsan rtsan clang fuzz)
+AHEAD=()
+AHEAD_PID=
 PASSED=0
 FAILED=0
 SKIPPED=0
@@ -45,8 +48,47 @@ preset_compile() {
 
 # preset_build PRESET: leaves it in build/PRESET.
 preset_build() {
-  stage "building $1" preset_compile "$1"
+  if [[ " ${AHEAD[*]} " == *" $1 "* ]]; then
+    stage "building $1" preset_await "$1"
+  else
+    stage "building $1" preset_compile "$1"
+  fi
 }
+
+# presets_build_ahead PRESET...: built one after the other behind whatever the script does, which preset_build waits for.
+# Tests wait more than they work: the compiler, being nicer, has what they leave of the machine.
+presets_build_ahead() {
+  local preset
+  AHEAD=("$@")
+  mkdir -p "$LOGS"
+  for preset; do
+    : >"$LOGS/ahead-$preset.log"
+    rm -f "$LOGS/ahead-$preset.status"
+  done
+  set -m  # a process group of its own, so that the whole of it can be ended
+  (
+    renice -n 10 "$BASHPID"
+    for preset; do
+      preset_compile "$preset" >"$LOGS/ahead-$preset.log" 2>&1
+      echo $? >"$LOGS/ahead-$preset.status"
+    done
+  ) >/dev/null 2>&1 </dev/null &
+  AHEAD_PID=$!
+  set +m
+}
+
+# What a build ahead has said so far, and says until it is over.
+preset_await() {
+  local status=$LOGS/ahead-$1.status
+  while [[ ! -s $status ]] && kill -0 "$AHEAD_PID" 2>/dev/null; do sleep 0.2; done &
+  tail -n +1 -f -s 0.2 --pid=$! "$LOGS/ahead-$1.log"
+  [[ -s $status && $(<"$status") == 0 ]] && STAGE_NOTE="built ahead"
+}
+
+presets_ahead_end() {
+  if [[ -n $AHEAD_PID ]]; then kill -- "-$AHEAD_PID" 2>/dev/null; fi
+}
+trap 'stage_tick_end; presets_ahead_end' EXIT
 
 # Adds what CTest has reported to the sums. CTest counts a skipped test among the passed, a disabled one nowhere.
 preset_count() {
@@ -68,7 +110,7 @@ preset_ctest() {
   shift
   [[ $preset == tsan ]] && run=(with_plain_addresses)
   UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
-    "${run[@]}" ctest --test-dir "build/$preset" --parallel "$JOBS" --timeout 900 --output-on-failure "$@"
+    "${run[@]}" ctest --test-dir "build/$preset" --parallel "$TEST_JOBS" --timeout 900 --output-on-failure "$@"
   status=$?
   preset_count
   if ((status != 0 && STAGE_FAILED == 0)); then FAILED=$((FAILED + 1)); fi
@@ -107,7 +149,7 @@ preset_check_clang() {
   fi
 }
 
-# Presets with tests are unity builds, in which a source may live on what another one includes: here each is read alone.
+# All presets but fuzz are unity builds, in which a source may live on what another one includes: here each is read alone.
 sources_alone() {
   cmake --preset debug -B build/alone -DCMAKE_UNITY_BUILD=OFF &&
     python3 - build/alone/compile_commands.json "$JOBS" <<'PYTHON'

@@ -4,7 +4,9 @@
 
 import os
 import pathlib
+import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -40,10 +42,12 @@ class ScriptsTest(unittest.TestCase):
         file.write_text(f"#!/bin/sh\n{body}\n")
         file.chmod(0o755)
 
+    def environment(self):
+        return os.environ | {"PATH": f"{self.root / 'tools'}:{os.environ['PATH']}", "USERNIC_PACKAGES": "skip"}
+
     def script(self, name, *arguments, cwd=None):
-        environment = os.environ | {"PATH": f"{self.root / 'tools'}:{os.environ['PATH']}"}
         return subprocess.run([str(name), *arguments], cwd=cwd or self.root, text=True, capture_output=True,
-                              stdin=subprocess.DEVNULL, timeout=300, env=environment)
+                              stdin=subprocess.DEVNULL, timeout=300, env=self.environment())
 
     def test_what_the_tests_need_is_missed_before_anything_is_compiled(self):
         done = subprocess.run(["cmake", "--preset", "debug", "-B", self.root / "build/none", "-Wno-dev",
@@ -82,6 +86,29 @@ class ScriptsTest(unittest.TestCase):
         self.assertEqual(self.script("./run", cwd=self.root / "scripts").stdout,
                          f"{self.root}/build/release/usernic demo ")
         self.assertIn("cmake", self.called.read_text().split(), "what is built, is built")
+
+    def test_a_build_ahead_that_fails_is_shown_and_the_others_are_built(self):
+        self.executable("tools/cmake", 'echo "$@" >>"%s"\n[ "$3" != asan ] || { echo no such type; exit 1; }' % self.called)
+        done = self.script("scripts/test")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        asan = next(line for line in done.stderr.splitlines() if line.startswith("building asan"))
+        self.assertIn("failed after", asan)
+        self.assertIn("  | no such type", done.stderr)
+        for preset in ("debug", "asan", "tsan", "release", "clang"):
+            self.assertIn(f"--build --preset {preset} ", self.called.read_text())
+        self.assertRegex(done.stdout, r"^\d+ passed, [1-9]\d* failed\n$")
+
+    def test_who_interrupts_the_script_ends_the_builds_ahead_of_it(self):
+        os.mkfifo(self.root / "started")
+        self.executable("tools/cmake", 'echo $$ >"%s"\nexec sleep 3600' % (self.root / "started"))
+        script = subprocess.Popen(["scripts/test"], cwd=self.root, env=self.environment(), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                                  preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        compiler = os.pidfd_open(int((self.root / "started").read_text()))
+        self.addCleanup(os.close, compiler)
+        os.killpg(script.pid, signal.SIGINT)  # as a terminal does: the builds ahead are in a group of their own
+        self.assertNotEqual(script.wait(300), 0)
+        self.assertTrue(select.select([compiler], [], [], 300)[0], "the compiler goes on")
 
 
 if __name__ == "__main__":
