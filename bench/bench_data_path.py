@@ -11,9 +11,7 @@ rows of it: tap and af_packet between two namespaces, forward/ with its null por
 USERNIC_BENCH_PROGRAM: another program than the release build's, to compare with.
 """
 
-import argparse
 import contextlib
-import datetime
 import json
 import os
 import pathlib
@@ -25,14 +23,16 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
+import rows as bench
+
 BENCH = pathlib.Path(__file__).resolve().parent
 PROGRAM = os.environ.get("USERNIC_BENCH_PROGRAM", str(BENCH.parent / "usernic"))
 TAP_LOOP = str(BENCH / "tap_loop")
 FRAME_ROWS = str(BENCH / "frame_rows")
 TESTPMD = "dpdk-testpmd"
-SMOKE = "USERNIC_BENCH_SMOKE" in os.environ
-SECONDS = 1 if SMOKE else 30 if "USERNIC_BENCH_FULL" in os.environ else 5
-PINGS = 20 if SMOKE else 1000
+SECONDS = 1 if bench.SMOKE else 30 if "USERNIC_BENCH_FULL" in os.environ else 5
+PINGS = 20 if bench.SMOKE else 1000
 SERVER = "10.9.0.2"
 
 
@@ -271,11 +271,10 @@ def has_testpmd():
     return shutil.which(TESTPMD) is not None and os.geteuid() == 0
 
 
-# The rows of frame_rows that `pattern` finds.
-def rows_of_one_thread(pattern):
-    said = subprocess.run([FRAME_ROWS, f"--benchmark_filter={pattern}", "--benchmark_format=json",
-                           f"--benchmark_min_time={0.05 if SMOKE else 2}"], stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(said.stdout)["benchmarks"]
+def row_of_one_thread(name):
+    said = subprocess.run([FRAME_ROWS, f"--benchmark_filter=^{name}$", "--benchmark_format=json",
+                           f"--benchmark_min_time={0.05 if bench.SMOKE else 2}"], stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(said.stdout)["benchmarks"][0]
 
 
 BETWEEN = {"simnic": simnic, "simnic-tso": simnic_tso, "bare-loop": tap_loop("bare"), "segmenting-loop": tap_loop("segmenting"),
@@ -297,21 +296,16 @@ COUNTERS = ("gbps", "gb_per_cpu_s", "retransmits", "loss", "mpps", "mops_per_cpu
 
 def measure(name):
     if name in ROWS_OF_ONE_THREAD:
-        return rows_of_one_thread(f"^{name}$")[0]
+        return row_of_one_thread(name)
     kind, _, between = name.partition("/")
     begun = time.monotonic()
     if name in ROWS_OF_TESTPMD:
-        return row(name, begun, forward_by_testpmd("mac" if "mac" in name else "io"))
+        return bench.row(name, time.monotonic() - begun, "s", forward_by_testpmd("mac" if "mac" in name else "io"))
     with tempfile.TemporaryDirectory(prefix="usernic-bench-") as folder:
         with BETWEEN[between](pathlib.Path(folder)) as there:
             subprocess.run([*there.client, "ping", "-c", "1", "-w", "10", SERVER], stdout=subprocess.DEVNULL, check=True)
             figures = KINDS[kind](there)
-    return row(name, begun, figures)
-
-
-def row(name, begun, figures):
-    return {"name": name, "run_name": name, "run_type": "iteration", "iterations": 1,
-            "real_time": time.monotonic() - begun, "time_unit": "s"} | figures
+    return bench.row(name, time.monotonic() - begun, "s", figures)
 
 
 def table(rows):
@@ -340,15 +334,9 @@ def why_not():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--benchmark_filter", default="", metavar="REGEX")
-    parser.add_argument("--benchmark_format", choices=["console", "json"], default="console")
-    parser.add_argument("--benchmark_out", type=pathlib.Path)
-    parser.add_argument("--benchmark_out_format", choices=["json"], default="json")
-    parser.add_argument("--benchmark_min_time", help="as Google Benchmark's; one run is one iteration here")
-    options = parser.parse_args()
+    options = bench.parse(__doc__)
     rows_there_are = [name for name in ROWS + ROWS_OF_ONE_THREAD + ROWS_OF_TESTPMD
-                      if "testpmd" not in name or has_testpmd() and not SMOKE]
+                      if "testpmd" not in name or has_testpmd() and not bench.SMOKE]
     names = [name for name in rows_there_are if re.search(options.benchmark_filter, name)]
     if not names:
         return 2
@@ -357,16 +345,10 @@ def main():
     reason = why_not()
     if reason:
         print(reason, file=sys.stderr)
-    rows = [{"name": "data_path", "label": f"skipped: {reason}"}] if reason else [measure(name) for name in names]
-    report = {"context": {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-                          "executable": PROGRAM, "num_cpus": os.cpu_count(), "load_avg": os.getloadavg()},
-              "benchmarks": rows}
-    if options.benchmark_format == "json":
-        print(json.dumps(report, indent=2))
-    elif not reason:
+    rows = [bench.skipped("data_path", reason)] if reason else [measure(name) for name in names]
+    if options.benchmark_format == "console" and not reason:
         table(rows)
-    if options.benchmark_out:
-        options.benchmark_out.write_text(json.dumps(report, indent=2) + "\n")
+    bench.report(options, PROGRAM, rows)
     return 0
 
 

@@ -7,9 +7,6 @@ how much of a core it takes, once what the kernel does with fresh interfaces is 
 USERNIC_BENCH_PROGRAM: another program than the release build's, to compare with.
 """
 
-import argparse
-import datetime
-import json
 import os
 import pathlib
 import re
@@ -19,11 +16,13 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
+import rows as bench
+
 PROGRAM = os.environ.get("USERNIC_BENCH_PROGRAM", "build/release/usernic")
-SMOKE = "USERNIC_BENCH_SMOKE" in os.environ
-COUNTS = (1, 2) if SMOKE else (1, 100, 1000)
-SETTLE = 0 if SMOKE else 30  # seconds: the kernel solicits routers for a while
-IDLE = 0.1 if SMOKE else 20
+COUNTS = (1, 2) if bench.SMOKE else (1, 100, 1000)
+SETTLE = 0 if bench.SMOKE else 30  # seconds: the kernel solicits routers for a while
+IDLE = 0.1 if bench.SMOKE else 20
 
 
 def config_of(count):
@@ -70,30 +69,23 @@ def measure(count, folder):
     finally:
         process.kill()
         os.close(ready)
-    return {"name": f"many_nics/{count}", "run_name": f"many_nics/{count}", "run_type": "iteration", "iterations": 1,
-            "real_time": up - begun, "time_unit": "s",
-            "end_s": time.monotonic() - ending,
-            "rss_kib_per_nic": after["rss_kib"] / count,
-            "threads_per_nic": after["threads"] / count,
-            "fds_per_nic": after["fds"] / count,
-            "idle_core_percent": 100 * (after["cpu_s"] - before["cpu_s"]) / IDLE}
+    return bench.row(f"many_nics/{count}", up - begun, "s", {
+        "end_s": time.monotonic() - ending,
+        "rss_kib_per_nic": after["rss_kib"] / count,
+        "threads_per_nic": after["threads"] / count,
+        "fds_per_nic": after["fds"] / count,
+        "idle_core_percent": 100 * (after["cpu_s"] - before["cpu_s"]) / IDLE})
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--benchmark_filter", default="", metavar="REGEX")
-    parser.add_argument("--benchmark_format", choices=["console", "json"], default="console")
-    parser.add_argument("--benchmark_out", type=pathlib.Path)
-    parser.add_argument("--benchmark_out_format", choices=["json"], default="json")
-    parser.add_argument("--benchmark_min_time", help="as Google Benchmark's; one start-up is one iteration here")
-    options = parser.parse_args()
+    options = bench.parse(__doc__)
     counts = [count for count in COUNTS if re.search(options.benchmark_filter, f"many_nics/{count}")]
     if not counts:
         return 2
     rows = []
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         print("/dev/net/tun is closed to you", file=sys.stderr)
-        counts, rows = [], [{"name": "many_nics", "label": "skipped: /dev/net/tun is closed"}]
+        counts, rows = [], [bench.skipped("many_nics", "/dev/net/tun is closed")]
     for count in counts:
         with tempfile.TemporaryDirectory(prefix="usernic-bench-") as folder:
             rows.append(measure(count, pathlib.Path(folder)))
@@ -102,12 +94,7 @@ def main():
             print(f"{row['name']:16} ready {row['real_time']:7.2f} s  end {row['end_s']:6.2f} s  a NIC: "
                   f"{row['rss_kib_per_nic']:6.0f} KiB {row['threads_per_nic']:5.2f} threads {row['fds_per_nic']:5.1f} fds  "
                   f"idle {row['idle_core_percent']:5.1f} % of a core", flush=True)
-    report = {"context": {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-                          "executable": PROGRAM, "num_cpus": os.cpu_count()}, "benchmarks": rows}
-    if options.benchmark_format == "json":
-        print(json.dumps(report, indent=2))
-    if options.benchmark_out:
-        options.benchmark_out.write_text(json.dumps(report, indent=2) + "\n")
+    bench.report(options, PROGRAM, rows)
     return 0
 
 

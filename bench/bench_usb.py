@@ -7,23 +7,21 @@ how many changes there were, how many control transfers they made, the most of t
 that one waited there, how long after the last change the filter was right and nothing was under way, and how often a
 group that was wanted all the time was missing in the filter. The kernel's driver runs in a guest (tests/guest), which
 takes the model over USB/IP; so does ours. `ours` needs /dev/net/tun, and root or user namespaces; `kernel` QEMU, too.
+USERNIC_BENCH_PROGRAM: another program than the release build's, to compare with.
 """
 
-import argparse
-import datetime
-import json
 import os
 import pathlib
 import re
 import sys
-import threading
 import time
 
-SMOKE = "USERNIC_BENCH_SMOKE" in os.environ
-os.environ.setdefault("USERNIC_PROGRAM", str(pathlib.Path("build/release/usernic").resolve()))
+PROGRAM = str(pathlib.Path(os.environ.get("USERNIC_BENCH_PROGRAM", "build/release/usernic")).resolve())
+os.environ["USERNIC_PROGRAM"] = PROGRAM
 sys.dont_write_bytecode = True
 sys.path[:0] = ["tests/e2e", "tests/guest"]
 
+import rows as bench
 import lab as lab_module
 from guest import HOST, Guest, why_not
 from lab import Lab, Place, config_of, is_settled
@@ -31,8 +29,8 @@ from usb_device import UsbDevice, has_bucket, is_filter_of
 
 IP = "/usr/sbin/ip"
 PERIOD_MS = 20
-LATENCIES_MS = (1,) if SMOKE else (1, 6, 20)
-TICKS = 5 if SMOKE else 300
+LATENCIES_MS = (1,) if bench.SMOKE else (1, 6, 20)
+TICKS = 5 if bench.SMOKE else 300
 KEPT = ("239.3.0.1", "01:00:5e:03:00:01")  # joined before, left afterwards
 LEFT_AFTER = 4  # ticks
 MODELS = ("rtl8150", "lan78xx")
@@ -62,13 +60,12 @@ class Model:
                                  self.lets_in(state, KEPT[1]))
 
     def measure(self, change, is_right):
-        """`change` returns when the last change was asked for; `is_right`: is there nothing left to do?"""
+        """The time until all was right after the last change, and counters. `change` returns when that one was asked for;
+        `is_right`: is there nothing left to do?"""
         before = self.until_right()
         seen = len(self.device.events)
-        thread = threading.Thread(target=change)
         begun = time.monotonic()
-        thread.start()
-        thread.join()
+        change()
         took = time.monotonic() - begun
         asked = self.device.state()
         deadline = time.monotonic() + lab_module.SECONDS
@@ -83,11 +80,11 @@ class Model:
             right = again
         during = [event for event in self.device.events[seen:] if event["event"] == "filter"]
         changes = 2 * TICKS - LEFT_AFTER
-        return {"iterations": changes, "real_time": right["ms"] - asked["ms"], "time_unit": "ms",
-                "changes_per_s": changes / took,
-                "transfers": right["controls"] - before["controls"],
-                "in_flight_max": right["in_flight_max"], "age_max_ms": right["age_max_ms"],
-                "missing": sum(not self.lets_in(event, KEPT[1]) for event in during)}
+        return right["ms"] - asked["ms"], {
+            "iterations": changes, "changes_per_s": changes / took,
+            "transfers": right["controls"] - before["controls"],
+            "in_flight_max": right["in_flight_max"], "age_max_ms": right["age_max_ms"],
+            "missing": sum(not self.lets_in(event, KEPT[1]) for event in during)}
 
 
 def ours(name, latency_ms, place):
@@ -129,11 +126,11 @@ def kernels(name, latency_ms, place, guest):
 
 def rows_of(filter_):
     names = [f"{who}/{name}/{ms}ms" for name in MODELS for ms in LATENCIES_MS for who in ("kernel", "ours")]
-    wanted = [name for name in names if re.search(filter_, name) and not (SMOKE and name.startswith("kernel"))]
+    wanted = [name for name in names if re.search(filter_, name) and not (bench.SMOKE and name.startswith("kernel"))]
     if not wanted:
         return
     if reason := lab_module.why_not():
-        yield {"name": "usb", "label": f"skipped: {reason}"}
+        yield bench.skipped("usb", reason)
         return
     place, guest = Place(), None
     try:
@@ -141,13 +138,13 @@ def rows_of(filter_):
             who, name, ms = row.split("/")
             if who == "kernel":
                 if reason := why_not():
-                    yield {"name": row, "label": f"skipped: {reason}"}
+                    yield bench.skipped(row, reason)
                     continue
                 guest = guest or Guest(("vhci_hcd", *MODELS), prefix=place.prefix())
-                measured = kernels(name, int(ms[:-2]), place, guest)
+                ms_until_right, counters = kernels(name, int(ms[:-2]), place, guest)
             else:
-                measured = ours(name, int(ms[:-2]), place)
-            yield {"name": row, "run_name": row, "run_type": "iteration"} | measured
+                ms_until_right, counters = ours(name, int(ms[:-2]), place)
+            yield bench.row(row, ms_until_right, "ms", counters)
     finally:
         if guest:
             guest.close()
@@ -155,13 +152,7 @@ def rows_of(filter_):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--benchmark_filter", default="", metavar="REGEX")
-    parser.add_argument("--benchmark_format", choices=["console", "json"], default="console")
-    parser.add_argument("--benchmark_out", type=pathlib.Path)
-    parser.add_argument("--benchmark_out_format", choices=["json"], default="json")
-    parser.add_argument("--benchmark_min_time", help="as Google Benchmark's; a row is one run here")
-    options = parser.parse_args()
+    options = bench.parse(__doc__)
     rows = []
     for row in rows_of(options.benchmark_filter):
         rows.append(row)
@@ -176,12 +167,7 @@ def main():
               flush=True)
     if not rows:
         return 2
-    report = {"context": {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-                          "executable": os.environ["USERNIC_PROGRAM"], "num_cpus": os.cpu_count()}, "benchmarks": rows}
-    if options.benchmark_format == "json":
-        print(json.dumps(report, indent=2))
-    if options.benchmark_out:
-        options.benchmark_out.write_text(json.dumps(report, indent=2) + "\n")
+    bench.report(options, PROGRAM, rows)
     return 0
 
 

@@ -2,11 +2,9 @@
 // Rows of bench_data_path that need no second program: 60 octets into a TAP and out of one, as the host port does it
 // and with a system call a frame, and the core alone between two ports that do nothing (64 octets, as testpmd's). Of
 // one thread: mops_per_cpu_s is by its CPU time.
-#include <arpa/inet.h>
 #include <benchmark/benchmark.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -20,6 +18,7 @@
 #include "host/kick.h"
 #include "host/tap_reader.h"
 #include "host/tap_writer.h"
+#include "testing/plain_driver.h"
 #include "usernic/net.h"
 #include "usernic/port.h"
 
@@ -39,7 +38,6 @@ void count(benchmark::State& state, uint64_t frames) {
 // --- A TAP, and a socket on the kernel's side of it ---
 
 constexpr uint32_t kFrameBytes = 60, kFrameMax = 1518, kBatch = 64, kQueued = 256;
-constexpr uint16_t kProtocol = 0x88b5;  // nobody's: what comes in goes no further than the kernel's own look
 
 class TapBench {
  public:
@@ -137,19 +135,14 @@ void tap_out_by_calls(benchmark::State& state) {
 
 constexpr uint32_t kSmallest = 64, kBurst = 32;
 
-struct NullDriver {
-  explicit NullDriver(NetDevice& dev) : dev_(dev) {}
-  Result<> open() {
-    dev_.tx_queue(0).start();
-    return {};
-  }
-  void stop() {}
+// Gives frames back a burst at a time.
+struct NullDriver : PlainDriver {
+  using PlainDriver::PlainDriver;
   NetdevTx start_xmit(Skb& skb, TxQueue&, bool more) noexcept USERNIC_NONBLOCKING {
     sent_.push_back(skb);
     if (!more) SkbPool::free(sent_);
     return NetdevTx::kOk;
   }
-  NetDevice& dev_;
   SkbBatch sent_;
 };
 
