@@ -99,6 +99,17 @@ TEST(RxRing, DroppedBuffersGoBackAndTheRingStartsAnew) {
   EXPECT_EQ(pool.available(), 8u) << "so does the destructor";
 }
 
+TEST(RxRing, ADroppedSuperframeCountsAsItsSegments) {
+  SkbPool pool(8, 2048);
+  RxRing ring(8);
+  ring.refill(pool);
+  auto* descriptors = reinterpret_cast<Descriptor*>(static_cast<uintptr_t>(ring.address()));
+  descriptors[1].offload = {.gso = Gso::kTcp4, .gso_size = 500, .header_bytes = 54};
+  for (uint32_t slot = 0; slot < 5; ++slot) finish(ring.address(), slot, 1000);
+  for (uint32_t slot : {1, 2}) descriptors[slot].status.store(kDescriptorDone | kDescriptorMore);
+  EXPECT_EQ(ring.drop_buffers(), 1 + 6 + 1u) << "3,000 octets are 54 and six parts of 500";
+}
+
 TEST(TxRing, RoomShrinksWithPutAndGrowsWithReclaim) {
   SkbPool pool(8, 2048);
   TxRing ring(4);

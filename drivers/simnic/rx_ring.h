@@ -26,8 +26,8 @@ class RxRing {
   // Moves up to `budget` received frames to the end of `frames`, those over several buffers with a chain; returns how
   // many there were. One that is longer than its buffer, as the card says, is none.
   int receive(SkbBatch& frames, int budget) noexcept USERNIC_NONBLOCKING;
-  // Gives the buffers back and starts from index 0 again; returns how many held a frame. Requires: as for the
-  // destructor.
+  // Gives the buffers back and starts from index 0 again; returns how many frames they held, as on the wire. Requires:
+  // as for the destructor.
   uint32_t drop_buffers() noexcept USERNIC_NONBLOCKING;
 
   uint64_t address() const noexcept { return reinterpret_cast<uintptr_t>(descriptors_.get()); }

@@ -185,7 +185,7 @@ void Simnic::stop() {
   rx_discarded_.fetch_add(rx_->drop_buffers(), std::memory_order_relaxed);
   (void)tx_->reclaim();
   dev_.tx_queue(0).forget_sent();
-  tx_discarded_.fetch_add(tx_->size() - tx_->room(), std::memory_order_relaxed);
+  tx_discarded_.fetch_add(tx_->unsent(), std::memory_order_relaxed);
   rx_.reset();
   tx_.reset();
 }

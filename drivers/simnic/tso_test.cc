@@ -207,6 +207,20 @@ TEST_F(TsoTest, ARingFullOfThemIsCutForWhoTakesNone) {
   EXPECT_TRUE(eventually([&] { return enough.available() == kCount; }));
 }
 
+// Held up by a station that never takes it: it is the sender's when that one is closed.
+TEST_F(TsoTest, OneThatIsClosedBeforeItWasSentCountsAsItsSegments) {
+  End a(net, wire, kOwnA, kTso);
+  Card dead(kTso, kOwnB, wire);
+  dead.set_pause_max(std::chrono::hours(1));
+  dead.write(Reg::kControl, kControlRx);  // without a descriptor
+  SkbBatch frames;
+  frames.push_back(superframe(large, kPacket, 1460));
+  a.dev->xmit(a.dev->tx_queue(0), frames);
+  ASSERT_TRUE(a.dev->close());
+  EXPECT_EQ(a.dev->stats().tx_packets, segments_by_hand(kPacket, 1460).size());
+  EXPECT_EQ(a.dev->stats().tx_errors, segments_by_hand(kPacket, 1460).size());
+}
+
 struct TsoCardTest : CardTest {
   TsoCardTest() : CardTest(kTso) {}
   uint32_t send(const Octets& octets, const Offload& offload) {

@@ -35,4 +35,13 @@ TxRing::Reclaimed TxRing::reclaim() noexcept {
   return sum;
 }
 
+uint32_t TxRing::unsent() const noexcept {
+  uint32_t frames = 0;
+  for (uint32_t index = clean_.load(); index != tail_.load(); ++index) {
+    const Skb& skb = *skbs_[index & mask_];
+    frames += segments_of(skb.offload(), skb.size());
+  }
+  return frames;
+}
+
 }  // namespace usernic::simnic
