@@ -177,6 +177,37 @@ class Place(Inside):
                 *(["-U", "--preserve-credentials"] if self.users else []), "--"]
 
 
+RECEIVER = """import hashlib, socket, sys
+with socket.create_server((sys.argv[1], int(sys.argv[2]))) as server:
+    print("listens", flush=True)
+    connection = server.accept()[0]
+digest = hashlib.sha256()
+while octets := connection.recv(1 << 20):
+    digest.update(octets)
+print(digest.hexdigest())
+"""
+
+
+class TcpReceiver:
+    """A process, where `prefix` says, that receives one TCP stream there, and listens already."""
+
+    def __init__(self, prefix, port, address=""):
+        argv = [*prefix, sys.executable, "-c", RECEIVER, address, port]
+        self.process = subprocess.Popen([str(word) for word in argv], stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "listens\n":
+            self.close()
+            raise AssertionError(f"nobody listens on port {port}")
+
+    def sha256(self):
+        """Of the stream, when it has ended."""
+        return self.process.stdout.readline().strip()
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
 class Lab:
     """One `usernic run`, in a folder of its own."""
 
@@ -369,6 +400,11 @@ class LabTest(unittest.TestCase):
         place = Place()
         self.addCleanup(place.close)
         return place
+
+    def tcp_receiver(self, *arguments, **options):
+        receiver = TcpReceiver(*arguments, **options)
+        self.addCleanup(receiver.close)
+        return receiver
 
     def folder(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="usernic-e2e-"))

@@ -3,18 +3,10 @@
 
 import hashlib
 import random
-import subprocess
 
 from lab import LabTest, pair
 
 OCTETS = 30_000_000
-RECEIVE = """import hashlib, socket, sys
-server = socket.create_server(("10.9.0.2", 5001))
-print("ready", flush=True)
-connection, digest = server.accept()[0], hashlib.sha256()
-while octets := connection.recv(1 << 20): digest.update(octets)
-print(digest.hexdigest())
-"""
 SEND = f"""import random, socket
 octets = random.Random(7).randbytes({OCTETS})
 socket.create_connection(("10.9.0.2", 5001)).sendall(octets)
@@ -30,13 +22,9 @@ class OffloadTest(LabTest):
     def transfer(self, lab):
         """Sends from host a to host b; returns by how much each counter of the two cards grew."""
         before = [self.counters(lab, dev) for dev in ("nic0", "nic1")]
-        receiver = subprocess.Popen([*lab.exec_prefix("b"), "python3", "-c", RECEIVE], stdout=subprocess.PIPE, text=True)
-        self.addCleanup(receiver.stdout.close)
-        self.assertEqual(receiver.stdout.readline(), "ready\n")
+        receiver = self.tcp_receiver(lab.exec_prefix("b"), 5001, "10.9.0.2")
         lab.exec("a", "python3", "-c", SEND)
-        digest = receiver.stdout.readline().strip()
-        receiver.wait()
-        self.assertEqual(digest, hashlib.sha256(random.Random(7).randbytes(OCTETS)).hexdigest())
+        self.assertEqual(receiver.sha256(), hashlib.sha256(random.Random(7).randbytes(OCTETS)).hexdigest())
         after = [self.counters(lab, dev) for dev in ("nic0", "nic1")]
         return [{name: value - old[name] for name, value in new.items()} for old, new in zip(before, after)]
 

@@ -12,7 +12,6 @@ import argparse
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import time
 import unittest
@@ -21,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 import lab as lab_module
 from guest import ADAPTER_ADDRESS, ADAPTER_PEER, HOST, USBIP_HOST_PORT, USBIP_PORT, Guest, why_not
+from inside import MARK
 from lab import LabTest, Place, config_of, is_settled
 from program_test import SKIPPED, Result
 from usb_device import UsbDevice, buckets_of, has_bucket, is_filter_of
@@ -30,13 +30,28 @@ MODULES = ("xhci_pci", "usbip_host", "vhci_hcd", "rtl8150", "lan78xx", "microchi
 GUEST_IP, PEER_IP = "10.55.0.1", "10.55.0.2"
 GROUP_IP, GROUP = "239.1.2.3", "01:00:5e:01:02:03"
 IP = "/usr/sbin/ip"  # not the shell's own
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 LIBUSB_ON_USBFS = os.environ.get("USERNIC_LIBUSB_ON_USBFS", "")  # a test program, run in the guest
 GADGETS = "/sys/kernel/config/usb_gadget"
 NIC_NETWORK = "10.44.0"
 GADGET_IP, NIC_IP, NIC_ADDRESS = f"{NIC_NETWORK}.1", f"{NIC_NETWORK}.2", "02:11:11:11:11:11"
+OTHERS_IP = f"{NIC_NETWORK}.77"
 NIC = {"name": "nic0", "host": "a", "driver": "cdc", "bus": f"usbip:127.0.0.1:{USBIP_PORT}/usbip-vudc.0",
        "addresses": [f"{NIC_IP}/24"]}
 TRAFFIC_SECONDS = 600 if os.environ.get("USERNIC_LONG") else 20
+# Sends as soon as somebody listens there.
+SEND = """import hashlib, os, socket, sys
+data = os.urandom(1 << 20)
+while True:
+    try:
+        connection = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+        break
+    except ConnectionRefusedError:
+        pass
+with connection:
+    connection.sendall(data)
+print(hashlib.sha256(data).hexdigest())
+"""
 FOREIGN = "06:00:00:00:00:01"  # a unicast address that is nobody's
 
 the_place, the_guest = None, None
@@ -113,12 +128,14 @@ class AdapterTest(GuestTest):
         the_place.send(frames=[[address, str(n), vlan] for n in range(frames)], dev="cable0")
         return self.received() - before >= frames
 
-
     # Our driver, in the guest.
 
     def start(self, bus):
         """`usernic run` in the guest, with nic0 at that bus."""
-        the_guest.write("/tmp/lab.toml", config_of([{"name": "nic0", "bus": bus, "addresses": [f"{GUEST_IP}/24"]}]))
+        self.start_with(config_of([{"name": "nic0", "bus": bus, "addresses": [f"{GUEST_IP}/24"]}]))
+
+    def start_with(self, config):
+        the_guest.write("/tmp/lab.toml", config)
         the_guest.must("rm -f /tmp/ready /tmp/ended")
         the_guest.must("(usernic run /tmp/lab.toml --ready-fd 3 3>/tmp/ready >/tmp/said 2>&1; echo $? >/tmp/ended) &")
         the_guest.until("[ -s /tmp/ready ] || { cat /tmp/said; [ -e /tmp/ended ] && exit 0; exit 1; }")
@@ -251,6 +268,50 @@ class LibusbTest(AdapterTest):
         self.end()
 
 
+class ReadmeTest(AdapterTest):
+    """What README tells the user of a NAS, and of WSL2, to do: the guest is that machine."""
+
+    def setUp(self):
+        super().setUp()
+        [self.config] = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+        the_place.must("ip", "address", "add", "192.168.1.1/24", "dev", "cable0")
+
+    def lan1_works(self):
+        self.assertEqual(the_guest.must("cat /sys/class/net/lan1/address"), self.device.address)
+        the_guest.until("ping -c 1 -W 5 192.168.1.1")
+        the_place.must("ping", "-c", 1, "-W", 60, "192.168.1.50")
+
+    def test_a_nas(self):
+        self.assertRegex(the_guest.must("usernic usb"), r"(?m)^usb:\d+-[\d.]+ +0bda:8150 +full +rtl8150 ")
+        self.start_with(self.config)
+        self.lan1_works()
+        the_guest.must(f"{IP} link set lan1 mtu 1000 && {IP} maddr add {GROUP} dev lan1")
+        self.until_filter(lambda state: has_bucket(state, GROUP))
+        self.device.tell("unplug")
+        the_guest.until("[ $(cat /sys/class/net/lan1/carrier) = 0 ]")
+        self.device.tell("plug")
+        self.plug_in()
+        self.until_filter(lambda state: has_bucket(state, GROUP))
+        self.lan1_works()
+        self.assertEqual(the_guest.must("cat /sys/class/net/lan1/mtu"), "1000")
+        the_guest.must("killall -INT usernic")
+        the_guest.until("[ -s /tmp/ended ]")
+        self.until_driven_by_the_kernel()
+
+    def test_wsl2(self):
+        """Exported by whom its default route leads to. (Not at port 3240, which is forwarded to the guest.)"""
+        the_guest.must(f"usbip detach -p 00; {IP} route add default via {HOST}")
+        self.addCleanup(the_guest.must, f"{IP} route del default")
+        the_guest.until("! ls /sys/class/net/eth1")
+        server = re.match(r"default via (\S+) ", the_guest.must(f"{IP} route show default"))[1]
+        server = f"{server}:{self.device.port}"
+        listed = the_guest.until(f"usernic usb {server} | grep ^usbip:{server}/")
+        self.assertRegex(listed, r" 0bda:8150 +full +rtl8150 ")
+        self.start_with(self.config.replace("usb:0bda:8150", listed.split()[0]))
+        self.lan1_works()
+        self.end()
+
+
 class Lan78xxTest(AdapterTest):
     """The model lan78xx, driven by the kernel's own driver, and by ours on the same guest's usbfs."""
 
@@ -321,26 +382,23 @@ class Lan78xxTest(AdapterTest):
         self.assertFalse(self.hears("ff:ff:ff:ff:ff:ff", vlan=5))
 
     def test_what_the_kernel_leaves_to_the_chip_is_done(self):
-        """TCP: its sums are written and looked at by the adapter, and its packets cut."""
-        receive = ("import hashlib, socket; s = socket.create_server(('', 5055)); print(flush=True); c, _ = s.accept()\n"
-                   "h = hashlib.md5()\nwhile data := c.recv(65536): h.update(data)\nprint(h.hexdigest())")
+        """TCP both ways: its sums are written and looked at by the adapter, and its packets cut."""
         self.ping()
         the_guest.must("head -c 2000000 /dev/urandom > /tmp/data")
-        argv = [*map(str, the_place.prefix()), sys.executable, "-c", receive]
-        server = subprocess.Popen(argv, stdout=subprocess.PIPE)
-        self.addCleanup(server.stdout.close)
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        server.stdout.readline()
+        receiver = self.tcp_receiver(the_place.prefix(), 5055)
         the_guest.must(f"nc {PEER_IP} 5055 < /tmp/data")
-        self.assertEqual(server.stdout.readline().decode().strip(), the_guest.must("md5sum < /tmp/data").split()[0])
+        self.assertEqual(receiver.sha256(), the_guest.must("sha256sum < /tmp/data").split()[0])
+        the_guest.must("(nc -l -p 5056 > /tmp/got; sha256sum < /tmp/got > /tmp/sum) > /dev/null 2>&1 &")
+        sent = the_place.must(sys.executable, "-c", SEND, GUEST_IP, 5056).strip()
+        the_guest.until("[ -s /tmp/sum ]")
+        self.assertEqual(the_guest.must("cat /tmp/sum; rm /tmp/sum").split()[0], sent)
 
     def test_its_cable_and_its_plug_are_noticed(self):
         self.ping()
-        for down, up in (("link down", "link up"), ("link down", "link up")):
-            self.device.tell(down)
+        for _ in range(2):
+            self.device.tell("link down")
             self.until_carrier("0")
-            self.device.tell(up)
+            self.device.tell("link up")
             self.until_carrier("1")
         self.ping()
         self.device.tell("unplug")
@@ -415,29 +473,12 @@ class GadgetTest(GuestTest):
 
     def transfer(self, lab):
         """A TCP stream each way."""
-        inside = lab.inside("a")
         the_guest.must("dd if=/dev/urandom of=/tmp/sent bs=64k count=16 2>/dev/null")
-        expected = the_guest.must("md5sum < /tmp/sent").split()[0]
-        listen = ("import hashlib, socket; l = socket.create_server(('', 5001)); print('listening', flush=True); "
-                  "s, _ = l.accept(); h = hashlib.md5(); f = s.makefile('rb')\n"
-                  "while data := f.read(65536): h.update(data)\n"
-                  "print(h.hexdigest())")
-        receiver = subprocess.Popen([str(word) for word in [*lab.exec_prefix("a"), sys.executable, "-c", listen]],
-                                    stdout=subprocess.PIPE, text=True)
-        self.addCleanup(receiver.wait)
-        self.addCleanup(receiver.kill)
-        self.addCleanup(receiver.stdout.close)
-        self.assertEqual(receiver.stdout.readline(), "listening\n")
+        receiver = self.tcp_receiver(lab.exec_prefix("a"), 5001)
         the_guest.must(f"nc {NIC_IP} 5001 < /tmp/sent")
-        self.assertEqual(receiver.stdout.readline().strip(), expected)
-        the_guest.must("(nc -l -p 5002 > /tmp/got; md5sum < /tmp/got > /tmp/sum) > /dev/null 2>&1 &")
-        send = ("import hashlib, os, socket, time\n"
-                "data = os.urandom(1 << 20)\n"
-                "while True:\n"
-                f"    try: s = socket.create_connection(('{GADGET_IP}', 5002)); break\n"
-                "    except ConnectionRefusedError: pass\n"  # it does not listen yet
-                "s.sendall(data); s.close(); print(hashlib.md5(data).hexdigest())")
-        sent = inside.must(sys.executable, "-c", send).strip()
+        self.assertEqual(receiver.sha256(), the_guest.must("sha256sum < /tmp/sent").split()[0])
+        the_guest.must("(nc -l -p 5002 > /tmp/got; sha256sum < /tmp/got > /tmp/sum) > /dev/null 2>&1 &")
+        sent = lab.inside("a").must(sys.executable, "-c", SEND, GADGET_IP, 5002).strip()
         the_guest.until("[ -s /tmp/sum ]")
         self.assertEqual(the_guest.must("cat /tmp/sum; rm /tmp/sum").split()[0], sent)
 
@@ -470,9 +511,14 @@ class GadgetTest(GuestTest):
         with self.subTest("the filter is followed"):
             self.until_programmed(lab, allmulti=True, promisc=False)
             self.assertTrue(self.lets_groups_through())
-            inside.must("ip", "link", "set", "nic0", "promisc", "on")
+        with self.subTest("who sniffs, as tcpdump does, sees what is for others"):
+            the_guest.must(f"{IP} neigh replace {OTHERS_IP} lladdr {FOREIGN} dev usb0")
+            inside.listen(devs=["nic0"])
+            inside.join_packet(kind="promisc", dev="nic0")
             self.until_programmed(lab, promisc=True)
-            inside.must("ip", "link", "set", "nic0", "promisc", "off")
+            the_guest.must(f"echo -n '{MARK.decode()}others' | nc -u -w 1 {OTHERS_IP} 9 || true")
+            self.assertIn("others", inside.hear(dev="nic0", last="others"))
+            inside.leave_packet(kind="promisc", dev="nic0")
             self.until_programmed(lab, promisc=False)
             lab.ping("a", GADGET_IP)
         with self.subTest("another MTU"):
