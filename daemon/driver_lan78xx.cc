@@ -11,7 +11,7 @@ const Driver kLan78xxDriver{
     .help = "Microchip LAN7800, LAN7801 and LAN7850, gigabit Ethernet on USB",
     .mtu_max = Lan78xx::kMtuMax,
     .filters_vlans = [](const NicConfig&) { return true; },
-    .takes = [](const usb::Identity& device) { return Lan78xx::is_known(device.vendor, device.product); },
+    .takes = Lan78xx::is_known,
     .probe = probe_usb<&Lan78xx::probe>,
 };
 

@@ -10,7 +10,7 @@ const Driver kRtl8150Driver{
     .name = "rtl8150",
     .help = "Realtek RTL8150, 10/100 Mb/s on USB",
     .mtu_max = Rtl8150::kMtuMax,
-    .takes = [](const usb::Identity& device) { return Rtl8150::is_known(device.vendor, device.product); },
+    .takes = Rtl8150::is_known,
     .probe = probe_usb<&Rtl8150::probe>,
 };
 

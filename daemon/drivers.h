@@ -20,13 +20,14 @@ namespace usernic::daemon {
 struct NicConfig;
 class Section;
 
-// Where a device is made. `port` is where its card is, for a driver of a bus; `lowers`: the devices that it is over, in
-// the order of the config.
+// Where a device is made. For a driver of a bus: `port` is where its card is, `card` what was opened there, for it to
+// take. `lowers`: the devices that it is over, in the order of the config.
 struct ProbeSite {
   Net& net;
   simnic::Wires& wires;
   const NicConfig& nic;
   std::shared_ptr<usb::Port> port;
+  std::unique_ptr<usb::Device>& card;
   std::span<NetDevice* const> lowers;
 };
 

@@ -48,19 +48,23 @@ struct Made {
 std::expected<Made, NotMade> make_device(const Nic::Site& at, const NicConfig& nic) {
   const NetdevConfig config{
       .name = nic.name, .address = nic.address, .mtu = nic.mtu, .mtu_min = kMtuMin, .mtu_max = kMtuMax};
-  const ProbeSite site{at.net, at.wires, nic, nic.usb ? usb_port(*nic.usb, at.wires) : nullptr, at.lowers};
+  std::shared_ptr<usb::Port> port;
+  std::unique_ptr<usb::Device> card;
   const Driver* driver = nic.driver;
-  if (driver == nullptr) {
-    const Result<const Driver*> taker = usb_driver_at(*site.port);
-    if (!taker) return std::unexpected(not_made(nic, taker.error()));
-    driver = *taker;
+  if (nic.usb) {
+    port = usb_port(*nic.usb, at.wires);
+    auto opened = open_when_free(*port);
+    if (!opened) return std::unexpected(not_made(nic, opened.error()));
+    card = *std::move(opened);
+    if (driver == nullptr) driver = usb_driver_for(identity_of(card->descriptors()));
+    if (driver == nullptr) return std::unexpected(not_made(nic, std::errc::not_supported));
   }
   if (nic.mtu > driver->mtu_max) {
     return std::unexpected(
         NotMade{std::errc::invalid_argument, fmt::format("its 'mtu' must be at most {} with the driver {}, not {}",
                                                          driver->mtu_max, driver->name, nic.mtu)});
   }
-  Result<NetdevPtr> dev = driver->probe(site, config);
+  Result<NetdevPtr> dev = driver->probe({at.net, at.wires, nic, std::move(port), card, at.lowers}, config);
   if (!dev) return std::unexpected(not_made(nic, dev.error()));
   return Made{*std::move(dev), driver};
 }

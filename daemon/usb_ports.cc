@@ -11,7 +11,7 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr Duration kProbeMost = std::chrono::seconds(30);
+constexpr Duration kOpenMost = std::chrono::seconds(30);
 constexpr Duration kBusyMost = std::chrono::seconds(5);
 constexpr Duration kBusyLook = std::chrono::milliseconds(50);
 
@@ -55,21 +55,14 @@ std::shared_ptr<usb::Port> usb_port(const usb::Location& location, simnic::Wires
   return {adapter, &adapter->plug()};
 }
 
-Result<const Driver*> usb_driver_at(usb::Port& port) {
-  const Result<std::unique_ptr<usb::Device>> device = port.open({.deadline = Clock::now() + kProbeMost});
-  if (!device) return fail(device.error());
-  const Driver* const driver = usb_driver_for(identity_of((*device)->descriptors()));
-  if (driver == nullptr) return fail(std::errc::not_supported);
-  return driver;
-}
-
-Result<NetdevPtr> probe_when_free(UsbProbe probe, const ProbeSite& site, const NetdevConfig& config) {
+Result<std::unique_ptr<usb::Device>> open_when_free(usb::Port& port) {
   const Time patience_ends = Clock::now() + kBusyMost;
   for (;;) {
     // The last one has its time, too: it is to say what is wrong, and not that the time is over.
-    const usb::Wait wait{.deadline = Clock::now() + kProbeMost};
-    Result<NetdevPtr> made = probe(site.net, config, site.port, wait);
-    if (made || made.error() != std::errc::device_or_resource_busy || Clock::now() >= patience_ends) return made;
+    const usb::Wait wait{.deadline = Clock::now() + kOpenMost};
+    Result<std::unique_ptr<usb::Device>> opened = port.open(wait);
+    const bool busy = !opened && opened.error() == std::errc::device_or_resource_busy;
+    if (!busy || Clock::now() >= patience_ends) return opened;
     wait.stop.wait_until(Clock::now() + kBusyLook);
   }
 }

@@ -12,16 +12,15 @@ namespace usernic::daemon {
 // The port there, with a model of its own where the place is an emulated one. Requires: a model that there is.
 std::shared_ptr<usb::Port> usb_port(const usb::Location& location, simnic::Wires& wires);
 
-// The driver that takes the device there.
-Result<const Driver*> usb_driver_at(usb::Port& port);
+// The device there. Asks again while somebody has it: a server may not have seen yet that whoever looked has let go.
+Result<std::unique_ptr<usb::Device>> open_when_free(usb::Port& port);
 
-// Asks again while somebody has the device: a server may not have seen yet that whoever looked has let go.
+inline constexpr Duration kUsbProbeMost = std::chrono::seconds(30);
 using UsbProbe = Result<NetdevPtr> (*)(Net& net, NetdevConfig config, std::shared_ptr<usb::Port> port,
-                                       const usb::Wait& wait);
-Result<NetdevPtr> probe_when_free(UsbProbe probe, const ProbeSite& site, const NetdevConfig& config);
+                                       std::unique_ptr<usb::Device> device, const usb::Wait& wait);
 template <UsbProbe kProbe>
 Result<NetdevPtr> probe_usb(const ProbeSite& site, const NetdevConfig& config) {
-  return probe_when_free(kProbe, site, config);
+  return kProbe(site.net, config, site.port, std::move(site.card), {.deadline = Clock::now() + kUsbProbeMost});
 }
 
 }  // namespace usernic::daemon

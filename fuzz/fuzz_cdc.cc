@@ -13,6 +13,7 @@ namespace usernic::cdc {
 namespace {
 
 using fuzz::must;
+using usb::NtbLayout, usb::NtbReader, usb::RndisLayout, usb::RndisReader;
 using Octets = std::vector<uint8_t>;
 
 // In memory that ends where it does, so that one octet more is seen.
@@ -77,7 +78,7 @@ void check_round(fuzz::Input& input, Add&& add, Seal&& seal) {
 
 void check_ntb_round(fuzz::Input& input) {
   const auto octets = input.take(kNtbParameterBytes);
-  const auto parameters = parse_ntb_parameters(octets);
+  const auto parameters = usb::parse_ntb_parameters(octets, Protocol::kTransferMax);
   if (!parameters) return;
   const NtbLayout& layout = parameters->out;
   check_round<NtbReader>(
@@ -96,7 +97,7 @@ void check_ntb_round(fuzz::Input& input) {
 void check_rndis_round(fuzz::Input& input) {
   Octets answer(kRndisInitializeDoneBytes);
   std::ranges::copy(input.take(answer.size()), answer.begin());
-  const RndisLayout layout = parse_rndis_layout(answer);
+  const RndisLayout layout = usb::parse_rndis_layout(answer, Protocol::kTransferMax);
   check_round<RndisReader>(
       input, [&](usb::TxBlock& block, std::span<const uint8_t> frame) { return layout.add(block, frame); },
       [&](usb::TxBlock& block) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "bus/usb/octets.h"
 #include "bus/usb/standard.h"
 
 namespace usernic::usb {
@@ -13,10 +14,6 @@ constexpr size_t kDeviceBytes = 18, kConfigurationBytes = 9, kInterfaceBytes = 9
 constexpr uint16_t kPacketMask = 0x07ff;
 constexpr size_t kTotalMax = 4096;  // of a configuration: real ones are below 1 KiB
 constexpr uint8_t kConfigurationsMax = 8;
-
-uint16_t le16(std::span<const uint8_t> octets, size_t at) {
-  return static_cast<uint16_t>(octets[at] | octets[at + 1] << 8);
-}
 
 Interface interface_of(std::span<const uint8_t> one) {
   return {.number = one[2], .alternate = one[3], .interface_class = one[5], .subclass = one[6], .protocol = one[7]};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "bus/usb/descriptors.h"
@@ -20,6 +21,15 @@ struct Identity {
   ClassCode device;
   std::vector<ClassCode> interfaces;  // of its configurations, as far as known
 };
+
+// What a driver knows its devices by that are of no class.
+struct ProductId {
+  uint16_t vendor, product;
+};
+inline bool is_one_of(const Identity& device, std::span<const ProductId> ids) noexcept {
+  return std::ranges::any_of(
+      ids, [&](const ProductId& id) { return id.vendor == device.vendor && id.product == device.product; });
+}
 
 inline ClassCode class_of(const Interface& interface) noexcept {
   return {interface.interface_class, interface.subclass, interface.protocol};

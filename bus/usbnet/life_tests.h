@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "bus/usb/echo_model.h"
 #include "bus/usbnet/nic_fixture.h"
 #include "usernic/address_list.h"
 #include "usernic/rx_mode.h"
@@ -143,6 +144,17 @@ void close_while_a_command_is_stuck(Fixture& adapter) {
   adapter.plug->faults().control_ns.store(0);
   ASSERT_TRUE(adapter.dev->open() && adapter.settled());
   EXPECT_TRUE(adapter.hears(multicast(1)));
+}
+
+template <class Driver>
+void takes_no_stranger() {
+  EchoModel stranger;
+  Net net;
+  const auto port = std::make_shared<EmulatedPort>(stranger, "emulated:stranger");
+  const Wait wait{.deadline = soon()};
+  EXPECT_EQ(Driver::probe(net, {}, port, *port->open(wait), wait).error(), std::errc::not_supported);
+  EXPECT_EQ(Driver::probe(net, {.mtu = Driver::kMtuMax + 1}, port, *port->open(wait), wait).error(),
+            std::errc::invalid_argument);
 }
 
 }  // namespace usernic::usb

@@ -150,7 +150,9 @@ struct NicFixture {
 
   Result<> probe() {
     const NetdevConfig config{.name = "usb%d", .rx_retry = std::chrono::milliseconds(5)};
-    Result<NetdevPtr> probed = Driver::probe(net, config, port, {.deadline = soon()});
+    auto opened = port->open({.deadline = soon()});
+    if (!opened) return fail(opened.error());
+    Result<NetdevPtr> probed = Driver::probe(net, config, port, *std::move(opened), {.deadline = soon()});
     if (!probed) return fail(probed.error());
     dev = *std::move(probed);
     if (const Result<> registered = dev->register_netdev(); !registered) return registered;
@@ -192,5 +194,17 @@ struct NicFixture {
   NetdevPtr dev;
   uint32_t markers = 0, questions = 0;
 };
+
+// A group that fits, and is in no bucket of those that a test wants.
+template <class Fixture, class BucketOf, class Fits>
+constexpr MacAddress foreign_group(BucketOf bucket_of, Fits fits) {
+  for (uint64_t n = 1000;; ++n) {
+    bool alone = fits(multicast(n));
+    for (uint64_t wanted = 1; wanted <= Fixture::kOverflow; ++wanted) {
+      alone &= bucket_of(multicast(n)) != bucket_of(multicast(wanted));
+    }
+    if (alone) return multicast(n);
+  }
+}
 
 }  // namespace usernic::usb

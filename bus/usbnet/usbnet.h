@@ -6,8 +6,9 @@
 //   unplugged -> work: detach; then, again and again, work: is it back? set it up as it was, attach
 //
 // Whatever uses the device runs on the netdevice's lane or keeps it parked, so the works of unplug and return are never
-// beside open, stop or a filter command: the device, and whether it is started, need no lock. Transfers complete in BH
-// context on the bus' thread; two leaf locks guard what they share with start_xmit and poll. [kernel: usbnet.c]
+// beside open, stop or a filter command: the device, and whether it is started, need no lock there; `off_lane` reads
+// the device elsewhere, for which the pointer changes under a mutex. Transfers complete in BH context on the bus'
+// thread; two leaf locks guard what they share with start_xmit and poll. [kernel: usbnet.c]
 #pragma once
 
 #include <memory>
@@ -171,9 +172,9 @@ class Usbnet {
   const std::shared_ptr<Port> port_;
   const Sizes sizes_;
 
+  Mutex device_lock_{kDeviceClass};  // held when the pointer changes, and by who reads it off the lane
   // The lane's, see above.
-  Mutex device_lock_{kDeviceClass};  // held when the pointer changes, and by who reads it elsewhere
-  std::unique_ptr<Device> device_;   // null while it is unplugged
+  std::unique_ptr<Device> device_;  // null while it is unplugged
   Adapter::Pipes pipes_;
   bool up_ = false;              // between open and stop
   Atomic<bool> started_{false};  // up, and there; completions read it

@@ -48,19 +48,18 @@ bool Cdc::is_known(const usb::Identity& identity) noexcept {
                              [](const usb::ClassCode& code) { return framing_of(code).has_value(); });
 }
 
-Result<NetdevPtr> Cdc::probe(Net& net, NetdevConfig config, std::shared_ptr<usb::Port> port, const usb::Wait& wait) {
-  Result<std::unique_ptr<usb::Device>> device = port->open(wait);
-  if (!device) return fail(device.error());
-  const auto function = find_function((*device)->descriptors());
+Result<NetdevPtr> Cdc::probe(Net& net, NetdevConfig config, std::shared_ptr<usb::Port> port,
+                             std::unique_ptr<usb::Device> device, const usb::Wait& wait) {
+  const auto function = find_function(device->descriptors());
   if (!function) return fail(std::errc::not_supported);
-  Control control(**device, function->control, wait.stop);
+  Control control(*device, function->control, wait.stop);
   const Result<Station> station = begin(control, *function, *Protocol::create(*function));
   if (!station) return fail(station.error());
   const uint32_t mtu_max = std::min(station->frame_max - kHeaderBytes, kMtuMax);
   if (config.mtu > mtu_max) return fail(std::errc::invalid_argument);
   config.mtu_max = std::min(config.mtu_max, mtu_max);
   if (config.address.is_zero() && station->permanent.is_valid_own()) config.address = station->permanent;
-  return net.alloc_netdev<Cdc>(config, std::move(port), *std::move(device), *function, *station);
+  return net.alloc_netdev<Cdc>(config, std::move(port), std::move(device), *function, *station);
 }
 
 Cdc::Cdc(NetDevice& dev, std::shared_ptr<usb::Port> port, std::unique_ptr<usb::Device> device, const Function& function,

@@ -24,10 +24,11 @@ class Cdc final : private usb::Adapter {
   static constexpr uint32_t kMtuMax = cdc::kMtuMax;
 
   static bool is_known(const usb::Identity& identity) noexcept;
-  // A device for the function at the port, not registered yet. Without an address it gets the function's own. Errors:
-  // the port's; not_supported: there is none of these classes; bad_message: it does not say what it has to;
-  // invalid_argument: an MTU that is too large for it. Context: process.
-  static Result<NetdevPtr> probe(Net& net, NetdevConfig config, std::shared_ptr<usb::Port> port, const usb::Wait& wait);
+  // For the function that was opened at the port, a device that is not registered yet. Without an address it gets the
+  // function's own. Errors: the bus'; not_supported: there is none of these classes; bad_message: it does not say what
+  // it has to; invalid_argument: an MTU that is too large for it. Context: process.
+  static Result<NetdevPtr> probe(Net& net, NetdevConfig config, std::shared_ptr<usb::Port> port,
+                                 std::unique_ptr<usb::Device> device, const usb::Wait& wait);
 
   Cdc(NetDevice& dev, std::shared_ptr<usb::Port> port, std::unique_ptr<usb::Device> device,
       const cdc::Function& function, const cdc::Station& station);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// cdc: the programming interface of USB network functions. Driver and model share this page only.
+// cdc: the programming interface of USB network functions. Driver and model share this page only, and the formats that
+// it includes.
 //
 // Sources: [CDC] USB Class Definitions for Communications Devices 1.2, [ECM] its Ethernet subclass 1.2, [NCM] Network
 // Control Model 1.0 with errata 1, [RNDIS] Microsoft's Remote NDIS specification (MS-RNDIS). Everything is
@@ -10,35 +11,16 @@
 #include <cstdint>
 #include <span>
 
+#include "bus/usb/octets.h"
+#include "bus/usbnet/ntb_format.h"
+#include "bus/usbnet/rndis_format.h"
 #include "usernic/mac_address.h"
 
 namespace usernic::cdc {
 
-// Beyond the end there are zeros, and nothing is written.
-constexpr uint32_t le(std::span<const uint8_t> octets, size_t at, size_t width) noexcept {
-  uint32_t value = 0;
-  for (size_t n = 0; n < width && at < octets.size() && n < octets.size() - at; ++n) {
-    value |= uint32_t{octets[at + n]} << 8 * n;
-  }
-  return value;
-}
-constexpr uint16_t le16(std::span<const uint8_t> octets, size_t at) noexcept {
-  return static_cast<uint16_t>(le(octets, at, 2));
-}
-constexpr uint32_t le32(std::span<const uint8_t> octets, size_t at) noexcept {
-  return le(octets, at, 4);
-}
-constexpr void put_le(std::span<uint8_t> octets, size_t at, uint32_t value, size_t width) noexcept {
-  for (size_t n = 0; n < width && at < octets.size() && n < octets.size() - at; ++n) {
-    octets[at + n] = static_cast<uint8_t>(value >> 8 * n);
-  }
-}
-constexpr void put_le16(std::span<uint8_t> octets, size_t at, uint32_t value) noexcept {
-  put_le(octets, at, value, 2);
-}
-constexpr void put_le32(std::span<uint8_t> octets, size_t at, uint32_t value) noexcept {
-  put_le(octets, at, value, 4);
-}
+using namespace usb::ntb;
+using namespace usb::rndis;
+using usb::le, usb::le16, usb::le32, usb::put_le, usb::put_le16, usb::put_le32;
 
 // --- Frames ---
 inline constexpr uint32_t kHeaderBytes = 14, kVlanTagBytes = 4, kCrcBytes = 4;
@@ -81,48 +63,7 @@ inline constexpr size_t kNotificationBytes = 8;
 inline constexpr uint8_t kNetworkConnection = 0x00, kConnectionSpeedChange = 0x2a;
 // RNDIS: the eight octets 1, 0, ..., 0: a message waits to be fetched.
 
-// --- NCM transfer blocks [NCM 3.2, 3.3, 6.2.1] ---
-inline constexpr uint32_t kNth16 = 0x484d434e, kNth32 = 0x686d636e;  // "NCMH", "ncmh"
-inline constexpr uint32_t kNdp16 = 0x304d434e, kNdp16Crc = 0x314d434e, kNdp32 = 0x306d636e, kNdp32Crc = 0x316d636e;
-inline constexpr uint32_t kNtbAlignment = 4;  // of a datagram pointer table, at least
-inline constexpr uint32_t kNtbBytesMin = 2048;
-inline constexpr size_t kNtbParameterBytes = 28;
-enum NtbParameter : uint8_t {
-  kNtbFormats = 2,  // bit 1: NTB-32, too
-  kNtbInMax = 4,
-  kNdpInDivisor = 8,
-  kNdpInRemainder = 10,
-  kNdpInAlignment = 12,
-  kNtbOutMax = 16,
-  kNdpOutDivisor = 20,
-  kNdpOutRemainder = 22,  // of the payload behind the Ethernet header
-  kNdpOutAlignment = 24,
-  kNtbOutDatagrams = 26,  // 0: no limit
-};
-inline constexpr uint16_t kNtb32Supported = 0x02;
-
-// --- RNDIS messages [RNDIS 2.2] ---
-enum RndisType : uint32_t {
-  kRndisPacket = 0x01,
-  kRndisInitialize = 0x02,
-  kRndisHalt = 0x03,
-  kRndisQuery = 0x04,
-  kRndisSet = 0x05,
-  kRndisIndicate = 0x07,
-  kRndisKeepalive = 0x08,
-};
-inline constexpr uint32_t kRndisDone = 0x8000'0000;  // in the type of an answer
-// Where fields are. Offsets in a message count from octet 8.
-inline constexpr size_t kRndisLength = 4, kRndisId = 8, kRndisStatus = 12, kRndisBase = 8;
-inline constexpr size_t kRndisOid = 12, kRndisInfoLength = 16, kRndisInfoOffset = 20;  // of a query, its answer, a set
-inline constexpr size_t kRndisQueryBytes = 28, kRndisQueryDoneBytes = 24, kRndisDoneBytes = 16;
-inline constexpr size_t kRndisInitializeBytes = 24, kRndisInitializeDoneBytes = 52;
-inline constexpr size_t kRndisMaxPackets = 32, kRndisMaxTransfer = 36,
-                        kRndisAlignment = 40;  // of an initialize's answer
-inline constexpr size_t kRndisIndicateStatus = 8, kRndisIndicateBytes = 20;
-inline constexpr size_t kRndisDataOffset = 8, kRndisDataLength = 12, kRndisPacketBytes = 44;
-inline constexpr uint32_t kRndisSuccess = 0, kRndisNotSupported = 0xc000'00bb, kRndisInvalid = 0xc001'0015;
-inline constexpr uint32_t kRndisConnected = 0x4001'000b, kRndisDisconnected = 0x4001'000c;
+// --- RNDIS objects [RNDIS 2.2.4: NDIS' own] ---
 enum Oid : uint32_t {
   kOidFrameMax = 0x0001'0106,   // without header
   kOidLinkSpeed = 0x0001'0107,  // in 100 bit/s

@@ -8,9 +8,7 @@ namespace usernic::cdc {
 namespace {
 
 constexpr Duration kLookFirst = std::chrono::milliseconds(1), kLookLast = std::chrono::milliseconds(32);
-constexpr uint32_t kAlignmentBitsMax = 7;  // [RNDIS 2.2.3]
-constexpr uint32_t kPacketsMax = 32;       // that we send at once
-constexpr uint32_t kBitsPerUnit = 100;     // of kOidLinkSpeed
+constexpr uint32_t kBitsPerUnit = 100;  // of kOidLinkSpeed
 
 std::vector<uint8_t> message(RndisType type, size_t bytes) {
   std::vector<uint8_t> octets(bytes);
@@ -27,13 +25,6 @@ std::vector<uint8_t> about(RndisType type, Oid oid, std::span<const uint8_t> val
   put_le32(octets, kRndisInfoOffset, kRndisQueryBytes - kRndisBase);
   std::ranges::copy(value, octets.begin() + kRndisQueryBytes);
   return octets;
-}
-
-// What `offset`, counted from octet 8, and `length` say; nothing: it reaches out of the message.
-std::optional<std::span<const uint8_t>> part(std::span<const uint8_t> message, uint32_t offset, uint32_t length) {
-  const std::span<const uint8_t> body = message.subspan(kRndisBase);
-  if (offset > body.size() || length > body.size() - offset) return std::nullopt;
-  return body.subspan(offset, length);
 }
 
 size_t least_bytes(uint32_t type) noexcept {
@@ -60,45 +51,6 @@ std::errc error_of(uint32_t status) noexcept {
 
 // --- Frames ---
 
-std::optional<std::span<const uint8_t>> RndisReader::next() noexcept {
-  while (left_.size() > 1) {  // a zero may follow, so that the last packet is short
-    const uint32_t length = le32(left_, kRndisLength);
-    const bool is_packet = le32(left_, 0) == kRndisPacket;
-    if (length > left_.size() || length < (is_packet ? kRndisPacketBytes : kRndisBase)) return end();
-    const std::span<const uint8_t> one = left_.first(length);
-    left_ = left_.subspan(length);
-    if (!is_packet) continue;
-    const auto data = part(one, le32(one, kRndisDataOffset), le32(one, kRndisDataLength));
-    if (!data) return end();
-    return data;
-  }
-  return std::nullopt;
-}
-
-std::nullopt_t RndisReader::end() noexcept {
-  broken_ = true;
-  left_ = {};
-  return std::nullopt;
-}
-
-bool RndisLayout::add(usb::TxBlock& block, std::span<const uint8_t> frame) const noexcept {
-  if (block.frames >= packets_max) return false;
-  const size_t room = std::min<size_t>(block.room.size(), transfer_max);
-  const size_t padding = (alignment - (kRndisPacketBytes + frame.size()) % alignment) % alignment;
-  const size_t size = kRndisPacketBytes + frame.size() + padding;
-  if (block.size > room || size > room - block.size) return false;
-  const std::span<uint8_t> octets = block.room.subspan(block.size, size);
-  std::ranges::fill(octets, uint8_t{0});
-  put_le32(octets, 0, kRndisPacket);
-  put_le32(octets, kRndisLength, static_cast<uint32_t>(size));
-  put_le32(octets, kRndisDataOffset, kRndisPacketBytes - kRndisBase);
-  put_le32(octets, kRndisDataLength, static_cast<uint32_t>(frame.size()));
-  std::ranges::copy(frame, octets.begin() + kRndisPacketBytes);
-  block.size += static_cast<uint32_t>(size);
-  ++block.frames;
-  return true;
-}
-
 bool Rndis::pack(usb::TxBlock& block, std::span<const uint8_t> frame) noexcept {
   return layout_.add(block, frame);
 }
@@ -108,7 +60,7 @@ bool Rndis::seal(usb::TxBlock&) noexcept {
 }
 
 bool Rndis::unpack(std::span<const uint8_t> octets, usb::RxFrames& frames) noexcept {
-  RndisReader reader(octets);
+  usb::RndisReader reader(octets);
   while (const auto frame = reader.next()) frames.add(*frame);
   return !reader.broken();
 }
@@ -122,16 +74,10 @@ std::optional<RndisMessage> parse_rndis_message(std::span<const uint8_t> octets)
   RndisMessage message{.type = type, .id = le32(octets, kRndisId), .status = le32(octets, kRndisStatus)};
   if (type == kRndisIndicate) message.status = le32(octets, kRndisIndicateStatus);
   if (type != (kRndisQuery | kRndisDone)) return message;
-  const auto info = part(octets, le32(octets, kRndisInfoOffset), le32(octets, kRndisInfoLength));
+  const auto info = usb::rndis_part(octets, le32(octets, kRndisInfoOffset), le32(octets, kRndisInfoLength));
   if (!info) return std::nullopt;
   message.info = *info;
   return message;
-}
-
-RndisLayout parse_rndis_layout(std::span<const uint8_t> octets) noexcept {
-  return {.transfer_max = std::min(le32(octets, kRndisMaxTransfer), Protocol::kTransferMax),
-          .packets_max = std::clamp(le32(octets, kRndisMaxPackets), 1u, kPacketsMax),
-          .alignment = 1u << std::min(le32(octets, kRndisAlignment), kAlignmentBitsMax)};
 }
 
 // The message that waits, if one does; news in it are noted, and a question whether we live is answered.
@@ -200,7 +146,7 @@ Result<Station> Rndis::set_up(Control& control) {
   put_le32(initialize, 12, 1);  // version 1.0
   put_le32(initialize, 20, kTransferMax);
   if (const Result<RndisMessage> begun = ask(control, initialize); !begun) return fail(begun.error());
-  layout_ = parse_rndis_layout(answer_);
+  layout_ = usb::parse_rndis_layout(answer_, kTransferMax);
   const auto address = query(control, kOidPermanentAddress);
   if (!address) return fail(address.error());
   if (address->size() < 6) return fail(std::errc::bad_message);

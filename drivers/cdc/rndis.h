@@ -6,31 +6,10 @@
 #include <array>
 #include <optional>
 
+#include "bus/usbnet/rndis_packets.h"
 #include "drivers/cdc/protocol.h"
 
 namespace usernic::cdc {
-
-// The frames in a transfer, whatever its octets are.
-class RndisReader {
- public:
-  explicit RndisReader(std::span<const uint8_t> octets) : left_(octets) {}
-  // Nothing: there are no more, or what follows is broken.
-  std::optional<std::span<const uint8_t>> next() noexcept USERNIC_NONBLOCKING;
-  bool broken() const noexcept { return broken_; }
-
- private:
-  std::nullopt_t end() noexcept USERNIC_NONBLOCKING;
-  std::span<const uint8_t> left_;
-  bool broken_ = false;
-};
-
-struct RndisLayout {
-  uint32_t transfer_max = 0;
-  uint32_t packets_max = 1;
-  uint32_t alignment = 1;  // of each message in a transfer
-
-  bool add(usb::TxBlock& block, std::span<const uint8_t> frame) const noexcept USERNIC_NONBLOCKING;
-};
 
 // A message of the device that is no frame.
 struct RndisMessage {
@@ -40,8 +19,6 @@ struct RndisMessage {
 };
 // Nothing: it is none, or not as long as it says or has to be.
 std::optional<RndisMessage> parse_rndis_message(std::span<const uint8_t> octets) noexcept;
-// Of an answer to "initialize", at least kRndisInitializeDoneBytes long.
-RndisLayout parse_rndis_layout(std::span<const uint8_t> octets) noexcept;
 
 class Rndis final : public Protocol {
  public:
@@ -62,7 +39,7 @@ class Rndis final : public Protocol {
   Result<uint32_t> query_number(Control& control, Oid oid, uint32_t otherwise);
   Result<> set(Control& control, Oid oid, std::span<const uint8_t> value);
 
-  RndisLayout layout_;
+  usb::RndisLayout layout_;
   uint32_t id_ = 0;                             // of the last request
   News news_;                                   // that came in between
   std::array<uint8_t, kAnswerBytes> answer_{};  // what an answer's `info` is in

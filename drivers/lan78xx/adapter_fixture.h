@@ -17,15 +17,10 @@ struct Adapter : usb::NicFixture<Lan78xx, Model> {
   explicit Adapter(bool served = false, uint16_t chip = 0x7800) : NicFixture(served, kPermanent, chip) {}
 };
 
-// One whose bucket no group that a test wants has, and which a hash that nobody has written lets in.
+// That a hash which nobody has written lets in.
 constexpr MacAddress foreign_group() {
-  for (uint64_t n = 1000;; ++n) {
-    bool alone = (Model::kUnwritten >> bucket_of(multicast(n)) % 32 & 1) != 0;
-    for (uint64_t wanted = 1; wanted <= Adapter::kOverflow; ++wanted) {
-      alone &= bucket_of(multicast(n)) != bucket_of(multicast(wanted));
-    }
-    if (alone) return multicast(n);
-  }
+  return usb::foreign_group<Adapter>(
+      bucket_of, [](const MacAddress& group) { return (Model::kUnwritten >> bucket_of(group) % 32 & 1) != 0; });
 }
 
 }  // namespace usernic::lan78xx

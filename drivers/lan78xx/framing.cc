@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "drivers/lan78xx/regs.h"
-#include "drivers/lan78xx/words.h"
 
 namespace usernic::lan78xx {
 namespace {
@@ -23,8 +22,8 @@ bool put_frame(usb::TxBlock& block, std::span<const uint8_t> frame) noexcept {
   const uint32_t at = round_up(block.size, kTxAlignment);
   if (frame.size() > kFrameMax || at + kTxHeaderBytes + frame.size() > block.room.size()) return false;
   std::fill(block.room.begin() + block.size, block.room.begin() + at, uint8_t{0});
-  put_word(block.room, at, static_cast<uint32_t>(frame.size()) | kTxFcs);
-  put_word(block.room, at + 4, 0);
+  put_le32(block.room, at, static_cast<uint32_t>(frame.size()) | kTxFcs);
+  put_le32(block.room, at + 4, 0);
   std::ranges::copy(frame, block.room.begin() + at + kTxHeaderBytes);
   block.size = at + kTxHeaderBytes + static_cast<uint32_t>(frame.size());
   ++block.frames;
@@ -34,7 +33,7 @@ bool put_frame(usb::TxBlock& block, std::span<const uint8_t> frame) noexcept {
 std::optional<RxFrame> RxReader::next() noexcept {
   while (!rest_.empty()) {
     if (rest_.size() < kRxHeaderBytes) break;
-    const uint32_t a = get_word(rest_), length = a & kRxLength;
+    const uint32_t a = le32(rest_, 0), length = a & kRxLength;
     if (kRxHeaderBytes + length > rest_.size()) break;
     const std::span<const uint8_t> octets = rest_.subspan(kRxHeaderBytes, length);
     rest_ = rest_.subspan(std::min<size_t>(round_up(kRxHeaderBytes + length, kRxAlignment), rest_.size()));

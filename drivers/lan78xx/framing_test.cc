@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "drivers/lan78xx/regs.h"
-#include "drivers/lan78xx/words.h"
 
 namespace usernic::lan78xx {
 namespace {
@@ -18,7 +17,7 @@ void append(Octets& transfer, uint32_t size, uint8_t fill, uint32_t flags = 0) {
   transfer.resize(round_up(static_cast<uint32_t>(transfer.size()), kRxAlignment));
   const size_t at = transfer.size();
   transfer.resize(at + kRxHeaderBytes);
-  put_word(transfer, at, flags | (size + kFcsBytes));
+  put_le32(transfer, at, flags | (size + kFcsBytes));
   transfer.insert(transfer.end(), size, fill);
   transfer.insert(transfer.end(), kFcsBytes, 0xfc);
 }
@@ -83,7 +82,7 @@ TEST(Lan78xxFramingTest, ABlockTakesFramesUntilTheNextHasNoRoom) {
   EXPECT_FALSE(put_frame(block, frame));
   EXPECT_EQ(block.frames, 3u);
   EXPECT_EQ(block.size, 2 * 72 + 69u);
-  EXPECT_EQ(get_word(room, 72), 61 | kTxFcs);
+  EXPECT_EQ(le32(room, 72), 61 | kTxFcs);
   EXPECT_EQ(room[72 + 8], 7);
   usb::TxBlock empty{.room = room};
   EXPECT_FALSE(put_frame(empty, Octets(kFrameMax + 1)));

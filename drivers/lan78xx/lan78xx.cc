@@ -8,7 +8,6 @@
 #include "drivers/lan78xx/counters.h"
 #include "drivers/lan78xx/framing.h"
 #include "drivers/lan78xx/registers.h"
-#include "drivers/lan78xx/words.h"
 
 namespace usernic {
 
@@ -24,7 +23,7 @@ constexpr uint8_t kPhys = 8;               // outside
 constexpr usb::Usbnet::Sizes kSizes{.rx_bytes = kFifoBytes, .tx_bytes = kFifoBytes, .frame_max = kFrameMax};
 
 bool is_known_device(const usb::Device& device) {
-  return Lan78xx::is_known(device.descriptors().vendor, device.descriptors().product);
+  return Lan78xx::is_known(usb::identity_of(device.descriptors()));
 }
 
 // Of bulk in.
@@ -52,26 +51,24 @@ constexpr uint32_t mac_rx_of(uint32_t mtu, bool on) noexcept {
 
 }  // namespace
 
-bool Lan78xx::is_known(uint16_t vendor, uint16_t product) noexcept {
-  return std::ranges::any_of(kIds, [&](const UsbId& id) { return id.vendor == vendor && id.product == product; });
+bool Lan78xx::is_known(const usb::Identity& device) noexcept {
+  return usb::is_one_of(device, kIds);
 }
 
 Result<NetdevPtr> Lan78xx::probe(Net& net, NetdevConfig config, std::shared_ptr<usb::Port> port,
-                                 const usb::Wait& wait) {
+                                 std::unique_ptr<usb::Device> device, const usb::Wait& wait) {
   if (config.mtu > kMtuMax) return fail(std::errc::invalid_argument);
   config.mtu_max = std::min(config.mtu_max, kMtuMax);
-  Result<std::unique_ptr<usb::Device>> device = port->open(wait);
-  if (!device) return fail(device.error());
-  if (!is_known_device(**device)) return fail(std::errc::not_supported);
-  if (const Result<> set = (*device)->set_configuration(kConfiguration, wait); !set) return fail(set.error());
-  Registers chip(**device, wait.stop);
+  if (!is_known_device(*device)) return fail(std::errc::not_supported);
+  if (const Result<> set = device->set_configuration(kConfiguration, wait); !set) return fail(set.error());
+  Registers chip(*device, wait.stop);
   const Result<uint32_t> lo = chip.read(kRxAddrL);
   if (!lo) return fail(lo.error());
   const Result<uint32_t> hi = chip.read(kRxAddrH);
   if (!hi) return fail(hi.error());
   const MacAddress permanent = address_of(*hi, *lo);
   if (config.address.is_zero() && permanent.is_valid_own()) config.address = permanent;
-  return net.alloc_netdev<Lan78xx>(config, std::move(port), *std::move(device));
+  return net.alloc_netdev<Lan78xx>(config, std::move(port), std::move(device));
 }
 
 Lan78xx::Lan78xx(NetDevice& dev, std::shared_ptr<usb::Port> port, std::unique_ptr<usb::Device> device)
@@ -136,7 +133,7 @@ Result<> Lan78xx::look_at_link(Registers& chip) {
 }
 
 void Lan78xx::interrupt(std::span<const uint8_t> octets) noexcept {
-  if (octets.size() >= kInterruptBytes && (get_word(octets) & kIntPhy) != 0) usbnet_.call_later();
+  if (octets.size() >= kInterruptBytes && (le32(octets, 0) & kIntPhy) != 0) usbnet_.call_later();
 }
 
 void Lan78xx::later(usb::Device& device, const StopToken& stop) {
@@ -234,7 +231,7 @@ Result<> Lan78xx::get_ethtool_stats(std::vector<NamedCounter>& counters) {
   });
   if (!read) return read;
   for (size_t n = 0; n < kCounterNames.size(); ++n) {
-    counters.push_back({std::string(kCounterNames[n]), get_word(octets, 4 * n)});
+    counters.push_back({std::string(kCounterNames[n]), le32(octets, 4 * n)});
   }
   return {};
 }

@@ -3,7 +3,6 @@
 
 #include <bit>
 
-#include "bus/usb/echo_model.h"
 #include "bus/usbnet/life_tests.h"
 #include "drivers/lan78xx/adapter_fixture.h"
 
@@ -288,11 +287,7 @@ TEST_F(Lan78xxTest, TheChipCounts) {
 }
 
 TEST(Lan78xxProbeTest, AnotherKindOfDeviceIsNotTaken) {
-  usb::EchoModel stranger;
-  Net net;
-  const auto port = std::make_shared<usb::EmulatedPort>(stranger, "emulated:stranger");
-  EXPECT_EQ(Lan78xx::probe(net, {}, port, {.deadline = soon()}).error(), std::errc::not_supported);
-  EXPECT_EQ(Lan78xx::probe(net, {.mtu = 9001}, port, {.deadline = soon()}).error(), std::errc::invalid_argument);
+  usb::takes_no_stranger<Lan78xx>();
 }
 
 }  // namespace

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "drivers/lan78xx/words.h"
-
 namespace usernic::lan78xx {
 namespace {
 
@@ -97,17 +95,17 @@ Result<uint32_t> Model::control(const usb::Setup& setup, std::span<uint8_t> data
     SpinGuard guard(lock_);
     if (in && setup.request == kRequestCounters) {
       const size_t words = std::min(data.size() / 4, counted_.size());
-      for (size_t n = 0; n < words; ++n) put_word(data, 4 * n, counted_[n]);
+      for (size_t n = 0; n < words; ++n) put_le32(data, 4 * n, counted_[n]);
       return static_cast<uint32_t>(4 * words);
     }
     uint32_t* const word = at(setup.index);
     const bool known = setup.request == (in ? kRequestRead : kRequestWrite);
     if (!known || word == nullptr || data.size() != 4) return fail(std::errc::broken_pipe);
     if (in) {
-      put_word(data, 0, *word);
+      put_le32(data, 0, *word);
       return 4;
     }
-    write(setup.index, get_word(data));
+    write(setup.index, le32(data, 0));
     tells = interrupted();
   }
   if (tells) interrupt();
@@ -192,7 +190,7 @@ void Model::interrupt() {
   uint8_t message[kInterruptBytes];
   {
     SpinGuard guard(lock_);
-    put_word(message, 0, value(kIntSts));
+    put_le32(message, 0, value(kIntSts));
   }
   if (to_host_ != nullptr) to_host_->deliver(kInterruptIn, message);
 }
@@ -266,7 +264,7 @@ usb::NicFilter Model::filter() const {
     (address.is_multicast() ? filter.multicast : filter.unicast).push_back(address);
   }
   for (uint32_t n = 0; n < kHashWords && (control & kRfeMulticastHash) != 0; ++n) {
-    put_word(filter.hash, 4 * n, ram_[kVlanWords + n]);
+    put_le32(filter.hash, 4 * n, ram_[kVlanWords + n]);
   }
   for (uint16_t id = 0; id < 32 * kVlanWords && filter.vlan_filter; ++id) {
     if ((ram_[id / 32] >> id % 32 & 1) != 0) filter.vlans.push_back(id);

@@ -4,7 +4,6 @@
 
 #include "drivers/lan78xx/model.h"
 #include "drivers/lan78xx/model_ip.h"
-#include "drivers/lan78xx/words.h"
 
 namespace usernic::lan78xx {
 namespace {
@@ -30,7 +29,6 @@ std::pair<uint32_t, uint32_t> sums_of(std::span<const uint8_t> frame, uint32_t c
 // A transfer to the host in the making.
 class Model::Burst {
  public:
-  // `tag`: of a frame whose tag stays off, and is told.
   // False: no room.
   bool add(std::span<const uint8_t> frame, bool tagged, uint32_t control) noexcept {
     const bool strip = tagged && (control & kRfeVlanStrip) != 0;
@@ -46,8 +44,8 @@ class Model::Burst {
     std::ranges::copy(kFcs, octets_.begin() + at + kRxHeaderBytes + size);
     auto [a, b] = sums_of(octets, control);
     if (tagged) a |= kRxTagged, b |= uint32_t{frame[14]} << 8 | frame[15];
-    put_word(octets_, at, a | (size + kFcsBytes));
-    put_word(octets_, at + 4, b);
+    put_le32(octets_, at, a | (size + kFcsBytes));
+    put_le32(octets_, at + 4, b);
     octets_[at + 8] = octets_[at + 9] = 0;
     size_ = at + kRxHeaderBytes + size + kFcsBytes;
     return true;
@@ -145,7 +143,7 @@ Result<> Model::out(uint8_t endpoint, std::span<const uint8_t> octets) {
 bool Model::take_frames(std::span<const uint8_t> octets, Frames& frames) {
   for (size_t at = 0; at < octets.size(); at = round_up(static_cast<uint32_t>(at), kTxAlignment)) {
     if (octets.size() - at < kTxHeaderBytes) return false;
-    const uint32_t a = get_word(octets, at), b = get_word(octets, at + 4), size = a & kTxLength;
+    const uint32_t a = le32(octets, at), b = le32(octets, at + 4), size = a & kTxLength;
     at += kTxHeaderBytes;
     if (size < kHeaderBytes || size > octets.size() - at) return false;
     const std::span<const uint8_t> frame = octets.subspan(at, size);

@@ -6,7 +6,6 @@
 #include "bus/usb/emulated.h"
 #include "drivers/lan78xx/adapter_fixture.h"
 #include "drivers/lan78xx/framing.h"
-#include "drivers/lan78xx/words.h"
 
 namespace usernic::lan78xx {
 namespace {
@@ -35,8 +34,8 @@ struct Lan78xxModelTest : ::testing::Test {
   }
   void send(uint32_t a, uint32_t b, const Octets& frame) {
     Octets octets(kTxHeaderBytes);
-    put_word(octets, 0, a | static_cast<uint32_t>(frame.size()));
-    put_word(octets, 4, b);
+    put_le32(octets, 0, a | static_cast<uint32_t>(frame.size()));
+    put_le32(octets, 4, b);
     octets.insert(octets.end(), frame.begin(), frame.end());
     EXPECT_EQ((*device)->transfer(kBulkOut, octets, {.deadline = soon()}), octets.size());
   }
@@ -131,7 +130,7 @@ TEST_F(Lan78xxModelTest, TheLinkIsToldOnceUntilItWasLookedAt) {
   model.set_link(true);
   Octets told(16);
   EXPECT_EQ((*device)->transfer(kInterruptIn, told, {.deadline = soon()}), kInterruptBytes);
-  EXPECT_EQ(get_word(told) & kIntPhy, kIntPhy);
+  EXPECT_EQ(le32(told, 0) & kIntPhy, kIntPhy);
   EXPECT_EQ(plug.waiting(kInterruptIn), 0u);
   EXPECT_EQ(*phy.read(usb::mii::kStatus) & usb::mii::kLinkUp, 0);  // it was lost
   EXPECT_EQ(*phy.read(usb::mii::kStatus) & usb::mii::kLinkUp, usb::mii::kLinkUp);
@@ -149,8 +148,8 @@ TEST_F(Lan78xxModelTest, ATagIsTakenOffAndPutInWhenThatIsAsked) {
     write(kRfeCtl, kRfeBroadcast | (strip ? kRfeVlanStrip : 0));
     ASSERT_TRUE(model.receive(tagged));
     const Octets transfer = fetch();
-    EXPECT_EQ(get_word(transfer) & kRxTagged, kRxTagged);
-    EXPECT_EQ(get_word(transfer, 4) & 0xffff, 5u);
+    EXPECT_EQ(le32(transfer, 0) & kRxTagged, kRxTagged);
+    EXPECT_EQ(le32(transfer, 4) & 0xffff, 5u);
     RxReader reader(transfer);
     const auto frame = reader.next();
     ASSERT_TRUE(frame);

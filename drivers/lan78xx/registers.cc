@@ -3,16 +3,13 @@
 
 #include <array>
 
+#include "bus/usbnet/until.h"
 #include "drivers/lan78xx/regs.h"
-#include "drivers/lan78xx/words.h"
 
 namespace usernic::lan78xx {
 namespace {
 
 constexpr Duration kTransferMost = std::chrono::seconds(1);  // a control transfer
-constexpr Duration kLookAgain = std::chrono::milliseconds(1);
-constexpr Duration kBusyMost = std::chrono::seconds(1);  // and as many looks, however slow they are:
-constexpr int kLooksLeast = 3;
 
 }  // namespace
 
@@ -27,12 +24,12 @@ Result<> Registers::ask(uint8_t request, uint16_t index, std::span<uint8_t> octe
 Result<uint32_t> Registers::read(uint16_t address) {
   std::array<uint8_t, 4> octets{};
   if (const Result<> done = ask(kRequestRead, address, octets); !done) return fail(done.error());
-  return get_word(octets);
+  return le32(octets, 0);
 }
 
 Result<> Registers::write(uint16_t address, uint32_t value) {
   std::array<uint8_t, 4> octets;
-  put_word(octets, 0, value);
+  put_le32(octets, 0, value);
   return ask(kRequestWrite, address, octets);
 }
 
@@ -42,14 +39,11 @@ Result<> Registers::set(uint16_t address, uint32_t bits) {
 }
 
 Result<> Registers::until(uint16_t address, uint32_t bits, uint32_t value) {
-  const Time patience_ends = Clock::now() + kBusyMost;
-  for (int look = 0; look < kLooksLeast || Clock::now() < patience_ends; ++look) {
+  return usb::until(stop_, [&]() -> Result<bool> {
     const Result<uint32_t> now = read(address);
     if (!now) return fail(now.error());
-    if ((*now & bits) == value) return {};
-    if (stop_.wait_until(Clock::now() + kLookAgain)) return fail(std::errc::operation_canceled);
-  }
-  return fail(std::errc::timed_out);
+    return (*now & bits) == value;
+  });
 }
 
 Result<> Registers::write_ram(uint32_t word, uint32_t value) {

@@ -9,14 +9,15 @@
 
 #include <cstdint>
 
+#include "bus/usb/identity.h"
+#include "bus/usb/octets.h"
 #include "bus/usbnet/ether_crc.h"
 
 namespace usernic::lan78xx {
 
-struct UsbId {
-  uint16_t vendor, product;
-};
-inline constexpr UsbId kIds[] = {
+using usb::le32, usb::put_le32;
+
+inline constexpr usb::ProductId kIds[] = {
     {0x0424, 0x7800},  // LAN7800: USB 3.1, a gigabit PHY inside
     {0x0424, 0x7801},  // LAN7801: a PHY outside, by RGMII
     {0x0424, 0x7850},  // LAN7850: USB 2.0 and HSIC, a gigabit PHY inside
@@ -51,11 +52,9 @@ enum Register : uint16_t {
   kVlanType = 0x0b4,
   kFctRxCtl = 0x0c0,  // the FIFO controllers
   kFctTxCtl = 0x0c4,
-  kFctFlow = 0x0d0,
   kMacCr = 0x100,
   kMacRx = 0x104,
   kMacTx = 0x108,
-  kFlow = 0x10c,
   kRxAddrH = 0x118,  // the own address: the last two octets, the first four
   kRxAddrL = 0x11c,
   kMiiAcc = 0x120,
@@ -160,10 +159,13 @@ inline constexpr uint32_t kRxIpSumBad = 0x8000'0000, kRxSumBad = 0x4000'0000;
 inline constexpr uint32_t kRxIpv6 = 0x2000'0000;
 inline constexpr uint32_t kRxProtocol = 0x1800'0000, kRxTcp = 0x0800'0000, kRxUdp = 0x1000'0000, kRxIp = 0x1800'0000;
 inline constexpr uint32_t kRxTagged = 0x0080'0000;
-inline constexpr uint32_t kRxBad = 0x0040'0000;  // something is wrong with it besides sums
-inline constexpr uint32_t kRxTooLong = 0x0008'0000;
+inline constexpr uint32_t kRxBad = 0x0040'0000;    // something is wrong with it besides sums
 inline constexpr uint32_t kRxNoSum = 0x0000'4000;  // the sum was not looked at
 inline constexpr uint32_t kRxRawSumShift = 16;     // B's upper half: of all octets from the network header on
+
+constexpr uint32_t round_up(uint32_t size, uint32_t alignment) noexcept {
+  return (size + alignment - 1) / alignment * alignment;
+}
 
 inline constexpr uint32_t kFifoBytes = 12 * 1024;  // each way
 inline constexpr uint32_t kFrameMin = 60;          // the chip pads to that

@@ -122,8 +122,7 @@ void Model::interrupt() {
 // --- Filter and frames ---
 
 uint16_t Model::rcr() const noexcept {
-  const uint8_t* const octets = &registers_[kRcr - kRegistersBegin];
-  return static_cast<uint16_t>(octets[0] | octets[1] << 8);
+  return le16(registers_, kRcr - kRegistersBegin);
 }
 
 bool Model::accepts_locked(const MacAddress& destination) const noexcept {
@@ -156,9 +155,7 @@ bool Model::receive(std::span<const uint8_t> frame) noexcept {
   }
   std::ranges::copy(frame, message);
   const uint16_t what = destination.is_multicast() ? kTrailerMulticast : kTrailerOwn;
-  const auto trailer = static_cast<uint16_t>((size & kTrailerLength) | kTrailerValid | what);
-  message[size] = static_cast<uint8_t>(trailer);
-  message[size + 1] = static_cast<uint8_t>(trailer >> 8);
+  put_le16(message, size, (size & kTrailerLength) | kTrailerValid | what);
   if (to_host_ == nullptr || !to_host_->deliver(kBulkIn, std::span(message, size + kTrailerBytes))) {
     return count(counters_.overrun), false;
   }

@@ -8,14 +8,15 @@
 
 #include <cstdint>
 
+#include "bus/usb/identity.h"
+#include "bus/usb/octets.h"
 #include "bus/usbnet/ether_crc.h"
 
 namespace usernic::rtl8150 {
 
-struct UsbId {
-  uint16_t vendor, product;
-};
-inline constexpr UsbId kIds[] = {
+using usb::le16, usb::put_le16;
+
+inline constexpr usb::ProductId kIds[] = {
     {0x0bda, 0x8150},  // Realtek RTL8150
     {0x0411, 0x0012},  // Melco LUA-KTX
     {0x3980, 0x0003},  // Micronet SP128AR

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "bus/usbnet/until.h"
+#include "drivers/rtl8150/framing.h"
+
 namespace usernic {
 
 using namespace rtl8150;
@@ -11,8 +14,6 @@ using namespace rtl8150;
 namespace {
 
 constexpr Duration kCommandMost = std::chrono::seconds(1);  // a control transfer [L]
-constexpr Duration kResetLook = std::chrono::milliseconds(1);
-constexpr int kResetLooks = 100;
 // Whole packets: what is longer than a frame still ends in a buffer.
 constexpr usb::Usbnet::Sizes kSizes{.rx_bytes = 1600, .tx_bytes = kFrameMax, .frame_max = kFrameMax};
 
@@ -46,37 +47,32 @@ Result<> write(usb::Device& device, uint16_t address, uint8_t octet, const StopT
 
 Result<> reset(usb::Device& device, const StopToken& stop) {
   if (const Result<> begun = write(device, kCr, kCrReset, stop); !begun) return begun;
-  for (int look = 0; look < kResetLooks; ++look) {
+  return usb::until(stop, [&]() -> Result<bool> {
     uint8_t command = kCrReset;
-    if (const Result<> got = read(device, kCr, {&command, 1}, stop); !got) return got;
-    if ((command & kCrReset) == 0) return {};
-    if (stop.wait_until(Clock::now() + kResetLook)) return fail(std::errc::operation_canceled);
-  }
-  return fail(std::errc::timed_out);
+    if (const Result<> got = read(device, kCr, {&command, 1}, stop); !got) return fail(got.error());
+    return (command & kCrReset) == 0;
+  });
 }
 
 }  // namespace
 
-bool Rtl8150::is_known(uint16_t vendor, uint16_t product) noexcept {
-  return std::ranges::any_of(kIds, [&](const UsbId& id) { return id.vendor == vendor && id.product == product; });
+bool Rtl8150::is_known(const usb::Identity& device) noexcept {
+  return usb::is_one_of(device, kIds);
 }
 
 Result<NetdevPtr> Rtl8150::probe(Net& net, NetdevConfig config, std::shared_ptr<usb::Port> port,
-                                 const usb::Wait& wait) {
+                                 std::unique_ptr<usb::Device> device, const usb::Wait& wait) {
   if (config.mtu > kMtuMax) return fail(std::errc::invalid_argument);
   config.mtu_max = std::min(config.mtu_max, kMtuMax);
-  Result<std::unique_ptr<usb::Device>> device = port->open(wait);
-  if (!device) return fail(device.error());
-  if (const usb::Descriptors& is = (*device)->descriptors(); !is_known(is.vendor, is.product))
-    return fail(std::errc::not_supported);
-  if (const Result<> set = (*device)->set_configuration(kConfiguration, wait); !set) return fail(set.error());
+  if (!is_known(usb::identity_of(device->descriptors()))) return fail(std::errc::not_supported);
+  if (const Result<> set = device->set_configuration(kConfiguration, wait); !set) return fail(set.error());
   std::array<uint8_t, 6> own;
   const usb::Setup read_own{.request_type = kRequestRead, .request = kRequestRegisters, .value = kIdr};
-  const Result<uint32_t> got = (*device)->control(read_own, own, wait);
+  const Result<uint32_t> got = device->control(read_own, own, wait);
   if (!got) return fail(got.error());
   const MacAddress permanent = *got == own.size() ? MacAddress::from_bytes(own.data()) : MacAddress();
   if (config.address.is_zero() && permanent.is_valid_own()) config.address = permanent;
-  return net.alloc_netdev<Rtl8150>(config, std::move(port), *std::move(device));
+  return net.alloc_netdev<Rtl8150>(config, std::move(port), std::move(device));
 }
 
 Rtl8150::Rtl8150(NetDevice& dev, std::shared_ptr<usb::Port> port, std::unique_ptr<usb::Device> device)
@@ -85,7 +81,7 @@ Rtl8150::Rtl8150(NetDevice& dev, std::shared_ptr<usb::Port> port, std::unique_pt
 // --- Life ---
 
 bool Rtl8150::takes(const usb::Device& device) const {
-  return is_known(device.descriptors().vendor, device.descriptors().product);
+  return is_known(usb::identity_of(device.descriptors()));
 }
 
 Result<> Rtl8150::set_up(usb::Device& device, const StopToken& stop) {
@@ -119,12 +115,7 @@ void Rtl8150::interrupt(std::span<const uint8_t> octets) noexcept {
 // --- Frames ---
 
 bool Rtl8150::pack(usb::TxBlock& block, std::span<const uint8_t> frame) noexcept {
-  if (block.frames > 0 || frame.size() > kFrameMax) return false;
-  block.size = std::max(static_cast<uint32_t>(frame.size()), kFrameMin);
-  const auto rest = std::ranges::copy(frame, block.room.begin()).out;
-  std::fill(rest, block.room.begin() + block.size, uint8_t{0});
-  block.frames = 1;
-  return true;
+  return put_frame(block, frame);
 }
 
 bool Rtl8150::seal(usb::TxBlock&) noexcept {
@@ -132,12 +123,9 @@ bool Rtl8150::seal(usb::TxBlock&) noexcept {
 }
 
 bool Rtl8150::unpack(std::span<const uint8_t> octets, usb::RxFrames& frames) noexcept {
-  if (octets.size() < kHeaderBytes + kTrailerBytes) return false;
-  const std::span<const uint8_t> frame = octets.first(octets.size() - kTrailerBytes);
-  const auto trailer = static_cast<uint16_t>(octets[frame.size()] | octets[frame.size() + 1] << 8);
-  if ((trailer & kTrailerValid) == 0) return false;
-  frames.add(frame);
-  return true;
+  const auto frame = frame_in(octets);
+  if (frame) frames.add(*frame);
+  return frame.has_value();
 }
 
 // --- Filter ---
@@ -173,7 +161,8 @@ Result<> Rtl8150::execute(const RxCommand& command, const StopToken& stop) {
 // What is known of a register changes when the chip has said yes; otherwise the same is written again.
 Result<> Rtl8150::set_accepted(usb::Device& device, bool promisc, bool allmulti, const StopToken& stop) {
   const uint16_t accepted = rcr_of(promisc, allmulti);
-  const uint8_t octets[] = {static_cast<uint8_t>(accepted), static_cast<uint8_t>(accepted >> 8)};
+  std::array<uint8_t, 2> octets;
+  put_le16(octets, 0, accepted);
   if (const Result<> done = write(device, kRcr, octets, stop); !done) return done;
   promisc_ = promisc;
   allmulti_ = allmulti;

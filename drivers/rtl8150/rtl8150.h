@@ -21,11 +21,12 @@ class Rtl8150 final : private usb::Adapter {
  public:
   static constexpr uint32_t kMtuMax = rtl8150::kMtuMax;
 
-  static bool is_known(uint16_t vendor, uint16_t product) noexcept;
-  // A device for the adapter at the port, not registered yet. Without an address it gets the adapter's own. Errors:
-  // the port's; not_supported: another kind of device is there; invalid_argument: an MTU that is too large.
+  static bool is_known(const usb::Identity& device) noexcept;
+  // For the adapter that was opened at the port, a device that is not registered yet. Without an address it gets the
+  // adapter's own. Errors: the bus'; not_supported: another kind of device; invalid_argument: an MTU that is too large.
   // Context: process.
-  static Result<NetdevPtr> probe(Net& net, NetdevConfig config, std::shared_ptr<usb::Port> port, const usb::Wait& wait);
+  static Result<NetdevPtr> probe(Net& net, NetdevConfig config, std::shared_ptr<usb::Port> port,
+                                 std::unique_ptr<usb::Device> device, const usb::Wait& wait);
 
   Rtl8150(NetDevice& dev, std::shared_ptr<usb::Port> port, std::unique_ptr<usb::Device> device);
 

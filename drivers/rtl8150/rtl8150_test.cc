@@ -105,25 +105,7 @@ TEST_F(Rtl8150Test, ClosedAndOpenedAgainItReceivesAsBefore) {
 }
 
 TEST(Rtl8150ProbeTest, AnotherKindOfDeviceIsNotTaken) {
-  struct Stranger final : usb::Model {
-    std::span<const uint8_t> device_descriptor() const override {
-      static constexpr uint8_t kOctets[] = {18, 1, 0, 2, 0, 0, 0, 64, 1, 2, 3, 4, 0, 1, 0, 0, 0, 1};
-      return kOctets;
-    }
-    std::span<const uint8_t> configuration_descriptor() const override {
-      static constexpr uint8_t kOctets[] = {9, 2, 9, 0, 0, 1, 0, 0, 0};
-      return kOctets;
-    }
-    std::string_view string(uint8_t) const override { return ""; }
-    void connect(usb::ToHost&) override {}
-    void power_on() override {}
-    Result<uint32_t> control(const usb::Setup&, std::span<uint8_t>) override { return 0; }
-    Result<> out(uint8_t, std::span<const uint8_t>) override { return {}; }
-  } stranger;
-  Net net;
-  const auto port = std::make_shared<usb::EmulatedPort>(stranger, "emulated:stranger");
-  EXPECT_EQ(Rtl8150::probe(net, {}, port, {.deadline = soon()}).error(), std::errc::not_supported);
-  EXPECT_EQ(Rtl8150::probe(net, {.mtu = 1501}, port, {.deadline = soon()}).error(), std::errc::invalid_argument);
+  usb::takes_no_stranger<Rtl8150>();
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ import lab as lab_module
 from lab import LabTest, config_of, is_held
 from usb_device import UsbDevice
 
+DEVICE_DESCRIPTOR = (0x80, 6, 0x0100)  # type, request and value of what asks for it
 GROUP = "01:00:5e:01:02:03"
 
 
@@ -47,6 +48,25 @@ class UsbTest(LabTest):
         lab = self.usb_lab()
         lab.ping("a", "10.9.0.2")
         self.assertEqual(lab.link("nic0")["driver"], "rtl8150")
+
+    def test_who_names_no_driver_opens_it_as_often_as_who_does(self):
+        """Once: whoever opens it reads its descriptors."""
+        def times(**keys):
+            device = UsbDevice("rtl8150", "--trace", prefix=place.prefix())
+            self.addCleanup(device.close)
+            nic = {"name": "nic0", "host": "a", "bus": f"usbip:127.0.0.1:{device.port}/1-1"} | keys
+            lab = self.lab(config_of([nic]), place=place)
+            device.until(lambda state: state["receiving"])
+            self.assertEqual(lab.link("nic0")["driver"], "rtl8150")
+            self.assertEqual(lab.stop(), 0)
+            self.assertEqual(device.stop(), 0)
+            asked = [event for event in device.events if event["event"] == "control"]
+            return sum((event["type"], event["request"], event["value"]) == DEVICE_DESCRIPTOR for event in asked)
+
+        place = self.place()
+        named = times(driver="rtl8150")
+        self.assertGreater(named, 0)
+        self.assertEqual(times(), named)
 
     def test_functions_of_the_standard_classes_ping_and_hear_groups(self):
         for model in ("cdc-ecm", "cdc-ncm", "cdc-rndis"):

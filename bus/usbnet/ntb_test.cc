@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-#include "drivers/cdc/ncm.h"
+#include "bus/usbnet/ntb.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
+#include <vector>
 
-namespace usernic::cdc {
+#include "bus/usb/octets.h"
+#include "bus/usbnet/ether_crc.h"
+
+namespace usernic::usb {
 namespace {
+
+using namespace ntb;
+
+constexpr uint32_t kBlockMax = 16 * 1024, kEthernetHeaderBytes = 14;
 
 using Octets = std::vector<uint8_t>;
 
@@ -100,13 +108,13 @@ TEST(NtbReaderTest, WhatIsUsedAgainAndAgainIsBroken) {
 TEST(NtbReaderTest, ACrcIsCheckedAndTakenOff) {
   Ntb block(12, {{64, 24}, {100, 24}, {140, 3}, {0, 0}}, kNdp16Crc);
   for (size_t n = 0; n < 20; ++n) block.octets[64 + n] = block.octets[100 + n] = static_cast<uint8_t>(n);
-  put_le32(block.octets, 84, crc_of(std::span(block.octets).subspan(64, 20)));
-  put_le32(block.octets, 120, 1 + crc_of(std::span(block.octets).subspan(100, 20)));
+  put_le32(block.octets, 84, fcs_of(std::span(block.octets).subspan(64, 20)));
+  put_le32(block.octets, 120, 1 + fcs_of(std::span(block.octets).subspan(100, 20)));
   bool broken = false;
   EXPECT_EQ(block.read(broken), (Found{{64, 20}}));
   EXPECT_TRUE(broken);
   const uint8_t digits[] = {'1', '2', '3', '4', '5', '6', '7', '8', '9'};
-  EXPECT_EQ(crc_of(digits), 0xcbf43926u);
+  EXPECT_EQ(fcs_of(digits), 0xcbf43926u);
 }
 
 TEST(NtbReaderTest, AnyOctetsAreReadAndNotBeyond) {
@@ -137,7 +145,7 @@ TEST(NtbLayoutTest, EachDatagramIsWhereTheDeviceWantsItsPayload) {
                                .remainder = remainder,
                                .datagrams_max = 5};
         Octets room(8192, 0xee);
-        usb::TxBlock block{.room = room};
+        TxBlock block{.room = room};
         std::vector<Octets> frames;
         for (;;) {
           Octets frame(14 + dice() % 1500);
@@ -155,7 +163,7 @@ TEST(NtbLayoutTest, EachDatagramIsWhereTheDeviceWantsItsPayload) {
           const auto datagram = reader.next();
           ASSERT_TRUE(datagram);
           EXPECT_EQ(Octets(datagram->begin(), datagram->end()), frame);
-          EXPECT_EQ((datagram->data() - room.data() + kHeaderBytes) % divisor, remainder);
+          EXPECT_EQ((datagram->data() - room.data() + kEthernetHeaderBytes) % divisor, remainder);
         }
         EXPECT_FALSE(reader.next());
         EXPECT_FALSE(reader.broken());
@@ -168,7 +176,7 @@ TEST(NtbLayoutTest, NothingIsWrittenOutsideTheRoom) {
   const NtbLayout layout{.block_max = 2048, .datagrams_max = 32};
   for (size_t size = 0; size < 400; ++size) {
     Octets room(size);
-    usb::TxBlock block{.room = room};
+    TxBlock block{.room = room};
     if (layout.add(block, Octets(100))) layout.seal(block, 0);
     EXPECT_LE(block.size, size);
   }
@@ -181,17 +189,17 @@ TEST(NtbParametersTest, WhatCannotBeIsTakenAsUsual) {
   put_le16(octets, kNdpOutDivisor, 3);
   put_le16(octets, kNdpOutRemainder, 9);
   put_le16(octets, kNdpOutAlignment, 0x8000);
-  const auto parameters = parse_ntb_parameters(octets);
+  const auto parameters = parse_ntb_parameters(octets, kBlockMax);
   ASSERT_TRUE(parameters);
-  EXPECT_EQ(parameters->out.block_max, Protocol::kTransferMax);
+  EXPECT_EQ(parameters->out.block_max, kBlockMax);
   EXPECT_EQ(parameters->out.divisor, 4u);
   EXPECT_EQ(parameters->out.remainder, 0u);
   EXPECT_EQ(parameters->out.table_alignment, 4u);
   EXPECT_EQ(parameters->out.datagrams_max, 32u);
-  EXPECT_FALSE(parse_ntb_parameters(std::span(octets).first(27)));
+  EXPECT_FALSE(parse_ntb_parameters(std::span(octets).first(27), kBlockMax));
   put_le32(octets, kNtbOutMax, 2047);
-  EXPECT_FALSE(parse_ntb_parameters(octets));
+  EXPECT_FALSE(parse_ntb_parameters(octets, kBlockMax));
 }
 
 }  // namespace
-}  // namespace usernic::cdc
+}  // namespace usernic::usb
