@@ -3,6 +3,7 @@
 // answers what is transferred. Run with umockdev's preload library.
 #include <errno.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 #include <linux/usbdevice_fs.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,10 @@
 #include "bus/usb/transport_test.h"
 
 namespace usernic::usb {
+
+// It pulls plugs, of which usbfs tells by an event on its file that umockdev's has not.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(UsbTransportTest);
+
 namespace {
 
 constexpr char kNode[] = "/dev/bus/usb/001/002";
@@ -30,12 +35,13 @@ class MockUsbfs {
  public:
   MockUsbfs() : testbed_(umockdev_testbed_new()), handler_(umockdev_ioctl_base_new()), device_(*port_.open(soon())) {
     EXPECT_TRUE(device_->set_configuration(1, soon()));
-    add("usb1", "/dev/bus/usb/001/001", "1", "9",
-        {18, 1, 0, 2, 9, 0, 1, 64, 0x6b, 0x1d, 2, 0, 0, 0, 0, 0, 0, 1, 9, 2, 9, 0, 0, 1, 0, 0xe0, 0});
+    constexpr uint8_t kHub[] = {18, 1, 0, 2, 9, 0, 1, 64,   0x6b, 0x1d, 2, 0, 0, 0, 0, 0, 0, 1,  //
+                                9,  2, 9, 0, 0, 1, 0, 0xe0, 0};
+    add("usb1", 1, 9, kHub);
     std::vector<uint8_t> descriptors(model_.device_descriptor().begin(), model_.device_descriptor().end());
     const auto configuration = model_.configuration_descriptor();
     descriptors.insert(descriptors.end(), configuration.begin(), configuration.end());
-    add("usb1/1-1", kNode, "2", "0", descriptors);
+    add("usb1/1-1", 2, 0, descriptors);
     g_signal_connect(handler_, "handle-ioctl", G_CALLBACK(&MockUsbfs::called), this);
     EXPECT_TRUE(umockdev_testbed_attach_ioctl(testbed_, kNode, handler_, nullptr));
   }
@@ -64,18 +70,16 @@ class MockUsbfs {
         [](void* urb, Transfer&) noexcept USERNIC_NONBLOCKING { static_cast<Urb*>(urb)->done.store(true); }, this};
   };
 
-  void add(const char* name, const char* node, const char* number, const char* device_class,
-           std::vector<uint8_t> descriptors) {
-    const std::string minor = std::to_string(std::stoi(number) - 1);
-    gchar* const path = umockdev_testbed_add_device(
-        testbed_, "usb", name, nullptr, "busnum", "1", "devnum", number, "speed", "480", "bConfigurationValue", "1",
-        "bDeviceClass", device_class, "bNumConfigurations", "1", nullptr, "DEVTYPE", "usb_device", "DEVNAME", node,
-        "SUBSYSTEM", "usb", "MAJOR", "189", "MINOR", minor.c_str(), "BUSNUM", "001", "DEVNUM",
-        (std::string("00") + number).c_str(), nullptr);
-    ASSERT_NE(path, nullptr);
-    umockdev_testbed_set_attribute_binary(testbed_, path, "descriptors", descriptors.data(),
-                                          static_cast<gint>(descriptors.size()));
-    g_free(path);
+  // In the words of umockdev-record: path, node with its content, environment, attributes.
+  void add(std::string_view path, int number, int device_class, std::span<const uint8_t> descriptors) {
+    const std::string node = fmt::format("bus/usb/001/{:03}", number);
+    const std::string octets = fmt::format("{:02X}", fmt::join(descriptors, ""));
+    const std::string device = fmt::format(
+        "P: /devices/{}\nN: {}={}\nE: DEVNAME=/dev/{}\nE: SUBSYSTEM=usb\nE: DEVTYPE=usb_device\nE: MAJOR=189\n"
+        "E: MINOR={}\nA: busnum=1\nA: devnum={}\nA: speed=480\nA: bConfigurationValue=1\nA: bNumConfigurations=1\n"
+        "A: bDeviceClass={}\nH: descriptors={}\n",
+        path, node, octets, node, number - 1, number, device_class, octets);
+    EXPECT_TRUE(umockdev_testbed_add_from_string(testbed_, device.c_str(), nullptr));
   }
 
   static gboolean called(UMockdevIoctlBase*, UMockdevIoctlClient* client, gpointer self) {
@@ -229,7 +233,7 @@ class MockUsbfs {
 using Calls = std::vector<std::string>;
 
 struct LibusbOnUmockdev : ::testing::Test {
-  static void SetUpTestSuite() { ASSERT_TRUE(umockdev_in_mock_environment()) << "LD_PRELOAD is missing"; }
+  void SetUp() override { ASSERT_TRUE(umockdev_in_mock_environment()) << "LD_PRELOAD is missing"; }
   std::unique_ptr<Device> open() {
     auto opened = port.open(soon());
     EXPECT_TRUE(opened);
