@@ -53,8 +53,11 @@ void Model::connect_cable(usb::Cable* cable) {
 
 // Where a register's octets are; null when there are not as many.
 uint8_t* Model::at(uint16_t address, size_t size) {
-  if (address >= kRegistersBegin && address + size <= kRegistersEnd) return &registers_[address - kRegistersBegin];
-  if (address >= kEeprom && address + size <= kEeprom + kEepromBytes) return &eeprom_[address - kEeprom];
+  const auto is_in = [&](uint32_t begin, uint32_t end) {
+    return address >= begin && address < end && size <= end - address;
+  };
+  if (is_in(kRegistersBegin, kRegistersEnd)) return &registers_[address - kRegistersBegin];
+  if (is_in(kEeprom, kEeprom + kEepromBytes)) return &eeprom_[address - kEeprom];
   return nullptr;
 }
 

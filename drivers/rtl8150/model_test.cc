@@ -49,6 +49,8 @@ TEST_F(Registers, ThatAreNotThereStall) {
   EXPECT_EQ(write(0x0100, {1}).error(), std::errc::broken_pipe);
   EXPECT_EQ(write(kRegistersEnd - 1, {1, 2}).error(), std::errc::broken_pipe);
   EXPECT_EQ(write(0xffff, {1, 2, 3}).error(), std::errc::broken_pipe);
+  EXPECT_EQ(write(kRegistersEnd, {}).error(), std::errc::broken_pipe);
+  EXPECT_EQ(write(kEeprom + kEepromBytes, {}).error(), std::errc::broken_pipe);
 }
 
 TEST_F(Registers, AResetEmptiesTheFilterAndIsOver) {

@@ -107,6 +107,11 @@ class Inside:
                 heard.append(frame.split(MARK)[1].rstrip(b"\0").decode())
         return heard
 
+    def hear_for(self, dev, address):
+        """Returns when a frame to that address has arrived, whoever it is for. (Whoever asks has a deadline.)"""
+        while self.ears[dev].recv(65536)[:6] != octets(address):
+            pass
+
     # --- Tools ---
 
     def run(self, argv):
