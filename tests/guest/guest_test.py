@@ -82,6 +82,7 @@ class AdapterTest(GuestTest):
         super().setUp()
         self.device = UsbDevice(self.model, "--tap", "cable0", prefix=the_place.prefix())
         self.addCleanup(self.device.close)
+        the_place.must("sysctl", "-qw", "net.ipv6.conf.cable0.disable_ipv6=1")  # its frames would be counted, too
         the_place.must("ip", "address", "add", f"{PEER_IP}/24", "dev", "cable0")
         the_place.must("ip", "link", "set", "cable0", "up")
         self.attach()
