@@ -30,6 +30,9 @@ struct Setup {
   uint16_t length = 0;
 };
 
+// What a device may take for a request of its control endpoint, at most [USB 2.0: 9.2.6.1].
+inline constexpr Duration kRequestMost = std::chrono::seconds(5);
+
 // How long a call may take, and who may end it early.
 struct Wait {
   StopToken stop{};

@@ -9,7 +9,6 @@ namespace usernic::usb {
 namespace {
 
 constexpr Duration kOpenMost = std::chrono::seconds(30);  // ends at once when the device is to go
-constexpr Duration kCommandMost = std::chrono::seconds(1);
 constexpr Duration kRepairAfter = std::chrono::milliseconds(10);
 
 }  // namespace
@@ -193,7 +192,7 @@ void Usbnet::repair_soon() noexcept {
 // After a stall, or an error of the bus: the endpoint is cleared, and what it ended is submitted again.
 void Usbnet::repair() {
   if (!started_ || device_->gone()) return;
-  const Wait wait{current_stop_token(), Clock::now() + kCommandMost};
+  const Wait wait{current_stop_token(), Clock::now() + kRequestMost};
   bool again = false;
   if (tx_stalled_.exchange(false) && !device_->clear_halt(pipes_.bulk_out, wait)) {
     tx_stalled_.store(true);

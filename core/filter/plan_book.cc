@@ -38,10 +38,10 @@ void PlanBook::answer(RxStep& step, Result<> result) noexcept {
 }
 
 RxStep* PlanBook::find(const RxCommand& shown) const noexcept {
-  const auto at = reinterpret_cast<uintptr_t>(&shown);
-  const auto first = reinterpret_cast<uintptr_t>(steps_.data());
-  if (steps_.empty() || at < first || at >= first + steps_.size_bytes()) return nullptr;
-  RxStep& step = steps_[(at - first) / sizeof(RxStep)];
+  // What lies before them is far behind them.
+  const uintptr_t at = reinterpret_cast<uintptr_t>(&shown) - reinterpret_cast<uintptr_t>(steps_.data());
+  if (at >= steps_.size_bytes()) return nullptr;
+  RxStep& step = steps_[at / sizeof(RxStep)];
   return &step.shown == &shown && step.state != RxStep::State::kUntold ? &step : nullptr;
 }
 

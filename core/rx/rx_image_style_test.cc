@@ -233,6 +233,19 @@ TEST_F(ImageStyleTest, ThatThereIsNoRoomShowsWhenPromiscuityIsToEnd) {
   EXPECT_EQ(mode.status().reason, "everything fits");
 }
 
+// A refusal is an answer, not a failure: no retry is waited for.
+TEST_F(ImageStyleTest, ThatThereIsNoRoomKeepsItPromiscuousAtOnce) {
+  dev = *net.alloc_netdev<ImageDriver>({.name = "t1", .address = uc(0xffff), .rx_retry = std::chrono::hours(1)}, card);
+  RxMode& patient = dev->rx_mode();
+  ASSERT_TRUE(dev->register_netdev() && dev->open() && patient.set_promiscuity(1));
+  for (uint64_t n = 1; n <= ImageCard::kSlots + 1; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));
+  ASSERT_EQ(outcome(patient.settle(soon())), "ok");
+  ASSERT_TRUE(patient.set_promiscuity(-1));
+  EXPECT_EQ(outcome(patient.settle(soon())), "ok");
+  EXPECT_TRUE(card.promisc);
+  for (uint64_t n = 1; n <= ImageCard::kSlots + 1; ++n) EXPECT_TRUE(patient.covered(uc(n)));
+}
+
 TEST_F(ImageStyleTest, AnImageThatHasNoRoomFallsBackToPromiscAndComesBack) {
   start();
   for (uint64_t n = 1; n <= ImageCard::kSlots + 1; ++n) ASSERT_TRUE(dev->uc().add(uc(n)));

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // What a driver owes its plan: to take its commands, and to answer each once, as it is. Each breach is a report that
 // names the device and its driver.
+#include <array>
+
+#include "core/filter/plan_book.h"
 #include "core/rx/rx_style_fixture.h"
 
 namespace usernic {
@@ -116,6 +119,21 @@ TEST_F(RxPlanContractTest, WhoIsAskedToStopMayLeaveThePlanAsItIs) {
   settle();
   EXPECT_EQ(reports.rules(), "");
   EXPECT_TRUE(mode.covered(mc(1)));
+}
+
+TEST(PlanBookTest, FindsACommandThatWasHandedOutAndNoOther) {
+  std::array<RxStep, 4> all;
+  const Atomic<uint64_t> epoch{0};
+  for (RxStep& step : all) step.state = RxStep::State::kHandedOut;
+  all[2].state = RxStep::State::kUntold;
+  const std::span<RxStep> own(&all[1], 2);
+  const PlanBook book(own, {}, {}, epoch, 0);
+  EXPECT_EQ(book.find(all[1].shown), &all[1]);
+  EXPECT_EQ(book.find(all[2].shown), nullptr) << "nobody was told of it";
+  EXPECT_EQ(book.find(all[0].shown), nullptr) << "before its own";
+  EXPECT_EQ(book.find(all[3].shown), nullptr) << "after its own";
+  EXPECT_EQ(book.find(all[1].command), nullptr) << "a copy";
+  EXPECT_EQ(PlanBook({}, {}, {}, epoch, 0).find(all[1].shown), nullptr);
 }
 
 }  // namespace

@@ -299,6 +299,17 @@ TEST_F(BondTest, ALowerThatGoesIsFreed) {
   EXPECT_TRUE(ended.wait()) << "the bond keeps its memory";
 }
 
+// What waits for its lane does not come after it has its own address again.
+TEST_F(BondTest, ALowerThatLeavesWhileANewAddressWaitsForItKeepsItsOwn) {
+  lows[0]->lane().park();
+  ASSERT_TRUE(dev->set_mac_address(mac(9)));
+  ASSERT_TRUE(becomes([&] { return lows[1]->address() == mac(9); }));
+  ASSERT_TRUE(bond.remove_lower(*lows[0]));
+  lows[0]->lane().unpark();
+  lows[0]->lane().flush();
+  EXPECT_EQ(lows[0]->address(), mac(0));
+}
+
 TEST_F(BondTest, WhatBecomesOfALowerIsNoReasonToGiveItTheAddressAgain) {
   const uint32_t asked = card(lows[1]).asked_address.count();
   lows[0]->carrier_off();

@@ -11,11 +11,9 @@
 
 namespace usernic::cdc {
 
-// A function's control pipe. Each transfer has a second [Linux, cdc_ether.c].
+// A function's control pipe.
 class Control {
  public:
-  static constexpr Duration kMost = std::chrono::seconds(1);
-
   Control(usb::Device& device, uint8_t interface, StopToken stop)
       : device_(device), interface_(interface), stop_(std::move(stop)) {}
   Result<> set_configuration(uint8_t value) { return device_.set_configuration(value, wait()); }
@@ -29,7 +27,7 @@ class Control {
   const StopToken& stop() const { return stop_; }
 
  private:
-  usb::Wait wait() const { return {stop_, Clock::now() + kMost}; }
+  usb::Wait wait() const { return {stop_, Clock::now() + usb::kRequestMost}; }
   usb::Device& device_;
   const uint8_t interface_;
   const StopToken stop_;

@@ -104,7 +104,7 @@ Result<std::optional<RndisMessage>> Rndis::look(Control& control) {
 Result<RndisMessage> Rndis::ask(Control& control, std::span<uint8_t> message) {
   put_le32(message, kRndisId, ++id_);
   if (const Result<> sent = control.set(kSendEncapsulatedCommand, 0, message); !sent) return fail(sent.error());
-  const Time most = Clock::now() + Control::kMost;
+  const Time most = Clock::now() + usb::kRequestMost;
   for (Duration pause = kLookFirst; Clock::now() < most; pause = std::min(2 * pause, kLookLast)) {
     const auto got = look(control);
     if (!got) return fail(got.error());
@@ -189,7 +189,7 @@ Result<> Rndis::list(Control& control, std::span<const MacAddress> multicasts) {
 }
 
 Result<News> Rndis::fetch(Control& control) {
-  const Time most = Clock::now() + Control::kMost;
+  const Time most = Clock::now() + usb::kRequestMost;
   while (Clock::now() < most) {
     const auto got = look(control);
     if (!got) return fail(got.error());

@@ -15,7 +15,6 @@ using namespace lan78xx;
 
 namespace {
 
-constexpr Duration kCommandMost = std::chrono::seconds(1);
 constexpr Duration kLookAgainAfter = std::chrono::milliseconds(50);
 constexpr uint32_t kBulkInDelay = 0x0800;  // as [L] and [F]
 constexpr uint8_t kPhys = 8;               // outside
@@ -81,7 +80,7 @@ bool Lan78xx::takes(const usb::Device& device) const {
 }
 
 Result<> Lan78xx::set_up(usb::Device& device, const StopToken& stop) {
-  const usb::Wait wait{stop, Clock::now() + kCommandMost};
+  const usb::Wait wait{stop, Clock::now() + usb::kRequestMost};
   if (const Result<> set = device.set_configuration(kConfiguration, wait); !set) return set;
   Registers chip(device, stop);
   if (const Result<> done = reset(chip); !done) return done;

@@ -7,16 +7,11 @@
 #include "drivers/lan78xx/regs.h"
 
 namespace usernic::lan78xx {
-namespace {
-
-constexpr Duration kTransferMost = std::chrono::seconds(1);  // a control transfer
-
-}  // namespace
 
 Result<> Registers::ask(uint8_t request, uint16_t index, std::span<uint8_t> octets) {
   const usb::Setup setup{
       .request_type = request == kRequestWrite ? kRequestTo : kRequestFrom, .request = request, .index = index};
-  const Result<uint32_t> done = device_.control(setup, octets, {stop_, Clock::now() + kTransferMost});
+  const Result<uint32_t> done = device_.control(setup, octets, {stop_, Clock::now() + usb::kRequestMost});
   if (!done) return fail(done.error());
   return *done == octets.size() ? Result<>() : fail(std::errc::io_error);
 }

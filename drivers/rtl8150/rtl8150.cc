@@ -13,7 +13,6 @@ using namespace rtl8150;
 
 namespace {
 
-constexpr Duration kCommandMost = std::chrono::seconds(1);  // a control transfer [L]
 // Whole packets: what is longer than a frame still ends in a buffer.
 constexpr usb::Usbnet::Sizes kSizes{.rx_bytes = 1600, .tx_bytes = kFrameMax, .frame_max = kFrameMax};
 
@@ -27,7 +26,7 @@ constexpr uint16_t rcr_of(bool promisc, bool allmulti) noexcept {
 
 Result<> read(usb::Device& device, uint16_t address, std::span<uint8_t> octets, const StopToken& stop) {
   const usb::Setup setup{.request_type = kRequestRead, .request = kRequestRegisters, .value = address};
-  const Result<uint32_t> got = device.control(setup, octets, {stop, Clock::now() + kCommandMost});
+  const Result<uint32_t> got = device.control(setup, octets, {stop, Clock::now() + usb::kRequestMost});
   if (!got) return fail(got.error());
   return *got == octets.size() ? Result<>() : fail(std::errc::io_error);
 }
@@ -37,7 +36,7 @@ Result<> write(usb::Device& device, uint16_t address, std::span<const uint8_t> o
   std::ranges::copy(octets, data.begin());
   const usb::Setup setup{.request_type = kRequestWrite, .request = kRequestRegisters, .value = address};
   const Result<uint32_t> put =
-      device.control(setup, std::span(data).first(octets.size()), {stop, Clock::now() + kCommandMost});
+      device.control(setup, std::span(data).first(octets.size()), {stop, Clock::now() + usb::kRequestMost});
   return put ? Result<>() : fail(put.error());
 }
 
@@ -85,7 +84,7 @@ bool Rtl8150::takes(const usb::Device& device) const {
 }
 
 Result<> Rtl8150::set_up(usb::Device& device, const StopToken& stop) {
-  if (const Result<> set = device.set_configuration(kConfiguration, {stop, Clock::now() + kCommandMost}); !set) {
+  if (const Result<> set = device.set_configuration(kConfiguration, {stop, Clock::now() + usb::kRequestMost}); !set) {
     return set;
   }
   if (const Result<> done = reset(device, stop); !done) return done;

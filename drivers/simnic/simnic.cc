@@ -159,11 +159,9 @@ void Simnic::program_receiver() noexcept {
 void Simnic::go() {
   // Once NAPI is enabled the RX ring is the poll's: look at it before.
   const uint64_t seen = simnic::arm_value(rx_->next(), tx_->clean());
-  const bool starved = rx_->starved();
   napi_.enable();
   card_->write(Reg::kControl, control());
   card_->write(Reg::kInterruptArm, seen);
-  if (starved) napi_.schedule();  // no frame will come to do it
 }
 
 uint64_t Simnic::super_buffer(Features features) const noexcept {
@@ -181,7 +179,7 @@ void Simnic::stop() {
     dev_.carrier_off();
   }
   card_->quiesce();
-  napi_.disable();  // a refill that is still waiting for its time finds it disabled, and does nothing
+  napi_.disable();  // a refill that still waits for its time finds it so, and is kept until it is enabled
   rx_discarded_.fetch_add(rx_->drop_buffers(), std::memory_order_relaxed);
   (void)tx_->reclaim();
   dev_.tx_queue(0).forget_sent();

@@ -6,6 +6,8 @@
 
 #include "drivers/simnic/nic_fixture.h"
 #include "drivers/simnic/tap.h"
+#include "testing/watch.h"
+#include "usernic/ethtool.h"
 #include "usernic/thread.h"
 
 namespace usernic::simnic {
@@ -185,6 +187,8 @@ TEST_F(SimnicTest, AStarvedReceiverRecoversWhenBuffersComeBack) {
   const uint64_t dropped = in.rx_no_descriptor;
   send(a, pool, kOwnB, 1);
   EXPECT_EQ(in.rx_no_descriptor, dropped + 1);
+  EXPECT_EQ(b.dev->stats().rx_missed, dropped + 1);
+  EXPECT_EQ(b.dev->stats().rx_dropped, dropped + 1);
   b.port.release();
   const Time deadline = soon();
   while (in.rx_frames == 8 && Clock::now() < deadline) send(a, pool, kOwnB, 1);
@@ -201,6 +205,29 @@ TEST_F(SimnicTest, AStarvedReceiverMakesTheSenderWaitForItsBuffers) {
   b.port.release();
   EXPECT_TRUE(b.port.wait_received(12));
   EXPECT_EQ(b.card->counters().rx_no_descriptor, 0u);
+}
+
+// Who took the last buffer asked for a refill, which finds the device closed: it is kept until it is open.
+TEST_F(SimnicTest, AReceiverThatOpensWithoutABufferRecoversWhenTheyComeBack) {
+  Nic a(net, wire, kOwnA), b(net, wire, kOwnB, {.rx_descriptors = 4, .flow_control = false});
+  ASSERT_TRUE(a.dev->open() && b.dev->open());
+  b.port.keep();
+  while (b.port.received() < 8) send(a, pool, kOwnB, 1);
+  ASSERT_TRUE(b.dev->close());
+  Event later;
+  Work all_before([&] { later.set(); });
+  net.system_workqueue().queue_at(all_before, Clock::now() + kMoment);
+  ASSERT_TRUE(later.wait());
+  all_before.cancel_sync();
+  ASSERT_TRUE(b.dev->open());
+  const CardCounters& in = b.card->counters();
+  const uint64_t dropped = in.rx_no_descriptor;
+  send(a, pool, kOwnB, 1);
+  EXPECT_EQ(in.rx_no_descriptor, dropped + 1);
+  b.port.release();
+  const Time deadline = soon();
+  while (in.rx_frames == 8 && Clock::now() < deadline) send(a, pool, kOwnB, 1);
+  EXPECT_GT(in.rx_frames, 8u);
 }
 
 // Frames that a dead receiver holds up are still the sender's when it is closed.
