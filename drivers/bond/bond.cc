@@ -82,9 +82,7 @@ Bond::Bond(NetDevice& dev, BondMode mode)
   dev_.carrier_off();
 }
 
-Bond::~Bond() {
-  changed_.cancel_sync();
-}
+Bond::~Bond() = default;
 
 // --- Lower devices come and go ---
 

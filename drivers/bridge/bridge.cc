@@ -64,9 +64,7 @@ Bridge::Bridge(NetDevice& dev, Duration ageing)
       copies_(dev.net().shared_pool(dev.mtu_max() + kFrameOverhead)),
       fdb_(ageing) {}
 
-Bridge::~Bridge() {
-  changed_.cancel_sync();
-}
+Bridge::~Bridge() = default;
 
 Result<> Bridge::init() {
   dev_.carrier_off();

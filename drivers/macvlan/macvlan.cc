@@ -24,10 +24,6 @@ Macvlan::Macvlan(NetDevice& dev, NetDevice& lower, MacvlanMode mode)
       link_(dev, dev.lane(), changed_),
       napi_(dev, *this) {}
 
-Macvlan::~Macvlan() {
-  changed_.cancel_sync();
-}
-
 Result<> Macvlan::init() {
   dev_.carrier_off();
   if (const Result<> linked = link_.link(*lower_); !linked) return linked;

@@ -29,7 +29,6 @@ class Macvlan {
   static Result<NetdevPtr> probe(Net& net, NetdevConfig config, NetDevice& lower, MacvlanMode mode);
 
   Macvlan(NetDevice& dev, NetDevice& lower, MacvlanMode mode);
-  ~Macvlan();
 
   Result<> init();
   void uninit();

@@ -89,13 +89,6 @@ Simnic::Simnic(NetDevice& dev, std::shared_ptr<Card> card)
       unplug_work_([this] { (void)dev_.detach(); }, &dev),
       refill_work_([this] { napi_.schedule(); }, &dev) {}
 
-Simnic::~Simnic() {
-  // A work that was queued before uninit may still be on its way.
-  reset_work_.cancel_sync();
-  unplug_work_.cancel_sync();
-  refill_work_.cancel_sync();
-}
-
 Result<> Simnic::init() {
   dev_.carrier_off();
   card_->connect_irq(irq_handler_);

@@ -36,7 +36,6 @@ class Simnic {
   static Result<NetdevPtr> probe(Net& net, NetdevConfig config, std::shared_ptr<simnic::Card> card);
 
   Simnic(NetDevice& dev, std::shared_ptr<simnic::Card> card);
-  ~Simnic();
   Simnic(const Simnic&) = delete;
   Simnic& operator=(const Simnic&) = delete;
 

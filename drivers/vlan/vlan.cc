@@ -23,10 +23,6 @@ Vlan::Vlan(NetDevice& dev, NetDevice& lower, uint16_t id)
       changed_([this] { lower_changed(); }, &dev),
       link_(dev, dev.lane(), changed_, VlanIds::kInner) {}
 
-Vlan::~Vlan() {
-  changed_.cancel_sync();
-}
-
 Result<> Vlan::init() {
   dev_.carrier_off();
   if (const Result<> linked = link_.link(*lower_); !linked) return linked;

@@ -22,7 +22,6 @@ class Vlan {
   static Result<NetdevPtr> probe(Net& net, NetdevConfig config, NetDevice& lower, uint16_t id);
 
   Vlan(NetDevice& dev, NetDevice& lower, uint16_t id);
-  ~Vlan();
 
   Result<> init();
   void uninit();
