@@ -56,29 +56,14 @@ std::optional<Segmenter> Segmenter::of(Skb& super) noexcept {
   return Segmenter(super, *segments);
 }
 
-// What was cut off makes room for the headers of what is left.
+// What was cut off makes room for the headers of what is left, which is a segment longer than the others.
 void Segmenter::drop_front(uint32_t segments) noexcept {
   const Offload offload = super_.offload();
   const uint32_t bytes = segments * offload.gso_size;
-  std::memmove(super_.data() + bytes, super_.data(), offload.header_bytes);
+  const Segments::Payload left{.from = segments_.header_bytes() + bytes, .bytes = segments_.payload_bytes() - bytes};
+  segments_.write_headers(super_.data() + bytes, left, SegmentSums::kByDevice);
   super_.pull(bytes);
   super_.set_offload(offload);
-  uint8_t* const frame = super_.data();
-  uint8_t* const packet = frame + offload.sum_start;
-  auto headers = *inet::find_headers(super_.bytes(), inet::Length::kAll);
-  if (!headers.v6) {
-    uint8_t* const id = frame + headers.network + 4;
-    inet::store16(id, inet::load16(id) + segments);
-  }
-  if (headers.protocol == inet::kTcp) {
-    inet::store32(packet + 4, inet::load32(packet + 4) + bytes);
-    packet[13] &= static_cast<uint8_t>(~inet::kCwr);
-  }
-  inet::set_length(frame, headers, headers.transport_bytes());
-  uint8_t* const field = packet + offload.sum_offset;
-  const uint64_t other = uint64_t{inet::load_sum(field)} + inet::minus(headers.transport_bytes() + bytes) +
-                         inet::plus(headers.transport_bytes());
-  inet::store_sum(field, inet::fold(other));
   segments_ = *Segments::of(super_.bytes(), super_.size(), offload);
 }
 

@@ -82,13 +82,18 @@ Offload Segments::segment_offload(SegmentSums sums) const noexcept {
 }
 
 uint32_t Segments::write_headers(uint8_t* frame, uint32_t index, SegmentSums sums) const noexcept {
-  const Payload payload = this->payload(index);
-  std::memcpy(frame, start_, payload_);
+  return write_headers(frame, payload(index), sums);
+}
+
+// `frame` may overlap the superframe's own headers.
+uint32_t Segments::write_headers(uint8_t* frame, Payload payload, SegmentSums sums) const noexcept {
+  const uint32_t before = payload.from - payload_;
+  std::memmove(frame, start_, payload_);
   uint8_t* const packet = frame + transport_;
   const uint32_t length = payload_ - transport_ + payload.bytes;
   if (!v6_) {
     uint8_t* const id = frame + network_ + 4;
-    inet::store16(id, inet::load16(id) + index);
+    inet::store16(id, inet::load16(id) + before / size_);
   }
   const Headers headers{.v6 = v6_,
                         .protocol = tcp() ? inet::kTcp : inet::kUdp,
@@ -98,9 +103,9 @@ uint32_t Segments::write_headers(uint8_t* frame, uint32_t index, SegmentSums sum
                         .end = payload_ + payload.bytes};
   inet::set_length(frame, headers, length);
   if (tcp()) {
-    inet::store32(packet + 4, inet::load32(packet + 4) + payload.from - payload_);
-    if (index != 0) packet[13] &= static_cast<uint8_t>(~inet::kCwr);
-    if (index + 1 != count()) packet[13] &= static_cast<uint8_t>(~(inet::kPsh | inet::kFin));
+    inet::store32(packet + 4, inet::load32(packet + 4) + before);
+    if (before != 0) packet[13] &= static_cast<uint8_t>(~inet::kCwr);
+    if (payload.from + payload.bytes != end_) packet[13] &= static_cast<uint8_t>(~(inet::kPsh | inet::kFin));
   }
   // What the sum of a packet has besides its octets, whose field is 0 for it: of the pseudo header that the sender has
   // summed up, which knows the last destination behind a routing header; with another length.

@@ -58,6 +58,7 @@ class Segments {
  private:
   friend class Segmenter;
   Segments() noexcept = default;
+  uint32_t write_headers(uint8_t* frame, Payload payload, SegmentSums sums) const noexcept USERNIC_NONBLOCKING;
   uint32_t payload_bytes() const noexcept { return end_ - payload_; }
   bool tcp() const noexcept { return gso_ != Gso::kUdp; }
 
