@@ -9,6 +9,8 @@ namespace usernic::sim {
 namespace {
 
 constexpr Scenario kScenarios[] = {
+    {"back-pressure", "devices whose frames wait for a queue below that stops, runs on and is woken",
+     play_back_pressure},
     {"bond", "failover while addresses change, slaves come and go, and frames are sent", play_bond},
     {"burst", "more changes at once than one hold of the lock drains", play_burst},
     {"commands", "changes that wait until they are in effect, against each other and the card", play_commands},

@@ -152,7 +152,7 @@ struct Device final : NetDevice {
   // What waits there is neither sent nor dropped yet: it is counted when it goes, as the upper was given it.
   // `taken`: all that are there, as the upper was given them.
   static void flush_below(TxQueue& queue, const Sent& taken, Sent& sent, Sent& counted) noexcept USERNIC_NONBLOCKING;
-  static Sent give_below(TxQueue& queue) noexcept USERNIC_NONBLOCKING;
+  static Sent give_below(TxQueue& queue, uint32_t before) noexcept USERNIC_NONBLOCKING;
   static void wait_below(TxQueue& queue, TxQueue& lower) noexcept USERNIC_NONBLOCKING;
   // What waits goes on, and who waits for us. Context: process / any.
   void resume_below();

@@ -10,6 +10,7 @@
 #include "core/frame/tx_offload.h"
 #include "core/frame/xmit_check.h"
 #include "core/lock/level_guard.h"
+#include "core/lock/mutation.h"
 #include "core/lock/notice.h"
 #include "usernic/contract_report.h"
 #include "usernic/net_device.h"
@@ -28,7 +29,7 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its w
         "what it sends on",
         where);
   }
-  queue.counters.drop(1);
+  queue.counters.drop(wire_size(skb).frames);
   SkbPool::free(skb, where);
 }
 USERNIC_BLOCKING_BY_DESIGN_END
@@ -108,7 +109,7 @@ class IrqsOffInTurn {
 // One frame ahead: only who has the next one in hand may say that more comes. Else a doorbell is never rung.
 Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept {
   if (!running_.load() || !present_.load() || !carrier_.load()) {
-    queue.counters.drop_off(frames.size());
+    queue.counters.drop_off(wire_of(frames).frames);
     SkbPool::free(frames);
     return {};
   }
@@ -132,7 +133,7 @@ Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place 
       break;
     }
     if (result == NetdevTx::kDropped) {
-      queue.counters.drop(1);
+      queue.counters.drop(wire.frames);
     } else {
       sent.packets += wire.frames;
       sent.bytes += wire.bytes;
@@ -154,16 +155,6 @@ Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place 
 }
 
 namespace {
-
-WireSize wire_of(SkbBatch& frames) noexcept USERNIC_NONBLOCKING {
-  WireSize all{.frames = 0};
-  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-    const WireSize one = wire_size(*skb);
-    all.frames += one.frames;
-    all.bytes += one.bytes;
-  }
-  return all;
-}
 
 // What the lower takes later though its queue runs, buffers for segments say, nobody tells.
 constexpr Duration kResumeLater = std::chrono::milliseconds(1);
@@ -197,17 +188,19 @@ NetdevTx Device::send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept {
 }
 
 // Whoever makes the lower queue run after the store sees that we wait; who did before does not. So it is looked at once
-// more, while nobody is in its start_xmit, where a stop may be taken back without a word.
+// more, while nobody is in its start_xmit, where a stop may be taken back without a word. Of an lltx driver that is not
+// known: it is asked again.
 void Device::wait_below(TxQueue& queue, TxQueue& lower) noexcept {
   queue.waits_below_.store(true);
+  if (mutated(Mutation::kNoSecondLook)) return;
   const Device& to = of(lower.dev_);
   const auto somebody_tells = [&]() noexcept {
     return lower.xmit_stopped() && to.running_.load() && to.present_.load() && to.carrier_.load();
   };
   bool told = false;
-  if (to.ops.lltx) {
+  if (mutated(Mutation::kLooksBeside)) {
     told = somebody_tells();
-  } else {
+  } else if (!to.ops.lltx) {
     LevelGuard guard(lower.xmit_lock(), lower.level_);
     told = lower.frozen_ || somebody_tells();
   }
@@ -247,7 +240,7 @@ void Device::resume_below() {
     {
       LevelGuard guard(queue.xmit_lock(), queue.level_);
       if (!queue.waits_below_.load()) continue;
-      const Sent sent = give_below(queue);
+      const Sent sent = give_below(queue, wire_of(queue.below_).frames);
       queue.counters.add(sent.packets, sent.bytes);
       if (!queue.below_.empty()) {
         wait_below(queue, queue_below(*queue.below_to_, queue));
@@ -259,10 +252,9 @@ void Device::resume_below() {
   }
 }
 
-// What went out, as the upper was given it: what that adds to a frame, a tag, it adds to each. What the lower dropped
-// is counted here, and what it had no room for stays.
-Device::Sent Device::give_below(TxQueue& queue) noexcept {
-  const uint32_t before = wire_of(queue.below_).frames;
+// What went out of the `before` frames that wait, as the upper was given it: what that adds to a frame, a tag, it adds
+// to each. What the lower dropped is counted here, and what it had no room for stays.
+Device::Sent Device::give_below(TxQueue& queue, uint32_t before) noexcept {
   const Sent below = of(*queue.below_to_).send(queue_below(*queue.below_to_, queue), queue.below_);
   const uint32_t left = wire_of(queue.below_).frames;
   if (const uint32_t lost = before - left - below.packets; lost != 0) queue.counters.drop(lost);
@@ -277,7 +269,7 @@ void Device::flush_below(TxQueue& queue, const Sent& taken, Sent& sent, Sent& co
                                             static_cast<int64_t>(handed.frames));
   Sent out;
   if (!queue.waits_below_.load(std::memory_order_relaxed)) {
-    out = give_below(queue);
+    out = give_below(queue, handed.frames);
     if (!queue.below_.empty()) wait_below(queue, queue_below(*queue.below_to_, queue));  // taken, and out later
   }
   const WireSize waits = wire_of(queue.below_);

@@ -85,7 +85,7 @@ void NetDevice::receive(SkbBatch& frames, Place where) noexcept {
   Device& dev = Device::of(*this);
   BhScope bh;
   if (!dev.running_.load()) {
-    dev.receiving.counters.drop(frames.size());
+    dev.receiving.counters.drop(wire_of(frames).frames);
     return SkbPool::free(frames);
   }
   const bool offloaded = dev.frame_limit.receive(dev.receiving.counters, frames, FrameLimit::From::kBelow, where);

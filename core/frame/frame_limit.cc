@@ -32,16 +32,16 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its w
 USERNIC_BLOCKING_BY_DESIGN_END
 
 void FrameLimit::drop(QueueCounters& counters, Skb& skb, Place where) const noexcept {
-  counters.drop_too_long(1);
-  if (kChecksOn) report("sent", skb.size(), where);
+  counters.drop_too_long(wire_size(skb).frames);
+  if (kChecksOn) report("sent", frame_bytes(skb), where);
   SkbPool::free(skb, where);
 }
 
 bool FrameLimit::receive(QueueCounters& counters, SkbBatch& frames, From from, Place where) const noexcept {
   const uint32_t longest = frame_bytes_max();
   uint64_t bytes = 0;
-  uint32_t too_long = 0;
   uint32_t packets = 0;
+  bool too_long = false;
   bool offloaded = false;
   for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
     if (skb->offload().any()) [[unlikely]] {
@@ -53,23 +53,24 @@ bool FrameLimit::receive(QueueCounters& counters, SkbBatch& frames, From from, P
       ++packets;
       bytes += skb->size();
     }
-    too_long += frame_bytes(*skb) > longest ? 1 : 0;
+    too_long |= frame_bytes(*skb) > longest;
   }
-  if (too_long != 0) [[unlikely]] {
+  if (too_long) [[unlikely]] {
     SkbBatch all(std::move(frames));
-    bytes = packets = 0;
+    uint32_t dropped = 0;
     while (Skb* const skb = all.pop_front()) {
       if (frame_bytes(*skb) <= longest) {
-        const WireSize wire = wire_size(*skb);
-        packets += wire.frames;
-        bytes += wire.bytes;
         frames.push_back(*skb, where);
         continue;
       }
+      const WireSize wire = wire_size(*skb);
+      dropped += wire.frames;
+      bytes -= wire.bytes;
       if (kChecksOn && from == From::kCard) report("received", frame_bytes(*skb), where);
       SkbPool::free(*skb, where);
     }
-    counters.drop_too_long(too_long);
+    packets -= dropped;
+    counters.drop_too_long(dropped);
   }
   counters.add(packets, bytes);
   return offloaded;

@@ -21,6 +21,13 @@ bool takes(const Offload& offload, Features features) noexcept USERNIC_NONBLOCKI
   return false;
 }
 
+// Of a received frame, for who takes superframes of these kinds.
+enum class Left : uint8_t { kNothing, kSum, kCut };
+Left left_to_do(const Offload& offload, Features kinds) noexcept USERNIC_NONBLOCKING {
+  if (offload.superframe()) return takes(offload, kinds) ? Left::kNothing : Left::kCut;
+  return kinds.none() && offload.sum == FrameSum::kNeeded ? Left::kSum : Left::kNothing;
+}
+
 // False: it is not what it says, or there are not buffers enough.
 bool cut_received(Skb& super, SkbBatch& to) noexcept USERNIC_NONBLOCKING {
   auto segmenter = Segmenter::of(super);
@@ -73,25 +80,32 @@ WireSize wire_size(const Skb& skb) noexcept {
   return {.frames = frames, .bytes = size + (frames - 1) * skb.offload().header_bytes};
 }
 
-uint32_t fit_to_port(SkbBatch& frames, Features kinds) noexcept {
-  bool fits = true;
-  for (const Skb* skb = frames.front(); skb != nullptr; skb = Skb::chain_next(*skb)) {
-    fits =
-        fits && (kinds.none() ? !skb->offload().any() : !skb->offload().superframe() || takes(skb->offload(), kinds));
+WireSize wire_of(SkbBatch& frames) noexcept {
+  WireSize all{.frames = 0};
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    const WireSize one = wire_size(*skb);
+    all.frames += one.frames;
+    all.bytes += one.bytes;
   }
-  if (fits) [[likely]]
+  return all;
+}
+
+uint32_t fit_to_port(SkbBatch& frames, Features kinds) noexcept {
+  Skb* first = frames.front();
+  while (first != nullptr && left_to_do(first->offload(), kinds) == Left::kNothing) first = SkbBatch::next(*first);
+  if (first == nullptr) [[likely]]
     return 0;
   uint32_t dropped = 0;
   SkbBatch all(std::move(frames));
   while (Skb* const skb = all.pop_front()) {
-    const bool super = skb->offload().superframe() && !takes(skb->offload(), kinds);
-    const bool sum = !super && kinds.none() && skb->offload().sum == FrameSum::kNeeded;
-    if (super ? cut_received(*skb, frames) : !sum || complete_sum(*skb)) {
-      super ? SkbPool::free(*skb) : frames.push_back(*skb);
-      continue;
+    const Left left = left_to_do(skb->offload(), kinds);
+    const bool done = left == Left::kCut ? cut_received(*skb, frames) : left == Left::kNothing || complete_sum(*skb);
+    if (!done) dropped += wire_size(*skb).frames;
+    if (done && left != Left::kCut) {
+      frames.push_back(*skb);
+    } else {
+      SkbPool::free(*skb);
     }
-    dropped += wire_size(*skb).frames;
-    SkbPool::free(*skb);
   }
   return dropped;
 }

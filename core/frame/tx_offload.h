@@ -22,12 +22,13 @@ enum class TxFit : uint8_t {
 TxFit fit_to_device(Skb& skb, SkbBatch& frames, Features features, uint32_t frame_bytes_max) noexcept
     USERNIC_NONBLOCKING;
 
-// What a frame is on the wire.
+// What a frame is on the wire, and what all of a batch are.
 struct WireSize {
   uint32_t frames = 1;
   uint32_t bytes = 0;
 };
 WireSize wire_size(const Skb& skb) noexcept USERNIC_NONBLOCKING;
+WireSize wire_of(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
 
 // Received frames, for who takes superframes of these `kinds`: others are cut into buffers of the pool that theirs
 // names; who takes none gets no frame whose sum is needed, either. Returns how many frames were dropped: there were no

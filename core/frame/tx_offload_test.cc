@@ -119,9 +119,33 @@ TEST_F(TxOffloadTest, TheMtuIsOfWhatLeavesTheCard) {
     send(superframe(large, {.payload_bytes = 20'000}, 1465));
     EXPECT_TRUE(driver->taken.empty());
     EXPECT_EQ(reports.rules(), "frame-too-long");
-    EXPECT_EQ(dev->stats().tx_too_long, 1u);
+    EXPECT_EQ(dev->stats().tx_too_long, 14u) << "segments";
     reports.all.clear();
   }
+}
+
+TEST_F(TxOffloadTest, ASuperframeThatWasOnItsWayWhenTheMtuShrankIsDroppedWithoutAReport) {
+  make({Feature::kTxSum, Feature::kTso4});
+  ASSERT_TRUE(dev->change_mtu(3000));
+  ASSERT_TRUE(dev->change_mtu(1500));
+  send(superframe(large, {.payload_bytes = 20'000}, 2900));
+  EXPECT_EQ(reports.rules(), "");
+  send(superframe(large, {.payload_bytes = 20'000}, 3000));
+  EXPECT_EQ(reports.rules(), "frame-too-long");
+  EXPECT_EQ(dev->stats().tx_too_long, 7u + 7);
+}
+
+TEST_F(TxOffloadTest, WhatADeviceThatIsDownDropsCountsByItsSegments) {
+  make({});
+  dev->close();
+  send(superframe(large, {.payload_bytes = 5000}, 1000));
+  receive(*dev, small, {Octets(60)});
+  Skb& super = superframe(large, {.payload_bytes = 5000}, 1000);
+  SkbBatch frames;
+  frames.push_back(super);
+  dev->receive(frames);
+  EXPECT_EQ(dev->stats().tx_dropped, 5u);
+  EXPECT_EQ(dev->stats().rx_dropped, 1u + 5);
 }
 
 TEST_F(TxOffloadTest, ASumThatIsNeededIsTheCoresWhereTheCardHasNone) {
@@ -148,7 +172,7 @@ TEST_F(TxOffloadTest, WhatIsNotWhatItSaysIsDroppedAndCounted) {
   SkbPool alone(1, 4000);
   send(superframe(alone, {.payload_bytes = 3000}, 1000));
   EXPECT_TRUE(driver->taken.empty());
-  EXPECT_EQ(dev->stats().tx_dropped, 3u);
+  EXPECT_EQ(dev->stats().tx_dropped, 2u + 1 + 3) << "a superframe counts as what it would have been";
 }
 
 TEST_F(TxOffloadTest, AFrameOfSeveralBuffersIsReportedAndDropped) {
@@ -158,7 +182,7 @@ TEST_F(TxOffloadTest, AFrameOfSeveralBuffersIsReportedAndDropped) {
   send(skb);
   EXPECT_TRUE(driver->taken.empty());
   EXPECT_EQ(reports.rules(), kChecksOn ? "xmit-chained" : "");
-  EXPECT_EQ(dev->stats().tx_dropped, 1u);
+  EXPECT_EQ(dev->stats().tx_dropped, 4u);
 }
 
 TEST_F(TxOffloadTest, SegmentsThatAQueueDoesNotTakeStayWithTheSender) {

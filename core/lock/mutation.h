@@ -43,6 +43,8 @@ enum class Mutation : uint8_t {
   kNarrowAtOnce,
   kCutShortBelieved,
   kFlagsOfNow,
+  kNoSecondLook,
+  kLooksBeside,
   kCount
 };
 

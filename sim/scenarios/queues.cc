@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// The data path's two hand-shakes: NAPI's ownership, and a transmit queue that stops and is woken.
+// The data path's hand-shakes: NAPI's ownership, a transmit queue that stops and is woken, and those who wait for it
+// from above.
 #include "sim/rx_world.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scheduler.h"
+#include "usernic/lower_link.h"
 #include "usernic/napi.h"
 #include "usernic/port.h"
 #include "usernic/thread.h"
@@ -202,6 +204,92 @@ void play_tx_queue(Chance chance) {
   dev->detach_port();
   (void)dev->close();
   expect(pool.available() == 32, "frames", "a frame is lost");
+}
+
+namespace {
+
+// Hands everything to the device below.
+class PassingUpper {
+ public:
+  explicit PassingUpper(NetDevice& dev) : dev_(dev), changed_([] {}, &dev), link_(dev, dev.lane(), changed_) {}
+  ~PassingUpper() { changed_.cancel_sync(); }
+  Result<> open() { return dev_.tx_queue(0).start(), Result<>(); }
+  void stop() {}
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept USERNIC_NONBLOCKING { return link_.xmit(skb, queue); }
+  void link(NetDevice& lower) {
+    const MutexGuard rtnl(dev_.net().rtnl());
+    expect(link_.link(lower).has_value(), "open", "the upper device cannot be linked");
+  }
+  void unlink() {
+    const MutexGuard rtnl(dev_.net().rtnl());
+    link_.unlink();
+  }
+
+ private:
+  NetDevice& dev_;
+  Work changed_;
+  LowerLink link_;
+};
+
+}  // namespace
+
+void play_back_pressure(Chance chance) {
+  Net net;
+  SkbPool pool(64, 64);
+  SendingCard card{.size = static_cast<uint32_t>(chance.between(1, 3))};
+  NetdevPtr low = *net.alloc_netdev<SendingDriver>({.name = "low", .address = RxWorld::own(0)}, card);
+  auto& driver = *static_cast<SendingDriver*>(low->driver());
+  std::vector<NetdevPtr> stack;
+  expect(low->register_netdev() && low->open(), "open", "the device cannot be opened");
+  for (uint64_t i = chance.between(1, 2); i > 0; --i) {
+    NetDevice& below = stack.empty() ? *low : *stack.back();
+    stack.push_back(*net.alloc_netdev<PassingUpper>({.name = "up%d", .address = RxWorld::own(0)}));
+    expect(stack.back()->register_netdev() && stack.back()->open(), "open", "an upper device cannot be opened");
+    static_cast<PassingUpper*>(stack.back()->driver())->link(below);
+  }
+  NetDevice& top = *stack.back();
+  WakePort port;
+  expect(top.attach_port(port).has_value(), "open", "the port cannot be attached");
+  Atomic<bool> over{false};
+  Thread completer("card", [&] {
+    while (!over.load()) {
+      if (card.done != card.put) driver.complete();
+      (void)StopToken().wait_until(Clock::now() + std::chrono::microseconds(20));
+    }
+  });
+  uint64_t handed_in = 0;
+  const auto patience = [] { return Clock::now() + std::chrono::seconds(1); };
+  together({{"above",
+             [&, c = chance.stream(1)]() mutable {
+               for (int i = 0; i < 6; ++i) {
+                 SkbBatch batch;
+                 pool.alloc(batch, static_cast<uint32_t>(c.between(1, 3)));
+                 handed_in += batch.size();
+                 for (uint32_t seen = port.wakes.load(); !batch.empty(); seen = port.wakes.load()) {
+                   top.xmit(top.tx_queue(0), batch);
+                   if (batch.empty() || !top.tx_queue(0).xmit_stopped()) continue;
+                   expect(wait_on(port.wakes, seen, patience()), "tx", "a sender waits above, and nobody wakes it");
+                 }
+               }
+             }},
+            {"beside", [&, c = chance.stream(2)]() mutable {
+               for (int i = 0; i < 12; ++i) {
+                 SkbBatch batch;
+                 pool.alloc(batch, static_cast<uint32_t>(c.between(1, 2)));
+                 low->xmit(low->tx_queue(0), batch);
+                 SkbPool::free(batch);
+               }
+             }}});
+  const Time enough = patience();
+  const auto out = [&] {
+    return top.stats().tx_packets + top.stats().tx_dropped == handed_in && pool.available() == 64;
+  };
+  await([&] { return out() || Clock::now() > enough; });
+  expect(out(), "tx", "frames wait for a queue below, and nobody tells");
+  over.store(true);
+  completer.join();
+  top.detach_port();
+  for (const NetdevPtr& each : stack) static_cast<PassingUpper*>(each->driver())->unlink();
 }
 
 }  // namespace usernic::sim

@@ -43,6 +43,7 @@ void play_references(Chance chance);
 // queues.cc
 void play_napi(Chance chance);
 void play_tx_queue(Chance chance);
+void play_back_pressure(Chance chance);
 // mirror.cc
 void play_mirror(Chance chance);
 // wire.cc
