@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "core/lock/handler_slot.h"
 #include "core/lock/held_locks.h"
 #include "core/lock/report.h"
 #include "core/lock/say.h"
@@ -24,12 +25,7 @@ constinit RawAtomic<Duration::rep> first{kDefault.first.count()};
 constinit RawAtomic<Duration::rep> then{kDefault.then.count()};
 
 constexpr LockClass kHandlerClass{"long_wait_handler"};
-constinit Mutex handler_mutex{kHandlerClass};
-
-LongWaitHandler& handler() {
-  static LongWaitHandler* const instance = new LongWaitHandler;  // outlives every thread
-  return *instance;
-}
+constinit HandlerSlot<LongWaitHandler> long_wait_handler{kHandlerClass};
 
 Time after(Time now, const RawAtomic<Duration::rep>& patience) noexcept {
   const Duration pause(patience.load(std::memory_order_relaxed));
@@ -38,12 +34,7 @@ Time after(Time now, const RawAtomic<Duration::rep>& patience) noexcept {
 
 void tell(const LongWaitNote& note) {
   HeldLocks::Muted muted;  // the wait's locks are not the handler's
-  LongWaitHandler call;
-  {
-    MutexGuard guard(handler_mutex);
-    call = handler();
-  }
-  if (call) return call(note);
+  if (const LongWaitHandler call = long_wait_handler.get()) return call(note);
   say(stderr, "usernic: {}\n", long_wait_text(note));
 }
 
@@ -61,8 +52,7 @@ Patience set_patience(Patience patience) noexcept {
 }
 
 LongWaitHandler set_long_wait_handler(LongWaitHandler new_handler) {
-  MutexGuard guard(handler_mutex);
-  return std::exchange(handler(), std::move(new_handler));
+  return long_wait_handler.set(std::move(new_handler));
 }
 
 LongWait::~LongWait() {

@@ -6,20 +6,11 @@
 #include <vector>
 
 #include "core/lock/notice.h"
+#include "testing/plain_driver.h"
 #include "usernic/net.h"
 
 namespace usernic {
 namespace {
-
-struct NeverOpened {
-  explicit NeverOpened(NetDevice&) {}
-  Result<> open() { return {}; }
-  void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
-    SkbPool::free(skb);
-    return NetdevTx::kOk;
-  }
-};
 
 TEST(NoticeTest, WithoutAHandlerItIsPrinted) {
   testing::internal::CaptureStderr();
@@ -29,7 +20,7 @@ TEST(NoticeTest, WithoutAHandlerItIsPrinted) {
 
 TEST(NoticeTest, AHandlerHearsOfItWithTheDeviceAndNothingIsPrinted) {
   Net net;
-  const NetdevPtr dev = *net.alloc_netdev<NeverOpened>({.name = "n0"});
+  const NetdevPtr dev = *net.alloc_netdev<PlainDriver>({.name = "n0"});
   std::vector<Notice> heard;
   set_notice_handler([&](const Notice& each) { heard.push_back(each); });
   testing::internal::CaptureStderr();
@@ -43,7 +34,7 @@ TEST(NoticeTest, AHandlerHearsOfItWithTheDeviceAndNothingIsPrinted) {
   ASSERT_EQ(heard.size(), 2u);
   EXPECT_EQ(heard[0].text + heard[0].device, "one");
   EXPECT_EQ(heard[1].text, "two");
-  EXPECT_EQ(heard[1].device, "n0 (driver NeverOpened)");
+  EXPECT_EQ(heard[1].device, "n0 (driver PlainDriver)");
 }
 
 }  // namespace

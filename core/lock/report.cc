@@ -9,12 +9,12 @@
 #include <cstdlib>
 #include <utility>
 
+#include "core/lock/handler_slot.h"
 #include "core/lock/held_locks.h"
 #include "core/lock/say.h"
 #include "usernic/context.h"
 #include "usernic/contract_report.h"
 #include "usernic/env.h"
-#include "usernic/lock.h"
 #include "usernic/net_device.h"
 #include "usernic/rules.h"
 
@@ -22,12 +22,7 @@ namespace usernic {
 namespace {
 
 constexpr LockClass kHandlerClass{"report_handler"};
-constinit Mutex handler_mutex{kHandlerClass};
-
-ReportHandler& handler() {
-  static ReportHandler* const instance = new ReportHandler;  // outlives every thread
-  return *instance;
-}
+constinit HandlerSlot<ReportHandler> report_handler{kHandlerClass};
 
 using Concerned = Local<const NetDevice*, struct ConcernedTag>;
 
@@ -39,8 +34,7 @@ std::string concerned_text() {
 }
 
 ReportHandler set_report_handler(ReportHandler new_handler) {
-  MutexGuard guard(handler_mutex);
-  return std::exchange(handler(), std::move(new_handler));
+  return report_handler.set(std::move(new_handler));
 }
 
 ReportsOn::ReportsOn(const NetDevice* dev) noexcept : outer_(Concerned::get()) {
@@ -69,18 +63,37 @@ void report_contract(const NetDevice& dev, std::string_view rule, std::string_vi
   report_contract(rule, text, here);
 }
 
-// USERNIC_IGNORE_RULES=napi-overrun,skb-kept
-static bool is_ignored(std::string_view rule) noexcept {
-  static const char* const list = std::getenv("USERNIC_IGNORE_RULES");
-  if (list == nullptr) [[likely]]
-    return false;
-  for (std::string_view rest = list; !rest.empty();) {
-    const std::string_view one = rest.substr(0, rest.find(','));
-    if (one == rule) return true;
-    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+namespace {
+
+// Takes the first name off a list of them, "napi-overrun,skb-kept".
+std::string_view pop_name(std::string_view& list) noexcept {
+  const std::string_view name = list.substr(0, list.find(','));
+  list.remove_prefix(std::min(name.size() + 1, list.size()));
+  return name;
+}
+
+std::string_view ignored_rules() noexcept {
+  static const std::string_view ignored = [] {
+    const BlockingByDesign allowed;
+    const char* const list = std::getenv("USERNIC_IGNORE_RULES");
+    const std::string_view all = list != nullptr ? list : "";
+    for (std::string_view rest = all; !rest.empty();) {
+      if (const std::string_view name = pop_name(rest); find_rule(name) == nullptr)
+        say(stderr, "usernic: USERNIC_IGNORE_RULES names '{}', which is no rule: docs/contract.md lists them\n", name);
+    }
+    return all;
+  }();
+  return ignored;
+}
+
+bool is_ignored(std::string_view rule) noexcept {
+  for (std::string_view rest = ignored_rules(); !rest.empty();) {
+    if (pop_name(rest) == rule) return true;
   }
   return false;
 }
+
+}  // namespace
 
 void report_contract(std::string_view rule, std::string_view text, Place here, Place there,
                      std::string_view details) noexcept {
@@ -90,11 +103,6 @@ void report_contract(std::string_view rule, std::string_view text, Place here, P
   HeldLocks::Muted muted;
   if (muted.nested()) return;
   const BlockingByDesign allowed;
-  ReportHandler call;
-  {
-    MutexGuard guard(handler_mutex);
-    call = handler();
-  }
   const Rule* const known = find_rule(rule);
   const HeldLocks& mine = HeldLocks::mine();
   const ContractReport report{.rule = std::string(rule),
@@ -106,7 +114,7 @@ void report_contract(std::string_view rule, std::string_view text, Place here, P
                               .here = here,
                               .there = there,
                               .details = std::string(details)};
-  if (call) return call(report);
+  if (const ReportHandler call = report_handler.get()) return call(report);
   say(stderr, "usernic: {}", report_text(report));
   std::fflush(stderr);
   if (kReportsAbort) std::abort();

@@ -2,6 +2,8 @@
 // Reports name the device that they concern, and its driver.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "core/device/net_device_fixture.h"
 #include "testing/traffic.h"
 #include "usernic/lower_link.h"
@@ -149,6 +151,45 @@ TEST_F(ReportTest, AReportSaysInWhichOpUnderWhichLocksAndWhatWouldBeRight) {
   EXPECT_EQ(reports.all[0].right, find_rule("sleep-in-atomic")->right);
   report_contract("a-rule", "outside of every op", Place::current());
   EXPECT_EQ(reports.all[1].op + reports.all[1].held + reports.all[1].right, "");
+}
+
+TEST_F(ReportTest, ItsTextHasALineForEachThatIsKnown) {
+  report_contract(*dev, "a-rule", "a sentence", Place::current());
+  const Place where = Place::current();
+  report_contract("frame-too-long", "a sentence", where, where, "more\n");
+  ASSERT_EQ(reports.all.size(), 2u);
+  const std::string place = place_text(reports.all[0].here);
+  EXPECT_EQ(report_text(reports.all[0]),
+            "contract broken [a-rule]: a sentence\n  device: nic0 (driver Sleepy)\n  here:   " + place + "\n");
+  EXPECT_EQ(
+      report_text(reports.all[1]),
+      fmt::format("contract broken [frame-too-long]: a sentence\n  right:  {}\n  here:   {}\n  there:  {}\nmore\n",
+                  find_rule("frame-too-long")->right, place_text(where), place_text(where)));
+}
+
+TEST(ReportDeathTest, ItGoesOnAfterItIsPrintedWhereItIsToldTo) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a program of its own: the environment is read once
+  ::setenv("USERNIC_ON_REPORT", "continue", 1);
+  const auto break_it = [] {
+    report_contract("a-rule", "a sentence", Place::current());
+    std::exit(0);
+  };
+  EXPECT_EXIT(break_it(), testing::ExitedWithCode(0), "^usernic: contract broken \\[a-rule\\]: a sentence\n  here: ");
+  ::unsetenv("USERNIC_ON_REPORT");
+}
+
+TEST(ReportDeathTest, ANameOfNoRuleAmongTheIgnoredOnesIsSaidOnce) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a program of its own: names are read once
+  const auto break_two = [] {
+    ::setenv("USERNIC_IGNORE_RULES", "napi-overun,skb-kept", 1);
+    (void)set_report_handler([](const ContractReport& report) { fmt::print(stderr, "reported {}\n", report.rule); });
+    for (const char* const rule : {"napi-overrun", "skb-kept", "frame-too-long"})
+      report_contract(rule, "a sentence", Place::current());
+    std::exit(0);
+  };
+  EXPECT_EXIT(break_two(), testing::ExitedWithCode(0),
+              "^usernic: USERNIC_IGNORE_RULES names 'napi-overun', which is no rule: docs/contract.md lists them\n"
+              "reported napi-overrun\nreported frame-too-long\n$");
 }
 
 TEST(ReportDeathTest, WhatIsPrintedHasTheDevice) {
