@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <new>
-#include <source_location>
 
 #include "usernic/poll_here.h"
 
@@ -94,14 +93,13 @@ bool FramePump::fit_pool(uint32_t frame_bytes_max) {
 
 Result<> FramePump::start() {
   (void)TapRing::works_here();  // now, not when the first frame comes
-  taken_ = tap_.take_superframes(kSegmentation);
+  asked_for_ = taken_ = tap_.take_superframes(kSegmentation);
   try {
     left_ = std::vector<SkbBatch>(dev_.tx_queue_count());
     progress_ = std::vector<Progress>(dev_.tx_queue_count());
   } catch (const std::bad_alloc&) {
     return fail(std::errc::not_enough_memory);
   }
-  follow_features();
   if (const Result<> attached = dev_.attach_port(*this); !attached) return attached;
   attached_ = true;
   Result<Thread> reader = Thread::start("tap-" + tap_.name(), [this] { read_loop(); });
@@ -146,13 +144,13 @@ void FramePump::follow_features() noexcept {
 void FramePump::read_loop() {
   const ReportsOn concerned(dev_);
   SkbBatch frames;
+  bool reads = true;  // nothing is left yet
   while (true) {
     woken_.clear();  // before the look at the queues, the TAP and the end
     if (stopping_.load()) break;
     to_tap_.make_ring();
     follow_features();
-    bool out_of_memory = false;
-    if (!holds_enough()) out_of_memory = !read_batch(frames);
+    bool out_of_memory = reads && !read_batch(frames);
     const bool something = !frames.empty();
     if (something || has_left()) {
       PollHere what_comes_of_it(dev_.net());
@@ -161,10 +159,10 @@ void FramePump::read_loop() {
     if (!out_of_memory) {
       lacks_memory_.reset();
     } else if (!lacks_memory_) {
-      lacks_memory_.emplace(kLacksBuffers, std::source_location::current());
+      lacks_memory_.emplace(kLacksBuffers, Place::current());
     }
     out_of_memory |= look_at_queues();
-    const bool reads = !holds_enough();
+    reads = !holds_enough();
     if (!reads || !something) wait(reads && !from_tap_.gone() && !out_of_memory, out_of_memory);
   }
   lacks_memory_.reset();  // here, where it is known whose they are
@@ -206,7 +204,7 @@ bool FramePump::look_at_queues() noexcept {
     lacks_buffers |= !stopped;
     if (!progress.wait) {
       progress.wait.emplace(stopped ? "its driver to wake a TX queue that it stopped, or never started" : kLacksBuffers,
-                            std::source_location::current());
+                            Place::current());
     }
   }
   return lacks_buffers;

@@ -104,7 +104,7 @@ class FramePump final : public DevicePort {
   TapReader from_tap_;
   TapWriter to_tap_;
   Features taken_;                        // superframes that the kernel takes
-  std::optional<Features> asked_for_;     // superframes that it is to send
+  Features asked_for_;                    // superframes that it is to send
   std::optional<LongWait> lacks_memory_;  // while there is no buffer to read into
   Thread reader_;
 };

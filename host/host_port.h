@@ -66,9 +66,9 @@ struct HostPortStatus {
   uint64_t pictures_failed = 0;
   uint64_t events = 0;
   uint64_t last_picture_us = 0;
-  uint64_t receive_dropped = 0;                       // frames that the kernel did not take
-  uint64_t oversized = 0;                             // frames of the kernel that were too long for the device
-  std::string io;                                     // how frames go: see ctl's README
+  uint64_t receive_dropped = 0;  // frames that the kernel did not take
+  uint64_t oversized = 0;        // frames of the kernel that were too long for the device
+  std::string io;  // how frames go: "io_uring"; "calls", so far; why each is one: "EPERM"; "": no interface
   std::optional<RefusedWish> refused = std::nullopt;  // the last one
 };
 

@@ -281,6 +281,7 @@ TEST_F(HostPortFrames, WhatTheKernelDoesNotTakeIsCounted) {
   shell("ip link set nic0 down");
   nic().inject(frame_to(kOwn));
   EXPECT_TRUE(eventually([&] { return port_->status().receive_dropped == 1; }));
+  EXPECT_TRUE(shell("ip -s -j link show nic0").contains("\"dropped\":1,")) << "the TAP counts it, too";
 }
 
 TEST_F(HostPortTest, UpAndDownFollowInBothDirections) {

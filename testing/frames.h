@@ -19,24 +19,27 @@ using All = std::vector<Frame>;
 
 class Frames {
  public:
-  void take(SkbBatch& frames) noexcept {
+  void take(SkbBatch& frames) noexcept USERNIC_NONBLOCKING {
     while (Skb* const skb = frames.pop_front()) {
       take(*skb);
     }
   }
-  void take(Skb& skb) noexcept {
+  void take(Skb& skb) noexcept USERNIC_NONBLOCKING {
     note(skb);
     SkbPool::free(skb);
   }
   // The frame stays the caller's.
-  void note(const Skb& skb) noexcept {
-    const BlockingByDesign a_test_may;
+  USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a test may
+      void
+      note(const Skb& skb) noexcept USERNIC_NONBLOCKING {
+    const BlockingByDesign allowed;
     {
       SpinGuardBh guard(lock_);
       all_.emplace_back(skb.bytes().begin(), skb.bytes().end());
     }
     came_.set();
   }
+  USERNIC_BLOCKING_BY_DESIGN_END
   // The frames so far, which are forgotten. Waits until there were `count` of them since the last call.
   All wait(uint32_t count) {
     EXPECT_TRUE(came_.wait(seen_ + count)) << "fewer than " << count << " frames";
