@@ -58,16 +58,16 @@ ctl::Outcome<Features> with_wishes(std::string_view dev, Features on, Features h
   return on;
 }
 
-std::string unfulfilled(std::string_view dev, Features on, Features hw, const std::vector<ctl::FeatureWish>& wishes) {
+std::string unfulfilled(std::string_view dev, Features on, Features wanted,
+                        const std::vector<ctl::FeatureWish>& wishes) {
   std::string names;
   for (const ctl::FeatureWish& wish : wishes) {
-    const Features features = named(wish.name) & hw;
-    const bool fulfilled = wish.on ? features.without(on).none() : (features & on).none();
-    if (!fulfilled) names += fmt::format("{}{} {}", names.empty() ? "" : ", ", wish.name, wish.on ? "off" : "on");
+    if (!wish.on || (named(wish.name) & wanted).without(on).none()) continue;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", wish.name);
   }
   if (names.empty()) return {};
-  return fmt::format("{} keeps {}: another feature that it goes with is {}, or its driver wants it so", dev, names,
-                     names.ends_with("off") ? "off" : "on");
+  return fmt::format("{} keeps {} off: another feature that it goes with is off, or its driver wants it so", dev,
+                     names);
 }
 
 std::vector<ctl::EthtoolReport::Feature> feature_rows(Features on, Features hw) {

@@ -16,8 +16,10 @@ namespace usernic::daemon {
 // "`dev` ...": there is no such name, or the device has it not.
 ctl::Outcome<Features> with_wishes(std::string_view dev, Features on, Features hw,
                                    const std::vector<ctl::FeatureWish>& wishes);
-// Empty, or a sentence: what was wished for and is not so.
-std::string unfulfilled(std::string_view dev, Features on, Features hw, const std::vector<ctl::FeatureWish>& wishes);
+// Empty, or a sentence: what was wished on and is off, of what was `wanted` in the end; a later wish may take back an
+// earlier one.
+std::string unfulfilled(std::string_view dev, Features on, Features wanted,
+                        const std::vector<ctl::FeatureWish>& wishes);
 std::vector<ctl::EthtoolReport::Feature> feature_rows(Features on, Features hw);
 
 }  // namespace usernic::daemon

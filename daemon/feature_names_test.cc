@@ -35,9 +35,18 @@ TEST(FeatureNames, WhatACardHasNotIsOffAndCannotBeOn) {
 }
 
 TEST(FeatureNames, WhatIsNotAsWishedIsSaid) {
-  EXPECT_EQ(unfulfilled("nic0", kCore, kCard, {{"gro", true}, {"tx", false}}), "");
-  EXPECT_EQ(unfulfilled("nic0", kCore, kCard, {{"gro", true}, {"tso", true}}),
+  const auto kept = [](Features on, const std::vector<ctl::FeatureWish>& wishes) {
+    return unfulfilled("nic0", on, wished(kCore, kCard, wishes), wishes);
+  };
+  EXPECT_EQ(kept(kCore, {{"gro", true}, {"tx", false}}), "");
+  EXPECT_EQ(kept(kCore, {{"gro", true}, {"tso", true}}),
             "nic0 keeps tso off: another feature that it goes with is off, or its driver wants it so");
+  EXPECT_EQ(kept(kCore, {{"tx", true}, {"tso", true}}),
+            "nic0 keeps tx, tso off: another feature that it goes with is off, or its driver wants it so");
+  const Features tso4{Feature::kTso4};
+  EXPECT_EQ(kept(kCore | tso4, {{"tso", false}, {"tx-tcp-segmentation", true}}), "") << "a later wish counts";
+  EXPECT_EQ(kept(kCore | tso4, {{"tso", true}, {"tx-tcp6-segmentation", false}, {"tx-tcp-ecn-segmentation", false}}),
+            "");
 }
 
 TEST(FeatureNames, EachIsARow) {

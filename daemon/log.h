@@ -19,11 +19,11 @@ void log_warning(std::string_view sentence);
 // Why it ends, as every program says it: "usernic: SENTENCE".
 void log_failure(std::string_view sentence);
 
-// Each line, without colours, is this one's, too, but for what is said where it writes. Null: nobody's. What it is
-// given by those who log at this moment may come a little later.
+// From now on each line goes to `writer`, too, without colours; not what its own writing says. Null: to nobody. Who is
+// logging at this moment may still add a line to the one before.
 void log_also_to(std::shared_ptr<LogWriter> writer);
 
-// What was and will be said is written from here on. Once. Throws std::system_error without a thread.
+// What was and will be said is written from here on; once is enough. Throws std::system_error without a thread.
 void start_log();
 // Sleeps until all is written, or the deadline: somebody may never read.
 void end_log(Time deadline);

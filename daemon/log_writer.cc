@@ -50,7 +50,7 @@ void LogWriter::end() {
 }
 
 void LogWriter::start() {
-  thread_ = Thread(name_, [this] { write_loop(); });
+  if (!thread_.joinable()) thread_ = Thread(name_, [this] { write_loop(); });
 }
 
 void LogWriter::add(std::string lines) {

@@ -38,7 +38,8 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // Throws std::system_error when the machine refuses a thread.
+  // Nothing, once it is started. Throws std::system_error when the machine refuses a thread. Context: process, one at a
+  // time.
   void start();
   // Sleeps until all is written, for ever where nobody reads (see `flush`); what is added afterwards never is.
   void end() USERNIC_EXCLUDES(lock_);
@@ -47,7 +48,7 @@ class LogWriter {
   // Sleeps until everything added so far is written or dropped. False: some was dropped and nobody was told, or the
   // deadline has passed. Context: process.
   bool flush(Time deadline) USERNIC_EXCLUDES(lock_);
-  // Is the caller what it writes by?
+  // Is the caller the writer's own thread, or what that calls?
   bool writes_here() const noexcept;
 
  private:

@@ -39,6 +39,7 @@ Netconsole::Netconsole(NetDevice& dev, const NetconsoleConfig& config)
 Netconsole::~Netconsole() {
   log_also_to(nullptr);
   lines_->end();
+  (void)netpoll_.flush(Clock::now() + kPrintWait);
 }
 
 void Netconsole::send(std::string_view line) noexcept {

@@ -2,9 +2,9 @@
 // daemon: usernic's own log as UDP, from one of its nics, past the kernel [kernel: netconsole].
 //
 // A thread of its own sends, so that whoever logs may hold a lock that the driver's start_xmit or poll takes; by
-// netpoll, so that a line is out though polls hang, or queues are stopped, or the main thread is stuck. What is said
-// while a line is sent, by the driver's rules that it breaks, is not sent. Lines before the nic is up are not sent. A
-// line that is too long for the MTU goes in several datagrams.
+// netpoll, so that a line is out though polls hang, or queues are stopped, or the main thread is stuck. What that
+// thread itself has to say, of a rule that the driver breaks while it sends a line, is not sent. Lines before the nic
+// is up are not sent. A line that is too long for the MTU goes in several datagrams.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@ class Netconsole {
  public:
   // Hears of each line from now on. Requires: the config is settled. Throws ThreadRefused. Context: process.
   Netconsole(NetDevice& dev, const NetconsoleConfig& config);
-  ~Netconsole();  // sends what it has heard
+  ~Netconsole();  // sends what it has heard; does not wait for ever
   Netconsole(const Netconsole&) = delete;
   Netconsole& operator=(const Netconsole&) = delete;
 

@@ -94,11 +94,15 @@ struct LockingNic {
     SkbPool::free(skb);
     return NetdevTx::kOk;
   }
-  void poll_controller() noexcept USERNIC_NONBLOCKING { SpinGuard guard(lock); }
+  void poll_controller() noexcept USERNIC_NONBLOCKING {
+    SpinGuard guard(lock);
+    polled.set();
+  }
 
   static constexpr LockClass kClass{"locking_nic", LockUse::kAnyContext};
   SpinLock lock{kClass};
   Frames sent;
+  Event polled;
 
  private:
   NetDevice& dev_;
@@ -122,6 +126,31 @@ TEST_F(NetconsoleTest, WhoLogsUnderTheDriversOwnLocksIsNotWaitedFor) {
   }
   EXPECT_TRUE(payload_of(nic.sent.wait(1).front(), false).ends_with(" warning from start_xmit\n"));
   (void)set_report_handler(std::move(before));
+}
+
+TEST_F(NetconsoleTest, WhatFindsNoRoomAtTheEndIsWaitedFor) {
+  const NetdevPtr full = *net.alloc_netdev<LockingNic>({.name = "t1", .address = kMac});
+  ASSERT_TRUE(full->register_netdev() && full->open());
+  LockingNic& nic = *static_cast<LockingNic*>(full->driver());
+  full->tx_queue(0).stop();
+  Event ended;
+  std::optional<Netconsole> console(std::in_place, *full, config);
+  log_info("last words");
+  Thread ends("ends", [&] {
+    console.reset();
+    ended.set();
+  });
+  EXPECT_TRUE(nic.polled.wait(20)) << "it has tried as often as it does";
+  full->tx_queue(0).wake();
+  EXPECT_TRUE(ended.wait());
+  EXPECT_TRUE(payload_of(nic.sent.wait(1).front(), false).ends_with(" info last words\n"));
+}
+
+TEST(Log, ItStartsOnce) {
+  start_log();
+  start_log();
+  log_info("still written");
+  end_log(soon());
 }
 
 TEST(Log, WhatIsSaidWhereItIsWrittenIsNotWrittenThere) {

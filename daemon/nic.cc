@@ -293,7 +293,8 @@ ctl::Outcome<> Nic::set_features(const std::vector<ctl::FeatureWish>& wishes) {
   if (const Result<> changed = dev.change_features(*wanted); !changed)
     return ctl::refuse(fmt::format("{} refused its features: {}", name, errno_name(changed.error())));
   wanted_features_ = *wanted;
-  if (const std::string kept = unfulfilled(name, dev.features(), hw, wishes); !kept.empty()) return ctl::refuse(kept);
+  if (const std::string kept = unfulfilled(name, dev.features(), *wanted, wishes); !kept.empty())
+    return ctl::refuse(kept);
   return {};
 }
 

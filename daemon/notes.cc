@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "daemon/notes.h"
 
+#include <fmt/format.h>
+
+#include <bit>
 #include <cstdlib>
 
 #include "daemon/log.h"
@@ -44,8 +47,16 @@ void Notes::notice(const Notice& said) {
   log_warning(said.text);
 }
 
+uint64_t Notes::times(const ContractReport& report) {
+  MutexGuard guard(lock_);
+  return ++reports_[fmt::format("{} {} {}", report.device, report.rule, place_text(report.here))];
+}
+
 void Notes::report(const ContractReport& broken) {
-  const std::string text = report_text(broken);
+  const uint64_t times = this->times(broken);
+  if (!std::has_single_bit(times)) return;
+  const std::string text =
+      times == 1 ? report_text(broken) : fmt::format("{}  times:  {}\n", report_text(broken), times);
   keep("report", broken.device, text);
   log_warning(text);
   if (!kReportsAbort) return;

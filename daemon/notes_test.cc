@@ -66,6 +66,16 @@ TEST_F(NotesTest, AReportIsTheSameAndItGoesOn) {
   EXPECT_TRUE(events[0].says.contains("right:  answer an errno")) << events[0].says;
 }
 
+TEST_F(NotesTest, WhatIsBrokenAgainAndAgainIsSaidLessAndLess) {
+  for (int i = 0; i < 1000; ++i) report_contract("ndo-throws", "open throws", Place::current());
+  report_contract("ndo-throws", "open throws elsewhere", Place::current());
+  const std::vector<ctl::Event> events = notes.take();
+  ASSERT_EQ(events.size(), 10u + 1) << "the 1st, 2nd, 4th and so on to the 512th time";
+  EXPECT_FALSE(events[0].says.contains("times:")) << events[0].says;
+  EXPECT_TRUE(events[9].says.contains("  times:  512\n")) << events[9].says;
+  EXPECT_TRUE(events[10].says.contains("elsewhere")) << events[10].says;
+}
+
 TEST_F(NotesTest, ANoticeIsTheSame) {
   notice("n0 (driver X): TX queue 0 is stopped for {:g} s, and nobody wakes it", 0.5);
   EXPECT_TRUE(log().contains(" warning n0 (driver X): TX queue 0 is stopped for 0.5 s, and nobody wakes it\n"))
@@ -77,10 +87,10 @@ TEST_F(NotesTest, ANoticeIsTheSame) {
 }
 
 TEST_F(NotesTest, TheLastOnesAreKept) {
-  for (size_t i = 0; i < Notes::kMost + 5; ++i) report_contract("ndo-throws", std::to_string(i), Place::current());
+  for (size_t i = 0; i < Notes::kMost + 5; ++i) report_contract(std::to_string(i), "", Place::current());
   const std::vector<ctl::Event> events = notes.take();
   ASSERT_EQ(events.size(), Notes::kMost);
-  EXPECT_TRUE(events[0].says.contains("]: 5\n")) << events[0].says;
+  EXPECT_TRUE(events[0].says.contains("[5]")) << events[0].says;
 }
 
 }  // namespace

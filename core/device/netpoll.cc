@@ -110,11 +110,13 @@ bool Netpoll::send_now(SkbBatch& one, Place where) noexcept {
 bool Netpoll::keep(SkbBatch& frames) noexcept {
   {
     SpinGuard guard(lock_);
-    if (kept_.size() < kKeptMax) kept_.splice(frames);
-    kept_count_.store(kept_.size());
+    if (kept_count_.load() < kKeptMax) {
+      kept_.splice(frames);
+      kept_count_.fetch_add(1);
+    }
   }
   (frames.empty() ? later_ : dropped_).fetch_add(1);
-  Device::of(*dev_).net_ref.system_workqueue().queue_at(send_kept_, Clock::now() + kLater);
+  Device::of(*dev_).net_ref.system_workqueue().queue_at(send_kept_, kAtOnce);
   return false;
 }
 
@@ -124,11 +126,24 @@ void Netpoll::send_kept() {
     SpinGuard guard(lock_);
     frames.splice(kept_);
   }
+  const uint32_t before = frames.size();
   dev_->xmit(frames);
-  SpinGuard guard(lock_);
-  kept_.splice_front(frames);
-  kept_count_.store(kept_.size());
-  if (!kept_.empty()) dev_->net().system_workqueue().queue_at(send_kept_, Clock::now() + kLater);
+  uint32_t left;
+  {
+    SpinGuard guard(lock_);
+    const uint32_t gone = before - frames.size();
+    kept_.splice_front(frames);
+    left = kept_count_.fetch_sub(gone) - gone;
+  }
+  wake_all(kept_count_);
+  if (left != 0) dev_->net().system_workqueue().queue_at(send_kept_, Clock::now() + kLater);
+}
+
+bool Netpoll::flush(Time deadline) {
+  for (uint32_t kept; (kept = kept_count_.load()) != 0;) {
+    if (!wait_on(kept_count_, kept, deadline)) return false;
+  }
+  return true;
 }
 
 Netpoll::Counters Netpoll::counters() const noexcept {

@@ -212,6 +212,24 @@ TEST_F(NetpollTest, WhoHangsInStartXmitIsNotWaitedFor) {
   EXPECT_TRUE(nic.taken.wait(2)) << "it is sent all the same";
 }
 
+TEST_F(NetpollTest, AFlushWaitsForWhatIsKept) {
+  EXPECT_TRUE(netpoll->flush(Clock::now())) << "nothing is";
+  nic.reclaims.store(false);
+  EXPECT_TRUE(say() && say());
+  EXPECT_FALSE(say());
+  EXPECT_FALSE(netpoll->flush(Clock::now()));
+  uint32_t taken = 0;
+  Thread waits("waits", [&] {
+    EXPECT_TRUE(netpoll->flush(soon()));
+    taken = nic.taken.count();
+  });
+  nic.reclaims.store(true);
+  nic.interrupts.store(true);
+  nic.napi.schedule();
+  waits.join();
+  EXPECT_EQ(taken, 3u);
+}
+
 TEST_F(NetpollTest, ADriverMaySayThingsWhileItIsPolledAndWhileItSends) {
   nic.on_poll = [&](int) { (void)say(); };
   nic.on_xmit = [&, once = true]() mutable {

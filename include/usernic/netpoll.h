@@ -33,6 +33,8 @@ class Netpoll {
   // Takes the frame. False: it is dropped, as the device is down or without carrier, or kept, or too many are kept.
   // Context: any, whatever is held.
   bool send(Skb& skb, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
+  // Sleeps until what is kept is sent, or dropped. False: the deadline has passed. Context: process.
+  bool flush(Time deadline);
   // Makes the driver look for what its card has done. Context: as above.
   static void poll(NetDevice& dev, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
@@ -50,7 +52,7 @@ class Netpoll {
   static constexpr LockClass kClass{"netpoll", LockUse::kAnyContext};
   SpinLock lock_{kClass};
   SkbBatch kept_ USERNIC_GUARDED_BY(lock_);
-  Atomic<uint32_t> kept_count_{0};
+  Atomic<uint32_t> kept_count_{0};  // with those that the work item has in its hands
   Atomic<uint64_t> sent_{0}, later_{0}, dropped_{0};
   Work send_kept_;
 };
