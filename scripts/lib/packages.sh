@@ -12,6 +12,7 @@ PACKAGES_RUN=(
 )
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" libgtest-dev librapidcheck-dev clang-format python3 iperf3 socat umockdev libumockdev-dev)
 PACKAGES_PEERS=(dpdk-dev)  # what scripts/bench data-path is compared with
+PACKAGES_COVERAGE=(gcovr)  # what scripts/check coverage counts with
 # One of these, the best first: 22 knows function effects, both know thread-safety analysis and std::expected.
 PACKAGES_CLANG=(clang-22 clang-19)
 PACKAGES_RTSAN=(libclang-rt-22-dev)  # with clang-22, for the rtsan preset
