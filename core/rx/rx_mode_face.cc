@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The face: each method goes to where it is done.
+#include <iterator>
+
 #include "core/rx/rx_mode_engine.h"
 #include "usernic/rx_mode.h"
 
@@ -16,19 +18,9 @@ const RxModeEngine& engine_of(const RxMode& mode) noexcept USERNIC_NONBLOCKING {
 }  // namespace
 
 std::string_view filter_mode_name(FilterMode mode) noexcept {
-  switch (mode) {
-    case FilterMode::kNone:
-      return "none";
-    case FilterMode::kExact:
-      return "exact";
-    case FilterMode::kHash:
-      return "hash";
-    case FilterMode::kAllmulti:
-      return "allmulti";
-    case FilterMode::kPromisc:
-      return "promisc";
-  }
-  return "unknown";
+  static constexpr std::string_view kNames[] = {"none", "exact", "hash", "allmulti", "promisc"};
+  static_assert(std::size(kNames) == static_cast<size_t>(FilterMode::kPromisc) + 1);
+  return kNames[static_cast<size_t>(mode)];
 }
 
 Result<> RxMode::set_promiscuity(int change) {

@@ -22,6 +22,15 @@ TEST_F(RxModeTest, AnAddressThatIsWantedIsHeldExactly) {
   EXPECT_FALSE(mode->covered(mc(1)));
 }
 
+TEST_F(RxModeTest, EveryModeHasItsName) {
+  std::string names;
+  for (const auto mode :
+       {FilterMode::kNone, FilterMode::kExact, FilterMode::kHash, FilterMode::kAllmulti, FilterMode::kPromisc}) {
+    names += fmt::format(" {}", filter_mode_name(mode));
+  }
+  EXPECT_EQ(names, " none exact hash allmulti promisc");
+}
+
 TEST_F(RxModeTest, BeforeItsFirstRunNothingIsSaidToFit) {
   dev = *net.alloc_netdev<TestDriver>({.name = "t0"}, card);
   mode = &dev->rx_mode();
