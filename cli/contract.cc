@@ -108,7 +108,7 @@ std::string describe_contract(std::span<const NdoRow> rows) {
     text += fmt::format("  absent      {}\n", absent_text(row));
     text += fmt::format("  returns     {}\n", row.returns);
     if (!row.oldest.empty()) text += fmt::format("  to 2.6.28   {}\n", row.oldest);
-    if (!row.older.empty()) text += fmt::format("  later       {}\n", row.older);
+    if (!row.older.empty()) text += fmt::format("  from 2.6.29 {}\n", row.older);
     text += fmt::format("  test        {}\n", test_of(row));
   }
   return text;

@@ -25,7 +25,7 @@ constexpr netdev_cmd command_of(NetdevEvent event) {
   constexpr netdev_cmd kCommands[] = {NETDEV_REGISTER,       NETDEV_UNREGISTER, NETDEV_PRE_UP,       NETDEV_UP,
                                       NETDEV_GOING_DOWN,     NETDEV_DOWN,       NETDEV_PRECHANGEMTU, NETDEV_CHANGEMTU,
                                       NETDEV_PRE_CHANGEADDR, NETDEV_CHANGEADDR, NETDEV_FEAT_CHANGE};
-  static_assert(std::size(kCommands) == static_cast<size_t>(NetdevEvent::kChangeFeatures) + 1);
+  static_assert(std::size(kCommands) == kNetdevEventCount);
   return kCommands[static_cast<size_t>(event)];
 }
 

@@ -14,7 +14,7 @@ namespace usernic {
 inline std::string_view event_name(NetdevEvent event) {
   static constexpr const char* kNames[] = {"register", "unregister", "pre-up",   "up",   "going-down", "down",
                                            "pre-mtu",  "mtu",        "pre-addr", "addr", "features"};
-  static_assert(std::size(kNames) == static_cast<size_t>(NetdevEvent::kChangeFeatures) + 1);
+  static_assert(std::size(kNames) == kNetdevEventCount);
   return kNames[static_cast<size_t>(event)];
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: what a driver says of itself and its card [kernel: ethtool_ops].
 //
-// A driver has a member for each of these that it knows (driver.h). The member fills in its argument, of numbers each.
-// A function here asks for it:
+// A driver has a member for each of these that it knows (driver.h); it fills in its argument. A function here asks:
 //
 //   Result<> get_link_settings(LinkSettings& link) { link.speed_mbps = 100; return {}; }
 //   const Result<LinkSettings> link = link_settings(dev);

@@ -24,10 +24,7 @@
 namespace usernic {
 
 class AddressList;
-class DeviceHandle;
 class DevicePort;
-class DeviceRef;
-class Napi;
 class Net;
 class OwnAddresses;
 class RxMode;
@@ -127,8 +124,8 @@ struct NetDevice {
   // The same, each frame on the queue that the driver's select_queue names, or a hash of its flow; what is left keeps
   // the order of each flow. [kernel: dev_queue_xmit]
   uint32_t xmit(SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
-  // The same for who keeps what is left by queue, so that a stopped one holds back its own frames alone: what `left`
-  // has goes first. Requires: `left` has a batch for each TX queue.
+  // The same, where the sender keeps what is left in a batch for each queue, so that a stopped queue holds back its own
+  // frames alone. What is in `left` goes first. Requires: `left` has a batch for each TX queue.
   uint32_t xmit(SkbBatch& frames, std::span<SkbBatch> left, Place where = Place::current()) noexcept
       USERNIC_NONBLOCKING;
 
@@ -147,12 +144,6 @@ struct NetDevice {
  protected:
   NetDevice() = default;
   ~NetDevice() = default;
-
- private:
-  friend struct TxQueue;
-  friend class Napi;
-  friend class DeviceRef;
-  friend class DeviceHandle;
 };
 
 }  // namespace usernic

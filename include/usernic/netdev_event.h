@@ -2,6 +2,7 @@
 // usernic: what happens to a device, as notifiers hear of it (notifier.h) [kernel: NETDEV_REGISTER and the like].
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace usernic {
@@ -19,6 +20,7 @@ enum class NetdevEvent : uint8_t {
   kChangeAddr,
   kChangeFeatures,
 };
+inline constexpr size_t kNetdevEventCount = static_cast<size_t>(NetdevEvent::kChangeFeatures) + 1;  // the last one
 
 }  // namespace usernic
 // Explained best by: core/device/notifier_test.cc
