@@ -10,6 +10,7 @@
 
 #include <sys/socket.h>
 
+#include <bit>
 #include <cstddef>
 #include <memory>
 
@@ -19,6 +20,9 @@
 
 namespace usernic::kernel {
 
+// What an id is one of, as on the wire [kernel: htons(ETH_P_8021Q)].
+inline constexpr __be16 kVlanTag = std::endian::native == std::endian::little ? 0x0081 : 0x8100;
+
 struct net_device_ops {
   int (*ndo_init)(net_device*) = nullptr;
   void (*ndo_uninit)(net_device*) = nullptr;
@@ -27,6 +31,8 @@ struct net_device_ops {
   netdev_tx_t (*ndo_start_xmit)(sk_buff*, net_device*) = nullptr;
   void (*ndo_set_rx_mode)(net_device*) = nullptr;
   int (*ndo_set_rx_mode_async)(net_device*, netdev_hw_addr_list* uc, netdev_hw_addr_list* mc) = nullptr;
+  int (*ndo_vlan_rx_add_vid)(net_device*, __be16 proto, u16 vid) = nullptr;  // kVlanTag
+  int (*ndo_vlan_rx_kill_vid)(net_device*, __be16 proto, u16 vid) = nullptr;
   void (*ndo_change_rx_flags)(net_device*, int changed) = nullptr;  // rx_flags.h
   int (*ndo_set_mac_address)(net_device*, void* sockaddr) = nullptr;
   int (*ndo_validate_addr)(net_device*) = nullptr;  // before ndo_open
@@ -98,6 +104,12 @@ class table_driver : public private_data {
                         HwAddrList* mc) requires(kOps->ndo_set_rx_mode_async != nullptr) {
     return kOps->ndo_set_rx_mode_async(dev, uc, mc);
   }
+  Result<> vlan_rx_add_vid(uint16_t id) requires(kOps->ndo_vlan_rx_add_vid != nullptr) {
+    return result_of(kOps->ndo_vlan_rx_add_vid(dev_, kVlanTag, id));
+  }
+  Result<> vlan_rx_kill_vid(uint16_t id) requires(kOps->ndo_vlan_rx_kill_vid != nullptr) {
+    return result_of(kOps->ndo_vlan_rx_kill_vid(dev_, kVlanTag, id));
+  }
   bool unicast_filter() const { return (priv_flags & IFF_UNICAST_FLT) != 0; }
   void change_rx_flags(RxFlags changed) requires(kOps->ndo_change_rx_flags != nullptr) {
     kOps->ndo_change_rx_flags(dev_, static_cast<int>(mask_of(changed)));
@@ -123,7 +135,7 @@ class table_driver : public private_data {
   }
   uint16_t select_queue(const Skb& skb, uint16_t flow) noexcept
       USERNIC_NONBLOCKING requires(kOps->ndo_select_queue != nullptr) {
-    const pick_scope now(flow);
+    const xmit_scope now(flow, false);
     return kOps->ndo_select_queue(dev_, const_cast<Skb*>(&skb), nullptr);
   }
   void poll_controller() noexcept USERNIC_NONBLOCKING requires(kOps->ndo_poll_controller != nullptr) {

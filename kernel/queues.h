@@ -91,7 +91,8 @@ inline bool netif_xmit_stopped(const netdev_queue* queue) {
   return queue->xmit_stopped();
 }
 
-// In ndo_start_xmit: what it was called with besides the frame.
+// In ndo_start_xmit: what it was called with besides the frame. In ndo_select_queue: the queue that the core would
+// take.
 class xmit_scope {
  public:
   xmit_scope(u16 queue, bool more) noexcept : before_(std::exchange(now(), {queue, more})) {}
@@ -114,21 +115,9 @@ inline bool netdev_xmit_more() {
   return xmit_scope::now().more;
 }
 
-// In ndo_select_queue: what the core would take.
-class pick_scope {
- public:
-  explicit pick_scope(u16 flow) noexcept : before_(std::exchange(now(), flow)) {}
-  ~pick_scope() { now() = before_; }
-  pick_scope(const pick_scope&) = delete;
-  pick_scope& operator=(const pick_scope&) = delete;
-  static u16& now() noexcept { return Local<u16, pick_scope>::get(); }
-
- private:
-  const u16 before_;
-};
 // The queue of the frame's flow. Requires: called from ndo_select_queue.
 inline u16 netdev_pick_tx(net_device*, sk_buff*, net_device*) {
-  return pick_scope::now();
+  return xmit_scope::now().queue;
 }
 
 // From start_xmit: stops, looks again, and starts again when there is room. 0: it stays stopped, 1: there was room,

@@ -16,7 +16,8 @@ namespace {
 using namespace usernic::kernel;
 
 struct queues_priv {
-  Event polled;
+  Event polled, timed_out;
+  unsigned late = 99;
   std::array<uint32_t, 4> sent{};
   Context polled_in = Context::kProcess;
 };
@@ -44,9 +45,15 @@ void queues_poll(struct net_device* dev) {
   queues_of(dev)->polled_in = current_context();
   queues_of(dev)->polled.set();
 }
+void queues_timeout(struct net_device* dev, unsigned txqueue) {
+  queues_of(dev)->late = txqueue;
+  queues_of(dev)->timed_out.set();
+  netif_wake_subqueue(dev, static_cast<u16>(txqueue));
+}
 constexpr struct net_device_ops queues_ops = {.ndo_open = queues_open,
                                               .ndo_stop = queues_stop,
                                               .ndo_start_xmit = queues_xmit,
+                                              .ndo_tx_timeout = queues_timeout,
                                               .ndo_select_queue = queues_select,
                                               .ndo_poll_controller = queues_poll};
 
@@ -87,6 +94,22 @@ TEST_F(KernelQueues, SelectQueueSaysWhichAndMayTakeWhatWouldBeTaken) {
   }
   for (const uint32_t each : priv.sent) used += each != 0;
   EXPECT_GT(used, 1u) << "flows are spread as without the op";
+}
+
+TEST_F(KernelQueues, TxTimeoutIsToldWhichQueueNobodyWakes) {
+  testing::internal::CaptureStderr();
+  const NetdevPtr stuck = *net.alloc_netdev<table_driver<&queues_ops>>(
+      {.name = "stuck0", .tx_queues = 4, .watchdog = std::chrono::milliseconds(20)}, sizeof(queues_priv*));
+  *static_cast<queues_priv**>(netdev_priv(stuck.get())) = &priv;
+  ASSERT_EQ(register_netdev(stuck.get()), 0);
+  ASSERT_EQ(dev_open(stuck.get()), 0);
+  netif_stop_subqueue(stuck.get(), 2);
+  EXPECT_TRUE(priv.timed_out.wait());
+  unregister_netdev(stuck.get());
+  EXPECT_EQ(priv.late, 2u);
+  EXPECT_FALSE(__netif_subqueue_stopped(stuck.get(), 2));
+  EXPECT_TRUE(
+      testing::internal::GetCapturedStderr().contains("stuck0 (driver queues_ops): TX queue 2 is stopped for "));
 }
 
 TEST_F(KernelQueues, PollControllerIsCalledWithHardIrqsDisabled) {

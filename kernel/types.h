@@ -21,6 +21,7 @@ using u8 = uint8_t;
 using u16 = uint16_t;
 using u32 = uint32_t;
 using u64 = uint64_t;
+using __be16 = uint16_t;
 using netdev_tx_t = NetdevTx;
 
 inline constexpr int ETH_ALEN = 6;

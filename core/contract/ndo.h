@@ -85,6 +85,10 @@ inline constexpr auto kNdoMember<Ndo::kSetRxMode> = &NetDeviceOps::set_rx_mode;
 template <>
 inline constexpr auto kNdoMember<Ndo::kSetRxModeKernel> = &NetDeviceOps::set_rx_mode_kernel;
 template <>
+inline constexpr auto kNdoMember<Ndo::kVlanRxAddVid> = &NetDeviceOps::vlan_rx_add_vid;
+template <>
+inline constexpr auto kNdoMember<Ndo::kVlanRxKillVid> = &NetDeviceOps::vlan_rx_kill_vid;
+template <>
 inline constexpr auto kNdoMember<Ndo::kChangeRxFlags> = &NetDeviceOps::change_rx_flags;
 template <>
 inline constexpr auto kNdoMember<Ndo::kChangeMtu> = &NetDeviceOps::change_mtu;

@@ -63,6 +63,14 @@ TEST_F(OpsTableTest, ATableThatCannotBeIsRefused) {
   ops = some_ops();
   ops.write_rx_mode = [](void*, const void*) { return Result<>(); };
   EXPECT_EQ(made(), "EINVAL") << "half of one";
+  ops = some_ops();
+  ops.set_rx_mode = [](void*, const RxLists&) noexcept USERNIC_NONBLOCKING {};
+  ops.vlan_rx_add_vid = [](void*, uint16_t) { return Result<>(); };
+  EXPECT_EQ(made(), "EINVAL") << "half a pair";
+  ops.vlan_rx_kill_vid = ops.vlan_rx_add_vid;
+  EXPECT_EQ(made(), "ok");
+  ops.set_rx_mode = nullptr;
+  EXPECT_EQ(made(), "EINVAL") << "in a style that has VLAN ids in its plan";
 }
 
 }  // namespace

@@ -61,9 +61,12 @@ Result<NetdevPtr> Net::alloc_netdev_with(const NetdevConfig& config, const NetDe
   const int styles = (ops.set_rx_mode_async != nullptr) + (ops.write_rx_mode != nullptr) +
                      (ops.set_rx_mode != nullptr) + (ops.set_rx_mode_kernel != nullptr);
   const bool half = (ops.prepare_rx_mode == nullptr) != (ops.write_rx_mode == nullptr) ||
-                    (ops.prepare_rx_mode == nullptr) != (ops.rx_image == nullptr);
+                    (ops.prepare_rx_mode == nullptr) != (ops.rx_image == nullptr) ||
+                    (ops.vlan_rx_add_vid == nullptr) != (ops.vlan_rx_kill_vid == nullptr);
+  const bool vlans_twice =
+      ops.vlan_rx_add_vid != nullptr && ops.set_rx_mode == nullptr && ops.set_rx_mode_kernel == nullptr;
   const bool required = ops.open != nullptr && ops.stop != nullptr && ops.start_xmit != nullptr;
-  if (!required || styles > 1 || half || driver == nullptr) return fail(std::errc::invalid_argument);
+  if (!required || styles > 1 || half || vlans_twice || driver == nullptr) return fail(std::errc::invalid_argument);
   Result<NetdevPtr> dev = alloc(config, ops);
   if (dev) set_driver(**dev, driver);
   return dev;

@@ -9,7 +9,7 @@ namespace usernic {
 class CallKernel final : public CallLegacy {
  public:
   explicit CallKernel(const Bed& bed) : CallLegacy(bed) {}
-  RxFilterCaps caps(const RxFilterCaps&) const override { return unlimited(false, 0); }  // it is handed no VLAN ids
+  RxFilterCaps caps(const RxFilterCaps&) const override { return unlimited(false, tells_vlans() ? kVlanIds : 0); }
   bool call(PlanBook& book) override;
 };
 

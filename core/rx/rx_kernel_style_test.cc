@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver style: the kernel's signature.
+#include <algorithm>
+
 #include "core/rx/rx_style_fixture.h"
 #include "usernic/porting.h"
 #include "usernic/rx_style.h"
@@ -86,6 +88,84 @@ struct KernelDriver : Plain {
   }
   KernelCard& card_;
 };
+
+// A card that knows VLAN ids, too.
+struct VlanCard : KernelCard {
+  std::set<uint16_t> vlans;
+  std::string vlan_log;
+  size_t vlan_slots = 100;
+  int vlan_failures = 0;  // so many adds fail
+};
+
+struct VlanDriver : KernelDriver {
+  VlanDriver(NetDevice& dev, VlanCard& card) : KernelDriver(dev, card), vlans_(card) {}
+  Result<> vlan_rx_add_vid(uint16_t id) {
+    might_sleep();
+    vlans_.vlan_log += fmt::format("+{} ", id);
+    if (vlans_.vlan_failures > 0) return --vlans_.vlan_failures, fail(std::errc::io_error);
+    if (vlans_.vlans.size() == vlans_.vlan_slots) return fail(std::errc::no_space_on_device);
+    vlans_.vlans.insert(id);
+    return {};
+  }
+  Result<> vlan_rx_kill_vid(uint16_t id) {
+    might_sleep();
+    vlans_.vlan_log += fmt::format("-{} ", id);
+    return vlans_.vlans.erase(id) != 0 ? Result<>() : fail(std::errc::no_such_file_or_directory);
+  }
+
+ private:
+  VlanCard& vlans_;
+};
+
+struct KernelVlanTest : StyleTest<VlanDriver, VlanCard> {
+  // What it was told since the last call.
+  std::string told() {
+    settle();
+    return on_card([](VlanCard& c) { return std::exchange(c.vlan_log, {}); });
+  }
+};
+
+TEST_F(KernelVlanTest, EachIdThatIsFilteredComesAndGoesAlone) {
+  start();
+  ASSERT_TRUE(mode.vlan_add(5) && mode.vlan_add(6));
+  EXPECT_EQ(told(), "") << "nobody asks for the filter";
+  ASSERT_TRUE(mode.set_vlan_filter(true));
+  EXPECT_EQ(told(), "+5 +6 ");
+  ASSERT_TRUE(mode.vlan_del(5) && mode.vlan_add(7) && mode.vlan_add(7));
+  EXPECT_EQ(told(), "+7 -5 ");
+  EXPECT_EQ(mode.status().programmed_vlans, (std::vector<uint16_t>{6, 7}));
+  ASSERT_TRUE(mode.set_vlan_filter(false));
+  EXPECT_EQ(told(), "-6 -7 ");
+}
+
+TEST_F(KernelVlanTest, OneThatFailsIsTriedAgainAndTheOthersAreNot) {
+  start();
+  card.vlan_failures = 1;
+  ASSERT_TRUE(mode.set_vlan_filter(true) && mode.vlan_add(5) && mode.vlan_add(6));
+  const std::string all = told();
+  EXPECT_EQ(std::ranges::count(all, '+'), 3) << all;
+  EXPECT_EQ(on_card([](VlanCard& c) { return c.vlans; }), (std::set<uint16_t>{5, 6}));
+}
+
+TEST_F(KernelVlanTest, WhatACardForgotIsToldAgainAndWithoutRoomTheFilterIsOpen) {
+  card.vlan_slots = 1;
+  start();
+  ASSERT_TRUE(mode.set_vlan_filter(true) && mode.vlan_add(5));
+  EXPECT_EQ(told(), "+5 ");
+  on_card([&](VlanCard& c) {
+    c.vlans.clear();
+    mode.card_forgot();
+  });
+  EXPECT_EQ(told(), "+5 ");
+  ASSERT_TRUE(dev->close());
+  card.vlans.clear();
+  ASSERT_TRUE(dev->open());
+  EXPECT_EQ(told(), "+5 ");
+  ASSERT_TRUE(mode.vlan_add(6));
+  EXPECT_EQ(told(), "+6 -5 ") << "there is no room: everything passes, and nothing need be there";
+  ASSERT_TRUE(mode.vlan_del(6));
+  EXPECT_EQ(told(), "+5 ");
+}
 
 struct KernelStyleTest : StyleTest<KernelDriver, KernelCard> {
   // Promiscuous, with two addresses pushed and a third that the driver saw no need to push.

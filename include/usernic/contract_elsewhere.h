@@ -20,8 +20,6 @@ inline constexpr auto kElsewhere = std::to_array<ElsewhereRow>({
     {"ndo_siocbond", "rtnl, instance lock", "process", "bond's slaves are joined by its methods"},
     {"ndo_siocwandev", "rtnl, instance lock", "process", "no synchronous serial lines here"},
     {"ndo_setup_tc", "rtnl, mostly instance lock", "process", "queueing disciplines and flow offload are the host's"},
-    {"ndo_vlan_rx_add_vid", "rtnl, instance lock", "process", "VLAN ids are part of the filter: RxPlan, RxLists"},
-    {"ndo_vlan_rx_kill_vid", "rtnl, instance lock", "process", "VLAN ids are part of the filter: RxPlan, RxLists"},
     {"stat_ops", "instance lock, or rtnl", "process", "a queue's counters are the core's: QueueCounters"},
     {"net_shaper_ops", "instance lock, perhaps rtnl", "process", "no card of ours shapes"},
     {"queue_mgmt_ops", "instance lock, perhaps rtnl", "process", "queues are the driver's, made by its open"},

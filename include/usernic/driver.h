@@ -12,7 +12,6 @@
 //   };
 //   Result<NetdevPtr> make_null(Net& net) { return net.alloc_netdev<Null>({.name = "null%d"}); }
 // The ops. IL is the instance lock of the device.
-//
 //   member                                                     locks held            context      absent means
 //   Result<> open()                                            lane, rtnl, IL        process      required
 //   void stop()                                                lane, rtnl, IL        process      required
@@ -29,6 +28,7 @@
 //     Result<> write_rx_mode(const RxModeImage&)               lane, IL              process
 //     void set_rx_mode(const RxLists&)                         ..., addr_list_lock   BH disabled
 //     int set_rx_mode_async(NetDevice*, HwAddrList* uc, *mc)   lane, IL              process
+//     Result<> vlan_rx_add_vid(uint16_t), vlan_rx_kill_vid     lane, IL              process      as its style has it
 //   bool unicast_filter() const                               none, at register     process      it has one
 //   void change_rx_flags(RxFlags)                             lane, IL              process      nothing to pass on
 //   Result<> change_mtu(uint32_t)                              lane, rtnl, IL        process      any MTU in limits

@@ -65,6 +65,8 @@ constexpr void check_driver_shape() {
   USERNIC_OP_SHAPE(unicast_filter, (const D& d), unicast_filter(), "bool unicast_filter() const");
   USERNIC_OP_SHAPE(rx_hash, (const D& d, MacAddress a), rx_hash(AddressClass::kUnicast, a),
                    "uint32_t rx_hash(AddressClass, const MacAddress&) const");
+  USERNIC_OP_SHAPE(vlan_rx_add_vid, (D & d), vlan_rx_add_vid(uint16_t{}), "Result<> vlan_rx_add_vid(uint16_t id)");
+  USERNIC_OP_SHAPE(vlan_rx_kill_vid, (D & d), vlan_rx_kill_vid(uint16_t{}), "Result<> vlan_rx_kill_vid(uint16_t id)");
   USERNIC_OP_SHAPE(change_rx_flags, (D & d), change_rx_flags(RxFlags{}), "void change_rx_flags(RxFlags changed)");
   USERNIC_OP_SHAPE(change_mtu, (D & d), change_mtu(1500u), "Result<> change_mtu(uint32_t)");
   USERNIC_OP_SHAPE(set_mac_address, (D & d, const MacAddress& a), set_mac_address(a),
@@ -124,6 +126,9 @@ constexpr void check_driver_shape() {
   USERNIC_NO_OP(rx_filter_cap, rx_filter_caps);
   USERNIC_NO_OP(prepare_rx_mod, prepare_rx_mode);
   USERNIC_NO_OP(change_rx_flag, change_rx_flags);
+  USERNIC_NO_OP(vlan_rx_add, vlan_rx_add_vid);
+  USERNIC_NO_OP(vlan_rx_del_vid, vlan_rx_kill_vid);
+  USERNIC_NO_OP(vlan_rx_kill, vlan_rx_kill_vid);
   USERNIC_NO_OP(deinit, uninit);
   USERNIC_NO_OP(un_init, uninit);
 }

@@ -53,6 +53,8 @@ struct NetDeviceOps {
   int (*set_rx_mode_kernel)(void*, NetDevice*, HwAddrList* uc, HwAddrList* mc) = nullptr;
   bool (*unicast_filter)(const void*) = nullptr;
   uint32_t (*rx_hash)(const void*, AddressClass, const MacAddress&) = nullptr;
+  Result<> (*vlan_rx_add_vid)(void*, uint16_t id) = nullptr;
+  Result<> (*vlan_rx_kill_vid)(void*, uint16_t id) = nullptr;
   void (*change_rx_flags)(void*, RxFlags changed) = nullptr;
   Result<> (*change_mtu)(void*, uint32_t mtu) = nullptr;
   Result<> (*set_mac_address)(void*, const MacAddress&) = nullptr;

@@ -6,7 +6,9 @@
 //   legacy     void set_rx_mode(const RxLists&)
 //   kernel's   int set_rx_mode_async(NetDevice* dev, HwAddrList* uc, HwAddrList* mc)
 //
-// Two styles, or half of one, do not compile.
+// Two styles, or half of one, do not compile. Beside the last two a driver may be told of each VLAN id by a call, as of
+// the kernel's filter: vlan_rx_add_vid before the call that shows the lists, vlan_rx_kill_vid after it. An id that is
+// refused for want of room opens the filter; one that fails is tried again, each alone. [kernel: ndo_vlan_rx_add_vid]
 #pragma once
 
 #include <concepts>
@@ -72,6 +74,17 @@ constexpr void check_rx_style() {
   constexpr bool has_caps = requires(const D& d) {
     d.rx_filter_caps();
   };
+  constexpr bool adds_vlans = requires {
+    &D::vlan_rx_add_vid;
+  };
+  constexpr bool kills_vlans = requires {
+    &D::vlan_rx_kill_vid;
+  };
+  static_assert(adds_vlans == kills_vlans, "vlan_rx_add_vid and vlan_rx_kill_vid come together: both or neither");
+  static_assert(
+      !adds_vlans || LegacyStyle<D> || KernelStyle<D>,
+      "vlan_rx_add_vid goes with set_rx_mode or set_rx_mode_async(dev, uc, mc); other styles have VLAN ids in "
+      "the plan or the image");
   static_assert(PlanStyle<D> == has_caps,
                 "set_rx_mode_async(RxPlan&) and rx_filter_caps come together: both or neither");
 }
@@ -79,6 +92,10 @@ constexpr void check_rx_style() {
 // Fills the driver's style into its table. `Ops` is NetDeviceOps.
 template <class D, class Ops>
 constexpr void set_rx_style(Ops& ops) {
+  if constexpr (requires(D & d) { d.vlan_rx_add_vid(uint16_t{}), d.vlan_rx_kill_vid(uint16_t{}); }) {
+    ops.vlan_rx_add_vid = [](void* d, uint16_t id) { return static_cast<D*>(d)->vlan_rx_add_vid(id); };
+    ops.vlan_rx_kill_vid = [](void* d, uint16_t id) { return static_cast<D*>(d)->vlan_rx_kill_vid(id); };
+  }
   if constexpr (PlanStyle<D>) {
     ops.set_rx_mode_async = [](void* d, RxPlan& plan) { static_cast<D*>(d)->set_rx_mode_async(plan); };
   } else if constexpr (KernelStyle<D>) {

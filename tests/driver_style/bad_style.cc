@@ -33,6 +33,17 @@ struct Driver {
   Result<> set_mac_adress(const MacAddress&) {
     return {};
   }
+#elif defined(CASE_vlan_add_alone)
+  Result<> vlan_rx_add_vid(uint16_t) {
+    return {};
+  }
+#elif defined(CASE_plan_and_vlans)
+  Result<> vlan_rx_add_vid(uint16_t) {
+    return {};
+  }
+  Result<> vlan_rx_kill_vid(uint16_t) {
+    return {};
+  }
 #elif defined(CASE_old_name)
   void set_multicast_list() {}
 #endif
@@ -54,11 +65,11 @@ struct Driver {
 #endif
 
 #if defined(CASE_plan_and_legacy) || defined(CASE_image_and_plan) || defined(CASE_overloaded_image_and_plan) || \
-    defined(CASE_plan_and_overloaded_legacy) || defined(CASE_plan_without_caps)
+    defined(CASE_plan_and_overloaded_legacy) || defined(CASE_plan_without_caps) || defined(CASE_plan_and_vlans)
   void set_rx_mode_async(RxPlan&) {}
 #endif
 #if defined(CASE_plan_and_legacy) || defined(CASE_image_and_plan) || defined(CASE_overloaded_image_and_plan) || \
-    defined(CASE_plan_and_overloaded_legacy) || defined(CASE_legacy_with_caps)
+    defined(CASE_plan_and_overloaded_legacy) || defined(CASE_legacy_with_caps) || defined(CASE_plan_and_vlans)
   RxFilterCaps rx_filter_caps() const {
     return {};
   }
