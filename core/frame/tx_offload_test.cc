@@ -138,11 +138,15 @@ TEST_F(TxOffloadTest, ASuperframeThatWasOnItsWayWhenTheMtuShrankIsDroppedWithout
 TEST_F(TxOffloadTest, WhatADeviceThatIsDownDropsCountsByItsSegments) {
   make({});
   dev->close();
-  send(superframe(large, {.payload_bytes = 5000}, 1000));
+  const auto five = [this]() -> Skb& {
+    Skb& super = superframe(large, {.payload_bytes = 5000}, 1000);
+    super.set_offload({.gso = Gso::kTcp4, .gso_size = 1000, .header_bytes = 54});
+    return super;
+  };
+  send(five());
   receive(*dev, small, {Octets(60)});
-  Skb& super = superframe(large, {.payload_bytes = 5000}, 1000);
   SkbBatch frames;
-  frames.push_back(super);
+  frames.push_back(five());
   dev->receive(frames);
   EXPECT_EQ(dev->stats().tx_dropped, 5u);
   EXPECT_EQ(dev->stats().rx_dropped, 1u + 5);

@@ -154,6 +154,7 @@ TEST_F(ReportTest, AReportSaysInWhichOpUnderWhichLocksAndWhatWouldBeRight) {
 }
 
 TEST_F(ReportTest, ItsTextHasALineForEachThatIsKnown) {
+  ASSERT_TRUE(dev->register_netdev());
   report_contract(*dev, "a-rule", "a sentence", Place::current());
   const Place where = Place::current();
   report_contract("frame-too-long", "a sentence", where, where, "more\n");
