@@ -104,7 +104,11 @@ TEST_F(KernelQueues, TxTimeoutIsToldWhichQueueNobodyWakes) {
   ASSERT_EQ(register_netdev(stuck.get()), 0);
   ASSERT_EQ(dev_open(stuck.get()), 0);
   netif_stop_subqueue(stuck.get(), 2);
+  SkbBatch frames;
+  pool.alloc(frames, 1);
+  EXPECT_EQ(stuck->xmit(stuck->tx_queue(2), frames), 0u);
   EXPECT_TRUE(priv.timed_out.wait());
+  SkbPool::free(frames);
   unregister_netdev(stuck.get());
   EXPECT_EQ(priv.late, 2u);
   EXPECT_FALSE(__netif_subqueue_stopped(stuck.get(), 2));
