@@ -28,7 +28,7 @@ TEST(ContractTest, OneOpIsShownInFull) {
             "  absent      EOPNOTSUPP\n"
             "  returns     ok, or an errno\n"
             "  to 2.6.28   dev->set_mac_address: rtnl\n"
-            "  later       rtnl\n"
+            "  from 2.6.29 rtnl\n"
             "  test        Rows/ContractTest.CalledWithoutTheLocksOfTheRowItIsReported/set_mac_address\n");
 }
 
