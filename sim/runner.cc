@@ -46,7 +46,6 @@ constexpr Row kMutations[] = {
     {Mutation::kCutShortBelieved, "cut-short", "what a push did not get to counts as pushed"},
     {Mutation::kFlagsOfNow, "flags-of-now", "a driver sees the flags that are asked for, not those that it was told"},
     {Mutation::kNoSecondLook, "no-second-look", "who waits for a lower device's queue does not look at it once more"},
-    {Mutation::kLooksBeside, "looks-beside", "or while somebody is in its start_xmit, who takes a stop back"},
 };
 static_assert(std::size(kMutations) == static_cast<size_t>(Mutation::kCount) - 1);
 

@@ -198,9 +198,7 @@ void Device::wait_below(TxQueue& queue, TxQueue& lower) noexcept {
     return lower.xmit_stopped() && to.running_.load() && to.present_.load() && to.carrier_.load();
   };
   bool told = false;
-  if (mutated(Mutation::kLooksBeside)) {
-    told = somebody_tells();
-  } else if (!to.ops.lltx) {
+  if (!to.ops.lltx) {
     LevelGuard guard(lower.xmit_lock(), lower.level_);
     told = lower.frozen_ || somebody_tells();
   }

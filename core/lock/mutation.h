@@ -44,7 +44,6 @@ enum class Mutation : uint8_t {
   kCutShortBelieved,
   kFlagsOfNow,
   kNoSecondLook,
-  kLooksBeside,
   kCount
 };
 

@@ -113,6 +113,7 @@ namespace {
 // A ring of a few descriptors that another thread completes.
 struct SendingCard {
   uint32_t size = 1;
+  bool stops_first = false;  // its driver stops before it looks for room, each time
   uint64_t put = 0, done = 0;
   uint32_t room() const noexcept { return size - static_cast<uint32_t>(put - done); }
 };
@@ -130,8 +131,13 @@ class SendingDriver {
     }
     point("put");
     expect(card_.room() != 0, "tx", "a frame is put on a full ring");
+    if (card_.stops_first) queue.stop();
     ++card_.put;
     SkbPool::free(skb);
+    if (card_.stops_first) {
+      if (room() != 0) queue.start();
+      return NetdevTx::kOk;
+    }
     queue.maybe_stop([this]() noexcept { return room(); }, 1);
     return NetdevTx::kOk;
   }
@@ -236,7 +242,7 @@ class PassingUpper {
 void play_back_pressure(Chance chance) {
   Net net;
   SkbPool pool(64, 64);
-  SendingCard card{.size = static_cast<uint32_t>(chance.between(1, 3))};
+  SendingCard card{.size = static_cast<uint32_t>(chance.between(1, 3)), .stops_first = chance.one_in(2)};
   NetdevPtr low = *net.alloc_netdev<SendingDriver>({.name = "low", .address = RxWorld::own(0)}, card);
   auto& driver = *static_cast<SendingDriver*>(low->driver());
   std::vector<NetdevPtr> stack;
@@ -273,7 +279,7 @@ void play_back_pressure(Chance chance) {
                }
              }},
             {"beside", [&, c = chance.stream(2)]() mutable {
-               for (int i = 0; i < 12; ++i) {
+               for (uint64_t i = c.between(1, 12); i > 0; --i) {
                  SkbBatch batch;
                  pool.alloc(batch, static_cast<uint32_t>(c.between(1, 2)));
                  low->xmit(low->tx_queue(0), batch);
