@@ -144,26 +144,12 @@ struct Device final : NetDevice {
   Skb* next_to_give(TxQueue& queue, SkbBatch& frames, WireSize& wire, Place where) noexcept USERNIC_NONBLOCKING;
   // The queue's frames to the driver, one by one. `gathers`: alone, under the xmit lock.
   Sent give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept USERNIC_NONBLOCKING;
-  // From start_xmit of `queue`, an upper's: the frame goes out on `to`. Those of one batch go together, after the last
-  // one, so that they take the lower's xmit lock once and ring its doorbell once; what it drops is counted then. What
-  // its queue has no room for waits in ours, which takes nothing more until the lower's is woken. Requires: the queue's
-  // xmit lock.
-  static NetdevTx send_below(TxQueue& queue, NetDevice& to, Skb& skb) noexcept USERNIC_NONBLOCKING;
-  // What waits there is neither sent nor dropped yet: it is counted when it goes, as the upper was given it.
-  // `taken`: all that are there, as the upper was given them.
-  static void flush_below(TxQueue& queue, const Sent& taken, Sent& sent, Sent& counted) noexcept USERNIC_NONBLOCKING;
-  static Sent give_below(TxQueue& queue, uint32_t before) noexcept USERNIC_NONBLOCKING;
-  static void wait_below(TxQueue& queue, TxQueue& lower) noexcept USERNIC_NONBLOCKING;
-  // What waits goes on, and who waits for us. Context: process / any.
-  void resume_below();
-  void resume_if_waiting() noexcept USERNIC_NONBLOCKING;
-  // What waits in the queue is dropped. Requires: its xmit lock.
-  static void drop_below(TxQueue& queue) noexcept USERNIC_NONBLOCKING;
-  // Returns when nobody sends on `lower` any more who still found it below. Context: process.
-  void leave_below(const NetDevice& lower);
   // There is room in the queue again: for the port, and for uppers. Context: any.
   void tell_room(TxQueue& queue) noexcept USERNIC_NONBLOCKING;
-  Work resume_{[this] { resume_below(); }, this};  // on the Net's own queue: a lane may be busy with its card
+  // What waits in our queues for room below goes on (core/device/tx_below.cc), on the Net's own queue: a lane may be
+  // busy with its card.
+  void resume_below();
+  Work resume_{[this] { resume_below(); }, this};
 
   // Received frames: to the handlers, then to the port; what is left is freed. Context: BH.
   void deliver(SkbBatch& frames, bool offloaded) noexcept USERNIC_NONBLOCKING;  // something is left to do on one

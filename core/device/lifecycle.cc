@@ -11,6 +11,7 @@
 #include "core/device/device_op.h"
 #include "core/device/net_impl.h"
 #include "core/device/stop_check.h"
+#include "core/device/tx_below.h"
 #include "core/filter/filter_caps.h"
 #include "core/lock/notice.h"
 #include "usernic/contract_report.h"
@@ -35,7 +36,7 @@ void stop_queues(Device& dev) {
   for (TxQueue& queue : dev.tx_queues) {
     SpinGuardBh guard(queue.xmit_lock());
     queue.stop();
-    Device::drop_below(queue);
+    TxBelow::drop(queue);
   }
   if (dev.ops.lltx) dev.lltx_senders.synchronize();
   if (has_ndo<Ndo::kPollController>(dev) || has_ndo<Ndo::kSelectQueue>(dev)) dev.netpollers.synchronize();

@@ -6,6 +6,7 @@
 
 #include "core/device/device.h"
 #include "core/device/net_impl.h"
+#include "core/device/tx_below.h"
 #include "core/list/stack_graph.h"
 #include "core/lock/mutation.h"
 
@@ -235,7 +236,7 @@ void unlink_one(Link& link, bool lower_is_gone = false) {
   Device& lower = Device::of(link.to->dev);
   part(link, lower);
   link.lower.store(nullptr);
-  link.upper.leave_below(lower);
+  TxBelow::leave(link.upper, lower);
   pull_up(lower);
   settle_chain_down(link.upper);
   link.lower_dev = {};
@@ -306,7 +307,7 @@ NetDevice* LowerLink::lower() const noexcept {
 }
 
 NetdevTx LowerLink::xmit(Skb& skb, TxQueue& queue) noexcept {
-  if (NetDevice* const to = lower(); to != nullptr) return Device::send_below(queue, *to, skb);
+  if (NetDevice* const to = lower(); to != nullptr) return TxBelow::send(queue, *to, skb);
   SkbPool::free(skb);
   return NetdevTx::kDropped;
 }
@@ -354,14 +355,14 @@ void tell_uppers(Device& dev) noexcept {
   SpinGuard guard(dev.uppers_lock);
   for (Link& link : dev.uppers) {
     link.queue.queue(link.changed);
-    link.upper.resume_if_waiting();  // or its frames would wait for a queue that nobody wakes any more
+    TxBelow::resume_if_waiting(link.upper);  // or its frames would wait for a queue that nobody wakes any more
   }
 }
 
 void resume_uppers(Device& dev) noexcept {
   if (dev.upper_count.load() == 0) return;
   SpinGuard guard(dev.uppers_lock);
-  for (Link& link : dev.uppers) link.upper.resume_if_waiting();
+  for (Link& link : dev.uppers) TxBelow::resume_if_waiting(link.upper);
 }
 
 void unlink_all(Device& dev) {

@@ -102,6 +102,7 @@ struct TxQueue {
  private:
   friend struct NetDevice;
   friend struct Device;
+  friend struct TxBelow;
   friend class XmitCheck;
   friend struct Porting;
   friend class TxWatchdog;
@@ -115,7 +116,7 @@ struct TxQueue {
   // Under the xmit lock.
   bool frozen_ = false;
   bool more_ = false;  // the frame in start_xmit is not the last of its batch
-  SkbBatch below_;     // an upper device's: what waits for the last one, or for the lower's queue (Device::send_below)
+  SkbBatch below_;     // an upper device's: what waits for the last one, or for room below (core/device/tx_below.h)
   NetDevice* below_to_ = nullptr;
   int32_t below_added_ = 0;  // octets that each frame there is longer than the upper was given it
   // On a line of its own: the poll thread looks at it at every completion, whatever the transmitter counts meanwhile.
