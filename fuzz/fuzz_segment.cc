@@ -93,8 +93,8 @@ class Whole {
   uint32_t at_ = 0, index_ = 0;
 };
 
-void cut_all(Skb& super, SkbPool& small, Input& input) {
-  const SegmentSums sums = input.below(2) == 0 ? SegmentSums::kBySegment : SegmentSums::kByDevice;
+// By so many buffers at a time.
+void cut_all(Skb& super, SkbPool& small, SegmentSums sums, uint32_t buffers_a_time) {
   auto segmenter = Segmenter::of(super);
   if (!segmenter || segmenter->bytes_max() > kFrameMax) return;
   const auto headers = inet::find_headers(super.bytes(), inet::Length::kAll);
@@ -102,7 +102,7 @@ void cut_all(Skb& super, SkbPool& small, Input& input) {
   Whole expected(super, *headers);
   while (true) {
     SkbBatch buffers, segments;
-    small.alloc(buffers, 1 + input.below(kBuffers));
+    small.alloc(buffers, buffers_a_time);
     const bool whole = segmenter->cut(buffers, segments, sums);
     for (Skb* each = segments.front(); each != nullptr; each = SkbBatch::next(*each)) {
       if (sums == SegmentSums::kByDevice) must(complete_sum(*each), "a segment's sum has no place");
@@ -123,6 +123,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace usernic;
   static SkbPool small(fuzz::kBuffers, fuzz::kFrameMax), large(1, fuzz::kSuperMax, &small);
   fuzz::Input input(data, size);
+  const SegmentSums sums = input.below(2) == 0 ? SegmentSums::kBySegment : SegmentSums::kByDevice;
+  const uint32_t buffers_a_time = 1 + input.below(fuzz::kBuffers);
   const Offload offload{.sum = static_cast<FrameSum>(input.below(3)),
                         .gso = static_cast<Gso>(input.below(4)),
                         .ecn = input.below(2) != 0,
@@ -137,7 +139,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::fill_n(std::copy(octets.begin(), octets.end(), frame), more, uint8_t{0x5a});
   skb.set_offload(offload);
   if (offload.superframe()) {
-    fuzz::cut_all(skb, small, input);
+    fuzz::cut_all(skb, small, sums, buffers_a_time);
   } else {
     (void)complete_sum(skb);
     fuzz::must(skb.size() == octets.size() + more, "a sum changes a length");
