@@ -10,7 +10,7 @@ void CardFilter::configure(const RxFilterCaps& caps, BucketOf bucket_of, const v
   retry_first_ = retry_first;
   tables_[0] = {.slots = caps.unicast_slots, .limit = caps.unicast_slots};
   tables_[1] = {.slots = caps.multicast_slots, .limit = caps.multicast_slots};
-  vlans_.configure(caps.vlan_slots);
+  vlans_.configure(caps.vlan_slots, caps.vlan_filter_fixed);
   for (CardClass* each : {&uc_, &mc_}) {
     each->slots = &tables_[table_of(each->table.address_class())];
     each->bucket_of = bucket_of;

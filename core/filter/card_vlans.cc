@@ -3,8 +3,13 @@
 
 namespace usernic {
 
+void CardVlans::configure(uint32_t slots, bool fixed) {
+  slots_ = slots;
+  fixed_ = fixed;
+}
+
 void CardVlans::forget() noexcept {
-  open = {.sure = true, .maybe = true};
+  open = {.sure = !fixed_, .maybe = !fixed_, .refused = fixed_};
   retry_.clear();
   refused_ = SIZE_MAX;
   maybe_.reset();

@@ -19,8 +19,9 @@ class CardVlans {
   // Why a filter that is asked for is to be open all the same.
   enum class Unfit : uint8_t { kNo, kNoSlots, kTooMany, kRefused };
 
-  void configure(uint32_t slots) { slots_ = slots; }
-  // Every VLAN passes, and no id is on the card.
+  // `fixed`: the filter cannot be opened.
+  void configure(uint32_t slots, bool fixed);
+  // Every VLAN passes, unless the filter is fixed, and no id is on the card.
   void forget() noexcept USERNIC_REQUIRES(addr_list_lock);
 
   // A run works towards these; `filter`: nothing else is to pass. Without it the ids are those it last was with.
@@ -58,6 +59,7 @@ class CardVlans {
   VlanSet fitting_;     // of the wanted ones, while it is stuck
   bool stuck_ = false;  // neither more ids nor an open filter fit
   uint32_t slots_ = 0;
+  bool fixed_ = false;
   bool filter_ = false;
   size_t refused_ = SIZE_MAX;  // so many ids, or more, and the card has no room
   bool in_use_ = false;        // filtering, or some id may be on the card

@@ -32,7 +32,7 @@ std::string plan_of(CardVlans& vlans) {
 TEST(CardVlansTest, WhatTheCardForgotIsPutThereAgainAndNotTakenOff) {
   addr_list_lock.assert_held();
   CardVlans vlans;
-  vlans.configure(4);
+  vlans.configure(4, false);
   vlans.aim(true, ids({5, 6}));
   EXPECT_EQ(plan_of(vlans), "+5 +6");
   for (const uint16_t id : {5, 6}) EXPECT_FALSE(vlans.answer(id, true, Outcome::kDone, kVlanRetry, Time()));

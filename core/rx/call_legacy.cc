@@ -16,12 +16,11 @@ bool CallLegacy::owed(std::span<const RxStep> steps, Time now) {
 bool CallLegacy::call(PlanBook& book) {
   const bool narrow = !narrows_later(book.steps());
   bed_.lists.bring_up_to_date(book.steps());
-  tell_vlans(book, RxCommandKind::kAdd);
+  tell_vlans(book);
   call_under_lock(book, narrow, [&](const RxLists& lists) {
     const NdoCall<Ndo::kSetRxMode> set_rx_mode(bed_.device, &bed_.wanted.lock);
     set_rx_mode(lists);
   });
-  tell_vlans(book, RxCommandKind::kDel);
   return answer(book, narrow, 0);
 }
 
@@ -29,17 +28,20 @@ bool CallLegacy::tells_vlans() const noexcept {
   return has_ndo<Ndo::kVlanRxAddVid>(bed_.device);
 }
 
-void CallLegacy::tell_vlans(PlanBook& book, RxCommandKind kind) {
+// What goes makes room for what comes, and nobody goes deaf by it: each id is its own affair.
+void CallLegacy::tell_vlans(PlanBook& book) {
   if (!tells_vlans()) return;
-  for (RxStep& step : book.steps()) {
-    if (step.command.object != RxObject::kVlan || step.command.kind != kind) continue;
-    Result<> result = fail(std::errc::operation_canceled);
-    if (!book.stop().stop_requested()) {
-      const uint16_t id = step.command.vlan;
-      result = kind == RxCommandKind::kAdd ? call_ndo<Ndo::kVlanRxAddVid>(bed_.device, id)
-                                           : call_ndo<Ndo::kVlanRxKillVid>(bed_.device, id);
+  for (const RxCommandKind kind : {RxCommandKind::kDel, RxCommandKind::kAdd}) {
+    for (RxStep& step : book.steps()) {
+      if (step.command.object != RxObject::kVlan || step.command.kind != kind) continue;
+      Result<> result = fail(std::errc::operation_canceled);
+      if (!book.stop().stop_requested()) {
+        const uint16_t id = step.command.vlan;
+        result = kind == RxCommandKind::kAdd ? call_ndo<Ndo::kVlanRxAddVid>(bed_.device, id)
+                                             : call_ndo<Ndo::kVlanRxKillVid>(bed_.device, id);
+      }
+      book.answer(step, result);
     }
-    book.answer(step, result);
   }
 }
 

@@ -14,10 +14,9 @@ class CallLegacy : public RxCall {
   bool call(PlanBook& book) override;
 
  protected:
-  // Has the driver ops for VLAN ids? Then those that come are told before its call, while the filter may be open, and
-  // those that go after it. Each is answered alone.
+  // Has the driver ops for VLAN ids? Then it is told of them before its call, and each is answered alone.
   bool tells_vlans() const noexcept;
-  void tell_vlans(PlanBook& book, RxCommandKind kind);
+  void tell_vlans(PlanBook& book);
   // What became of the other steps by a call that returned `error`, by what it pushed.
   bool answer(PlanBook& book, bool narrow, int error);
 };

@@ -15,7 +15,8 @@ RxFilterCaps RxCall::unlimited(bool own_address_uses_slot, uint32_t vlan_slots) 
   return {.unicast_slots = unicast ? kUnlimited : 0,
           .multicast_slots = kUnlimited,
           .own_address_uses_slot = own_address_uses_slot && unicast,
-          .vlan_slots = vlan_slots};
+          .vlan_slots = vlan_slots,
+          .vlan_filter_fixed = has_ndo<Ndo::kVlanRxAddVid>(bed_.device)};
 }
 
 bool RxCall::keep_wide(const PlanBook& book, const Result<>& result) noexcept {

@@ -40,6 +40,7 @@ void RxModeEngine::configure(const RxFilterCaps& told_caps) {
   if (!wanted.reserve({})) throw std::bad_alloc();
   ListGuard guard(wanted.lock, wanted.level());
   if (caps.own_address_uses_slot) wanted.uc.set_own(wanted.own, true);
+  if (caps.vlan_filter_fixed) wanted.vlan_filter = true;
 }
 
 void RxModeEngine::own_changed(const MacAddress& address, Uppers& uppers) {

@@ -30,6 +30,7 @@ Result<> RxMode::set_allmulti(int change) {
   return engine_of(*this).wanted.change_mode(&Wanted::allmulti, change);
 }
 Result<> RxMode::set_vlan_filter(bool on) {
+  if (!on && engine_of(*this).filter.caps().vlan_filter_fixed) return fail(std::errc::operation_not_supported);
   return engine_of(*this).wanted.set_vlan_filter(on);
 }
 Result<> RxMode::vlan_add(uint16_t id) {

@@ -43,7 +43,8 @@ struct RxFilterCaps {
   uint32_t multicast_hash_buckets = 0;
   bool promisc = true;
   bool allmulti = true;
-  uint32_t vlan_slots = 0;  // VLAN ids; 0: every VLAN passes, always
+  uint32_t vlan_slots = 0;         // VLAN ids; 0: every VLAN passes, always
+  bool vlan_filter_fixed = false;  // the VLAN filter is on, always: an id that finds no room goes deaf, the others stay
 };
 // No known card has a hundredth of the slots, or a tenth of the buckets. More is a mistake.
 inline constexpr uint32_t kRxSlotsMax = 1u << 20;

@@ -85,8 +85,9 @@ class RxMode {
   Result<> set_promiscuity(int change);
   Result<> set_allmulti(int change);
 
-  // The VLAN filter is open (every VLAN passes) until it is switched on. Ids are counted references, which the devices
-  // below get, too (VlanIds). EINVAL: id above 4094. EOVERFLOW: more than 4095 references. ENOENT. ENOMEM.
+  // The VLAN filter is open (every VLAN passes) until it is switched on. EOPNOTSUPP: one that is always on
+  // (RxFilterCaps::vlan_filter_fixed). Ids are counted references, which the devices below get, too (VlanIds). EINVAL:
+  // id above 4094. EOVERFLOW: more than 4095 references. ENOENT. ENOMEM.
   Result<> set_vlan_filter(bool on);
   Result<> vlan_add(uint16_t id);
   Result<> vlan_del(uint16_t id);

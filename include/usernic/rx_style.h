@@ -7,8 +7,9 @@
 //   kernel's   int set_rx_mode_async(NetDevice* dev, HwAddrList* uc, HwAddrList* mc)
 //
 // Two styles, or half of one, do not compile. Beside the last two a driver may be told of each VLAN id by a call, as of
-// the kernel's filter: vlan_rx_add_vid before the call that shows the lists, vlan_rx_kill_vid after it. An id that is
-// refused for want of room opens the filter; one that fails is tried again, each alone. [kernel: ndo_vlan_rx_add_vid]
+// the kernel's filter, vlan_rx_add_vid and vlan_rx_kill_vid, before the call that shows the lists. Such a filter is
+// always on. An id without room goes deaf until fewer are wanted; one that fails is tried again, each alone.
+// [kernel: ndo_vlan_rx_add_vid, NETIF_F_HW_VLAN_CTAG_FILTER]
 #pragma once
 
 #include <concepts>
