@@ -13,6 +13,8 @@ namespace {
 
 // What the lower takes later though its queue runs, buffers for segments say, nobody tells.
 constexpr Duration kResumeLater = std::chrono::milliseconds(1);
+// An lltx driver that stopped its queue may take that back without a word.
+constexpr Duration kLookAgain = std::chrono::milliseconds(10);
 
 TxQueue& queue_below(NetDevice& to, const TxQueue& upper) noexcept USERNIC_NONBLOCKING {
   return to.tx_queue(upper.index() % to.tx_queue_count());
@@ -52,15 +54,15 @@ void TxBelow::wait(TxQueue& queue, TxQueue& lower) noexcept {
   const auto somebody_tells = [&]() noexcept {
     return lower.xmit_stopped() && to.running_.load() && to.present_.load() && to.carrier_.load();
   };
-  bool told = false;
-  if (!to.ops.lltx) {
+  Duration later = kResumeLater;
+  if (to.ops.lltx) {
+    if (somebody_tells()) later = kLookAgain;
+  } else {
     LevelGuard guard(lower.xmit_lock(), lower.level_);
-    told = lower.frozen_ || somebody_tells();
+    if (lower.frozen_ || somebody_tells()) return;
   }
-  if (!told)
-    Device::of(queue.dev_)
-        .net_ref.system_workqueue()
-        .queue_at(Device::of(queue.dev_).resume_, Clock::now() + kResumeLater);
+  Device& upper = Device::of(queue.dev_);
+  upper.net_ref.system_workqueue().queue_at(upper.resume_, Clock::now() + later);
 }
 
 void TxBelow::drop(TxQueue& queue) noexcept {

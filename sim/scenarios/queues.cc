@@ -218,7 +218,6 @@ namespace {
 class PassingUpper {
  public:
   explicit PassingUpper(NetDevice& dev) : dev_(dev), changed_([] {}, &dev), link_(dev, dev.lane(), changed_) {}
-  ~PassingUpper() { changed_.cancel_sync(); }
   Result<> open() { return dev_.tx_queue(0).start(), Result<>(); }
   void stop() {}
   NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept USERNIC_NONBLOCKING { return link_.xmit(skb, queue); }
