@@ -23,9 +23,10 @@ uint8_t* append(Skb& skb, const void* octets, size_t size) noexcept {
 
 }  // namespace
 
-Netconsole::Netconsole(NetDevice& dev, const NetconsoleConfig& config)
+Netconsole::Netconsole(NetDevice& dev, const NetconsoleConfig& config, Duration last_words)
     : dev_(dev),
       config_(config),
+      last_words_(last_words),
       pool_(dev.net().shared_pool(kFrameMax)),
       netpoll_(dev),
       lines_(std::make_shared<LogWriter>("netconsole", [this](std::string_view lines) {
@@ -39,7 +40,7 @@ Netconsole::Netconsole(NetDevice& dev, const NetconsoleConfig& config)
 Netconsole::~Netconsole() {
   log_also_to(nullptr);
   lines_->end();
-  (void)netpoll_.flush(Clock::now() + kPrintWait);
+  (void)netpoll_.flush(Clock::now() + last_words_);
 }
 
 void Netconsole::send(std::string_view line) noexcept {

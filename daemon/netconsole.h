@@ -20,8 +20,9 @@ namespace usernic::daemon {
 class Netconsole {
  public:
   // Hears of each line from now on. Requires: the config is settled. Throws ThreadRefused. Context: process.
-  Netconsole(NetDevice& dev, const NetconsoleConfig& config);
-  ~Netconsole();  // sends what it has heard; does not wait for ever
+  // `last_words`: so long its end waits for the device to take what it has heard.
+  Netconsole(NetDevice& dev, const NetconsoleConfig& config, Duration last_words = kPrintWait);
+  ~Netconsole();
   Netconsole(const Netconsole&) = delete;
   Netconsole& operator=(const Netconsole&) = delete;
 
@@ -31,6 +32,7 @@ class Netconsole {
 
   NetDevice& dev_;
   const NetconsoleConfig config_;
+  const Duration last_words_;
   SkbPool& pool_;  // the Net's, as frames may be out when we are gone
   Netpoll netpoll_;
   const std::shared_ptr<LogWriter> lines_;

@@ -134,7 +134,7 @@ TEST_F(NetconsoleTest, WhatFindsNoRoomAtTheEndIsWaitedFor) {
   LockingNic& nic = *static_cast<LockingNic*>(full->driver());
   full->tx_queue(0).stop();
   Event ended;
-  std::optional<Netconsole> console(std::in_place, *full, config);
+  std::optional<Netconsole> console(std::in_place, *full, config, kLong);
   log_info("last words");
   Thread ends("ends", [&] {
     console.reset();
@@ -143,7 +143,9 @@ TEST_F(NetconsoleTest, WhatFindsNoRoomAtTheEndIsWaitedFor) {
   EXPECT_TRUE(nic.polled.wait(20)) << "it has tried as often as it does";
   full->tx_queue(0).wake();
   EXPECT_TRUE(ended.wait());
-  EXPECT_TRUE(payload_of(nic.sent.wait(1).front(), false).ends_with(" info last words\n"));
+  const auto sent = nic.sent.wait(1);
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_TRUE(payload_of(sent.front(), false).ends_with(" info last words\n"));
 }
 
 TEST(Log, ItStartsOnce) {

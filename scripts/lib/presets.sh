@@ -86,7 +86,7 @@ preset_await() {
 }
 
 presets_ahead_end() {
-  if [[ -n $AHEAD_PID ]]; then kill -- "-$AHEAD_PID" 2>/dev/null; fi
+  if [[ -n $AHEAD_PID && ! -s $LOGS/ahead-${AHEAD[-1]}.status ]]; then kill -- "-$AHEAD_PID" 2>/dev/null; fi
 }
 trap 'stage_tick_end; presets_ahead_end' EXIT
 

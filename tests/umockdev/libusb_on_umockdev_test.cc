@@ -19,6 +19,7 @@
 #include "bus/usb/libusb_port.h"
 #include "bus/usb/octets.h"
 #include "bus/usb/transport_test.h"
+#include "testing/watch.h"
 
 namespace usernic::usb {
 
@@ -56,6 +57,7 @@ class MockUsbfs {
     MutexGuard guard(lock_);
     return std::exchange(calls_, {});
   }
+  Event submitted;  // a transfer
   void give_to_the_kernel() { driver_ = kKernels; }
   void give_to_another_program() { driver_ = kUsbfs; }
 
@@ -118,7 +120,9 @@ class MockUsbfs {
         return submit(argument);
       case USBDEVFS_DISCARDURB:
         for (Urb& urb : urbs_) {
-          if (urb.data->client_addr == address_in(argument)) device_->cancel(urb.transfer);
+          if (urb.data->client_addr != address_in(argument)) continue;
+          note("discard", urb.transfer.endpoint);
+          device_->cancel(urb.transfer);
         }
         return 0;
       case USBDEVFS_REAPURBNDELAY:
@@ -161,7 +165,9 @@ class MockUsbfs {
                         .index = le16(urb.octets, 4)};
       transfer.data = transfer.data.subspan(8);
     }
-    return device_->submit(transfer) ? 0 : ENODEV;
+    if (!device_->submit(transfer)) return ENODEV;
+    submitted.set();
+    return 0;
   }
 
   int reap(UMockdevIoctlData* argument) {
@@ -265,7 +271,7 @@ TEST_F(LibusbOnUmockdev, TheKernelsDriverIsDetachedAndGivenItBack) {
   EXPECT_EQ(usbfs.calls(), (Calls{"release 0", "connect 0"}));
 }
 
-TEST_F(LibusbOnUmockdev, AnotherConfigurationIsTakenFromNobodyAndTheFirstComesBack) {
+TEST_F(LibusbOnUmockdev, AConfigurationIsSetWhileNothingIsClaimed) {
   auto device = open();
   ASSERT_TRUE(device);
   (void)usbfs.calls();
@@ -300,9 +306,13 @@ TEST_F(LibusbOnUmockdev, WhatIsCancelledIsDiscarded) {
   const auto device = open();
   ASSERT_TRUE(device);
   Counted waiting(EchoModel::kBulkIn, 64);
+  (void)usbfs.calls();
+  const uint32_t before = usbfs.submitted.count();
   ASSERT_TRUE(device->submit(waiting.transfer));
+  ASSERT_TRUE(usbfs.submitted.wait(before + 1));
   device->kill(waiting.transfer);
   EXPECT_EQ(waiting.transfer.result.error(), std::errc::operation_canceled);
+  EXPECT_EQ(usbfs.calls(), Calls{fmt::format("discard {}", EchoModel::kBulkIn)});
   EXPECT_EQ(device->transfer(EchoModel::kInterruptIn, waiting.data, {.deadline = Clock::now()}).error(),
             std::errc::timed_out);
 }
