@@ -137,6 +137,24 @@ TEST(ConfigPage, HasTheDefaultsThatTheParserHas) {
       << "the mtu's, the poll threads', the modes of macvlans and bonds, a bridge's ageing, and each of a card's";
 }
 
+// Something that the key may be and, by default, is not.
+std::string another_value(const Row& row) {
+  if (row.standard == "`true`") return "false";
+  if (row.standard == "`false`") return "true";
+  if (row.standard.starts_with("`\"")) return "\"another\"";
+  static const std::regex kFromTo("^([0-9]+) to ([0-9]+).*$");
+  return std::regex_replace(row.limits, kFromTo, row.standard == "0" ? "$2" : "$1");
+}
+
+TEST(ConfigPage, EachKeyOfACardMakesItAnother) {
+  const auto sections = documented();
+  for (const Row& row : sections.at("[nic.simnic]")) {
+    const auto config = nic_with("[nic.simnic]", row.key, another_value(row));
+    ASSERT_TRUE(config) << config.error();
+    EXPECT_NE(card_of(*config), SimnicConfig{}) << row.key << " = " << another_value(row);
+  }
+}
+
 TEST(ConfigPage, ShowsAConfigThatCanBeRun) {
   std::ifstream page(kSource / "docs/config.md");
   const std::string text(std::istreambuf_iterator<char>(page), {});
