@@ -63,7 +63,7 @@ struct KernelVlans : testing::Test {
     EXPECT_EQ(dev_open(dev), 0);
     RxMode& mode = dev->rx_mode();
     EXPECT_TRUE(mode.vlan_add(7) && mode.settle(soon()));
-    EXPECT_TRUE(mode.vlan_add(100) && mode.vlan_del(7) && mode.settle(soon()));
+    EXPECT_TRUE(mode.vlan_del(7) && mode.vlan_add(100) && mode.settle(soon()));
     const std::string told = vlans_of(dev)->told;
     unregister_netdev(dev);
     free_netdev(dev);
