@@ -152,6 +152,10 @@ class Inside:
             raise AssertionError(f"{' '.join(map(str, argv))}: exit {done['code']}: {done['err']}{done['out']}")
         return done["out"]
 
+    def sysctl(self, name, value):
+        """"net/ipv4/ip_forward": without the program of that name, which not everybody has on their PATH."""
+        self.must("sh", "-c", f"echo {value} >/proc/sys/{name}")
+
     def close(self):
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()

@@ -82,7 +82,7 @@ class AdapterTest(GuestTest):
         super().setUp()
         self.device = UsbDevice(self.model, "--tap", "cable0", prefix=the_place.prefix())
         self.addCleanup(self.device.close)
-        the_place.must("sysctl", "-qw", "net.ipv6.conf.cable0.disable_ipv6=1")  # its frames would be counted, too
+        the_place.sysctl("net/ipv6/conf/cable0/disable_ipv6", 1)  # its frames would be counted, too
         the_place.must("ip", "address", "add", f"{PEER_IP}/24", "dev", "cable0")
         the_place.must("ip", "link", "set", "cable0", "up")
         self.attach()
@@ -503,7 +503,7 @@ class GadgetTest(GuestTest):
             self.assertIn(f"lease of {NIC_NETWORK}.1", said["out"] + said["err"])
             the_guest.must("kill $(cat /tmp/udhcpd.pid)")
         with self.subTest("a group joined by a socket"):
-            inside.must("sysctl", "-qw", "net.ipv4.icmp_echo_ignore_broadcasts=0")
+            inside.sysctl("net/ipv4/icmp_echo_ignore_broadcasts", 0)
             inside.join(group=GROUP_IP, dev="nic0")
             lab.until_rx_mode(lambda report: GROUP in report["wanted"]["multicast"] and is_settled(report))
             the_guest.until(f"ping -c 1 -W 5 -I usb0 {GROUP_IP}")
@@ -555,7 +555,7 @@ class GadgetTest(GuestTest):
         """Echoes to its address and to a group it is in, all answered, and other groups and promiscuity all the while."""
         lab = self.lab_with("ecm")
         inside = lab.inside("a")
-        inside.must("sysctl", "-qw", "net.ipv4.icmp_echo_ignore_broadcasts=0")
+        inside.sysctl("net/ipv4/icmp_echo_ignore_broadcasts", 0)
         inside.join(group=GROUP_IP, dev="nic0")
         lab.until_rx_mode(lambda report: GROUP in report["wanted"]["multicast"] and is_settled(report))
         the_guest.until(f"ping -c 1 -W 5 -I usb0 {GROUP_IP}")
