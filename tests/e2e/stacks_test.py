@@ -41,9 +41,10 @@ class StacksTest(LabTest):
         a, b = lab.inside("a"), lab.inside("b")
         a.listen(devs=["v5a"])
         b.send(frames=[["ff:ff:ff:ff:ff:ff", "untagged", None], ["ff:ff:ff:ff:ff:ff", "five", 5],
-                       ["ff:ff:ff:ff:ff:ff", "six", 6]], dev="nic1")
-        b.send(frames=[["ff:ff:ff:ff:ff:ff", "last", None]], dev="v5b")
+                       ["ff:ff:ff:ff:ff:ff", "six", 6], ["ff:ff:ff:ff:ff:ff", "last", 5]], dev="nic1")
         self.assertEqual(a.hear(dev="v5a", last="last"), ["five", "last"])
+        b.send(frames=[["ff:ff:ff:ff:ff:ff", "vlan's", None]], dev="v5b")  # by another thread, which may be the faster one
+        self.assertEqual(a.hear(dev="v5a", last="vlan's"), ["vlan's"])
         self.assertEqual(lab.json("rx-mode", "nic0")["wanted"]["vlans"], [5, 6])
 
     def test_a_nic_that_only_serves_another_is_known_but_no_interface(self):
