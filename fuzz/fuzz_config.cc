@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Any octets as a config file: a config that its reader may rely on, or one sentence with file and line.
+#include <any>
 #include <set>
 
 #include "daemon/config.h"
 #include "daemon/config_names.h"
+#include "drivers/simnic/config.h"
 #include "fuzz/input.h"
 
 namespace usernic::daemon {
@@ -24,7 +26,9 @@ void check_nic(const NicConfig& nic) {
   must(interface_name_error(nic.name).empty(), "a nic has no proper name");
   must(nic.address.is_zero() || nic.address.is_valid_own(), "a nic has no proper address");
   must(nic.mtu >= kMtuMin && nic.mtu <= kMtuMax, "a nic has no proper MTU");
-  must(config_error(nic.simnic).empty(), "no card can be built like this");
+  if (const auto* card = std::any_cast<SimnicConfig>(&nic.section)) {
+    must(config_error(*card).empty(), "no card can be built like this");
+  }
   for (const std::string& address : nic.addresses) must(!station_octets(address).empty(), "not a station's address");
   if (!nic.vlans) return;
   const std::set<uint16_t> ids(nic.vlans->begin(), nic.vlans->end());

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <tuple>
 #include <vector>
 
 #include "ctl/connection.h"
