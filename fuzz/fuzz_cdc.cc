@@ -2,25 +2,16 @@
 // What a USB network function sends, whatever it is: descriptors, a string, notifications, NCM blocks, RNDIS messages.
 // Nothing is read beyond it, and what is found lies in it. And what we send by the parameters that it chose is found
 // again where it wanted it.
-#include <vector>
-
 #include "bus/usb/descriptors.h"
 #include "drivers/cdc/ncm.h"
 #include "drivers/cdc/rndis.h"
-#include "fuzz/input.h"
+#include "fuzz/adapter.h"
 
 namespace usernic::cdc {
 namespace {
 
-using fuzz::must;
+using fuzz::must, fuzz::Octets, fuzz::rest_of;
 using usb::NtbLayout, usb::NtbReader, usb::RndisLayout, usb::RndisReader;
-using Octets = std::vector<uint8_t>;
-
-// In memory that ends where it does, so that one octet more is seen.
-Octets rest_of(fuzz::Input& input) {
-  const auto left = input.take(SIZE_MAX);
-  return Octets(left.begin(), left.end());
-}
 
 void check_descriptors(const Octets& octets) {
   const auto configuration = usb::Configuration::parse(octets);

@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // What a lan78xx sends, whatever it is: nothing is read beyond it, and what is found lies in it; what we pack is found
 // again by the model. And whatever a host asks of the model, which is served to whoever connects.
-#include <vector>
-
 #include "drivers/lan78xx/framing.h"
 #include "drivers/lan78xx/model.h"
-#include "fuzz/input.h"
+#include "fuzz/adapter.h"
 
 namespace usernic::lan78xx {
 namespace {
 
-using fuzz::must;
-using Octets = std::vector<uint8_t>;
-
-struct Ear final : usb::Cable {
-  void hear(std::span<const uint8_t> frame) noexcept override { heard.emplace_back(frame.begin(), frame.end()); }
-  std::vector<Octets> heard;
-};
+using fuzz::Ear, fuzz::must, fuzz::Octets;
 
 // Whatever it sends is somebody's memory.
 struct Host final : usb::ToHost {
@@ -98,9 +90,7 @@ void check_model(fuzz::Input& input) {
     }
   }
   (void)bench.model.filter();
-  for (const Octets& frame : bench.ear.heard) {
-    must(frame.size() >= kFrameMin && frame.size() <= kFrameMax, "no Ethernet frame");
-  }
+  bench.ear.must_have_heard_frames(kFrameMin, kFrameMax);
 }
 
 }  // namespace
@@ -108,18 +98,5 @@ void check_model(fuzz::Input& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace usernic::lan78xx;
-  usernic::fuzz::Input input(data, size);
-  switch (input.below(3)) {
-    case 0: {
-      const auto rest = input.take(SIZE_MAX);
-      check_reader(std::vector<uint8_t>(rest.begin(), rest.end()));
-      break;
-    }
-    case 1:
-      check_round(input);
-      break;
-    default:
-      check_model(input);
-  }
-  return 0;
+  return usernic::fuzz::one_of(data, size, check_reader, check_round, check_model);
 }

@@ -2,22 +2,14 @@
 // What an rtl8150 sends, whatever it is: nothing is read beyond it, and what is found lies in it; what is packed or
 // received is the same frame at the other end. And whatever a host asks of the model, which is served to whoever
 // connects.
-#include <vector>
-
 #include "drivers/rtl8150/framing.h"
 #include "drivers/rtl8150/model.h"
-#include "fuzz/input.h"
+#include "fuzz/adapter.h"
 
 namespace usernic::rtl8150 {
 namespace {
 
-using fuzz::must;
-using Octets = std::vector<uint8_t>;
-
-struct Ear final : usb::Cable {
-  void hear(std::span<const uint8_t> frame) noexcept override { heard.emplace_back(frame.begin(), frame.end()); }
-  std::vector<Octets> heard;
-};
+using fuzz::Ear, fuzz::must, fuzz::Octets;
 
 struct Host final : usb::ToHost {
   bool deliver(uint8_t endpoint, std::span<const uint8_t> message) noexcept override {
@@ -93,9 +85,7 @@ void check_model(fuzz::Input& input) {
     }
   }
   (void)bench.model.filter();
-  for (const Octets& frame : bench.ear.heard) {
-    must(frame.size() >= kFrameMin && frame.size() <= kFrameMax, "no Ethernet frame");
-  }
+  bench.ear.must_have_heard_frames(kFrameMin, kFrameMax);
   for (const Octets& message : bench.host.came) must(frame_in(message).has_value(), "no frame and trailer");
 }
 
@@ -104,18 +94,5 @@ void check_model(fuzz::Input& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace usernic::rtl8150;
-  usernic::fuzz::Input input(data, size);
-  switch (input.below(3)) {
-    case 0: {
-      const auto rest = input.take(SIZE_MAX);
-      check_reader(std::vector<uint8_t>(rest.begin(), rest.end()));
-      break;
-    }
-    case 1:
-      check_round(input);
-      break;
-    default:
-      check_model(input);
-  }
-  return 0;
+  return usernic::fuzz::one_of(data, size, check_reader, check_round, check_model);
 }

@@ -107,8 +107,8 @@ class AdapterTest(GuestTest):
         the_guest.until("! ls /sys/class/net/eth1")
         super().tearDown()
 
-    def until_carrier(self, value):
-        the_guest.until(f"[ $(cat /sys/class/net/eth1/carrier) = {value} ]")
+    def until_carrier(self, value, dev="eth1"):
+        the_guest.until(f"[ $(cat /sys/class/net/{dev}/carrier) = {value} ]")
 
     def ping(self, *sizes):
         """Each answered, from both ends. The first may have to find the way."""
@@ -129,6 +129,13 @@ class AdapterTest(GuestTest):
         return self.received() - before >= frames
 
     # Our driver, in the guest.
+
+    def pull_and_plug(self, dev):
+        """Away from under it, which it notices, and back."""
+        self.device.tell("unplug")
+        self.until_carrier(0, dev)
+        self.device.tell("plug")
+        self.plug_in()
 
     def start(self, bus):
         """`usernic run` in the guest, with nic0 at that bus."""
@@ -249,22 +256,19 @@ class LibusbTest(AdapterTest):
         self.start("usb:0bda:8150")
         the_guest.must(f"{IP} maddr add {GROUP} dev nic0")
         self.until_filter(lambda state: has_bucket(state, GROUP))
-        self.device.tell("unplug")
-        the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 0 ]")
-        self.device.tell("plug")
-        self.plug_in()
+        self.pull_and_plug("nic0")
         self.until_filter(lambda state: has_bucket(state, GROUP))
         self.ping()
         self.device.tell("link down")
-        the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 0 ]")
+        self.until_carrier(0, "nic0")
         self.device.tell("link up")
-        the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 1 ]")
+        self.until_carrier(1, "nic0")
         self.end()
 
     def test_it_ends_while_it_is_away(self):
         self.start("usb:0bda:8150")
         self.device.tell("unplug")
-        the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 0 ]")
+        self.until_carrier(0, "nic0")
         self.end()
 
 
@@ -287,10 +291,7 @@ class ReadmeTest(AdapterTest):
         self.lan1_works()
         the_guest.must(f"{IP} link set lan1 mtu 1000 && {IP} maddr add {GROUP} dev lan1")
         self.until_filter(lambda state: has_bucket(state, GROUP))
-        self.device.tell("unplug")
-        the_guest.until("[ $(cat /sys/class/net/lan1/carrier) = 0 ]")
-        self.device.tell("plug")
-        self.plug_in()
+        self.pull_and_plug("lan1")
         self.until_filter(lambda state: has_bucket(state, GROUP))
         self.lan1_works()
         self.assertEqual(the_guest.must("cat /sys/class/net/lan1/mtu"), "1000")
@@ -413,10 +414,7 @@ class Lan78xxTest(AdapterTest):
         self.ping(0, 1, 46, 47, 512, 1472)
         the_guest.must(f"{IP} maddr add {GROUP} dev nic0")
         self.until_filter(lambda state: GROUP in state["multicast"] and not buckets_of(state))
-        self.device.tell("unplug")
-        the_guest.until("[ $(cat /sys/class/net/nic0/carrier) = 0 ]")
-        self.device.tell("plug")
-        self.plug_in()
+        self.pull_and_plug("nic0")
         self.until_filter(lambda state: GROUP in state["multicast"])
         self.ping()
         self.end()
