@@ -22,9 +22,9 @@
 #include <cstring>
 #include <string_view>
 
+#include "bus/netif/vnet_header.h"
 #include "core/frame/coalesce.h"
 #include "core/frame/segment.h"
-#include "host/vnet_header.h"
 
 namespace usernic {
 namespace {

@@ -19,9 +19,9 @@
 #include <span>
 #include <string>
 
+#include "bus/netif/vnet_header.h"
 #include "host/host_error.h"
 #include "host/netns.h"
-#include "host/vnet_header.h"
 #include "usernic/annotations.h"
 #include "usernic/error.h"
 #include "usernic/features.h"

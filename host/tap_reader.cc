@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "host/vnet_header.h"
+#include "bus/netif/vnet_header.h"
 
 namespace usernic {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "host/vnet_header.h"
+#include "bus/netif/vnet_header.h"
 
 namespace usernic {
 

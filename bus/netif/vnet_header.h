@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// host: what stands before a frame on a TAP: its checksum's state, and how it is cut, as a virtio_net_hdr
-// [virtio 1.2, 5.1.6].
+// netif: what stands before a frame on a TAP or a packet socket: its checksum's state, and how it is cut, as a
+// virtio_net_hdr [virtio 1.2, 5.1.6].
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace usernic {
 
-// In the machine's order, as a TAP has it. The kernel's own header is none for C++.
+// In the machine's order, as both have it. The kernel's own header is none for C++.
 struct VnetHeader {
   uint8_t flags = 0;
   uint8_t gso_type = 0;
@@ -38,4 +38,4 @@ std::optional<Offload> offload_of(const VnetHeader& header, std::span<const uint
     USERNIC_NONBLOCKING;
 
 }  // namespace usernic
-// Explained best by: host/vnet_header_test.cc
+// Explained best by: bus/netif/vnet_header_test.cc

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-#include "host/vnet_header.h"
+#include "bus/netif/vnet_header.h"
 
 #include <limits>
 
