@@ -135,6 +135,24 @@ LinkStats NetDevice::stats() const {
   return sum;
 }
 
+QueueStats NetDevice::queue_stats() const {
+  const Device& dev = Device::of(*this);
+  const auto add = [](QueueStats::Queue& to, const QueueCounters& counters) {
+    to.packets += counters.packets.load(std::memory_order_relaxed);
+    to.bytes += counters.bytes.load(std::memory_order_relaxed);
+    to.dropped += counters.dropped.load(std::memory_order_relaxed);
+  };
+  QueueStats each;
+  for (const TxQueue& queue : dev.tx_queues) add(each.tx.emplace_back(), queue.counters);
+  each.rx.resize(dev.rx_queues.load());
+  add(each.rx.front(), dev.receiving.counters);
+  SpinGuardBh guard(dev.napis_lock);
+  for (const Napi& napi : dev.napis) {
+    if (napi.queue() < each.rx.size()) add(each.rx[napi.queue()], napi.counters);
+  }
+  return each;
+}
+
 namespace {
 
 void set_carrier(Device& dev, bool on) noexcept USERNIC_NONBLOCKING {

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -137,8 +138,12 @@ struct Device final : NetDevice {
   Sent send(TxQueue& queue, SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   // The same for who must not wait. False: somebody holds the queue. Context: hard irqs disabled.
   bool try_send(TxQueue& queue, SkbBatch& frames, Sent& sent, Place where) noexcept USERNIC_NONBLOCKING;
-  // Which one a frame goes to: the driver's select_queue, or a hash of its flow. Context: BH, or hard irqs disabled.
-  TxQueue& queue_for(const Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
+  // NetDevice::xmit with what is left: each on its queue.
+  uint32_t send_each(SkbBatch& frames, std::span<SkbBatch> left, std::optional<uint16_t> flow, Place where) noexcept
+      USERNIC_NONBLOCKING;
+  // Which one a frame goes to: the driver's select_queue, or the one of its flow, which is a hash where it is not
+  // known. Context: BH, or hard irqs disabled.
+  TxQueue& queue_for(const Skb& skb, std::optional<uint16_t> flow, Place where) noexcept USERNIC_NONBLOCKING;
   void unsendable(TxQueue& queue, Skb& skb, TxFit fit, Place where) noexcept USERNIC_NONBLOCKING;
   // The next one that the driver can take; others are cut, or dropped and counted. Null: none, or none for now.
   Skb* next_to_give(TxQueue& queue, SkbBatch& frames, WireSize& wire, Place where) noexcept USERNIC_NONBLOCKING;
@@ -152,8 +157,9 @@ struct Device final : NetDevice {
   Work resume_{[this] { resume_below(); }, this};
 
   // Received frames: to the handlers, then to the port; what is left is freed. Context: BH.
-  void deliver(SkbBatch& frames, bool offloaded) noexcept USERNIC_NONBLOCKING;  // something is left to do on one
-  Atomic<RxHandler*> rx_handlers[2]{};                                          // by RxStage; written under rtnl
+  // By an RX queue; `offloaded`: something is left to do on one.
+  void deliver(uint16_t queue, SkbBatch& frames, bool offloaded) noexcept USERNIC_NONBLOCKING;
+  Atomic<RxHandler*> rx_handlers[2]{};  // by RxStage; written under rtnl
 
   const FrameAccount::Owner frames_out = kChecksOn ? FrameAccount::open() : nullptr;
 
@@ -161,6 +167,7 @@ struct Device final : NetDevice {
   static constexpr LockClass kNapisClass{"device_napis"};
   mutable SpinLock napis_lock;
   NapiList napis USERNIC_GUARDED_BY(napis_lock);
+  Atomic<uint32_t> rx_queues{1};  // the highest that an instance named, and one; written under the lock
   LinkStats napis_gone USERNIC_GUARDED_BY(napis_lock);  // what freed instances had counted
 
   // What the poll thread writes with every batch, on lines of its own: a transmitter reads what is around.

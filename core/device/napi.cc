@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "usernic/napi.h"
 
+#include <algorithm>
+
 #include "core/device/device.h"
 #include "core/device/poll_threads.h"
 #include "usernic/contract_report.h"
@@ -12,16 +14,18 @@ constexpr const char* kWaitsForItself =
     "a poll waits for its own end, and returns at once: disable and synchronize are for open, stop and work items";
 }  // namespace
 
-Napi::Napi(NetDevice& dev, void* driver, int weight, Poll poll)
+Napi::Napi(NetDevice& dev, void* driver, int weight, uint16_t queue, Poll poll)
     : dev_(dev),
       driver_(driver),
       weight_(weight),
+      queue_(queue),
       poll_(poll),
       ndo_(Device::of(dev)),
       home_(Device::of(dev).poll_threads.move_in()) {
   Device& device = Device::of(dev_);
   SpinGuardBh guard(device.napis_lock);
   device.napis.push_back(*this);
+  device.rx_queues.store(std::max<uint32_t>(device.rx_queues.load(), queue_ + 1u));
 }
 
 Napi::~Napi() {
@@ -151,7 +155,7 @@ void Napi::receive(SkbBatch& frames, Place where) noexcept {
         where);
   Device& device = Device::of(dev_);
   const bool offloaded = device.frame_limit.receive(counters, frames, FrameLimit::From::kCard, where);
-  device.deliver(frames, offloaded);
+  device.deliver(queue_, frames, offloaded);
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its way down or under test

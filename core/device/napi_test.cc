@@ -8,8 +8,10 @@
 
 #include "testing/chance.h"
 #include "testing/plain_driver.h"
+#include "testing/traffic.h"
 #include "testing/watch.h"
 #include "usernic/net.h"
+#include "usernic/port.h"
 #include "usernic/thread.h"
 
 namespace usernic {
@@ -435,6 +437,44 @@ TEST_F(NapiTest, NoEventIsLostOverDisableAndEnable) {
   EXPECT_EQ(served.load(), kEvents) << "the last schedule on an enabled instance leads to a poll";
   napi.disable();
   EXPECT_FALSE(polled_while_disabled.load());
+}
+
+// Whose receive queue it is, the port hears, and so do those who ask.
+TEST_F(NapiTest, FramesAreHandedUpAndCountedByQueue) {
+  struct Port final : DevicePort {
+    void receive(SkbBatch&) noexcept override {}
+    void receive_from(uint16_t queue, SkbBatch& frames) noexcept override {
+      const BlockingByDesign a_test_may;
+      heard.push_back({queue, frames.size()});
+    }
+    void tx_wake(TxQueue&) noexcept override {}
+    void carrier_changed(bool) noexcept override {}
+    std::vector<std::pair<uint16_t, uint32_t>> heard;  // by the one poll thread
+  } port;
+  ASSERT_TRUE(dev->attach_port(port));
+  ASSERT_TRUE(dev->open());
+  SkbPool pool(8, 256);
+  poller.body = [&](Napi& polled, int) {
+    SkbBatch frames;
+    for (int i = 0; i <= polled.queue(); ++i) put(frames, pool, Frame(60));
+    polled.receive(frames);
+    polled.complete_done(polled.queue() + 1);
+    return polled.queue() + 1;
+  };
+  Napi third(*dev, poller, kBudget, 2);
+  for (Napi* const each : {&napi, &third}) {
+    each->enable();
+    each->schedule();
+    each->synchronize();
+  }
+  EXPECT_EQ(port.heard, (std::vector<std::pair<uint16_t, uint32_t>>{{0, 1}, {2, 3}}));
+  const QueueStats stats = dev->queue_stats();
+  ASSERT_EQ(stats.rx.size(), 3u);
+  EXPECT_EQ(stats.rx[0].packets, 1u);
+  EXPECT_EQ(stats.rx[1].packets, 0u);
+  EXPECT_EQ(stats.rx[2].packets, 3u);
+  for (Napi* const each : {&napi, &third}) each->disable();
+  dev->detach_port();
 }
 
 }  // namespace

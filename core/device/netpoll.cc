@@ -93,7 +93,7 @@ bool Netpoll::send(Skb& skb, Place where) noexcept {
 
 bool Netpoll::send_now(SkbBatch& one, Place where) noexcept {
   Device& dev = Device::of(*dev_);
-  TxQueue& queue = dev.queue_for(*one.front(), where);
+  TxQueue& queue = dev.queue_for(*one.front(), std::nullopt, where);
   for (int i = 0; i < kTries && kept_count_.load() == 0; ++i) {
     Device::Sent sent;
     if (dev.try_send(queue, one, sent, where) && one.empty()) {

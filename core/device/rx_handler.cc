@@ -62,7 +62,7 @@ RxSection::~RxSection() noexcept {
   Device::of(dev_).receiving.sections.leave(phase_);
 }
 
-void Device::deliver(SkbBatch& frames, bool offloaded) noexcept {
+void Device::deliver(uint16_t queue, SkbBatch& frames, bool offloaded) noexcept {
   if (kChecksOn) XmitCheck::end(frames);
   if (rx_handlers[0].load() != nullptr || rx_handlers[1].load() != nullptr) {
     RxSection section(*this);
@@ -76,7 +76,7 @@ void Device::deliver(SkbBatch& frames, bool offloaded) noexcept {
     const Features kinds = in->superframes();
     if (offloaded) fit(*this, frames, kinds);
     if (frames.size() > 1 && !kinds.none() && features().has(Feature::kGro)) Coalescer(kinds).merge(frames);
-    in->receive(frames);
+    in->receive_from(queue, frames);
   }
   SkbPool::free(frames);
 }
@@ -89,7 +89,7 @@ void NetDevice::receive(SkbBatch& frames, Place where) noexcept {
     return SkbPool::free(frames);
   }
   const bool offloaded = dev.frame_limit.receive(dev.receiving.counters, frames, FrameLimit::From::kBelow, where);
-  dev.deliver(frames, offloaded);
+  dev.deliver(0, frames, offloaded);
 }
 
 }  // namespace usernic

@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <optional>
 
 #include "core/contract/ndo.h"
 #include "core/device/device.h"
-#include "core/frame/flow_hash.h"
 #include "usernic/contract_report.h"
+#include "usernic/flow_hash.h"
 
 namespace usernic {
 namespace {
@@ -30,11 +31,12 @@ struct Chosen {
   std::array<uint16_t, kChosenAtOnce> queues;
   size_t count = 0;
 
-  Chosen(Device& dev, SkbBatch& from, Place where) noexcept USERNIC_NONBLOCKING {
+  // `flow`: of all of them; none: of each it is a hash.
+  Chosen(Device& dev, SkbBatch& from, std::optional<uint16_t> flow, Place where) noexcept USERNIC_NONBLOCKING {
     const BhScope bh(where);
     for (; count < kChosenAtOnce && !from.empty(); ++count) {
       frames[count] = from.pop_front();
-      queues[count] = dev.queue_for(*frames[count], where).index();
+      queues[count] = dev.queue_for(*frames[count], flow, where).index();
     }
   }
   // Those that go where the one at `first` does, in their order.
@@ -48,11 +50,11 @@ struct Chosen {
 
 }  // namespace
 
-TxQueue& Device::queue_for(const Skb& skb, Place where) noexcept {
+TxQueue& Device::queue_for(const Skb& skb, std::optional<uint16_t> known, Place where) noexcept {
   const auto count = static_cast<uint32_t>(tx_queues.size());
   if (count == 1) [[likely]]
     return tx_queues.front();
-  const auto flow = static_cast<uint16_t>(uint64_t{flow_hash(skb.bytes())} * count >> 32);
+  const auto flow = known ? *known : static_cast<uint16_t>(uint64_t{flow_hash(skb.bytes())} * count >> 32);
   if (!has_ndo<Ndo::kSelectQueue>(*this)) return tx_queues[flow];
   const uint32_t section = netpollers.enter();  // whoever stops the driver waits
   const uint16_t answer = running_.load() ? call_ndo<Ndo::kSelectQueue>(*this, skb, flow) : flow;
@@ -71,7 +73,7 @@ uint32_t NetDevice::xmit(SkbBatch& frames, Place where) noexcept {
   uint32_t sent = 0;
   SkbBatch left;
   while (!frames.empty() && left.empty()) {
-    Chosen chosen(dev, frames, where);
+    Chosen chosen(dev, frames, std::nullopt, where);
     for (size_t i = 0; i < chosen.count; ++i) {
       if (chosen.frames[i] == nullptr) continue;
       SkbBatch one;
@@ -85,24 +87,32 @@ uint32_t NetDevice::xmit(SkbBatch& frames, Place where) noexcept {
 }
 
 uint32_t NetDevice::xmit(SkbBatch& frames, std::span<SkbBatch> left, Place where) noexcept {
-  Device& dev = Device::of(*this);
+  return Device::of(*this).send_each(frames, left, std::nullopt, where);
+}
+uint32_t NetDevice::xmit(SkbBatch& frames, std::span<SkbBatch> left, uint16_t flow, Place where) noexcept {
+  return Device::of(*this).send_each(frames, left, flow, where);
+}
+
+uint32_t Device::send_each(SkbBatch& frames, std::span<SkbBatch> left, std::optional<uint16_t> flow,
+                           Place where) noexcept {
   uint32_t sent = 0;
   for (size_t i = 0; i < left.size(); ++i) {
-    if (!left[i].empty()) sent += xmit(dev.tx_queues[i], left[i], where);
+    if (!left[i].empty()) sent += xmit(tx_queues[i], left[i], where);
   }
-  if (left.size() == 1) [[likely]] {
-    const bool is_first = left.front().empty() && !frames.empty();
-    left.front().splice(frames);
-    return is_first ? sent + xmit(dev.tx_queues.front(), left.front(), where) : sent;
+  if (left.size() == 1 || (flow && !has_ndo<Ndo::kSelectQueue>(*this))) [[likely]] {
+    const size_t only = left.size() == 1 ? 0 : *flow;
+    const bool is_first = left[only].empty() && !frames.empty();
+    left[only].splice(frames);
+    return is_first ? sent + xmit(tx_queues[only], left[only], where) : sent;
   }
   while (!frames.empty()) {
-    Chosen chosen(dev, frames, where);
+    Chosen chosen(*this, frames, flow, where);
     for (size_t i = 0; i < chosen.count; ++i) {
       if (chosen.frames[i] == nullptr) continue;
       SkbBatch& waits = left[chosen.queues[i]];
       const bool is_first = waits.empty();
       chosen.take(i, waits);
-      if (is_first) sent += xmit(dev.tx_queues[chosen.queues[i]], waits, where);
+      if (is_first) sent += xmit(tx_queues[chosen.queues[i]], waits, where);
     }
   }
   return sent;

@@ -8,9 +8,9 @@
 #include <set>
 
 #include "core/device/net_device_fixture.h"
-#include "core/frame/flow_hash.h"
 #include "testing/inet_frames.h"
 #include "testing/traffic.h"
+#include "usernic/flow_hash.h"
 
 namespace usernic {
 namespace {
@@ -230,6 +230,39 @@ TEST_F(TxSelectTest, WhatIsLeftByQueueHoldsBackNoOther) {
   dev->tx_queue(1).start();
   EXPECT_EQ(dev->xmit(batch, left), 2u);
   EXPECT_TRUE(left[1].empty());
+}
+
+// A sender who knows whose flows they are, as one of several readers does.
+TEST_F(TxSelectTest, FramesOfAKnownFlowStayOnItsQueueWhateverTheirHash) {
+  const NetdevPtr dev = open<ManyQueues>();
+  std::array<SkbBatch, kQueues> left;
+  for (uint8_t n = 0; n < 8; ++n) put_number(n);
+  EXPECT_EQ(dev->xmit(batch, left, 2), 8u);
+  for (uint8_t n = 0; n < 8; ++n) EXPECT_EQ(of<ManyQueues>(dev).sent[n], (std::pair<uint16_t, uint8_t>{2, n}));
+  dev->tx_queue(2).stop();
+  put_number(8);
+  EXPECT_EQ(dev->xmit(batch, left, 2), 0u);
+  EXPECT_EQ(left[2].size(), 1u);
+  dev->tx_queue(2).start();
+  put_number(9);
+  EXPECT_EQ(dev->xmit(batch, left, 2), 2u);
+  EXPECT_EQ(of<ManyQueues>(dev).sent.back(), (std::pair<uint16_t, uint8_t>{2, 9}));
+  const QueueStats stats = dev->queue_stats();
+  ASSERT_EQ(stats.tx.size(), kQueues);
+  EXPECT_EQ(stats.tx[2].packets, 10u);
+  EXPECT_EQ(stats.tx[1].packets, 0u);
+}
+
+TEST_F(TxSelectTest, ASelectorIsToldTheKnownFlowAndItsWordCounts) {
+  const NetdevPtr dev = open<Choosy>();
+  std::array<SkbBatch, kQueues> left;
+  put_number(3), put_number(1);
+  EXPECT_EQ(dev->xmit(batch, left, 2), 2u);
+  EXPECT_EQ(of<Choosy>(dev).sent, (Sent{{3, 3}, {1, 1}}));
+  of<Choosy>(dev).takes_flow = true;
+  put_number(3);
+  EXPECT_EQ(dev->xmit(batch, left, 2), 1u);
+  EXPECT_EQ(of<Choosy>(dev).sent.back(), (std::pair<uint16_t, uint8_t>{2, 3}));
 }
 
 }  // namespace

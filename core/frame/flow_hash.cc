@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-#include "core/frame/flow_hash.h"
+#include "usernic/flow_hash.h"
 
 #include <algorithm>
 #include <cstring>

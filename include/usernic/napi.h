@@ -50,10 +50,10 @@ class alignas(64) Napi {
   static constexpr int kWeight = 64;  // frames a poll [kernel: NAPI_POLL_WEIGHT]
 
   // An instance of `driver`, whose member `int poll(Napi&, int budget) noexcept USERNIC_NONBLOCKING` serves it.
-  // Context: process, before the device is open.
+  // `queue`: the RX queue that it receives from. Context: process, before the device is open.
   template <class Driver>
-  Napi(NetDevice& dev, Driver& driver, int weight = kWeight)
-      : Napi(dev, &driver, weight, [](void* d, Napi& napi, int budget) noexcept USERNIC_NONBLOCKING {
+  Napi(NetDevice& dev, Driver& driver, int weight = kWeight, uint16_t queue = 0)
+      : Napi(dev, &driver, weight, queue, [](void* d, Napi& napi, int budget) noexcept USERNIC_NONBLOCKING {
           return static_cast<Driver*>(d)->poll(napi, budget);
         }) {}
   // Requires: disabled.
@@ -80,6 +80,7 @@ class alignas(64) Napi {
   void receive(SkbBatch& frames, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
 
   NetDevice& dev() const noexcept { return dev_; }
+  uint16_t queue() const noexcept USERNIC_NONBLOCKING { return queue_; }
   QueueCounters counters;
 
  private:
@@ -87,7 +88,7 @@ class alignas(64) Napi {
   friend struct Device;
   friend struct Porting;
   using Poll = int (*)(void*, Napi&, int) noexcept USERNIC_NONBLOCKING;
-  Napi(NetDevice& dev, void* driver, int weight, Poll poll);
+  Napi(NetDevice& dev, void* driver, int weight, uint16_t queue, Poll poll);
 
   enum : uint32_t { kSched = 1, kMissed = 2, kDisable = 4 };
   bool give_up() noexcept USERNIC_NONBLOCKING;
@@ -99,6 +100,7 @@ class alignas(64) Napi {
   NetDevice& dev_;
   void* const driver_;
   const int weight_;
+  const uint16_t queue_;
   const Poll poll_;
   const NdoDevice& ndo_;  // the device, as its poll is called
   Softirq& home_;

@@ -55,6 +55,7 @@ struct NetDevice {
   Features hw_features() const noexcept USERNIC_NONBLOCKING;  // what can be changed: the card's, kGso, kGro
   Features features() const noexcept USERNIC_NONBLOCKING;
   LinkStats stats() const;
+  QueueStats queue_stats() const;
   void* driver() const noexcept USERNIC_NONBLOCKING;
   std::string_view driver_name() const noexcept USERNIC_NONBLOCKING;  // [kernel: netdev_drivername]
 
@@ -127,6 +128,9 @@ struct NetDevice {
   // The same, where the sender keeps what is left in a batch for each queue, so that a stopped queue holds back its own
   // frames alone. What is in `left` goes first. Requires: `left` has a batch for each TX queue.
   uint32_t xmit(SkbBatch& frames, std::span<SkbBatch> left, Place where = Place::current()) noexcept
+      USERNIC_NONBLOCKING;
+  // The same, where the sender knows the queue of the frames' flows: it is in place of the hash.
+  uint32_t xmit(SkbBatch& frames, std::span<SkbBatch> left, uint16_t flow, Place where = Place::current()) noexcept
       USERNIC_NONBLOCKING;
 
   // For a software device: counts frames from below and hands them up, as Napi::receive does. A device that is down

@@ -5,6 +5,8 @@
 // sleep; what is slow they hand to a thread of their own.
 #pragma once
 
+#include <cstdint>
+
 #include "usernic/annotations.h"
 #include "usernic/features.h"
 #include "usernic/skb.h"
@@ -16,7 +18,9 @@ struct TxQueue;
 class DevicePort {
  public:
   virtual void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING = 0;  // takes frames out; what is left is freed
-  virtual void tx_wake(TxQueue& queue) noexcept USERNIC_NONBLOCKING = 0;    // there may be room again
+  // The same, where it matters by which RX queue they came (Napi::queue): of each by one thread at a time.
+  virtual void receive_from(uint16_t, SkbBatch& frames) noexcept USERNIC_NONBLOCKING { receive(frames); }
+  virtual void tx_wake(TxQueue& queue) noexcept USERNIC_NONBLOCKING = 0;  // there may be room again
   virtual void carrier_changed(bool on) noexcept USERNIC_NONBLOCKING = 0;
   // The superframes that it takes (kTso4, kTso6, kUso): frames that came together are merged for it and have a chain.
   virtual Features superframes() const noexcept USERNIC_NONBLOCKING { return {}; }

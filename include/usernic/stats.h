@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "usernic/annotations.h"
 #include "usernic/env.h"
@@ -47,6 +48,14 @@ struct LinkStats {
   uint64_t rx_off = 0;                        // that came while receiver or link were off
   uint64_t tx_timeouts = 0;                   // times that a queue was stopped for too long
   uint64_t rx_pause = 0, tx_pause = 0;  // times it had to wait, and made others wait [kernel: ethtool_pause_stats]
+};
+
+// What went through each of a device's queues.
+struct QueueStats {
+  struct Queue {
+    uint64_t packets = 0, bytes = 0, dropped = 0;
+  };
+  std::vector<Queue> rx, tx;
 };
 
 }  // namespace usernic

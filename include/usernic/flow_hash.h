@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// core: a number that frames of one flow have in common [kernel: skb_get_hash].
+// usernic: a number that frames of one flow have in common [kernel: skb_get_hash].
 //
 // A flow is what must stay in order: addresses, and the ports of TCP or UDP; of a fragment, which has none, and of
 // another protocol the IP addresses; of what is not IP the Ethernet addresses. Tags are not looked at.
@@ -15,3 +15,4 @@ namespace usernic {
 uint32_t flow_hash(std::span<const uint8_t> frame) noexcept USERNIC_NONBLOCKING;
 
 }  // namespace usernic
+// Explained best by: core/device/tx_select_test.cc
