@@ -21,6 +21,15 @@ void fit(Device& dev, SkbBatch& frames, Features kinds) noexcept USERNIC_NONBLOC
     dev.receiving.counters.drop(dropped);
 }
 
+// What every handler takes.
+Features superframes_above(const Device& dev) noexcept USERNIC_NONBLOCKING {
+  Features kinds = kSegmentation;
+  for (const Atomic<RxHandler*>& each : dev.rx_handlers) {
+    if (const RxHandler* const handler = each.load(); handler != nullptr) kinds = kinds & handler->superframes();
+  }
+  return kinds;
+}
+
 }  // namespace
 
 Result<> register_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler) {
@@ -66,7 +75,7 @@ void Device::deliver(uint16_t queue, SkbBatch& frames, bool offloaded) noexcept 
   if (kChecksOn) XmitCheck::end(frames);
   if (rx_handlers[0].load() != nullptr || rx_handlers[1].load() != nullptr) {
     RxSection section(*this);
-    if (std::exchange(offloaded, false)) fit(*this, frames, {});
+    if (offloaded) fit(*this, frames, superframes_above(*this));
     for (Atomic<RxHandler*>& each : rx_handlers) {
       if (RxHandler* const handler = each.load(); handler != nullptr) handler->receive(frames);
     }

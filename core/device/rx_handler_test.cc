@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "testing/inet_frames.h"
 #include "testing/nic.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
@@ -16,16 +17,20 @@ constexpr MacAddress kMac = MacAddress::from_u64(0x0200'0000'0001);
 
 // Takes the frames of one number.
 struct Taker final : RxHandler {
-  explicit Taker(uint8_t number) : number(number) {}
+  explicit Taker(uint8_t number, Features kinds = {}) : number(number), kinds(kinds) {}
   ~Taker() override = default;
   const uint8_t number;
+  const Features kinds;
   Frames taken;
+  size_t passed = 0;  // frames that it was shown
   void receive(SkbBatch& frames) noexcept override {
     const BlockingByDesign a_test_may;
     SkbBatch rest;
+    passed += frames.size();
     while (Skb* const skb = frames.pop_front()) skb->data()[14] == number ? taken.take(*skb) : rest.push_back(*skb);
     frames.splice(rest);
   }
+  Features superframes() const noexcept override { return kinds; }
 };
 
 struct RxHandlerTest : testing::Test {
@@ -57,6 +62,32 @@ TEST_F(RxHandlerTest, EachStageTakesItsOwnAndThePortGetsTheRest) {
   unregister_rx_handler(*nic, RxStage::kUpper, upper);
   receive(*nic, pool, {numbered(2)});
   EXPECT_EQ(port.received.now(), All{numbered(2)});
+}
+
+// Else it is cut before the first of them sees it.
+TEST_F(RxHandlerTest, ASuperframeIsWholeForHandlersThatAllTakeIt) {
+  SkbPool segments{16, 1600}, large{2, 20'000, &segments};
+  const Features tcp{Feature::kTso4};
+  Taker vlan_takes(1, tcp), vlan_takes_none(1), upper_takes(2, tcp), upper_takes_none(2);
+  const auto shown = [&](Taker* vlan, Taker& upper) {
+    MutexGuard rtnl(net.rtnl());
+    const size_t before = upper.passed;
+    EXPECT_TRUE(register_rx_handler(*nic, RxStage::kUpper, upper));
+    if (vlan != nullptr) {
+      EXPECT_TRUE(register_rx_handler(*nic, RxStage::kVlan, *vlan));
+    }
+    SkbBatch batch;
+    batch.push_back(superframe(large, {.payload_bytes = 14'600}, 1460));
+    nic->receive(batch);
+    if (vlan != nullptr) unregister_rx_handler(*nic, RxStage::kVlan, *vlan);
+    unregister_rx_handler(*nic, RxStage::kUpper, upper);
+    return upper.passed - before;
+  };
+  EXPECT_EQ(shown(nullptr, upper_takes), 1u);
+  EXPECT_EQ(shown(&vlan_takes, upper_takes), 1u);
+  EXPECT_EQ(shown(&vlan_takes, upper_takes_none), 10u);
+  EXPECT_EQ(shown(&vlan_takes_none, upper_takes), 10u);
+  EXPECT_EQ(port.received.now().size(), 40u) << "it takes none";
 }
 
 TEST_F(RxHandlerTest, ADeviceThatIsDownDropsAndOneThatGoesHasNoHandlers) {

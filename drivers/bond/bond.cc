@@ -18,6 +18,7 @@ struct Bond::Slave final : RxHandler {
   ~Slave() override { take_address.cancel_sync(); }  // rtnl not held
 
   void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
+  Features superframes() const noexcept USERNIC_NONBLOCKING override { return kSegmentation; }
   bool usable() const noexcept {
     const NetDevice* const lower = link.lower();
     return lower != nullptr && is_usable(*lower);

@@ -48,6 +48,7 @@ class Bond {
   DeviceHandle active() const;                // the first of those that are
   std::vector<DeviceHandle> actives() const;  // in the order they were added
 
+  Features hw_features() const { return kPassedDown; }
   void uninit();
   Result<> open();
   void stop();

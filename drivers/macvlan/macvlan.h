@@ -30,6 +30,8 @@ class Macvlan {
 
   Macvlan(NetDevice& dev, NetDevice& lower, MacvlanMode mode);
 
+  // Superframes of UDP may be for a group, whose members get copies.
+  Features hw_features() const { return kPassedDown.without({Feature::kUso}); }
   Result<> init();
   void uninit();
   Result<> open();

@@ -99,7 +99,7 @@ Macvlan* MacvlanPort::find(const Table& table, const MacAddress& to) const noexc
 }
 
 Skb* MacvlanPort::copy(const Skb& skb) noexcept {
-  Skb* const same = copies_.alloc();
+  Skb* const same = skb.chain() == nullptr ? copies_.alloc() : nullptr;  // TCP for a group is nobody's
   if (same == nullptr) return nullptr;
   if (skb.size() > same->tailroom()) {
     SkbPool::free(*same);

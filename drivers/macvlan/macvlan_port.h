@@ -29,6 +29,8 @@ class MacvlanPort final : public RxHandler {
   // From below. What is for nobody here, and every multicast, goes on. A multicast from one of them was sent back by
   // somebody outside, and is given to none.
   void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
+  // As what it sends (macvlan.h).
+  Features superframes() const noexcept USERNIC_NONBLOCKING override { return kSegmentation.without({Feature::kUso}); }
   // From a macvlan in bridge mode: copies of a multicast for the others, or a unicast for one of them. Returns true
   // when it was taken, and goes no further. Context: start_xmit.
   bool switch_frame(Macvlan& from, Skb& skb) noexcept USERNIC_NONBLOCKING;

@@ -8,45 +8,13 @@
 #include "drivers/simnic/card_fixture.h"
 #include "drivers/simnic/simnic.h"
 #include "testing/inet_frames.h"
+#include "testing/octet_port.h"
 #include "testing/watch.h"
-#include "usernic/port.h"
 
 namespace usernic::simnic {
 namespace {
 
 const SimnicConfig kTso{.tso = true};
-
-// Keeps what it is given, octet by octet.
-struct OctetPort final : DevicePort {
-  explicit OctetPort(Features takes) : kinds(takes) {}
-  void receive(SkbBatch& frames) noexcept override {
-    const BlockingByDesign a_test_may;
-    if (waits_for != nullptr) waits_for->wait();
-    {
-      SpinGuardBh guard(lock);
-      for (const Skb* skb = frames.front(); skb != nullptr; skb = Skb::chain_next(*skb)) {
-        received.push_back(octets_of(*skb));
-        offloads.push_back(skb->offload());
-      }
-    }
-    arrived.set();
-  }
-  void tx_wake(TxQueue&) noexcept override { woken.set(); }
-  void carrier_changed(bool) noexcept override {}
-  Features superframes() const noexcept override { return kinds; }
-  std::vector<Octets> now() {
-    SpinGuardBh guard(lock);
-    return received;
-  }
-
-  static constexpr LockClass kLockClass{"octet_port"};
-  const Features kinds;
-  SpinLock lock{kLockClass};
-  std::vector<Octets> received;
-  std::vector<Offload> offloads;
-  Event arrived, woken;
-  const Event* waits_for = nullptr;
-};
 
 struct End {
   End(Net& net, const std::shared_ptr<Wire>& wire, const MacAddress& address, const SimnicConfig& config,

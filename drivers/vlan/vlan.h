@@ -23,6 +23,7 @@ class Vlan {
 
   Vlan(NetDevice& dev, NetDevice& lower, uint16_t id);
 
+  Features hw_features() const { return kPassedDown; }
   Result<> init();
   void uninit();
   Result<> open();

@@ -26,6 +26,7 @@ class VlanDemux final : public RxHandler {
   void leave(NetDevice& lower, uint16_t id);
 
   void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING override;
+  Features superframes() const noexcept USERNIC_NONBLOCKING override { return kSegmentation; }
 
  private:
   VlanDemux() = default;

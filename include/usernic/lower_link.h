@@ -20,6 +20,7 @@
 
 #include "usernic/device_handle.h"
 #include "usernic/error.h"
+#include "usernic/features.h"
 #include "usernic/skb.h"
 #include "usernic/tx_queue.h"
 #include "usernic/work.h"
@@ -33,6 +34,10 @@ inline constexpr int kStackMax = 8;  // devices above each other [kernel: MAX_NE
 // the upper takes off a tag, and its ids are those of the tags inside, at which no filter below looks. [kernel:
 // vlan_vid_add]
 enum class VlanIds : uint8_t { kPassed, kInner };
+
+// The hw_features of an upper that sends by a LowerLink: frames go down the stack uncut and unsummed, and the core does
+// right before the lowest device's driver what that does not. [kernel: NETIF_F_GSO_SOFTWARE]
+inline constexpr Features kPassedDown = kSegmentation | Features{Feature::kTxSum};
 
 class LowerLink {
  public:

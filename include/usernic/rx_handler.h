@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "usernic/error.h"
+#include "usernic/features.h"
 #include "usernic/skb.h"
 
 namespace usernic {
@@ -24,6 +25,8 @@ class RxHandler {
  public:
   // Must not sleep, nor send on a device that is above this one. Context: BH, in an RxSection of the device.
   virtual void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING = 0;
+  // The superframes that it takes, as a port says it (port.h); who takes none gets no frame whose sum is needed.
+  virtual Features superframes() const noexcept USERNIC_NONBLOCKING { return {}; }
 
  protected:
   virtual ~RxHandler() = default;

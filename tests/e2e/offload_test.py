@@ -4,7 +4,7 @@
 import hashlib
 import random
 
-from lab import LabTest, pair
+from lab import LabTest, config_of, pair
 
 OCTETS = 30_000_000
 SEND = f"""import random, socket
@@ -14,6 +14,24 @@ socket.create_connection(("10.9.0.2", 5001)).sendall(octets)
 
 
 class OffloadTest(LabTest):
+    def test_superframes_cross_whole_through_a_macvlan_over_a_vlan_over_a_bond(self):
+        nics = []
+        for number, host in enumerate("ab"):
+            nics += [{"name": f"nic{number}", "driver": "simnic", "simnic": {"wire": "w0", "tso": True}},
+                     {"name": f"bond{number}", "driver": "bond", "over": [f"nic{number}"]},
+                     {"name": f"vlan{number}", "driver": "vlan", "over": f"bond{number}", "vlan": {"id": 5}},
+                     {"name": f"top{number}", "host": host, "driver": "macvlan", "over": f"vlan{number}",
+                      "addresses": [f"10.9.0.{number + 1}/24"]}]
+        lab = self.lab(config_of(nics))
+        lab.ping("a", "10.9.0.2", 1)
+        a, b = self.transfer(lab)
+        self.assertGreater(b["rx_superframes"], 100)
+        self.assertEqual(b["rx_superframes"], a["tx_superframes"])
+        lab.must("ethtool", "-K", "nic0", "tso", "off")
+        a, b = self.transfer(lab)
+        self.assertEqual((a["tx_superframes"], b["rx_superframes"]), (0, 0), "the core cuts them, for the card")
+        self.assertIs(self.features(lab, "top0")["tx-tcp-segmentation"], True)
+
     def lab_of(self, card, other):
         lab = self.lab(pair({"command_latency_us": 0} | card, other))
         lab.ping("a", "10.9.0.2", 1)
