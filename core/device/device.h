@@ -9,10 +9,11 @@
 #include <string>
 
 #include "core/device/ref_tracker.h"
-#include "core/device/sections.h"
+#include "core/lock/sections.h"
 #include "core/device/tx_watchdog.h"
 #include "core/frame/frame_account.h"
 #include "core/frame/frame_limit.h"
+#include "core/frame/taps.h"
 #include "core/list/link.h"
 #include "core/lock/lock_classes.h"
 #include "core/rx/rx_mode_engine.h"
@@ -74,6 +75,7 @@ struct Device final : NetDevice {
   // Own synchronisation.
   Mutex instance_lock{kInstanceClass};
   RefTracker refs;
+  Taps taps;
   Workqueue lane_queue;
   RxModeEngine engine;
   std::deque<TxQueue> tx_queues;

@@ -27,6 +27,9 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its w
         where);
   }
   queue.counters.drop(wire_size(skb).frames);
+  taps.dropped(skb, FrameWay::kOut,
+               fit == TxFit::kChained ? DropReason("it goes on in other buffers")
+                                      : DropReason("it is not what its offload says"));
   SkbPool::free(skb, where);
 }
 USERNIC_BLOCKING_BY_DESIGN_END
@@ -37,6 +40,33 @@ NetdevTx checked(FrameAccount& account, const NdoCall<Ndo::kStartXmit>& start_xm
                  Place where) noexcept USERNIC_NONBLOCKING {
   XmitCheck check(account, queue, skb, where);
   return check.judge(start_xmit(skb, queue, more));
+}
+
+// Seen by taps, or checked: apart, so that who does neither has none of its stack.
+[[gnu::noinline]] NetdevTx xmit_seen(const Taps::Section& taps, FrameAccount* account,
+                                     const NdoCall<Ndo::kStartXmit>& start_xmit, Skb& skb, TxQueue& queue, bool more,
+                                     Place where) noexcept USERNIC_NONBLOCKING {
+  const SeenFrame seen(taps, skb, FrameWay::kOut);
+  const NetdevTx result =
+      kChecksOn ? checked(*account, start_xmit, skb, queue, more, where) : start_xmit(skb, queue, more);
+  switch (result) {
+    case NetdevTx::kOk:
+      seen.settle(FrameFate::kWentOn);
+      break;
+    case NetdevTx::kDropped:
+      seen.settle(FrameFate::kDropped, "by the driver");
+      break;
+    case NetdevTx::kBusy:
+    case NetdevTx::kLocked:
+      seen.settle(FrameFate::kNotTaken);
+      break;
+  }
+  return result;
+}
+
+DropReason why_off(const Device& dev) noexcept USERNIC_NONBLOCKING {
+  if (!dev.running_.load()) return "the device is down";
+  return dev.present_.load() ? DropReason("the device has no carrier") : DropReason("the device is absent");
 }
 
 }  // namespace
@@ -107,11 +137,14 @@ class IrqsOffInTurn {
 Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place where) noexcept {
   if (!running_.load() || !present_.load() || !carrier_.load()) {
     queue.counters.drop_off(wire_of(frames).frames);
+    taps.dropped(frames, FrameWay::kOut, why_off(*this));
     SkbPool::free(frames);
     return {};
   }
   const IrqsOffInTurn as_netpoll_does(queue);
   const NdoCall<Ndo::kStartXmit> start_xmit(*this, &queue.xmit_lock());
+  const Taps::Section seen_by(taps);
+  const bool is_seen = kChecksOn || !seen_by.empty();
   Sent sent;
   Sent taken_below;
   WireSize wire, next_wire;
@@ -122,8 +155,8 @@ Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place 
     const uint32_t below = queue.below_.size();
     if (gathers) queue.more_ = more;
     skb->cb_used_ = false;  // what the sender had there is his
-    const NetdevTx result =
-        kChecksOn ? checked(*frames_out, start_xmit, *skb, queue, more, where) : start_xmit(*skb, queue, more);
+    const NetdevTx result = is_seen ? xmit_seen(seen_by, frames_out.get(), start_xmit, *skb, queue, more, where)
+                                    : start_xmit(*skb, queue, more);
     if (result == NetdevTx::kBusy || result == NetdevTx::kLocked) {
       if (next != nullptr) frames.push_front(*next);
       sent.refused = true;

@@ -63,9 +63,10 @@ void unlist(Device& dev) {
   dev.net_ref.impl().names.erase(dev.name());
 }
 
-// Nobody reads the driver's statistics from here on. Requires: rtnl.
+// Nobody reads the driver's statistics, nor sees its frames, from here on. Requires: rtnl.
 void leave_registered(Device& dev) {
   dev.reg_state_.store(RegState::kUnregistering);
+  dev.taps.close();
   SpinGuardBh readers_are_out(dev.napis_lock);
 }
 

@@ -116,10 +116,11 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
               net.impl().stacks,
               reg_state_,
               running_,
-              present_},
+              present_,
+              taps},
              config.rx_retry),
       watched(*this, config.watchdog),
-      frame_limit(config.mtu),
+      frame_limit(config.mtu, taps),
       address_(config.address.to_u64()),
       napis_lock(kNapisClass) {
   engine.wanted.own = config.address;  // before anybody looks; OwnAddresses says when it changes

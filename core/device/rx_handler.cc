@@ -17,7 +17,7 @@ Atomic<RxHandler*>& slot(Device& dev, RxStage stage) noexcept {
 }
 
 void fit(Device& dev, SkbBatch& frames, Features kinds) noexcept USERNIC_NONBLOCKING {
-  if (const uint32_t dropped = fit_to_port(frames, kinds); dropped != 0) [[unlikely]]
+  if (const uint32_t dropped = fit_to_port(frames, kinds, dev.taps); dropped != 0) [[unlikely]]
     dev.receiving.counters.drop(dropped);
 }
 
@@ -73,6 +73,8 @@ RxSection::~RxSection() noexcept {
 
 void Device::deliver(uint16_t queue, SkbBatch& frames, bool offloaded) noexcept {
   if (kChecksOn) XmitCheck::end(frames);
+  if (!taps.none()) [[unlikely]]
+    taps.received(frames);
   if (rx_handlers[0].load() != nullptr || rx_handlers[1].load() != nullptr) {
     RxSection section(*this);
     if (offloaded) fit(*this, frames, superframes_above(*this));
@@ -95,6 +97,7 @@ void NetDevice::receive(SkbBatch& frames, Place where) noexcept {
   BhScope bh;
   if (!dev.running_.load()) {
     dev.receiving.counters.drop(wire_of(frames).frames);
+    dev.taps.dropped(frames, FrameWay::kIn, "the device is down");
     return SkbPool::free(frames);
   }
   const bool offloaded = dev.frame_limit.receive(dev.receiving.counters, frames, FrameLimit::From::kBelow, where);

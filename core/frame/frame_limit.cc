@@ -9,6 +9,8 @@
 namespace usernic {
 namespace {
 
+constexpr DropReason kTooLong("longer than the MTU allows");
+
 // Of a superframe: of its longest segment.
 uint32_t frame_bytes(const Skb& skb) noexcept USERNIC_NONBLOCKING {
   const Offload& offload = skb.offload();
@@ -34,6 +36,7 @@ USERNIC_BLOCKING_BY_DESIGN_END
 void FrameLimit::drop(QueueCounters& counters, Skb& skb, Place where) const noexcept {
   counters.drop_too_long(wire_size(skb).frames);
   if (kChecksOn) report("sent", frame_bytes(skb), where);
+  taps_.dropped(skb, FrameWay::kOut, kTooLong);
   SkbPool::free(skb, where);
 }
 
@@ -67,6 +70,7 @@ bool FrameLimit::receive(QueueCounters& counters, SkbBatch& frames, From from, P
       dropped += wire.frames;
       bytes -= wire.bytes;
       if (kChecksOn && from == From::kCard) report("received", frame_bytes(*skb), where);
+      taps_.dropped(*skb, FrameWay::kIn, kTooLong);
       SkbPool::free(*skb, where);
     }
     packets -= dropped;

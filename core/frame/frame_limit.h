@@ -8,13 +8,14 @@
 
 #include <algorithm>
 
+#include "core/frame/taps.h"
 #include "usernic/net_device.h"
 
 namespace usernic {
 
 class FrameLimit {
  public:
-  explicit FrameLimit(uint32_t mtu) noexcept : mtu_(mtu), most_(mtu) {}
+  FrameLimit(uint32_t mtu, Taps& taps) noexcept : taps_(taps), mtu_(mtu), most_(mtu) {}
 
   uint32_t mtu() const noexcept USERNIC_NONBLOCKING { return mtu_.load(); }
   uint32_t frame_bytes_max() const noexcept USERNIC_NONBLOCKING {
@@ -34,6 +35,7 @@ class FrameLimit {
 
  private:
   void report(const char* way, uint32_t size, Place where) const noexcept USERNIC_NONBLOCKING;
+  Taps& taps_;
   Atomic<uint32_t> mtu_;
   Atomic<uint32_t> most_;  // that it ever had
 };

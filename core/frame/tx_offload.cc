@@ -90,7 +90,7 @@ WireSize wire_of(SkbBatch& frames) noexcept {
   return all;
 }
 
-uint32_t fit_to_port(SkbBatch& frames, Features kinds) noexcept {
+uint32_t fit_to_port(SkbBatch& frames, Features kinds, Taps& taps) noexcept {
   Skb* first = frames.front();
   while (first != nullptr && left_to_do(first->offload(), kinds) == Left::kNothing) first = SkbBatch::next(*first);
   if (first == nullptr) [[likely]]
@@ -100,7 +100,10 @@ uint32_t fit_to_port(SkbBatch& frames, Features kinds) noexcept {
   while (Skb* const skb = all.pop_front()) {
     const Left left = left_to_do(skb->offload(), kinds);
     const bool done = left == Left::kCut ? cut_received(*skb, frames) : left == Left::kNothing || complete_sum(*skb);
-    if (!done) dropped += wire_size(*skb).frames;
+    if (!done) {
+      dropped += wire_size(*skb).frames;
+      taps.dropped(*skb, FrameWay::kIn, "it is not what its offload says, or there were no buffers to cut it into");
+    }
     if (done && left != Left::kCut) {
       frames.push_back(*skb);
     } else {

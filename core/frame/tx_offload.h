@@ -3,6 +3,7 @@
 // what its card received uncut is made what who gets it takes.
 #pragma once
 
+#include "core/frame/taps.h"
 #include "usernic/features.h"
 #include "usernic/skb.h"
 
@@ -33,6 +34,6 @@ WireSize wire_of(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
 // Received frames, for who takes superframes of these `kinds`: others are cut into buffers of the pool that theirs
 // names; who takes none gets no frame whose sum is needed, either. Returns how many frames were dropped: there were no
 // buffers, or they are not what they say.
-uint32_t fit_to_port(SkbBatch& frames, Features kinds) noexcept USERNIC_NONBLOCKING;
+uint32_t fit_to_port(SkbBatch& frames, Features kinds, Taps& taps) noexcept USERNIC_NONBLOCKING;
 
 }  // namespace usernic

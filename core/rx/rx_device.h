@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/contract/ndo_device.h"
+#include "core/frame/taps.h"
 #include "core/list/stack_lock.h"
 
 namespace usernic {
@@ -12,6 +13,7 @@ struct RxDevice : NdoDevice {
   const Atomic<RegState>& reg_state;
   const Atomic<bool>& running;
   const Atomic<bool>& present;
+  Taps& taps;
 
   // No driver call on a device that is down, absent or going (invariant 5).
   bool may_call() const noexcept {

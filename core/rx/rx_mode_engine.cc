@@ -55,6 +55,7 @@ void RxModeEngine::closed() {
   }
   run.empty(true);
   status.wake();
+  device.taps.rx_mode_changed();
 }
 
 void RxModeEngine::shut_down() {

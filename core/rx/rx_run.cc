@@ -173,6 +173,7 @@ void RxRun::publish() {
     }
   }
   if (!mutated(Mutation::kWakeFirst)) status_.wake();
+  device_.taps.rx_mode_changed();
 }
 
 // The next run that nobody else owes: at the first retry that comes due.

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "core/device/device.h"
+#include "usernic/frame_tap.h"
+
+namespace usernic {
+
+Result<> attach_tap(NetDevice& dev, FrameTap& tap) {
+  const ReportsOn concerned(dev);
+  might_sleep();
+  if (dev.reg_state() != RegState::kRegistered) return fail(std::errc::no_such_device);
+  return Device::of(dev).taps.add(tap);
+}
+
+void detach_tap(NetDevice& dev, FrameTap& tap) {
+  const ReportsOn concerned(dev);
+  might_sleep();
+  Device::of(dev).taps.remove(tap);
+}
+
+void note_drop(NetDevice& dev, const Skb& skb, FrameWay way, DropReason why) noexcept {
+  Device::of(dev).taps.dropped(skb, way, why);
+}
+
+}  // namespace usernic
