@@ -9,13 +9,13 @@
 #include <string>
 
 #include "core/device/ref_tracker.h"
-#include "core/lock/sections.h"
 #include "core/device/tx_watchdog.h"
 #include "core/frame/frame_account.h"
 #include "core/frame/frame_limit.h"
 #include "core/frame/taps.h"
 #include "core/list/link.h"
 #include "core/lock/lock_classes.h"
+#include "core/lock/sections.h"
 #include "core/rx/rx_mode_engine.h"
 #include "usernic/driver.h"
 #include "usernic/napi.h"
