@@ -59,13 +59,23 @@ HostConfig read_host(const ConfigTable& table, int line, FirstError& error) {
   return host;
 }
 
-// Where the card is, for a driver of a bus.
-void read_bus(Section& section, NicConfig& nic) {
+// The interface that is the card.
+void read_card_interface(Section& section, NicConfig& nic) {
+  section.text("bus", nic.card_interface, "eth1");
+  check_name(section, "bus", interface_name_error(nic.card_interface));
+}
+
+// Where the card is, for a USB driver.
+void read_usb_bus(Section& section, NicConfig& nic) {
   std::string bus;
   section.text("bus", bus, "usbip:127.0.0.1:3240/1-1");
   if (section.given_text("bus") == nullptr) return;
   auto location = usb::Location::parse(bus);
-  if (!location) return section.bad("bus", fmt::format("{}, not \"{}\"", location.error(), ctl::shortened(bus)));
+  if (!location) {
+    const char* const packet =
+        interface_name_error(bus).empty() ? "; the name of an interface goes with driver = \"packet\"" : "";
+    return section.bad("bus", fmt::format("{}, not \"{}\"{}", location.error(), ctl::shortened(bus), packet));
+  }
   if (location->bus == usb::Location::Bus::kEmulated && find_usb_model(location->model) == nullptr) {
     section.bad("bus", no_usb_model(location->model));
   }
@@ -74,12 +84,15 @@ void read_bus(Section& section, NicConfig& nic) {
 
 void check_bus(Section& section, const NicConfig& nic) {
   const Driver& driver = *nic.driver;
-  if (driver.takes != nullptr && !section.has("bus")) {
+  if (driver.on_interface && !section.has("bus")) {
+    section.bad("driver",
+                fmt::format("is {}, whose card is an interface of this machine; write bus = \"eth1\"", driver.name));
+  } else if (driver.takes != nullptr && !section.has("bus")) {
     section.bad("driver", fmt::format("is {}, which must know where its card is; write bus = "
                                       "\"usbip:127.0.0.1:3240/1-1\"",
                                       driver.name));
-  } else if (driver.takes == nullptr && section.has("bus")) {
-    section.bad("bus", fmt::format("belongs to a USB driver, but this nic's driver is {}", driver.name));
+  } else if (driver.takes == nullptr && !driver.on_interface && section.has("bus")) {
+    section.bad("bus", fmt::format("belongs to a USB driver, or to packet, but this nic's driver is {}", driver.name));
   } else if (nic.mtu > driver.mtu_max) {
     section.bad("mtu",
                 fmt::format("must be at most {} with the driver {}, not {}", driver.mtu_max, driver.name, nic.mtu));
@@ -124,11 +137,11 @@ void check_over(Section& section, const NicConfig& nic) {
 
 void read_driver(Section& section, NicConfig& nic) {
   std::string name;
-  read_bus(section, nic);
   if (!section.has("bus")) section.missing("driver", "\"simnic\"");
   section.text("driver", name, "simnic");
-  if (section.given_text("driver") == nullptr) return;
   nic.driver = find_driver(name);
+  nic.driver != nullptr&& nic.driver->on_interface ? read_card_interface(section, nic) : read_usb_bus(section, nic);
+  if (section.given_text("driver") == nullptr) return;
   if (nic.driver != nullptr) return check_over(section, nic), check_bus(section, nic);
   const auto known = driver_names();
   section.bad("driver", fmt::format("names no driver: '{}'{}", ctl::shortened(name), ctl::suggestion(name, known)));

@@ -48,6 +48,7 @@ struct NicConfig {
   std::optional<std::vector<uint16_t>> vlans;  // given: the VLAN filter is on, for these
   std::any section;                            // what the driver's own section says, as the driver has it
   std::optional<usb::Location> usb;            // of the USB drivers
+  std::string card_interface;                  // of a driver whose card is an interface
   std::vector<std::string> over;               // the nics that it is on top of
   bool interface = true;                       // it is shown to the kernel
   bool mtu_given = false, interface_given = false;

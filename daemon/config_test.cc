@@ -150,9 +150,14 @@ const Bad kBad[] = {
     {"unknown driver", "[[nic]]\nname = \"n\"\ndriver = \"simnik\"\n",
      "lab.toml:3: 'driver' in [[nic]] names no driver: 'simnik'; did you mean 'simnic'?"},
     {"driver from elsewhere", "[[nic]]\nname = \"n\"\ndriver = \"e1000e\"\n",
-     "lab.toml:3: 'driver' in [[nic]] names no driver: 'e1000e'; there are dummy, simnic, rtl8150, lan78xx, cdc, vlan, "
-     "macvlan, "
-     "bond, bridge"},
+     "lab.toml:3: 'driver' in [[nic]] names no driver: 'e1000e'; there are dummy, simnic, rtl8150, lan78xx, cdc, "
+     "packet, vlan, macvlan, bond, bridge"},
+    {"interface that is a card without its name", "[[nic]]\nname = \"n\"\ndriver = \"packet\"\n",
+     "lab.toml:3: 'driver' in [[nic]] is packet, whose card is an interface of this machine; write bus = \"eth1\""},
+    {"interface as the bus of a card of software", "[[nic]]\nname = \"n\"\ndriver = \"simnic\"\nbus = \"usb:1-1\"\n",
+     "lab.toml:4: 'bus' in [[nic]] belongs to a USB driver, or to packet, but this nic's driver is simnic"},
+    {"USB device as a card that is an interface", "[[nic]]\nname = \"n\"\ndriver = \"packet\"\nbus = \"usb:1-1\"\n",
+     "lab.toml:4: 'bus' in [[nic]] must be 1 to 15 letters, digits, '-', '_' or '.', like \"nic0\""},
     {"section of another driver", "[[nic]]\nname = \"n\"\ndriver = \"dummy\"\n[nic.simnic]\nwire = \"w\"\n",
      "lab.toml:4: 'simnic' in [[nic]] belongs to the driver simnic, but this nic's driver is dummy"},
     {"malformed address", nic_with("address = \"02:00:00:00:00\""),

@@ -55,8 +55,9 @@ struct Driver {
   std::span<const std::string_view> keys = {};
   void (*read)(Section& section, NicConfig& nic) = nullptr;
   bool (*filters_vlans)(const NicConfig& nic) = nullptr;  // null: it never does
-  // Null: it has no bus.
+  // Of a driver of USB devices; null: it is none.
   bool (*takes)(const usb::Identity& device) = nullptr;
+  bool on_interface = false;  // its card is an interface of the machine's, and its bus the name of one
   // Of a driver of devices on top of others, as many of them as `lowers_max`.
   uint16_t lowers_max = 0;
   Share (*share)(const NicConfig& nic) = nullptr;

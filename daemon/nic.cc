@@ -2,13 +2,16 @@
 #include "daemon/nic.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "bus/netif/interface.h"
 #include "daemon/drivers.h"
 #include "daemon/feature_names.h"
 #include "daemon/log.h"
 #include "daemon/usb_ports.h"
 #include "usernic/ethtool.h"
 #include "usernic/features.h"
+#include "usernic/refusal.h"
 #include "usernic/rx_mode.h"
 
 namespace usernic::daemon {
@@ -24,7 +27,26 @@ struct NotMade {
   std::string why;
 };
 
+std::string why_no_packet(const std::string& interface, std::errc error) {
+  switch (error) {
+    case std::errc::no_such_device:
+      return fmt::format("there is no interface {}; there {} {}", interface,
+                         Interface::names().size() == 1 ? "is" : "are", fmt::join(Interface::names(), ", "));
+    case std::errc::not_supported:
+      return fmt::format("{} has no Ethernet frames, so it is no card", interface);
+    case std::errc::operation_not_permitted:
+    case std::errc::permission_denied:
+      return fmt::format(
+          "{} cannot be used as a card: that needs CAP_NET_RAW, and an MTU larger than its own "
+          "CAP_NET_ADMIN; root has both",
+          interface);
+    default:
+      return fmt::format("{} cannot be used as a card: {}", interface, refusal(error));
+  }
+}
+
 NotMade not_made(const NicConfig& config, std::errc error) {
+  if (!config.card_interface.empty()) return {error, why_no_packet(config.card_interface, error)};
   if (!config.usb) return {error, fmt::format("cannot make the device: {}", errno_name(error))};
   const std::string_view what = error == std::errc::no_such_device       ? "there is no such device there"
                                 : error == std::errc::not_supported      ? "no driver of ours takes what is there"

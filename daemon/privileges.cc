@@ -107,16 +107,18 @@ ctl::Outcome<> enter_own_namespaces() {
   return {};
 }
 
-ctl::Outcome<> drop_other_capabilities() {
+ctl::Outcome<> drop_other_capabilities(PacketSockets packet_sockets) {
   ::capng_get_caps_process();
   // The bounding set can be reduced by who has CAP_SETPCAP; a container may have taken that away already.
   const bool bounds = ::capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) == 1;
   const auto has = [](unsigned capability) { return ::capng_have_capability(CAPNG_PERMITTED, capability) == 1; };
   const bool net_admin = has(CAP_NET_ADMIN), sys_admin = has(CAP_SYS_ADMIN);
+  const bool net_raw = packet_sockets == PacketSockets::kSome && has(CAP_NET_RAW);
   ::capng_clear(CAPNG_SELECT_BOTH);
   constexpr auto kUsable = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
   if (net_admin) ::capng_update(CAPNG_ADD, kUsable, CAP_NET_ADMIN);
   if (sys_admin) ::capng_update(CAPNG_ADD, kUsable, CAP_SYS_ADMIN);
+  if (net_raw) ::capng_update(CAPNG_ADD, kUsable, CAP_NET_RAW);
   if ((bounds && ::capng_apply(CAPNG_SELECT_BOUNDS) != 0) || ::capng_apply(CAPNG_SELECT_CAPS) != 0) {
     return ctl::refuse(fmt::format("cannot give up capabilities: {}", std::strerror(errno)));
   }

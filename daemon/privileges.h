@@ -6,6 +6,8 @@
 // and capabilities are a property of each thread, inherited from the one that makes it.
 #pragma once
 
+#include <cstdint>
+
 #include "ctl/outcome.h"
 
 namespace usernic::daemon {
@@ -17,10 +19,11 @@ bool may_administer_network();
 // Requires: one thread. Fails with a sentence that says what helps.
 ctl::Outcome<> enter_own_namespaces();
 
-// Of what it has, keeps CAP_NET_ADMIN (interfaces, addresses, MTU follow the device as long as usernic runs) and
-// CAP_SYS_ADMIN (setns into a host, for each nic that is put there), gives up every other one, and what exec could add.
-// Requires: one thread.
-ctl::Outcome<> drop_other_capabilities();
+// Of what it has, keeps CAP_NET_ADMIN (interfaces, addresses, MTU follow the device as long as usernic runs),
+// CAP_SYS_ADMIN (setns into a host, for each nic that is put there) and, for packet sockets, CAP_NET_RAW; gives up
+// every other one, and what exec could add. Requires: one thread.
+enum class PacketSockets : uint8_t { kNone, kSome };
+ctl::Outcome<> drop_other_capabilities(PacketSockets packet_sockets = PacketSockets::kNone);
 
 // From here on the kernel refuses with EPERM what usernic never does: running programs, mounts, modules, tracing, keys,
 // BPF, the clock, the machine's name and power. Everything else stays allowed. Requires: one thread; no_new_privs.

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -47,7 +48,7 @@ void raise_descriptor_limit() {
 }
 
 // All that must happen before the first thread. Returns the socket, or the sentence.
-ctl::Outcome<ctl::ListeningSocket> settle_in(const RunOptions& options, bool own_namespaces) {
+ctl::Outcome<ctl::ListeningSocket> settle_in(const RunOptions& options, const Config& config, bool own_namespaces) {
   // The path and its folder belong to the user who called, so they come before the user namespace.
   const auto path = ctl::socket_path(options.socket);
   if (!path) return ctl::refuse(path.error());
@@ -56,7 +57,9 @@ ctl::Outcome<ctl::ListeningSocket> settle_in(const RunOptions& options, bool own
   if (own_namespaces) {
     if (auto entered = enter_own_namespaces(); !entered) return ctl::refuse(entered.error());
   }
-  if (auto dropped = drop_other_capabilities(); !dropped) return ctl::refuse(dropped.error());
+  const bool sockets = std::ranges::any_of(config.nics, [](const auto& nic) { return !nic.card_interface.empty(); });
+  const auto raw = sockets ? PacketSockets::kSome : PacketSockets::kNone;
+  if (auto dropped = drop_other_capabilities(raw); !dropped) return ctl::refuse(dropped.error());
   // A second line of defence: there are containers that have no seccomp to offer.
   if (auto denied = deny_unneeded_calls(); !denied) log_warning(denied.error() + "; going on with all of them");
   // Else a frame here and there in each nic's buffers would take huge pages.
@@ -128,7 +131,7 @@ int run(const RunOptions& options) {
   const auto loop = ctl::EventLoop::create();
   if (!loop) return sentence(loop.error(), kFailed);
   const bool own_namespaces = !may_administer_network();
-  auto socket = settle_in(options, own_namespaces);
+  auto socket = settle_in(options, *config, own_namespaces);
   if (!socket) return sentence(socket.error(), kFailed);
   start_log();
   Notes notes;

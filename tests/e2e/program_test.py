@@ -25,6 +25,7 @@ import life_test
 import link_test
 import netconsole_test
 import offload_test
+import packet_test
 import signals_test
 import slow_card_test
 import stacks_test
@@ -38,8 +39,8 @@ import wishes_test
 
 SKIPPED = 77
 MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, exhaust_test, life_test, link_test,
-           netconsole_test, offload_test, signals_test, slow_card_test, stacks_test, streams_test, traffic_test,
-           usb_device_test, usb_test, verbs_test, wait_test, wishes_test)
+           netconsole_test, offload_test, packet_test, signals_test, slow_card_test, stacks_test, streams_test,
+           traffic_test, usb_device_test, usb_test, verbs_test, wait_test, wishes_test)
 
 
 class Result(unittest.TextTestResult):

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "bus/netif/packet_writer.h"
+
+#include <cerrno>
+
+namespace usernic {
+
+// As many as the messages and the parts have room for. A frame in more parts than any has is sent short of them by
+// nobody: 0 where it is the first.
+uint32_t PacketWriter::begin_turn(SkbBatch& frames) noexcept {
+  uint32_t count = 0;
+  size_t used = 0;
+  for (Skb* skb = frames.front(); skb != nullptr && count < kTurn; skb = SkbBatch::next(*skb)) {
+    const size_t first = used;
+    const auto add = [&](void* data, size_t bytes) {
+      parts_[used++] = {data, bytes};
+      return used - first < kPartsMax;
+    };
+    if (parts_.size() - used < kPartsMax) break;
+    headers_[count] = vnet_header(*skb);
+    add(&headers_[count], sizeof(VnetHeader));
+    bool fits = add(skb->data(), skb->size());
+    for (const Skb* part = skb->chain(); part != nullptr && fits; part = Skb::chain_next(*part)) {
+      fits = add(const_cast<uint8_t*>(part->data()), part->size());
+    }
+    if (!fits) break;
+    messages_[count].msg_hdr.msg_iov = &parts_[first];
+    messages_[count].msg_hdr.msg_iovlen = used - first;
+    ++count;
+  }
+  return count;
+}
+
+void PacketWriter::refuse(Skb& skb, int error) noexcept {
+  if (error == EINVAL && skb.offload().gso == Gso::kUdp) refuses_uso_.store(true, std::memory_order_relaxed);
+  refused_.fetch_add(segments_of(skb.offload(), skb.total_size()), std::memory_order_relaxed);
+  SkbPool::free(skb);
+}
+
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the socket is non-blocking: a bounded system call
+    bool
+    PacketWriter::write(SkbBatch& frames) noexcept {
+  const BlockingByDesign allowed;
+  while (!frames.empty()) {
+    const uint32_t count = begin_turn(frames);
+    const int result = count == 0 ? -1 : ::sendmmsg(socket_.fd(), messages_.data(), count, MSG_DONTWAIT);
+    const int error = result >= 0 ? 0 : count == 0 ? EMSGSIZE : errno;
+    calls_.fetch_add(1, std::memory_order_relaxed);
+    for (int n = 0; n < result; ++n) {
+      Skb& skb = *frames.pop_front();
+      if (skb.offload().superframe()) superframes_.fetch_add(1, std::memory_order_relaxed);
+      SkbPool::free(skb);
+    }
+    if (error == EAGAIN) return false;
+    if (error != 0 && error != EINTR) refuse(*frames.pop_front(), error);
+  }
+  return true;
+}
+USERNIC_BLOCKING_BY_DESIGN_END
+
+}  // namespace usernic
