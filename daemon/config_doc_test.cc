@@ -133,8 +133,9 @@ TEST(ConfigPage, HasTheDefaultsThatTheParserHas) {
       ++defaults;
     }
   }
-  EXPECT_EQ(defaults, 5 + static_cast<int>(find_driver("simnic")->keys.size()))
-      << "the mtu's, the poll threads', the modes of macvlans and bonds, a bridge's ageing, and each of a card's";
+  const size_t of_sections = find_driver("simnic")->keys.size() + find_driver("impair")->keys.size();
+  EXPECT_EQ(defaults, 5 + static_cast<int>(of_sections))
+      << "the mtu's, the poll threads', the modes of macvlans and bonds, a bridge's ageing, and each of these sections";
 }
 
 // Something that the key may be and, by default, is not.

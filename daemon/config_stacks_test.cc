@@ -124,6 +124,10 @@ TEST(ConfigStacks, WhatIsWrongIsOneSentence) {
       {low("a") + nic("s", "bridge", "over = \"a\"\nbridge.static = [\"02:00:00:00:00:07 b\"]"),
        "f:8: 'static' in [nic.bridge] must be a list of a unicast address and one of 'over' each, like "
        "\"02:00:00:00:00:07 nic0\", each address once; \"02:00:00:00:00:07 b\" is not"},
+      {low("a") + nic("x", "impair", "over = \"a\"\nimpair.delay_us = 5\nimpair.jitter_us = 6"),
+       "f:9: in [nic.impair], jitter_us must be at most delay_us: no frame arrives before it was sent"},
+      {low("a") + nic("x", "impair", "over = \"a\"\nimpair.reorder_ppm = 5\nimpair.reorder_us = 0"),
+       "f:9: in [nic.impair], reorder_us must be at least 1 with reorder_ppm: what takes no longer is not overtaken"},
       {low("a") + bond("v", R"(["a"])") + nic("s", "bridge", "over = \"a\""),
        "f:11: the nic 's' takes every frame of 'a', of which the nic 'v' in line 5 takes every frame; only one can"},
       {low("a") + low("b") + bond("v", R"(["a", "b"])", "bond.primary = \"c\""),

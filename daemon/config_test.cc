@@ -151,7 +151,7 @@ const Bad kBad[] = {
      "lab.toml:3: 'driver' in [[nic]] names no driver: 'simnik'; did you mean 'simnic'?"},
     {"driver from elsewhere", "[[nic]]\nname = \"n\"\ndriver = \"e1000e\"\n",
      "lab.toml:3: 'driver' in [[nic]] names no driver: 'e1000e'; there are dummy, simnic, rtl8150, lan78xx, cdc, "
-     "packet, vlan, macvlan, bond, bridge"},
+     "packet, vlan, macvlan, bond, bridge, impair"},
     {"interface that is a card without its name", "[[nic]]\nname = \"n\"\ndriver = \"packet\"\n",
      "lab.toml:3: 'driver' in [[nic]] is packet, whose card is an interface of this machine; write bus = \"eth1\""},
     {"interface as the bus of a card of software", "[[nic]]\nname = \"n\"\ndriver = \"simnic\"\nbus = \"usb:1-1\"\n",

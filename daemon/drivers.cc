@@ -5,14 +5,15 @@
 
 namespace usernic::daemon {
 
-extern const Driver kBondDriver, kBridgeDriver, kCdcDriver, kDummyDriver, kLan78xxDriver, kMacvlanDriver, kPacketDriver,
-    kRtl8150Driver, kSimnicDriver, kVlanDriver;
+extern const Driver kBondDriver, kBridgeDriver, kCdcDriver, kDummyDriver, kImpairDriver, kLan78xxDriver, kMacvlanDriver,
+    kPacketDriver, kRtl8150Driver, kSimnicDriver, kVlanDriver;
 
 namespace {
 
 // Who knows a device by its maker comes before who knows it by its class.
-constexpr const Driver* kDrivers[] = {&kDummyDriver,  &kSimnicDriver, &kRtl8150Driver, &kLan78xxDriver, &kCdcDriver,
-                                      &kPacketDriver, &kVlanDriver,   &kMacvlanDriver, &kBondDriver,    &kBridgeDriver};
+constexpr const Driver* kDrivers[] = {&kDummyDriver, &kSimnicDriver, &kRtl8150Driver, &kLan78xxDriver,
+                                      &kCdcDriver,   &kPacketDriver, &kVlanDriver,    &kMacvlanDriver,
+                                      &kBondDriver,  &kBridgeDriver, &kImpairDriver};
 
 template <class Is>
 const Driver* first(Is is) {

@@ -20,6 +20,7 @@ import control_test
 import demo_test
 import exec_test
 import exhaust_test
+import impair_test
 import lab
 import life_test
 import link_test
@@ -38,8 +39,8 @@ import wait_test
 import wishes_test
 
 SKIPPED = 77
-MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, exhaust_test, life_test, link_test,
-           netconsole_test, offload_test, packet_test, signals_test, slow_card_test, stacks_test, streams_test,
+MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, exhaust_test, impair_test, life_test,
+           link_test, netconsole_test, offload_test, packet_test, signals_test, slow_card_test, stacks_test, streams_test,
            traffic_test, usb_device_test, usb_test, verbs_test, wait_test, wishes_test)
 
 

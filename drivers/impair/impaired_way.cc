@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+#include "drivers/impair/impaired_way.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace usernic {
+namespace {
+
+constexpr uint32_t kHeaderBytes = 14;
+constexpr Duration kTryAgain = std::chrono::milliseconds(1);
+
+void turn_bit(Skb& skb, uint32_t bit) noexcept USERNIC_NONBLOCKING {
+  if (skb.size() <= kHeaderBytes) return;
+  bit %= (skb.size() - kHeaderBytes) * 8;
+  skb.data()[kHeaderBytes + bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
+}
+
+bool impairs(const ImpairConfig& config, Way way) {
+  return config.direction == ImpairedWays::kBoth || (config.direction == ImpairedWays::kIn) == (way == Way::kIn);
+}
+
+}  // namespace
+
+ImpairedWay::ImpairedWay(NetDevice& dev, SkbPool& copies, const ImpairConfig& config, Way way, GoOn go_on, void* of)
+    : config_(config),
+      way_(way),
+      impairs_(impairs(config, way)),
+      copies_(copies),
+      go_on_(go_on),
+      of_(of),
+      work_(dev, &ImpairedWay::release_due, this) {}
+
+Skb* ImpairedWay::copy(const Skb& skb) noexcept {
+  Skb* const same = copies_.alloc();
+  if (same == nullptr) return nullptr;
+  if (skb.size() > same->tailroom()) {
+    SkbPool::free(*same);
+    return nullptr;
+  }
+  std::memcpy(same->put(skb.size()), skb.data(), skb.size());
+  return same;
+}
+
+void ImpairedWay::pass(Skb& skb, SkbBatch& at_once) noexcept {
+  counters_.frames.fetch_add(1, std::memory_order_relaxed);
+  if (!impairs_) return at_once.push_back(skb);
+  SpinGuardBh guard(lock_);
+  const Fate fate = fate_of(config_, way_, frame_++);
+  if (fate.lost) {
+    counters_.lost.fetch_add(1, std::memory_order_relaxed);
+    return SkbPool::free(skb);
+  }
+  if (fate.corrupted) {
+    counters_.corrupted.fetch_add(1, std::memory_order_relaxed);
+    turn_bit(skb, *fate.corrupted);
+  }
+  const Time now = Clock::now();
+  if (fate.duplicated) {
+    counters_.duplicated.fetch_add(1, std::memory_order_relaxed);
+    hold(skb, now + fate.delay, true);  // soon after the first, and holds nobody back
+  }
+  if (fate.overtaken) counters_.overtaken.fetch_add(1, std::memory_order_relaxed);
+  if (fate.delay == Duration::zero() && in_order_ == 0 && !going_ && left_.empty()) return at_once.push_back(skb);
+  hold(skb, now + fate.delay, fate.overtaken);
+  SkbPool::free(skb);
+}
+
+// A heap has the greatest on top, which is the one that is later than none.
+void ImpairedWay::hold(const Skb& skb, Time due, bool overtaken) noexcept {
+  Skb* const same = held_count_ < kHeldMax ? copy(skb) : nullptr;
+  if (same == nullptr) {
+    counters_.no_room.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  if (!overtaken) {
+    last_due_ = due = std::max(due, last_due_);
+    ++in_order_;
+  }
+  held_[held_count_++] = {.due = due, .number = number_++, .skb = same, .overtaken = overtaken};
+  std::push_heap(held_.begin(), held_.begin() + held_count_, Held::later);
+  if (left_.empty()) (void)work_.schedule_at(held_[0].due);
+}
+
+void ImpairedWay::take_due(Time now, SkbBatch& due) noexcept {
+  while (held_count_ != 0 && held_[0].due <= now) {
+    std::pop_heap(held_.begin(), held_.begin() + held_count_, Held::later);
+    const Held& first = held_[--held_count_];
+    if (!first.overtaken) --in_order_;
+    due.push_back(*first.skb);
+  }
+}
+
+void ImpairedWay::release_due(void* of) noexcept {
+  static_cast<ImpairedWay*>(of)->release();
+}
+
+// The work never runs twice at once, so that nobody overtakes what goes on here.
+void ImpairedWay::release() noexcept {
+  SkbBatch going;
+  {
+    SpinGuardBh guard(lock_);
+    going.splice(left_);
+    take_due(Clock::now(), going);
+    going_ = true;
+  }
+  if (!going.empty()) go_on_(of_, going);
+  SpinGuardBh guard(lock_);
+  going_ = false;
+  left_.splice(going);
+  if (!left_.empty()) {
+    (void)work_.schedule_at(Clock::now() + kTryAgain);
+  } else if (held_count_ != 0) {
+    (void)work_.schedule_at(held_[0].due);
+  }
+}
+
+void ImpairedWay::clear() {
+  work_.cancel_sync();
+  SkbBatch all;
+  {
+    SpinGuardBh guard(lock_);
+    all.splice(left_);
+    take_due(kForever, all);
+    last_due_ = {};
+  }
+  SkbPool::free(all);
+}
+
+}  // namespace usernic
