@@ -40,8 +40,8 @@ import wishes_test
 
 SKIPPED = 77
 MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, exhaust_test, impair_test, life_test,
-           link_test, netconsole_test, offload_test, packet_test, signals_test, slow_card_test, stacks_test, streams_test,
-           traffic_test, usb_device_test, usb_test, verbs_test, wait_test, wishes_test)
+           link_test, netconsole_test, offload_test, packet_test, signals_test, slow_card_test, stacks_test,
+           streams_test, traffic_test, usb_device_test, usb_test, verbs_test, wait_test, wishes_test)
 
 
 class Result(unittest.TextTestResult):
