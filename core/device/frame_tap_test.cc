@@ -17,6 +17,7 @@
 #include "usernic/address_list.h"
 #include "usernic/device_handle.h"
 #include "usernic/rx_handler.h"
+#include "usernic/rx_mode.h"
 
 namespace usernic {
 namespace {
