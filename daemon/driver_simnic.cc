@@ -13,8 +13,8 @@ namespace {
 
 constexpr auto kKeys = std::to_array<std::string_view>(
     {"wire", "unicast_slots", "multicast_slots", "shared_slots", "unicast_hash_bits", "multicast_hash_bits",
-     "vlan_slots", "promisc", "allmulti", "command_latency_us", "rx_descriptors", "tx_descriptors", "flow_control",
-     "byte_limits", "checksum", "tso"});
+     "vlan_slots", "promisc", "allmulti", "command_latency_us", "rx_queues", "tx_queues", "rx_descriptors",
+     "tx_descriptors", "flow_control", "byte_limits", "checksum", "tso"});
 
 SimnicConfig card_of(const NicConfig& nic) {
   const auto* card = std::any_cast<SimnicConfig>(&nic.section);
@@ -33,6 +33,8 @@ void read(Section& section, NicConfig& nic) {
   section.flag("promisc", card.promisc);
   section.flag("allmulti", card.allmulti);
   section.number("command_latency_us", card.command_latency_us, 0, kSimnicLatencyUsMax);
+  section.number("rx_queues", card.rx_queues, 1, kSimnicQueuesMax);
+  section.number("tx_queues", card.tx_queues, 1, kSimnicQueuesMax);
   section.number("rx_descriptors", card.rx_descriptors, 1, kSimnicDescriptorsMax);
   section.number("tx_descriptors", card.tx_descriptors, 1, kSimnicDescriptorsMax);
   section.flag("flow_control", card.flow_control);

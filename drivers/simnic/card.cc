@@ -3,6 +3,7 @@
 #include "drivers/simnic/card.h"
 
 #include <limits>
+#include <optional>
 #include <utility>
 
 namespace usernic::simnic {
@@ -11,9 +12,11 @@ Card::Card(const SimnicConfig& config, const MacAddress& permanent, std::shared_
     : config_(config),
       permanent_(permanent),
       wire_(std::move(wire)),
-      cut_(config.offloads() ? new uint8_t[kCutBytes] : nullptr),
       latency_ns_(static_cast<int64_t>(config.command_latency_us) * 1000),
-      filter_(config) {
+      filter_(config),
+      rx_(config.rx_queues),
+      tx_(config.tx_queues) {
+  for (uint32_t i = 0; i < config.tx_queues; ++i) transmitters_.emplace_back(*this, i);
   {
     SpinGuardBh guard(lock_);
     filter_.set_own_address(permanent_);
@@ -21,10 +24,31 @@ Card::Card(const SimnicConfig& config, const MacAddress& permanent, std::shared_
   wire_->plug(*this);
 }
 
+Card::Transmitter::Transmitter(Card& card, uint32_t queue)
+    : index(queue),
+      cut(card.config_.offloads() ? new uint8_t[kCutBytes] : nullptr),
+      go_on([&card, this] { card.go_on(*this); }) {}
+
 Card::~Card() {
   wire_->unplug(*this);
-  go_on_.cancel_sync();
+  for (Transmitter& each : transmitters_) each.go_on.cancel_sync();
 }
+
+namespace {
+
+// Of a register in a queue's block: whose it is, and its name.
+struct QueueReg {
+  uint32_t queue;
+  Reg reg;
+};
+std::optional<QueueReg> queue_reg(Reg reg) noexcept USERNIC_NONBLOCKING {
+  const auto at = static_cast<uint32_t>(reg), first = static_cast<uint32_t>(Reg::kRxRing);
+  if (at < first) return std::nullopt;
+  const uint32_t queue = (at - first) / kQueueStride;
+  return QueueReg{queue, static_cast<Reg>(at - queue * kQueueStride)};
+}
+
+}  // namespace
 
 uint64_t Card::read(Reg reg) noexcept {
   if (gone()) return kGone;
@@ -55,29 +79,39 @@ uint64_t Card::read(Reg reg) noexcept {
 
 void Card::write(Reg reg, uint64_t value) noexcept {
   if (gone()) return;
-  if (reg == Reg::kTxTail) return ring_tx_doorbell(static_cast<uint32_t>(value));
-  if (reg == Reg::kInterruptArm) {
-    if (arm(value)) raise(Vector::kData);
+  const std::optional<QueueReg> in_block = queue_reg(reg);
+  if (in_block && in_block->reg == Reg::kTxTail) {
+    if (in_block->queue < config_.tx_queues) {
+      ring_tx_doorbell(transmitters_[in_block->queue], static_cast<uint32_t>(value));
+    }
+    return;
+  }
+  if (in_block && in_block->reg == Reg::kInterruptArm) {
+    if (in_block->queue < vectors() && arm(in_block->queue, value)) raise(data_vector(in_block->queue));
     return;
   }
   bool let_go = false;
   {
     SpinGuardBh guard(lock_);
-    write_locked(reg, value);
-    let_go = look_at_rx_ring();
+    if (in_block) {
+      write_ring(in_block->queue, in_block->reg, value);
+    } else {
+      write_locked(reg, value);
+    }
+    let_go = look_at_rx_rings();
   }
   if (let_go) wire_->xon();
 }
 
-void Card::ring_tx_doorbell(uint32_t tail) noexcept {
+void Card::ring_tx_doorbell(Transmitter& by, uint32_t tail) noexcept {
   counters_.tx_doorbells.fetch_add(1, std::memory_order_relaxed);
   bool mine = false;
   {
     SpinGuardBh guard(lock_);
-    tx_.tail = tail;
-    mine = start_transmitter();
+    tx_[by.index].tail = tail;
+    mine = start_transmitter(by);
   }
-  if (mine) transmit(std::numeric_limits<uint32_t>::max());
+  if (mine) transmit(by, std::numeric_limits<uint32_t>::max());
 }
 
 void Card::write_locked(Reg reg, uint64_t value) noexcept {
@@ -99,18 +133,20 @@ void Card::write_locked(Reg reg, uint64_t value) noexcept {
       super_buffer_ = config_.tso ? std::min<uint64_t>(value, UINT32_MAX) : 0;
       return;
     default:
-      return write_ring(reg, value);
+      return;  // read-only or reserved
   }
 }
 
-void Card::write_ring(Reg reg, uint64_t value) noexcept {
-  Ring& ring = reg < Reg::kTxRing ? rx_ : tx_;
+void Card::write_ring(uint32_t queue, Reg reg, uint64_t value) noexcept {
+  const bool tx = reg >= Reg::kTxRing;
+  if (queue >= (tx ? tx_.size() : rx_.size())) return;  // there is none
+  Ring& ring = tx ? tx_[queue] : rx_[queue];
   switch (reg) {
     case Reg::kRxRing:
     case Reg::kTxRing:
       ring.descriptors = reinterpret_cast<Descriptor*>(static_cast<uintptr_t>(value));
       ring.head = ring.tail = 0;
-      if (reg == Reg::kTxRing) cut_sent_ = 0;
+      if (tx) tx_[queue].cut_sent = 0;
       return;
     case Reg::kRxSize:
     case Reg::kTxSize:
@@ -125,11 +161,18 @@ void Card::write_ring(Reg reg, uint64_t value) noexcept {
 }
 
 // Returns true when the interrupt is due at once: the card has passed what the driver looks at next.
-bool Card::arm(uint64_t indexes) noexcept {
+bool Card::arm(uint32_t queue, uint64_t indexes) noexcept {
   SpinGuardBh guard(lock_);
-  const bool behind = arm_value(rx_.head, tx_.head) != indexes;
-  armed_ = !behind;
+  const uint32_t rx = queue < rx_.size() ? rx_[queue].head : 0, tx = queue < tx_.size() ? tx_[queue].head : 0;
+  const bool behind = arm_value(rx, tx) != indexes;
+  armed_ = behind ? armed_ & ~(uint32_t{1} << queue) : armed_ | uint32_t{1} << queue;
   return behind;
+}
+
+// Returns true when the interrupt is due.
+bool Card::disarm(uint32_t queue) noexcept {
+  const uint32_t bit = uint32_t{1} << queue;
+  return (std::exchange(armed_, armed_ & ~bit) & bit) != 0;
 }
 
 void Card::quiesce() {
@@ -138,11 +181,13 @@ void Card::quiesce() {
   {
     SpinGuardBh guard(lock_);
     control_ = 0;
-    armed_ = false;
-    let_go = look_at_rx_ring();
+    armed_ = 0;
+    let_go = look_at_rx_rings();
   }
   if (let_go) wire_->xon();
-  while (transmitting_.load() != 0) wait_on(transmitting_, 1);
+  for (Transmitter& each : transmitters_) {
+    while (each.transmitting.load() != 0) wait_on(each.transmitting, 1);
+  }
 }
 
 void Card::connect_irq(const IrqHandler& handler) {
@@ -159,7 +204,7 @@ void Card::disconnect_irq() {
 void Card::raise(Vector vector) noexcept {
   handlers_running_.fetch_add(1);
   if (const IrqHandler* handler = handler_.load()) {
-    if (vector == Vector::kData) counters_.data_interrupts.fetch_add(1, std::memory_order_relaxed);
+    if (vector != Vector::kEvent) counters_.data_interrupts.fetch_add(1, std::memory_order_relaxed);
     HardIrqScope irq;
     handler->call(handler->user, vector);
   }
@@ -210,7 +255,7 @@ void Card::set_link(bool up) {
   bool let_go = false;
   {
     SpinGuardBh guard(lock_);
-    let_go = look_at_rx_ring();
+    let_go = look_at_rx_rings();
   }
   if (let_go) wire_->xon();
   resume();  // without a link nobody makes it wait
@@ -232,8 +277,8 @@ void Card::unplug() {
     SpinGuardBh guard(lock_);  // what is in flight under the lock still finds the card
     gone_.store(true);
     control_ = 0;
-    armed_ = false;
-    (void)look_at_rx_ring();  // and the wire lets the others go on
+    armed_ = 0;
+    (void)look_at_rx_rings();  // and the wire lets the others go on
   }
   wire_->unplug(*this);
   raise(Vector::kEvent);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // simnic: the card. It knows registers, descriptors, messages and frames, and nothing of a net_device.
 //
-//   wire --hear--> [filter] --> next empty descriptor --> written back --> data interrupt, if armed
+//   wire --hear--> [filter] --> the flow's ring --> next empty descriptor --> written back --> data interrupt, if armed
 //   kTxTail written --> descriptors up to there, a burst at a time --> wire --> done --> data interrupt, if armed
 //   begin (sleeps the latency) --> execute, execute, ... --> [filter]          reset, link, unplug --> event interrupt
 //
@@ -12,17 +12,20 @@
 // Offloads: a card that has them writes sums and cuts superframes, into memory of its own, for who on the wire does not
 // take them as they are; one that was told of buffers for them takes them whole.
 //
-// Flow control: a receiver without an empty descriptor makes the others on the wire wait, until it gets one, is
-// switched off, or its time is over; from then on it drops. A card that is made to wait leaves its frames in the ring,
-// and goes on in an item of the wire's workqueue, the one thing that it does in nobody's context.
+// Flow control: a receiver without an empty descriptor in one of its rings makes the others on the wire wait, until it
+// gets one, is switched off, or its time is over; from then on that ring drops. A card that is made to wait leaves its
+// frames in the rings, and goes on in items of the wire's workqueue, the one thing that it does in nobody's context.
 //
 // The first half of the class is what a driver reaches, the second is the hand of fate: tests and demos pull the
 // cable, break commands and look into the filter.
 #pragma once
 
+#include <array>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "drivers/simnic/config.h"
 #include "drivers/simnic/fault.h"
@@ -57,6 +60,7 @@ struct CardCounters {
   Atomic<uint64_t> tx_doorbells{0};
   Atomic<uint64_t> data_interrupts{0};
   Atomic<uint64_t> commands{0};
+  std::array<Atomic<uint64_t>, kSimnicQueuesMax> rx_frames_of{}, tx_frames_of{};  // of rx_frames, tx_frames: a queue's
 };
 
 class Card final : public WireEnd {
@@ -136,6 +140,18 @@ class Card final : public WireEnd {
     bool empty() const noexcept { return descriptors == nullptr || head == tail || tail - head > size; }
     uint32_t left() const noexcept { return empty() ? 0 : tail - head; }
   };
+  struct SendRing : Ring {
+    uint32_t cut_sent = 0;    // segments of the one at `head` that are on the wire
+    bool waiting = false;     // is made to wait
+    bool look_again = false;  // for who is in transmit(): more to send, or nobody waits
+  };
+  struct Transmitter {
+    Transmitter(Card& card, uint32_t index);
+    const uint32_t index;                  // of its queue
+    const std::unique_ptr<uint8_t[]> cut;  // kCutBytes, of who is in transmit()
+    Atomic<uint32_t> transmitting{0};      // 1: somebody is in transmit(); changes under the lock
+    Work go_on;
+  };
   struct Burst {
     Frame frames[kBurst];
     uint32_t size = 0;          // frames
@@ -147,7 +163,7 @@ class Card final : public WireEnd {
     uint32_t no_link = 0;
     bool partly = false;                // the last descriptor has more
     uint32_t superframe_max = 0;        // of those who hear it
-    std::span<uint8_t> cut_room;        // what is left of cut_
+    std::span<uint8_t> cut_room;        // what is left of the transmitter's
     uint32_t left = 0;                  // descriptors that this transmitter may take yet
     std::optional<Time> wait_until;     // it is made to wait
     uint8_t padded[kBurst][kFrameMin];  // room for short frames
@@ -155,15 +171,16 @@ class Card final : public WireEnd {
 
   bool gone() const noexcept USERNIC_NONBLOCKING { return gone_.load(); }
   bool receiving() const noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  bool look_at_rx_ring() noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  void ring_tx_doorbell(uint32_t tail) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
-  void go_on();
-  void transmit(uint32_t descriptors_max) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
-  bool start_transmitter() noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  void send_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
-  bool next_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
-  void finish_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  void fill_burst(Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  bool look_at_rx_rings() noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  uint32_t rx_left() const noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void ring_tx_doorbell(Transmitter& by, uint32_t tail) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  void go_on(Transmitter& by);
+  void transmit(Transmitter& by, uint32_t descriptors_max) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  bool start_transmitter(Transmitter& by) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void send_burst(Transmitter& by, Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  bool next_burst(Transmitter& by, Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  void finish_burst(SendRing& ring, Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void fill_burst(Transmitter& by, Burst& burst) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   enum class Put : uint8_t { kWhole, kPartly, kTooLong, kBad };
   Put put(Burst& burst, const Descriptor& descriptor, uint32_t cut_before) noexcept
       USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
@@ -173,9 +190,12 @@ class Card final : public WireEnd {
   Frame frame_of(const Descriptor& descriptor) const noexcept USERNIC_NONBLOCKING;
   static Frame padded(Burst& burst, const Frame& frame) noexcept USERNIC_NONBLOCKING;
   uint32_t superframe_descriptors() const noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  bool store_frame(const Frame& frame) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  bool arm(uint64_t indexes) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
-  void write_ring(Reg reg, uint64_t value) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  uint32_t ring_of(const Frame& frame) const noexcept USERNIC_NONBLOCKING;
+  bool store_frame(const Frame& frame, uint32_t queue) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  uint32_t vectors() const noexcept USERNIC_NONBLOCKING { return std::max(config_.rx_queues, config_.tx_queues); }
+  bool arm(uint32_t queue, uint64_t indexes) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
+  bool disarm(uint32_t queue) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  void write_ring(uint32_t queue, Reg reg, uint64_t value) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void write_locked(Reg reg, uint64_t value) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void post_event(uint64_t cause) noexcept USERNIC_NONBLOCKING;
   void raise(Vector vector) noexcept USERNIC_NONBLOCKING;
@@ -184,7 +204,6 @@ class Card final : public WireEnd {
   const SimnicConfig config_;
   const MacAddress permanent_;
   const std::shared_ptr<Wire> wire_;
-  const std::unique_ptr<uint8_t[]> cut_;  // kCutBytes, of who is in transmit()
 
   // Their own synchronisation.
   CardCounters counters_;
@@ -196,25 +215,21 @@ class Card final : public WireEnd {
   Atomic<uint32_t> transactions_{0};
   Atomic<const IrqHandler*> handler_{nullptr};
   Atomic<uint32_t> handlers_running_{0};
-  Atomic<uint32_t> transmitting_{0};  // 1: somebody is in transmit(); changes under the lock
 
   mutable SpinLock lock_{kLockClass};
   Filter filter_ USERNIC_GUARDED_BY(lock_);
   Faults faults_ USERNIC_GUARDED_BY(lock_);
-  Ring rx_ USERNIC_GUARDED_BY(lock_);
-  Ring tx_ USERNIC_GUARDED_BY(lock_);
-  uint32_t cut_sent_ USERNIC_GUARDED_BY(lock_) = 0;  // segments of tx_.head that are on the wire
+  std::vector<Ring> rx_ USERNIC_GUARDED_BY(lock_);
+  std::vector<SendRing> tx_ USERNIC_GUARDED_BY(lock_);
   uint64_t control_ USERNIC_GUARDED_BY(lock_) = 0;
   uint64_t frame_max_ USERNIC_GUARDED_BY(lock_) = kFrameMaxReset;
   uint64_t super_buffer_ USERNIC_GUARDED_BY(lock_) = 0;
-  bool armed_ USERNIC_GUARDED_BY(lock_) = false;
+  uint32_t armed_ USERNIC_GUARDED_BY(lock_) = 0;    // bit i: data of queue i
   bool pausing_ USERNIC_GUARDED_BY(lock_) = false;  // makes others wait, until `pause_end_` at the latest
   Time pause_end_ USERNIC_GUARDED_BY(lock_){};
-  bool waiting_ USERNIC_GUARDED_BY(lock_) = false;     // is made to wait
-  bool look_again_ USERNIC_GUARDED_BY(lock_) = false;  // for who is in transmit(): more to send, or nobody waits
   bool reset_pending_ USERNIC_GUARDED_BY(lock_) = false;
 
-  Work go_on_{[this] { go_on(); }};
+  std::deque<Transmitter> transmitters_;  // one a TX queue; constant, but for what synchronises itself
 };
 
 }  // namespace usernic::simnic

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The card's way of frames: from the wire into memory, from memory onto the wire.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <utility>
 
 #include "drivers/simnic/card.h"
+#include "usernic/flow_hash.h"
 #include "usernic/segments.h"
 
 namespace usernic::simnic {
@@ -40,7 +42,8 @@ bool Card::receiving() const noexcept {
 uint32_t Card::superframe_descriptors() const noexcept {
   if (super_buffer_ == 0) return 0;
   const uint64_t needed = (kSuperframeMax + super_buffer_ - 1) / super_buffer_;
-  return needed <= rx_.size / 2 ? static_cast<uint32_t>(needed) : 0;
+  const uint32_t shortest = std::ranges::min(rx_, {}, &Ring::size).size;
+  return needed <= shortest / 2 ? static_cast<uint32_t>(needed) : 0;
 }
 
 uint32_t Card::superframe_max() const noexcept {
@@ -49,10 +52,17 @@ uint32_t Card::superframe_max() const noexcept {
   return superframe_descriptors() != 0 ? kSuperframeMax : 0;
 }
 
-// Whether it makes others wait follows from its ring alone. Returns true when it has just let them go on: xon is owed,
+// Empty descriptors of the ring that has the fewest: nobody knows where the next frame belongs.
+uint32_t Card::rx_left() const noexcept {
+  uint32_t least = std::numeric_limits<uint32_t>::max();
+  for (const Ring& each : rx_) least = std::min(least, each.left());
+  return least;
+}
+
+// Whether it makes others wait follows from its rings alone. Returns true when it has just let them go on: xon is owed,
 // when the lock is free.
-bool Card::look_at_rx_ring() noexcept {
-  const bool full = config_.flow_control && receiving() && rx_.left() < std::max(superframe_descriptors(), uint32_t{1});
+bool Card::look_at_rx_rings() noexcept {
+  const bool full = config_.flow_control && receiving() && rx_left() < std::max(superframe_descriptors(), uint32_t{1});
   if (std::exchange(pausing_, full) == full) return false;
   if (!full) return true;
   pause_end_ = Clock::now() + Duration(pause_max_ns_.load());
@@ -64,7 +74,7 @@ Room Card::room() noexcept {
   SpinGuardBh guard(lock_);
   if (!config_.flow_control || !receiving()) return {};
   if (!pausing_) {
-    Room room{.frames = rx_.left()};
+    Room room{.frames = rx_left()};
     if (superframe_descriptors() != 0) room.frame_bytes = static_cast<uint32_t>(super_buffer_);
     return room;
   }
@@ -73,18 +83,28 @@ Room Card::room() noexcept {
 }
 
 void Card::hear(std::span<const Frame> frames) noexcept {
-  bool fire = false;
+  uint32_t fire = 0;  // bit i: data of queue i
   {
     SpinGuardBh guard(lock_);
-    bool stored = false;
-    for (const Frame& frame : frames) stored |= store_frame(frame);
-    if (stored) fire = std::exchange(armed_, false);
-    if (stored) (void)look_at_rx_ring();  // there are fewer descriptors than before
+    uint32_t stored = 0;
+    for (const Frame& frame : frames) {
+      const uint32_t queue = ring_of(frame);
+      if (store_frame(frame, queue)) stored |= uint32_t{1} << queue;
+    }
+    fire = stored & armed_;
+    armed_ &= ~fire;
+    if (stored != 0) (void)look_at_rx_rings();  // there are fewer descriptors than before
   }
-  if (fire) raise(Vector::kData);
+  for (; fire != 0; fire &= fire - 1) raise(data_vector(static_cast<uint32_t>(std::countr_zero(fire))));
 }
 
-bool Card::store_frame(const Frame& frame) noexcept {
+// The RX queue of its flow.
+uint32_t Card::ring_of(const Frame& frame) const noexcept {
+  return config_.rx_queues == 1 ? 0 : static_cast<uint32_t>(uint64_t{flow_hash(frame)} * config_.rx_queues >> 32);
+}
+
+bool Card::store_frame(const Frame& frame, uint32_t queue) noexcept {
+  Ring& ring = rx_[queue];
   const uint32_t frames = frames_of(frame);
   if (!receiving()) return count(counters_.rx_off, frames), false;
   if (frame.size() < kFrameMin) return count(counters_.rx_runt, frames), false;
@@ -92,28 +112,29 @@ bool Card::store_frame(const Frame& frame) noexcept {
   const bool super = frame.offload.superframe();
   if (longest_of(frame) > frame_max_ || (super && superframe_descriptors() == 0))
     return count(counters_.rx_too_long, frames), false;
-  if (rx_.empty()) return count(counters_.rx_no_descriptor, frames), false;
+  if (ring.empty()) return count(counters_.rx_no_descriptor, frames), false;
   // Whatever does not fit, the descriptors stay empty.
   uint32_t parts = 0;
   size_t room = 0;
-  while (room < frame.size() && parts < (super ? rx_.left() : 1u)) room += rx_.at(rx_.head + parts++).length;
+  while (room < frame.size() && parts < (super ? ring.left() : 1u)) room += ring.at(ring.head + parts++).length;
   if (room < frame.size()) return count(super ? counters_.rx_no_descriptor : counters_.rx_too_long, frames), false;
   std::span<const uint8_t> rest = frame;
   for (uint32_t i = 0; i < parts; ++i) {
-    Descriptor& descriptor = rx_.at(rx_.head + i);
+    Descriptor& descriptor = ring.at(ring.head + i);
     const auto here = rest.first(std::min<size_t>(rest.size(), descriptor.length));
     std::memcpy(reinterpret_cast<uint8_t*>(static_cast<uintptr_t>(descriptor.address)), here.data(), here.size());
     descriptor.length = static_cast<uint32_t>(here.size());
     rest = rest.subspan(here.size());
   }
-  rx_.at(rx_.head).offload = frame.offload;
+  ring.at(ring.head).offload = frame.offload;
   // The first one last: who sees it sees all.
   for (uint32_t i = parts; i-- > 0;) {
     const uint32_t more = i + 1 < parts ? kDescriptorMore : 0;
-    rx_.at(rx_.head + i).status.store(kDescriptorDone | more, std::memory_order_release);
+    ring.at(ring.head + i).status.store(kDescriptorDone | more, std::memory_order_release);
   }
-  rx_.head += parts;
+  ring.head += parts;
   count(counters_.rx_frames, frames);
+  count(counters_.rx_frames_of[queue], frames);
   if (super) count(counters_.rx_superframes);
   return true;
 }
@@ -121,52 +142,53 @@ bool Card::store_frame(const Frame& frame) noexcept {
 // --- Transmitting ---
 
 // Returns true when this thread is to transmit; otherwise one does already, and will look again.
-bool Card::start_transmitter() noexcept {
+bool Card::start_transmitter(Transmitter& by) noexcept {
   if ((control_ & kControlTx) == 0) return false;
-  if (transmitting_.load() != 0) {
-    look_again_ = true;
+  if (by.transmitting.load() != 0) {
+    tx_[by.index].look_again = true;
     return false;
   }
-  transmitting_.store(1);
+  by.transmitting.store(1);
   return true;
 }
 
+// Whoever waits: that is told one by one nowhere.
 void Card::resume() noexcept {
-  (void)wire_->workqueue().queue_at(go_on_, kAtOnce);
+  for (Transmitter& each : transmitters_) (void)wire_->workqueue().queue_at(each.go_on, kAtOnce);
 }
 
 // One ring of frames a run: the driver puts in more meanwhile, and others have items in the queue, too.
-void Card::go_on() {
+void Card::go_on(Transmitter& by) {
   uint32_t ring = 0;
   {
     SpinGuardBh guard(lock_);
-    if (!start_transmitter()) return;
-    ring = tx_.size;
+    if (!start_transmitter(by)) return;
+    ring = tx_[by.index].size;
   }
-  transmit(ring);
+  transmit(by, ring);
 }
 
 // Until the ring is empty, somebody makes it wait, or so many descriptors were taken.
-void Card::transmit(uint32_t descriptors_max) noexcept {
+void Card::transmit(Transmitter& by, uint32_t descriptors_max) noexcept {
   Burst burst;
   burst.left = descriptors_max;
   const auto ask_the_others = [&]() noexcept {
     if (config_.offloads()) burst.superframe_max = wire_->superframe_max(*this);
   };
-  for (ask_the_others(); next_burst(burst); ask_the_others()) send_burst(burst);
+  for (ask_the_others(); next_burst(by, burst); ask_the_others()) send_burst(by, burst);
   const bool progress = burst.left != descriptors_max;
-  if (burst.left == 0) resume();
-  if (burst.wait_until) (void)wire_->workqueue().queue_at(go_on_, *burst.wait_until);
+  if (burst.left == 0) (void)wire_->workqueue().queue_at(by.go_on, kAtOnce);
+  if (burst.wait_until) (void)wire_->workqueue().queue_at(by.go_on, *burst.wait_until);
   if (!progress) return;
   bool fire = false;
   {
     SpinGuardBh guard(lock_);
-    fire = std::exchange(armed_, false);
+    fire = disarm(by.index);
   }
-  if (fire) raise(Vector::kData);
+  if (fire) raise(data_vector(by.index));
 }
 
-void Card::send_burst(Burst& burst) noexcept {
+void Card::send_burst(Transmitter& by, Burst& burst) noexcept {
   if (burst.size == 0) return;
   const std::span frames(burst.frames, burst.size);
   Wire::Taken taken;
@@ -182,37 +204,39 @@ void Card::send_burst(Burst& burst) noexcept {
   burst.sent = taken.frames;
   for (const Frame& frame : frames.first(taken.frames)) {
     count(counters_.tx_frames, frames_of(frame));
+    count(counters_.tx_frames_of[by.index], frames_of(frame));
     if (frame.offload.superframe()) count(counters_.tx_superframes);
   }
   if (taken.frames == 0) burst.wait_until = taken.until;
 }
 
 // Writes back what has gone of the burst, and takes the next one. Returns false at the end.
-bool Card::next_burst(Burst& burst) noexcept {
+bool Card::next_burst(Transmitter& by, Burst& burst) noexcept {
   SpinGuardBh guard(lock_);
-  finish_burst(burst);
+  SendRing& ring = tx_[by.index];
+  finish_burst(ring, burst);
   const bool made_to_wait = burst.wait_until.has_value();
-  if (made_to_wait && !waiting_) count(counters_.rx_pause);
-  if (made_to_wait || burst.sent != 0) waiting_ = made_to_wait;
+  if (made_to_wait && !ring.waiting) count(counters_.rx_pause);
+  if (made_to_wait || burst.sent != 0) ring.waiting = made_to_wait;
   // Who let it go on before it had left has found it here.
-  const bool goes_on = std::exchange(look_again_, false) || !made_to_wait;
+  const bool goes_on = std::exchange(ring.look_again, false) || !made_to_wait;
   burst.size = burst.sent = burst.descriptors = burst.too_long = burst.bad = burst.no_link = 0;
   burst.partly = false;
   if (goes_on) {
     burst.wait_until.reset();
-    if ((control_ & kControlTx) != 0 && !gone()) fill_burst(burst);
+    if ((control_ & kControlTx) != 0 && !gone()) fill_burst(by, burst);
   }
   if (burst.descriptors != 0) return true;
-  transmitting_.store(0);
-  if ((control_ & kControlTx) == 0) wake_all(transmitting_);  // quiesce waits
+  by.transmitting.store(0);
+  if ((control_ & kControlTx) == 0) wake_all(by.transmitting);  // quiesce waits
   return false;
 }
 
-void Card::finish_burst(Burst& burst) noexcept {
-  if (gone() || tx_.descriptors == nullptr || tx_.size == 0) return;  // the ring may have been taken away meanwhile
+void Card::finish_burst(SendRing& ring, Burst& burst) noexcept {
+  if (gone() || ring.descriptors == nullptr || ring.size == 0) return;  // the ring may have been taken away meanwhile
   uint32_t sent = burst.sent;
-  for (uint32_t i = 0; i < burst.descriptors; ++i, ++tx_.head, --burst.left) {
-    Descriptor& descriptor = tx_.at(tx_.head);
+  for (uint32_t i = 0; i < burst.descriptors; ++i, ++ring.head, --burst.left) {
+    Descriptor& descriptor = ring.at(ring.head);
     const auto is = [i](uint32_t bits) noexcept { return (bits >> i & 1) != 0; };
     const uint32_t frames = frames_of(frame_of(descriptor));
     uint32_t status = kDescriptorDone;
@@ -220,28 +244,29 @@ void Card::finish_burst(Burst& burst) noexcept {
       count(is(burst.bad) ? counters_.tx_bad : counters_.tx_too_long, frames);
       status |= kDescriptorError;
     } else if (is(burst.no_link)) {
-      count(counters_.tx_no_link, frames - std::min(frames, cut_sent_));
+      count(counters_.tx_no_link, frames - std::min(frames, ring.cut_sent));
     } else {
       const uint32_t here = std::min<uint32_t>(sent, burst.frames_of[i]);
-      cut_sent_ += here;
+      ring.cut_sent += here;
       sent -= here;
       // It waits, and whatever is behind it.
       if (here < burst.frames_of[i] || (burst.partly && i + 1 == burst.descriptors)) return;
     }
-    cut_sent_ = 0;
+    ring.cut_sent = 0;
     descriptor.status.store(status, std::memory_order_release);
   }
 }
 
-void Card::fill_burst(Burst& burst) noexcept {
-  if (tx_.empty()) return;
+void Card::fill_burst(Transmitter& by, Burst& burst) noexcept {
+  SendRing& ring = tx_[by.index];
+  if (ring.empty()) return;
   const bool link = link_.load();
   const uint32_t most = std::min(kBurst, burst.left);
-  burst.cut_room = {cut_.get(), cut_ == nullptr ? 0 : kCutBytes};
-  for (uint32_t index = tx_.head; index != tx_.tail && burst.descriptors < most && burst.size < kBurst; ++index) {
+  burst.cut_room = {by.cut.get(), by.cut == nullptr ? 0 : kCutBytes};
+  for (uint32_t index = ring.head; index != ring.tail && burst.descriptors < most && burst.size < kBurst; ++index) {
     const uint32_t here = burst.descriptors;
     const uint32_t before = burst.size;
-    const Put put = this->put(burst, tx_.at(index), index == tx_.head ? cut_sent_ : 0);
+    const Put put = this->put(burst, ring.at(index), index == ring.head ? ring.cut_sent : 0);
     const bool bad = put == Put::kTooLong || put == Put::kBad;
     if (!bad && !link) {
       burst.size = before;

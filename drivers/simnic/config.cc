@@ -18,6 +18,10 @@ std::string not_power_of_two(std::string_view field, uint32_t value, uint32_t ma
   return fmt::format("{} is {}, it must be a power of two up to {}", field, value, max);
 }
 
+std::string no_count(std::string_view field, uint32_t value, uint32_t max) {
+  return value >= 1 && value <= max ? std::string() : fmt::format("{} is {}, it must be 1 to {}", field, value, max);
+}
+
 std::string bad_hash(std::string_view field, uint32_t buckets) {
   return buckets == 0 ? std::string() : not_power_of_two(field, buckets, kSimnicHashBitsMax);
 }
@@ -33,6 +37,8 @@ std::string config_error(const SimnicConfig& config) {
            bad_hash("multicast_hash_bits", config.multicast_hash_bits),
            above("vlan_slots", config.vlan_slots, kSimnicVlansMax),
            above("command_latency_us", config.command_latency_us, kSimnicLatencyUsMax),
+           no_count("rx_queues", config.rx_queues, kSimnicQueuesMax),
+           no_count("tx_queues", config.tx_queues, kSimnicQueuesMax),
            not_power_of_two("rx_descriptors", config.rx_descriptors, kSimnicDescriptorsMax),
            not_power_of_two("tx_descriptors", config.tx_descriptors, kSimnicDescriptorsMax),
        }) {

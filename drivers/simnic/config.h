@@ -21,7 +21,9 @@ struct SimnicConfig {
   bool promisc = true;                // can accept everything
   bool allmulti = true;               // can accept every multicast
   uint64_t command_latency_us = 0;    // of one mailbox transaction, that is: of one call of the driver's rx mode
-  uint32_t rx_descriptors = 256;      // powers of two
+  uint32_t rx_queues = 1;             // each with a ring; what comes is spread over them by its flow
+  uint32_t tx_queues = 1;
+  uint32_t rx_descriptors = 256;  // of a ring: powers of two
   uint32_t tx_descriptors = 256;
   bool flow_control = true;  // makes others wait when it has no RX descriptor, and waits for them
   bool byte_limits = false;  // its driver gives it no more to send than keeps it busy
@@ -35,6 +37,7 @@ inline constexpr uint32_t kSimnicSlotsMax = 65536;
 inline constexpr uint32_t kSimnicHashBitsMax = 4096;
 inline constexpr uint32_t kSimnicVlansMax = 4094;
 inline constexpr uint64_t kSimnicLatencyUsMax = 3'600'000'000;
+inline constexpr uint32_t kSimnicQueuesMax = 8;
 inline constexpr uint32_t kSimnicDescriptorsMax = 4096;
 inline constexpr uint32_t kSimnicTsoDescriptors = 128;  // at least
 

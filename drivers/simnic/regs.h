@@ -2,12 +2,14 @@
 // simnic: the card's programming interface, as its data sheet would print it. Card and driver share this page only.
 //
 // Registers are 64 bits wide. A card that is not there reads as all ones and takes no writes.
-// Two interrupt vectors. *Data* is one-shot: it fires once after it was armed and must be armed again; arming it with
-// indexes that the card has already passed fires it at once, so no completion is lost. *Event* fires whenever a cause
-// comes up; reading the cause clears it.
-// Rings: the driver owns descriptors [head, tail) to fill, the card works from its head to the tail it was last told.
-// Indexes run freely through 32 bits; slot = index mod size. A descriptor is done when its status says so.
-// The filter is programmed through a mailbox: one transaction, any number of messages, each with its answer.
+// Interrupt vectors: one *event*, and *data* for each queue. Data is one-shot: it fires once after it was armed and
+// must be armed again; arming it with indexes that the card has already passed fires it at once, so no completion is
+// lost. Event fires whenever a cause comes up; reading the cause clears it. Queues: an RX and a TX ring each, or one of
+// them where there are more of the one kind. What is received goes to the RX ring of its flow, by a hash, so that a
+// flow has one [RSS]; what is sent keeps its order within a ring. Rings: the driver owns descriptors [head, tail) to
+// fill, the card works from its head to the tail it was last told. Indexes run freely through 32 bits; slot = index mod
+// size. A descriptor is done when its status says so. The filter is programmed through a mailbox: one transaction, any
+// number of messages, each with its answer.
 #pragma once
 
 #include <array>
@@ -21,23 +23,29 @@
 namespace usernic::simnic {
 
 enum class Reg : uint32_t {
-  kStatus = 0x00,        // R   kStatusLink
-  kEventCause = 0x08,    // RC  kEvent*
-  kControl = 0x10,       // RW  kControl*
-  kInterruptArm = 0x18,  // W   low half: the RX index the driver looks at next; high half: the TX index
-  kResetAck = 0x20,      // W   1: the driver has seen the reset; until then the mailbox refuses every message
-  kFilterClear = 0x28,   // W   1: own address and broadcast only, VLAN filter open
-  kOwnAddress = 0x30,    // RW  first octet most significant; holds the permanent address after a reset
-  kPermanent = 0x38,     // R   the address from the factory
-  kFrameMax = 0x40,      // RW  longest frame, header included, FCS not; longer ones are dropped
-  kSuperBuffer = 0x48,   // RW  superframes may come, over as many buffers as they need, of at least this; 0: none may
+  kStatus = 0x00,       // R   kStatusLink
+  kEventCause = 0x08,   // RC  kEvent*
+  kControl = 0x10,      // RW  kControl*
+  kResetAck = 0x20,     // W   1: the driver has seen the reset; until then the mailbox refuses every message
+  kFilterClear = 0x28,  // W   1: own address and broadcast only, VLAN filter open
+  kOwnAddress = 0x30,   // RW  first octet most significant; holds the permanent address after a reset
+  kPermanent = 0x38,    // R   the address from the factory
+  kFrameMax = 0x40,     // RW  longest frame, header included, FCS not; longer ones are dropped
+  kSuperBuffer = 0x48,  // RW  superframes may come, over as many buffers as they need, of at least this; 0: none may
+  // A block for each queue; these are of queue 0, of_queue() has the others.
   kRxRing = 0x80,        // W   address of the RX descriptors; head and tail become 0
   kRxSize = 0x88,        // W   descriptors, a power of two
   kRxTail = 0x90,        // W   doorbell: empty buffers up to here
   kTxRing = 0xc0,        // W   the same for TX
   kTxSize = 0xc8,        // W
   kTxTail = 0xd0,        // W   doorbell: frames up to here
+  kInterruptArm = 0xe0,  // W   low half: the RX index the driver looks at next; high half: the TX index
 };
+
+inline constexpr uint32_t kQueueStride = 0x80;
+constexpr Reg of_queue(Reg reg, uint32_t queue) noexcept {
+  return static_cast<Reg>(static_cast<uint32_t>(reg) + queue * kQueueStride);
+}
 
 inline constexpr uint64_t kGone = ~uint64_t{0};  // what a card that is not there reads as
 inline constexpr uint64_t kStatusLink = 1;
@@ -51,7 +59,13 @@ constexpr uint64_t arm_value(uint32_t rx_index, uint32_t tx_index) noexcept {
   return uint64_t{tx_index} << 32 | rx_index;
 }
 
-enum class Vector : uint8_t { kData, kEvent };
+enum class Vector : uint16_t { kEvent, kData };  // kData: of queue 0; the others follow
+constexpr Vector data_vector(uint32_t queue) noexcept {
+  return static_cast<Vector>(static_cast<uint32_t>(Vector::kData) + queue);
+}
+constexpr uint32_t queue_of(Vector vector) noexcept {
+  return static_cast<uint32_t>(vector) - static_cast<uint32_t>(Vector::kData);
+}
 
 struct Descriptor {
   uint64_t address = 0;        // of the frame, or of the empty buffer

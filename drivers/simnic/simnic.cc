@@ -2,6 +2,8 @@
 // Life, link and filter of the driver. Frames are in simnic_frames.cc.
 #include "drivers/simnic/simnic.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <new>
 #include <utility>
@@ -77,6 +79,7 @@ Result<NetdevPtr> Simnic::probe(Net& net, NetdevConfig config, std::shared_ptr<C
   const uint64_t permanent = card->read(Reg::kPermanent);
   if (permanent == simnic::kGone) return fail(std::errc::no_such_device);
   if (config.address.is_zero()) config.address = MacAddress::from_u64(permanent);
+  config.tx_queues = static_cast<uint16_t>(card->capabilities().tx_queues);
   return net.alloc_netdev<Simnic>(config, std::move(card));
 }
 
@@ -84,10 +87,19 @@ Simnic::Simnic(NetDevice& dev, std::shared_ptr<Card> card)
     : dev_(dev),
       workqueue_(dev.net().system_workqueue()),
       card_(std::move(card)),
-      napi_(dev, *this),
       reset_work_([this] { recover_from_reset(); }, &dev),
-      unplug_work_([this] { (void)dev_.detach(); }, &dev),
-      refill_work_([this] { napi_.schedule(); }, &dev) {}
+      unplug_work_([this] { (void)dev_.detach(); }, &dev) {
+  const SimnicConfig& card_has = card_->capabilities();
+  const uint32_t queues = std::max(card_has.rx_queues, card_has.tx_queues);
+  for (uint32_t i = 0; i < queues; ++i) queues_.emplace_back(*this, static_cast<uint16_t>(i));
+}
+
+Simnic::Queue::Queue(Simnic& driver, uint16_t index)
+    : napi(driver.dev_, driver, Napi::kWeight, index), refill([this] { napi.schedule(); }, &driver.dev_) {}
+
+uint64_t Simnic::Queue::seen() const noexcept {
+  return simnic::arm_value(rx == nullptr ? 0 : rx->next(), tx == nullptr ? 0 : tx->clean());
+}
 
 Result<> Simnic::init() {
   dev_.carrier_off();
@@ -110,11 +122,14 @@ Result<> Simnic::open() {
     card_->write(Reg::kFilterClear, 1);
     card_->write(Reg::kOwnAddress, own_address_.to_u64());
   }
-  card_->write(Reg::kTxRing, tx_->address());
-  card_->write(Reg::kTxSize, tx_->size());
+  for (Queue& each : queues_) {
+    if (each.tx == nullptr) continue;
+    card_->write(each.reg(Reg::kTxRing), each.tx->address());
+    card_->write(each.reg(Reg::kTxSize), each.tx->size());
+  }
   program_receiver();
   go();
-  dev_.tx_queue(0).start();
+  for (uint16_t i = 0; i < dev_.tx_queue_count(); ++i) dev_.tx_queue(i).start();
   {
     SpinGuardIrq guard(link_lock_);
     up_ = true;
@@ -125,36 +140,59 @@ Result<> Simnic::open() {
 
 Result<> Simnic::allocate_rings() {
   const SimnicConfig& capabilities = card_->capabilities();
-  pool_ = pool_for(dev_.mtu());
-  if (pool_ == nullptr) return fail(std::errc::not_enough_memory);
+  if (!make_pools(dev_.mtu())) return fail(std::errc::not_enough_memory);
   try {
-    rx_ = std::make_unique<simnic::RxRing>(capabilities.rx_descriptors);
-    tx_ = std::make_unique<simnic::TxRing>(capabilities.tx_descriptors);
+    for (Queue& each : queues_) {
+      if (each.napi.queue() < capabilities.rx_queues) {
+        each.rx = std::make_unique<simnic::RxRing>(capabilities.rx_descriptors);
+      }
+      if (each.napi.queue() < capabilities.tx_queues) {
+        each.tx = std::make_unique<simnic::TxRing>(capabilities.tx_descriptors);
+      }
+    }
   } catch (const std::bad_alloc&) {
-    rx_.reset();
+    free_rings();
     return fail(std::errc::not_enough_memory);
   }
   frame_max_ = frame_bytes(dev_.mtu());
   return {};
 }
 
-// Gives the card an RX ring full of buffers of the current pool. Requires: the receiver is off, nobody polls.
+void Simnic::free_rings() noexcept {
+  for (Queue& each : queues_) {
+    each.rx.reset();
+    each.tx.reset();
+  }
+}
+
+void Simnic::discard_received(simnic::RxRing& ring) noexcept {
+  rx_discarded_.fetch_add(ring.drop_buffers(), std::memory_order_relaxed);
+}
+
+// Gives the card RX rings full of buffers of the newest pools. Requires: the receiver is off, nobody polls.
 void Simnic::program_receiver() noexcept {
-  rx_discarded_.fetch_add(rx_->drop_buffers(), std::memory_order_relaxed);
   card_->write(Reg::kFrameMax, frame_max_);
   card_->write(Reg::kSuperBuffer, super_buffer(dev_.features()));
-  card_->write(Reg::kRxRing, rx_->address());
-  card_->write(Reg::kRxSize, rx_->size());
-  rx_->refill(*pool_);
-  card_->write(Reg::kRxTail, rx_->tail());
+  for (Queue& each : queues_) {
+    if (each.rx == nullptr) continue;
+    discard_received(*each.rx);
+    card_->write(each.reg(Reg::kRxRing), each.rx->address());
+    card_->write(each.reg(Reg::kRxSize), each.rx->size());
+    each.pool = each.pools.back().get();
+    each.rx->refill(*each.pool);
+    card_->write(each.reg(Reg::kRxTail), each.rx->tail());
+  }
 }
 
 void Simnic::go() {
   // Once NAPI is enabled the RX ring is the poll's: look at it before.
-  const uint64_t seen = simnic::arm_value(rx_->next(), tx_->clean());
-  napi_.enable();
+  std::array<uint64_t, kSimnicQueuesMax> seen{};
+  for (Queue& each : queues_) {
+    seen[each.napi.queue()] = each.seen();
+    each.napi.enable();
+  }
   card_->write(Reg::kControl, control());
-  card_->write(Reg::kInterruptArm, seen);
+  for (Queue& each : queues_) card_->write(each.reg(Reg::kInterruptArm), seen[each.napi.queue()]);
 }
 
 uint64_t Simnic::super_buffer(Features features) const noexcept {
@@ -172,46 +210,55 @@ void Simnic::stop() {
     dev_.carrier_off();
   }
   card_->quiesce();
-  napi_.disable();  // a refill that still waits for its time finds it so, and is kept until it is enabled
-  rx_discarded_.fetch_add(rx_->drop_buffers(), std::memory_order_relaxed);
-  (void)tx_->reclaim();
-  dev_.tx_queue(0).forget_sent();
-  tx_discarded_.fetch_add(tx_->unsent(), std::memory_order_relaxed);
-  rx_.reset();
-  tx_.reset();
+  // A refill that still waits for its time finds them so, and is kept until they are enabled.
+  for (Queue& each : queues_) each.napi.disable();
+  for (Queue& each : queues_) {
+    if (each.rx != nullptr) discard_received(*each.rx);
+    if (each.tx == nullptr) continue;
+    (void)each.tx->reclaim();
+    dev_.tx_queue(each.napi.queue()).forget_sent();
+    tx_discarded_.fetch_add(each.tx->unsent(), std::memory_order_relaxed);
+  }
+  free_rings();
 }
 
-// The pool that serves this MTU; null without memory. Its buffers come in few sizes, so that few pools are made.
-SkbPool* Simnic::pool_for(uint32_t mtu) {
+// Makes pools for this MTU where the newest ones are too small. False without memory: there are none of them. Buffers
+// come in few sizes, so that few pools are made.
+bool Simnic::make_pools(uint32_t mtu) {
   const SimnicConfig& card = card_->capabilities();
   const uint32_t bytes = std::max(std::bit_ceil(frame_bytes(mtu)), card.tso ? kSuperBufferMin : 0);
-  if (!pools_.empty() && bytes <= buffer_bytes_) return pools_.back().get();
+  if (bytes <= buffer_bytes_) return true;
+  std::array<std::unique_ptr<SkbPool>, kSimnicQueuesMax> made;
   try {
     // As long as the frames of any MTU: what is not used takes no memory.
     if (card.tso && segments_ == nullptr) {
-      segments_ = std::make_unique<SkbPool>(kSegmentFactor * card.rx_descriptors, frame_bytes(dev_.mtu_max()));
+      segments_ =
+          std::make_unique<SkbPool>(kSegmentFactor * card.rx_descriptors * card.rx_queues, frame_bytes(dev_.mtu_max()));
     }
-    pools_.push_back(std::make_unique<SkbPool>(kPoolFactor * card.rx_descriptors, bytes, segments_.get()));
+    for (uint32_t i = 0; i < card.rx_queues; ++i) {
+      made[i] = std::make_unique<SkbPool>(kPoolFactor * card.rx_descriptors, bytes, segments_.get());
+      queues_[i].pools.reserve(queues_[i].pools.size() + 1);
+    }
   } catch (const std::bad_alloc&) {
-    return nullptr;
+    return false;
   }
+  for (uint32_t i = 0; i < card.rx_queues; ++i) queues_[i].pools.push_back(std::move(made[i]));
   buffer_bytes_ = bytes;
-  return pools_.back().get();
+  return true;
 }
 
 Result<> Simnic::change_mtu(uint32_t mtu) {
-  if (rx_ == nullptr) return {};  // open reads the MTU
-  SkbPool* const pool = pool_for(mtu);
-  if (pool == nullptr) return fail(std::errc::not_enough_memory);
+  if (!is_open()) return {};  // open reads the MTU
+  if (!make_pools(mtu)) return fail(std::errc::not_enough_memory);
   frame_max_ = frame_bytes(mtu);
-  if (pool == pool_) {
+  const Queue& first = queues_.front();
+  if (first.pool == first.pools.back().get()) {
     card_->write(Reg::kFrameMax, frame_max_);
     return {};
   }
   // The receiver pauses while its buffers are exchanged; the transmitter goes on, and is reclaimed afterwards.
   card_->write(Reg::kControl, simnic::kControlTx);
-  napi_.disable();
-  pool_ = pool;
+  for (Queue& each : queues_) each.napi.disable();
   program_receiver();
   go();
   return {};
@@ -258,7 +305,7 @@ Result<> Simnic::set_mac_address(const MacAddress& address) {
 
 Result<> Simnic::change_carrier(bool on) {
   held_down_.store(!on);
-  if (rx_ != nullptr) card_->write(Reg::kControl, control());
+  if (is_open()) card_->write(Reg::kControl, control());
   link_changed();
   return {};
 }
@@ -274,7 +321,7 @@ Features Simnic::hw_features() const {
 // Of what it sends the card learns with each frame.
 Result<> Simnic::set_features(Features features) {
   if (card_->read(Reg::kStatus) == simnic::kGone) return fail(std::errc::no_such_device);
-  card_->write(Reg::kSuperBuffer, rx_ == nullptr ? 0 : super_buffer(features));
+  card_->write(Reg::kSuperBuffer, is_open() ? super_buffer(features) : 0);
   return {};
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // What the driver says of itself and its card [include/usernic/ethtool.h].
+#include <fmt/format.h>
+
 #include "drivers/simnic/simnic.h"
 #include "usernic/ethtool.h"
 
@@ -45,6 +47,14 @@ Result<> Simnic::get_ethtool_stats(std::vector<NamedCounter>& counters) {
               {"tx_doorbells", card.tx_doorbells.load()},
               {"data_interrupts", card.data_interrupts.load()},
               {"commands", card.commands.load()}};
+  const SimnicConfig& has = card_->capabilities();
+  const auto of_each = [&](const char* way, uint32_t queues, const auto& frames) {
+    for (uint32_t i = 0; queues > 1 && i < queues; ++i) {
+      counters.push_back({fmt::format("{}_queue_{}_frames", way, i), frames[i].load()});
+    }
+  };
+  of_each("rx", has.rx_queues, card.rx_frames_of);
+  of_each("tx", has.tx_queues, card.tx_frames_of);
   return {};
 }
 

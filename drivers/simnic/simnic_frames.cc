@@ -12,47 +12,61 @@ constexpr Duration kRefillRetry = std::chrono::milliseconds(1);
 }  // namespace
 
 NetdevTx Simnic::start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept {
-  const auto room = [this]() noexcept { return tx_->room(); };
+  Queue& own = queues_[queue.index()];
+  simnic::TxRing& ring = *own.tx;
+  const auto room = [&ring]() noexcept { return ring.room(); };
   if (room() == 0) [[unlikely]] {
     queue.stop();  // somebody woke it too early; the poll that makes room wakes it again
     if (room() == 0) return NetdevTx::kBusy;
     queue.start();
   }
   const uint32_t bytes = skb.size();
-  tx_->put(skb);
+  ring.put(skb);
   const bool last = byte_limits() ? queue.sent(bytes, more) : !more;
   const bool stopped = queue.maybe_stop(room, 1);
-  if (last || stopped) card_->write(Reg::kTxTail, tx_->tail());
+  if (last || stopped) card_->write(own.reg(Reg::kTxTail), ring.tail());
   return NetdevTx::kOk;
 }
 
 void Simnic::on_irq(void* self, Vector vector) noexcept {
   auto& driver = *static_cast<Simnic*>(self);
-  if (vector == Vector::kData) {
-    driver.napi_.schedule();
-  } else {
+  if (vector == Vector::kEvent) {
     driver.on_event(driver.card_->read(Reg::kEventCause));
+  } else {
+    driver.queues_[simnic::queue_of(vector)].napi.schedule();
   }
 }
 
 int Simnic::poll(Napi& napi, int budget) noexcept {
-  const auto [out, bytes] = tx_->reclaim();
-  if (byte_limits()) dev_.tx_queue(0).completed(out, bytes);
-  dev_.tx_queue(0).maybe_wake([this]() noexcept { return tx_->room(); }, tx_->size() / 4);
+  Queue& queue = queues_[napi.queue()];
+  if (queue.tx != nullptr) reclaim(queue);
   if (budget == 0) return 0;
-
-  SkbBatch frames;
-  const int done = rx_->receive(frames, budget);
-  impossible_.fetch_add(static_cast<uint64_t>(done) - frames.size(), std::memory_order_relaxed);
-  napi.receive(frames);
-  if (rx_->refill(*pool_)) card_->write(Reg::kRxTail, rx_->tail());
-  // Without a single buffer nothing arrives, so nothing would schedule the poll that refills.
-  if (rx_->starved()) workqueue_.queue_at(refill_work_, Clock::now() + kRefillRetry);
-
+  const int done = queue.rx == nullptr ? 0 : receive(queue, budget);
   if (done == budget) return done;
   // Nothing of the driver may be touched once the poll is completed: what was seen is noted before.
-  const uint64_t seen = simnic::arm_value(rx_->next(), tx_->clean());
-  if (napi.complete_done(done)) card_->write(Reg::kInterruptArm, seen);
+  const Reg arm = queue.reg(Reg::kInterruptArm);
+  const uint64_t seen = queue.seen();
+  if (napi.complete_done(done)) card_->write(arm, seen);
+  return done;
+}
+
+void Simnic::reclaim(Queue& queue) noexcept {
+  simnic::TxRing& ring = *queue.tx;
+  TxQueue& tx = dev_.tx_queue(queue.napi.queue());
+  const auto [out, bytes] = ring.reclaim();
+  if (byte_limits()) tx.completed(out, bytes);
+  tx.maybe_wake([&ring]() noexcept { return ring.room(); }, ring.size() / 4);
+}
+
+int Simnic::receive(Queue& queue, int budget) noexcept {
+  simnic::RxRing& ring = *queue.rx;
+  SkbBatch frames;
+  const int done = ring.receive(frames, budget);
+  impossible_.fetch_add(static_cast<uint64_t>(done) - frames.size(), std::memory_order_relaxed);
+  queue.napi.receive(frames);
+  if (ring.refill(*queue.pool)) card_->write(queue.reg(Reg::kRxTail), ring.tail());
+  // Without a single buffer nothing arrives, so nothing would schedule the poll that refills.
+  if (ring.starved()) workqueue_.queue_at(queue.refill, Clock::now() + kRefillRetry);
   return done;
 }
 
