@@ -144,7 +144,8 @@ std::string another_value(const Row& row) {
   if (row.standard == "`false`") return "true";
   if (row.standard.starts_with("`\"")) return "\"another\"";
   static const std::regex kFromTo("^([0-9]+) to ([0-9]+).*$");
-  return std::regex_replace(row.limits, kFromTo, row.standard == "0" ? "$2" : "$1");
+  const std::string least = std::regex_replace(row.limits, kFromTo, "$1");
+  return row.standard == least ? std::regex_replace(row.limits, kFromTo, "$2") : least;
 }
 
 TEST(ConfigPage, EachKeyOfACardMakesItAnother) {
