@@ -16,6 +16,7 @@
 
 #include "bench/rows.h"
 #include "host/kick.h"
+#include "host/tap.h"
 #include "host/tap_reader.h"
 #include "host/tap_writer.h"
 #include "testing/plain_driver.h"
@@ -76,7 +77,7 @@ class TapBench {
 void tap_in(benchmark::State& state) {
   TapBench bench;
   FramePools pools(kFrameMax);
-  TapReader reader(bench.tap());
+  TapReader reader(bench.tap().queue(0));
   SkbBatch frames;
   uint64_t came = 0;
   for (auto _ : state) {
@@ -110,7 +111,7 @@ void tap_out(benchmark::State& state) {
   SkbPool pool(kBatch, kFrameMax);
   auto kick = make_kick();
   if (!kick) give_up(kick.error().sentence);
-  TapWriter writer(bench.tap(), *kick);
+  TapWriter writer(bench.tap().queue(0), *kick);
   SkbBatch frames;
   pool.alloc(frames, kBatch);
   for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb))

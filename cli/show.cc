@@ -109,6 +109,12 @@ std::string show_io(std::string_view io) {
   return fmt::format("a system call a frame: io_uring cannot be had here ({})", io);
 }
 
+std::string show_queues(const ctl::LinkRow& row) {
+  if (row.rx_queues <= 1 && row.tx_queues <= 1) return "";
+  return fmt::format("; {} and {}", counted(row.rx_queues, "RX queue", "RX queues"),
+                     counted(row.tx_queues, "TX queue", "TX queues"));
+}
+
 }  // namespace
 
 std::string show_time(uint64_t us) {
@@ -139,7 +145,7 @@ std::string show_links(const std::vector<ctl::LinkRow>& rows, bool details) {
   std::string text = table.text();
   for (const ctl::LinkRow& row : rows) {
     if (row.refused) text += fmt::format("{}: the device {}\n", show_name(row), show_refused(*row.refused));
-    if (details) text += fmt::format("{}: {}\n", show_name(row), show_io(row.io));
+    if (details) text += fmt::format("{}: {}{}\n", show_name(row), show_io(row.io), show_queues(row));
   }
   return text;
 }
@@ -170,11 +176,15 @@ std::string show_rx_mode(const RxModeReport& report) {
 std::string show_stats(const ctl::StatsReport& report) {
   constexpr auto kNumber = Align::kRight;
   Table table({{report.dev}, {"PACKETS", kNumber}, {"BYTES", kNumber}, {"DROPPED", kNumber}, {"ERRORS", kNumber}});
-  const auto add = [&](const char* name, const auto& d) {
+  const auto add = [&](const char* name, const auto& d, const std::vector<ctl::StatsReport::Queue>& queues) {
     table.add({name, std::to_string(d.packets), std::to_string(d.bytes), std::to_string(d.dropped),
                std::to_string(d.errors)});
+    for (size_t i = 0; queues.size() > 1 && i < queues.size(); ++i) {
+      table.add({fmt::format("{} queue {}", name, i), std::to_string(queues[i].packets),
+                 std::to_string(queues[i].bytes), std::to_string(queues[i].dropped), ""});
+    }
   };
-  add("rx", report.rx), add("tx", report.tx);
+  add("rx", report.rx, report.rx_queues), add("tx", report.tx, report.tx_queues);
   return fmt::format(
       "{}\nwent no further: {} by the filter, {} with the ring full, {} too long, {} without carrier, {} refused by "
       "the "

@@ -43,6 +43,8 @@ TEST(Show, Links) {
   EXPECT_EQ(how("EPERM"), "nic0: a system call a frame: io_uring cannot be had here (EPERM)\n");
   EXPECT_EQ(how("calls"), "nic0: a system call a frame: there was no batch yet that is worth io_uring\n");
   EXPECT_EQ(how(""), "nic0: no frame goes to the kernel\n");
+  EXPECT_TRUE(show_links({{.name = "nic0", .nic = "nic0", .io = "", .rx_queues = 4, .tx_queues = 1}}, true)
+                  .ends_with("nic0: no frame goes to the kernel; 4 RX queues and 1 TX queue\n"));
   EXPECT_EQ(show_links({}), "NAME  DRIVER  ADDRESS  MTU  STATE  CARRIER  HOST  RX  TX  RX DROPPED  TX DROPPED\n");
 }
 
@@ -161,6 +163,22 @@ TEST(Show, Stats) {
       "flow control: waited 1 time, made others wait 14 times\n"
       "rx mode: 0 changes, 0 runs, 0 driver calls, 0 coalesced, 0 retries, 0 failures\n"
       "from a change to its being in effect: none yet\n");
+}
+
+TEST(Show, StatsOfEachOfSeveralQueues) {
+  const ctl::StatsReport r{.dev = "nic0",
+                           .rx = {.packets = 30, .bytes = 1800},
+                           .tx = {.packets = 7, .bytes = 420},
+                           .rx_queues = {{10, 600, 0}, {20, 1200, 3}},
+                           .tx_queues = {{7, 420, 0}}};
+  EXPECT_TRUE(
+      show_stats(r).starts_with("nic0        PACKETS  BYTES  DROPPED  ERRORS\n"
+                                "rx               30   1800        0       0\n"
+                                "rx queue 0       10    600        0\n"
+                                "rx queue 1       20   1200        3\n"
+                                "tx                7    420        0       0\n"
+                                "\n"))
+      << show_stats(r);
 }
 
 TEST(Show, Events) {

@@ -22,7 +22,8 @@ void fields(auto& f, Is<Drops> auto& m) {
 }
 void fields(auto& f, Is<LinkRow> auto& m) {
   f("name", m.name), f("nic", m.nic), f("driver", m.driver), f("address", m.address), f("mtu", m.mtu), f("up", m.up);
-  f("carrier", m.carrier), f("host", m.host), f("where", m.where), f("io", m.io), f("refused", m.refused);
+  f("carrier", m.carrier), f("host", m.host), f("where", m.where), f("io", m.io), f("rx_queues", m.rx_queues);
+  f("tx_queues", m.tx_queues), f("refused", m.refused);
   f("rx_packets", m.rx_packets), f("tx_packets", m.tx_packets);
   f("rx_dropped", m.rx_dropped), f("tx_dropped", m.tx_dropped), f("rx_filtered", m.rx_filtered);
   f("drops", m.drops);
@@ -64,8 +65,12 @@ void fields(auto& f, Is<StatsReport::Tx> auto& m) {
   f("packets", m.packets), f("bytes", m.bytes), f("dropped", m.dropped), f("errors", m.errors);
   f("pause", m.pause), f("oversized", m.oversized), f("timeouts", m.timeouts);
 }
+void fields(auto& f, Is<StatsReport::Queue> auto& m) {
+  f("packets", m.packets), f("bytes", m.bytes), f("dropped", m.dropped);
+}
 void fields(auto& f, Is<StatsReport> auto& m) {
-  f("dev", m.dev), f("rx", m.rx), f("tx", m.tx), f("drops", m.drops), f("rx_mode", m.rx_mode);
+  f("dev", m.dev), f("rx", m.rx), f("tx", m.tx), f("rx_queues", m.rx_queues), f("tx_queues", m.tx_queues);
+  f("drops", m.drops), f("rx_mode", m.rx_mode);
 }
 void fields(auto& f, Is<EthtoolReport::Link> auto& m) {
   f("speed_mbps", m.speed_mbps), f("duplex", m.duplex), f("autoneg", m.autoneg), f("port", m.port);

@@ -69,6 +69,7 @@ struct LinkRow {
   // interface.
   std::string where = "home";
   std::string io;  // how its frames get to the kernel: "io_uring"; "calls" so far; or why each is a call: "EPERM"
+  uint64_t rx_queues = 1, tx_queues = 1;
   std::optional<RefusedWish> refused;  // the last one
   uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0, rx_filtered = 0;
   Drops drops;
@@ -124,6 +125,10 @@ struct StatsReport {
     uint64_t oversized = 0;  // besides the packets and the dropped
     uint64_t timeouts = 0;   // times that a queue was stopped for too long
   } tx;
+  struct Queue {
+    uint64_t packets = 0, bytes = 0, dropped = 0;
+  };
+  std::vector<Queue> rx_queues, tx_queues;  // of those what went through each
   Drops drops;
   RxModeReport::Stats rx_mode;
 };

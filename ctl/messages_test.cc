@@ -36,6 +36,8 @@ TEST(Messages, LinkIsExactlyTheDocumentedList) {
                                    .host = "a",
                                    .where = "gone",
                                    .io = "EPERM",
+                                   .rx_queues = 2,
+                                   .tx_queues = 4,
                                    .refused = RefusedWish{"MTU 9001", "EINVAL", 7},
                                    .rx_packets = 1,
                                    .tx_packets = 2,
@@ -45,7 +47,7 @@ TEST(Messages, LinkIsExactlyTheDocumentedList) {
                                    .drops = {6, 7, 8, 9, 10}}};
   EXPECT_EQ(to_text(to_json(rows)),
             R"([{"name":"lan7","nic":"nic0","driver":"simnic","address":"02:00:00:00:00:01","mtu":1500,"up":true,)"
-            R"("carrier":true,"host":"a","where":"gone","io":"EPERM",)"
+            R"("carrier":true,"host":"a","where":"gone","io":"EPERM","rx_queues":2,"tx_queues":4,)"
             R"("refused":{"wish":"MTU 9001","answer":"EINVAL","at_us":7},)"
             R"("rx_packets":1,"tx_packets":2,"rx_dropped":3,"tx_dropped":4,"rx_filtered":5,)"
             R"("drops":{"filter":6,"ring_full":7,"too_long":8,"no_carrier":9,"refused":10}}])");
@@ -67,7 +69,11 @@ TEST(Messages, SurviveTheWire) {
   report.failed.push_back({kGroup, "ENOSPC", 1, 0});
   report.stats = {1, 2, 3, 4, 5, 6, {7, 8, UINT64_MAX}};
   expect_round_trip(report);
-  expect_round_trip(StatsReport{.dev = "n", .rx = {1, 2, 3, 4}, .tx = {5, 6, 7, 8}});
+  expect_round_trip(StatsReport{.dev = "n",
+                                .rx = {1, 2, 3, 4},
+                                .tx = {5, 6, 7, 8},
+                                .rx_queues = {{1, 2, 3}},
+                                .tx_queues = {{4, 5, 6}, {7, 8, 9}}});
   expect_round_trip(EthtoolReport{.dev = "n", .counters = std::vector<EthtoolReport::Counter>{{"rx_fifo", 3}}});
   expect_round_trip(WaitReport{.covered = false, .missing = {kGroup}, .reason = "r"});
   expect_round_trip(AddressReport{.covered = true, .wanted_at_us = 5, .covered_at_us = 9, .mode = "hash"});

@@ -106,6 +106,12 @@ std::optional<ctl::RefusedWish> report_of(const std::optional<RefusedWish>& refu
   return ctl::RefusedWish{refused->wish, std::string(errno_name(refused->answer)), in_us(refused->when - Time())};
 }
 
+std::vector<ctl::StatsReport::Queue> report_of(const std::vector<QueueStats::Queue>& queues) {
+  std::vector<ctl::StatsReport::Queue> all;
+  for (const QueueStats::Queue& each : queues) all.push_back({each.packets, each.bytes, each.dropped});
+  return all;
+}
+
 ctl::Drops drops_of(const LinkStats& stats, const HostPortStatus& port) {
   return {.filter = stats.rx_filtered,
           .ring_full = stats.rx_missed,
@@ -236,6 +242,7 @@ Result<> Nic::set_vlans() {
 
 ctl::LinkRow Nic::link() const {
   const LinkStats stats = dev_->stats();
+  const QueueStats queues = dev_->queue_stats();
   const HostPortStatus port = port_status();
   return {.name = port.interface,
           .nic = config_.name,
@@ -247,6 +254,8 @@ ctl::LinkRow Nic::link() const {
           .host = host_,
           .where = where(port, netns_ != nullptr),
           .io = port.io,
+          .rx_queues = queues.rx.size(),
+          .tx_queues = queues.tx.size(),
           .refused = report_of(port.refused),
           .rx_packets = stats.rx_packets,
           .tx_packets = stats.tx_packets,
@@ -284,6 +293,7 @@ ctl::RxModeReport Nic::rx_mode() const {
 
 ctl::StatsReport Nic::stats() const {
   const LinkStats stats = dev_->stats();
+  const QueueStats queues = dev_->queue_stats();
   const HostPortStatus port = port_status();
   return {.dev = port.interface,
           .rx = {.packets = stats.rx_packets,
@@ -301,6 +311,8 @@ ctl::StatsReport Nic::stats() const {
                  .pause = stats.tx_pause,
                  .oversized = port.oversized,
                  .timeouts = stats.tx_timeouts},
+          .rx_queues = report_of(queues.rx),
+          .tx_queues = report_of(queues.tx),
           .drops = drops_of(stats, port),
           .rx_mode = report_of(dev_->rx_mode().status().stats)};
 }

@@ -134,7 +134,7 @@ class ServedAdapter final : usb::Cable, usb::PortWatch {
   bool take_frames() {
     std::array<uint8_t, kFrameMax> frame;
     for (int n = 0; n < kFramesAtOnce; ++n) {
-      const Result<size_t> size = tap_->read(frame);
+      const Result<size_t> size = tap_->queue(0).read(frame);
       if (!size) return size.error() == std::errc::resource_unavailable_try_again;
       model_->receive(std::span(frame).first(*size));
     }
@@ -143,7 +143,7 @@ class ServedAdapter final : usb::Cable, usb::PortWatch {
 
  private:
   void hear(std::span<const uint8_t> frame) noexcept override {
-    if (tap_) (void)tap_->write(frame);  // down: nobody hears it
+    if (tap_) (void)tap_->queue(0).write(frame);  // down: nobody hears it
   }
   void control(const usb::Setup& setup, std::span<const uint8_t> data,
                const Result<uint32_t>& result) noexcept override {
@@ -333,7 +333,8 @@ ctl::Outcome<> serve(const UsbDeviceOptions& options, const Plan& plan, ctl::Eve
     if (!commands.take()) loop.forget(words);
   };
   bool watched = loop.watch(signals.fd(), EPOLLIN, end) != 0;
-  if (adapter.tap() != nullptr) watched &= (frames = loop.watch(adapter.tap()->fd(), EPOLLIN, take_frames)) != 0;
+  if (adapter.tap() != nullptr)
+    watched &= (frames = loop.watch(adapter.tap()->queue(0).fd(), EPOLLIN, take_frames)) != 0;
   if (!watched) return ctl::refuse("cannot wait for events: " + refusal(static_cast<std::errc>(errno)));
   if (options.commands && (words = loop.watch(STDIN_FILENO, EPOLLIN, take_words)) == 0) {
     return ctl::refuse("--commands reads a pipe or a terminal, and stdin is neither");

@@ -1,136 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "host/frame_pump.h"
 
-#include <fmt/format.h>
-#include <poll.h>
-
-#include <algorithm>
-#include <new>
-
-#include "usernic/poll_here.h"
+#include <utility>
 
 namespace usernic {
 
-namespace {
-
-constexpr uint32_t kHeaderBytesMax = 14 + 4;  // Ethernet, and one VLAN tag
-constexpr uint32_t kBufferStep = 512;
-constexpr const char* kLacksBuffers = "buffers for frames: its driver has them all, or the machine no memory";
-constexpr Duration kFramesBackLook = std::chrono::milliseconds(1);
-constexpr Duration kFramesBackWait = std::chrono::seconds(5);
-
-}  // namespace
-
-FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed, Kick woken,
+FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed, std::vector<Kick> woken,
                      const std::function<void(const std::string&)>& log)
-    : dev_(dev),
-      tap_(tap),
-      changed_(changed),
-      log_(log),
-      woken_(std::move(woken)),
-      from_tap_(tap),
-      to_tap_(tap, woken_) {}
+    : dev_(dev), tap_(tap), changed_(changed) {
+  for (Kick& each : woken) {
+    const auto index = static_cast<uint16_t>(pumps_.size());
+    std::function<void()> each_turn = [] {};
+    if (index == 0) each_turn = [this] { follow_features(); };
+    pumps_.emplace_back(dev, tap, index, std::move(each), std::move(each_turn), log);
+  }
+}
 
 FramePump::~FramePump() {
   stop();
-  from_tap_.free_spare();
-  // A driver gives back what it was sent, at the latest when it is closed. One that does not must not take our memory
-  // from under its card.
-  const Atomic<uint32_t> never{0};
-  const Time deadline = Clock::now() + kFramesBackWait;
-  while (frames_out() != 0) {
-    if (Clock::now() > deadline) {
-      leave_frames();
-      return;
-    }
-    wait_on(never, 0, Clock::now() + kFramesBackLook);
-  }
-}
-
-void FramePump::leave_frames() noexcept {
-  try {
-    log_(fmt::format("{}: the driver keeps {} frames; their memory is left to it", tap_.name(), frames_out()));
-  } catch (const std::bad_alloc&) {  // left all the same
-  }
-  // Somewhere, and for ever: whoever looks for leaks finds them.
-  static constexpr LockClass kLeftClass{"left_pools"};
-  static constinit Mutex left_lock{kLeftClass};
-  static auto& left = *new std::vector<std::unique_ptr<FramePools>>;
-  MutexGuard guard(left_lock);
-  for (auto& pool : pools_) {
-    try {
-      left.push_back(nullptr);
-      left.back() = std::move(pool);
-    } catch (const std::bad_alloc&) {
-      (void)pool.release();
-    }
-  }
-}
-
-uint32_t FramePump::frames_out() const {
-  uint32_t out = 0;
-  for (const auto& pools : pools_) out += pools->out();
-  return out;
-}
-
-// Makes the pool that serves take frames of that size. False without memory.
-bool FramePump::fit_pool(uint32_t frame_bytes_max) {
-  // One octet more than any frame may have: a read that fills the buffer was cut off. In steps, so that pools are few
-  // where the MTU grows by little.
-  const uint32_t bytes = (frame_bytes_max + 1 + kBufferStep - 1) / kBufferStep * kBufferStep;
-  if (bytes <= buffer_bytes_) return true;
-  from_tap_.free_spare();
-  std::erase_if(pools_, [](const auto& pools) { return pools->out() == 0; });
-  try {
-    pools_.push_back(std::make_unique<FramePools>(bytes));
-  } catch (const std::bad_alloc&) {
-    buffer_bytes_ = 0;  // who serves may be gone: asked again
-    return false;
-  }
-  buffer_bytes_ = bytes;
-  return true;
 }
 
 Result<> FramePump::start() {
   (void)TapRing::works_here();  // now, not when the first frame comes
   asked_for_ = taken_ = tap_.take_superframes(kSegmentation);
-  try {
-    left_ = std::vector<SkbBatch>(dev_.tx_queue_count());
-    progress_ = std::vector<Progress>(dev_.tx_queue_count());
-  } catch (const std::bad_alloc&) {
-    return fail(std::errc::not_enough_memory);
-  }
   if (const Result<> attached = dev_.attach_port(*this); !attached) return attached;
   attached_ = true;
-  Result<Thread> reader = Thread::start("tap-" + tap_.name(), [this] { read_loop(); });
-  if (!reader) return fail(reader.error());
-  reader_ = *std::move(reader);
+  for (QueuePump& each : pumps_) {
+    if (const Result<> started = each.start(); !started) return started;
+  }
   return {};
 }
 
 void FramePump::stop() {
   if (!std::exchange(attached_, false)) return;
   dev_.detach_port();
-  stopping_.store(true);
-  woken_.kick();
-  reader_.join();
+  for (QueuePump& each : pumps_) each.stop();
   tap_.take_nothing_offloaded();  // a persistent interface is left as it was
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // non-blocking writes to the TAP
     void
-    FramePump::receive(SkbBatch& frames) noexcept {
+    FramePump::receive_from(uint16_t queue, SkbBatch& frames) noexcept {
   const BlockingByDesign allowed;
-  if (const uint64_t dropped = to_tap_.write(frames); dropped != 0) receive_dropped_.fetch_add(dropped);
+  const uint64_t dropped = pumps_[queue % pumps_.size()].write(frames);
+  if (dropped != 0) receive_dropped_.fetch_add(dropped);
 }
 USERNIC_BLOCKING_BY_DESIGN_END
 
-void FramePump::tx_wake(TxQueue&) noexcept {
-  woken_.kick();
+void FramePump::tx_wake(TxQueue& queue) noexcept {
+  for (size_t i = 0; i < pumps_.size(); ++i) {
+    if (i == queue.index() || pumps_[i].strays()) pumps_[i].look_again();
+  }
 }
 void FramePump::carrier_changed(bool) noexcept {
-  woken_.kick();
+  look_again();
   changed_.kick();
+}
+void FramePump::look_again() noexcept {
+  for (QueuePump& each : pumps_) each.look_again();
+}
+
+uint64_t FramePump::oversized() const noexcept {
+  uint64_t all = 0;
+  for (const QueuePump& each : pumps_) all += each.oversized();
+  return all;
 }
 
 // What the device takes, or, with kGso, what the core cuts for it.
@@ -139,100 +72,6 @@ void FramePump::follow_features() noexcept {
   const Features kinds = taken_ & (features.has(Feature::kGso) ? kSegmentation : features);
   if (asked_for_ != kinds) (void)tap_.take_superframes(kinds);
   asked_for_ = kinds;
-}
-
-void FramePump::read_loop() {
-  const ReportsOn concerned(dev_);
-  SkbBatch frames;
-  bool reads = true;  // nothing is left yet
-  while (true) {
-    woken_.clear();  // before the look at the queues, the TAP and the end
-    if (stopping_.load()) break;
-    to_tap_.make_ring();
-    follow_features();
-    bool out_of_memory = reads && !read_batch(frames);
-    const bool something = !frames.empty();
-    if (something || has_left()) {
-      PollHere what_comes_of_it(dev_.net());
-      dev_.xmit(frames, left_);
-    }
-    if (!out_of_memory) {
-      lacks_memory_.reset();
-    } else if (!lacks_memory_) {
-      lacks_memory_.emplace(kLacksBuffers, Place::current());
-    }
-    out_of_memory |= look_at_queues();
-    reads = !holds_enough();
-    if (!reads || !something) wait(reads && !from_tap_.gone() && !out_of_memory, out_of_memory);
-  }
-  lacks_memory_.reset();  // here, where it is known whose they are
-  progress_.clear();
-  for (SkbBatch& each : left_) SkbPool::free(each);
-}
-
-bool FramePump::has_left() const noexcept {
-  return std::ranges::any_of(left_, [](const SkbBatch& each) { return !each.empty(); });
-}
-
-// Where there is one queue only, what is read on would wait for the same; where all wait for one queue's superframes,
-// there is no buffer for another's.
-bool FramePump::holds_enough() noexcept {
-  const uint32_t most = left_.size() == 1 ? 1 : kLeftMax;
-  uint32_t all = 0, superframes = 0;
-  for (SkbBatch& each : left_) {
-    if (each.size() >= most) return true;
-    all += each.size();
-    for (Skb* skb = each.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-      superframes += skb->offload().superframe();
-    }
-  }
-  return all >= FramePools::kFrames / 2 || superframes >= FramePools::kSuperframes / 2;
-}
-
-// A queue that has taken something since the last look is not waited for. True: one waits for buffers, the rest of a
-// superframe's, and nobody says when they are back.
-bool FramePump::look_at_queues() noexcept {
-  bool lacks_buffers = false;
-  for (size_t i = 0; i < left_.size(); ++i) {
-    const TxQueue& queue = dev_.tx_queue(static_cast<uint16_t>(i));
-    Progress& progress = progress_[i];
-    const uint64_t frames = queue.counters.packets.load() + queue.counters.dropped.load();
-    if (left_[i].empty() || progress.taken != frames) progress.wait.reset();
-    progress.taken = frames;
-    if (left_[i].empty()) continue;
-    const bool stopped = queue.xmit_stopped();
-    lacks_buffers |= !stopped;
-    if (!progress.wait) {
-      progress.wait.emplace(stopped ? "its driver to wake a TX queue that it stopped, or never started" : kLacksBuffers,
-                            Place::current());
-    }
-  }
-  return lacks_buffers;
-}
-
-// False when there was not one buffer to read into: the driver has them all, or the machine none.
-bool FramePump::read_batch(SkbBatch& frames) {
-  const uint32_t frame_bytes_max = dev_.mtu() + kHeaderBytesMax;
-  if (!fit_pool(frame_bytes_max)) return false;
-  return from_tap_.read(*pools_.back(), frame_bytes_max, frames);
-}
-
-void FramePump::wait(bool for_frames, bool for_memory) {
-  pollfd fds[2] = {{woken_.fd(), POLLIN, 0}, {for_frames ? tap_.fd() : -1, POLLIN, 0}};
-  Time speaks_at = lacks_memory_ ? lacks_memory_->speaks_at() : kForever;
-  for (Progress& each : progress_) {
-    if (each.wait) speaks_at = std::min(speaks_at, each.wait->speaks_at());
-  }
-  int timeout_ms = for_memory ? 1 : -1;
-  if (!for_memory && speaks_at != kForever) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(speaks_at - Clock::now());
-    timeout_ms = static_cast<int>(std::clamp<int64_t>(left.count(), 0, INT32_MAX));
-  }
-  ::poll(fds, 2, timeout_ms);
-  if (lacks_memory_) lacks_memory_->look();
-  for (Progress& each : progress_) {
-    if (each.wait) each.wait->look();
-  }
 }
 
 }  // namespace usernic

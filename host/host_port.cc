@@ -7,6 +7,7 @@
 #include <new>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "host/frame_pump.h"
 #include "host/host_loop.h"
@@ -24,8 +25,8 @@ namespace usernic {
 class HostPort::Impl {
  public:
   struct Kicks {
-    Kick changed;  // the follower's
-    Kick woken;    // the pump's
+    Kick changed;             // the follower's
+    std::vector<Kick> woken;  // the pump's
   };
   Impl(HostLoop& loop, NetDevice& dev, HostPortConfig config, Tap tap, Kicks kicks)
       : config_(std::move(config)),
@@ -123,14 +124,19 @@ HostResult<std::unique_ptr<HostPort>> HostPort::create(HostLoop& loop, NetDevice
                                                        HostPortConfig config) {
   HostResult<Kick> changed = make_kick();
   if (!changed) return std::unexpected(changed.error());
-  HostResult<Kick> woken = make_kick();
-  if (!woken) return std::unexpected(woken.error());
+  const uint16_t queues = dev.tx_queue_count();
+  std::vector<Kick> woken;
+  while (woken.size() < queues) {
+    HostResult<Kick> each = make_kick();
+    if (!each) return std::unexpected(each.error());
+    woken.push_back(*std::move(each));
+  }
   HostResult<LinkWatch> made = LinkWatch::begin(netns);
   if (!made) return std::unexpected(made.error());
-  HostResult<Tap> tap = Tap::create(netns, config.name);
+  HostResult<Tap> tap = Tap::create(netns, config.name, queues);
   if (!tap) return std::unexpected(tap.error());
   auto impl = std::make_unique<Impl>(loop, dev, std::move(config), std::move(*tap),
-                                     Impl::Kicks{std::move(*changed), std::move(*woken)});
+                                     Impl::Kicks{std::move(*changed), std::move(woken)});
   if (HostResult<> started = impl->start(netns, *made); !started) return std::unexpected(started.error());
   return std::unique_ptr<HostPort>(new HostPort(std::move(impl)));
 }
@@ -174,13 +180,15 @@ namespace {
 
 // Of this port, not of the machine: most have no batch that is worth a ring.
 std::string io_of(const FramePump& pump) {
-  const TapIo* const ways[] = {&pump.writes(), &pump.reads()};
-  for (const TapIo* way : ways) {
-    if (way->how() == TapIo::How::kRing) return "io_uring";
-  }
-  for (const TapIo* way : ways) {
-    if (way->how() == TapIo::How::kRefused) return std::string(errno_name(way->why()));
-  }
+  const auto any = [&](TapIo::How how) -> const TapIo* {
+    for (const QueuePump& each : pump.queues()) {
+      if (each.writes().how() == how) return &each.writes();
+      if (each.reads().how() == how) return &each.reads();
+    }
+    return nullptr;
+  };
+  if (any(TapIo::How::kRing) != nullptr) return "io_uring";
+  if (const TapIo* const way = any(TapIo::How::kRefused)) return std::string(errno_name(way->why()));
   const Result<> works = TapRing::works_here();
   return works ? "calls" : std::string(errno_name(works.error()));
 }

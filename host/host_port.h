@@ -6,7 +6,7 @@
 // directions (follow.h).
 //
 // Its kernel side (kernel_follower.h) runs in a loop's thread that many ports share (host_loop.h); the frames that the
-// kernel sends are read by a thread of its own.
+// kernel sends are read by a thread for each of the interface's queues: as many as the device has TX queues.
 //
 // No kernel caller ever waits for the driver: the kernel changes its TAP and goes on. A change that the device refuses
 // is taken back on the TAP, with a sentence in the log and a place in the status. A join that the kernel announces is

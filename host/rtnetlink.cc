@@ -147,6 +147,23 @@ HostResult<HostLink> Rtnetlink::link(int ifindex) {
   return *link;
 }
 
+std::optional<uint32_t> Rtnetlink::tun_queues(int ifindex) {
+  std::optional<uint32_t> queues;
+  const NetlinkMessage question = link_question(ifindex);
+  (void)socket_.ask(*question, [&](const nlmsghdr& message) {
+    const auto header = header_of(message, ifindex);
+    if (!header || message.nlmsg_type != RTM_NEWLINK) return;
+    auto* mutable_message = const_cast<nlmsghdr*>(&message);  // libnl only reads it
+    nlattr* const info = nlmsg_find_attr(mutable_message, sizeof *header, IFLA_LINKINFO);
+    nlattr* const data =
+        info == nullptr ? nullptr : nla_find(static_cast<nlattr*>(nla_data(info)), nla_len(info), IFLA_INFO_DATA);
+    nlattr* const count =
+        data == nullptr ? nullptr : nla_find(static_cast<nlattr*>(nla_data(data)), nla_len(data), IFLA_TUN_NUM_QUEUES);
+    if (count != nullptr && nla_len(count) >= 4) queues = nla_get_u32(count);
+  });
+  return queues;
+}
+
 HostResult<> Rtnetlink::change(nl_msg& message, const char* what) {
   HostResult<> done = socket_.command(message);
   if (!done) done.error().sentence = fmt::format("cannot {}: {}", what, done.error().sentence);

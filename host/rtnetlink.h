@@ -33,6 +33,9 @@ class Rtnetlink {
   // ENODEV: there is no such interface.
   HostResult<int> ifindex(const std::string& name);
   HostResult<HostLink> link(int ifindex);
+  // Of a TAP of several queues: how many have a descriptor. Nothing: it is no such interface, or the kernel is older
+  // than 4.20.
+  std::optional<uint32_t> tun_queues(int ifindex);
 
   HostResult<> set_up(int ifindex, bool up);
   HostResult<> set_mtu(int ifindex, uint32_t mtu);

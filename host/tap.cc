@@ -9,13 +9,14 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 
+#include "host/rtnetlink.h"
 #include "usernic/refusal.h"
 
 namespace usernic {
@@ -73,13 +74,19 @@ std::string kind_of(const std::string& name) {
 }
 
 // Why the TAP that we would attach to cannot be had.
-HostError in_use(int error, const std::string& name) {
+HostError in_use(int error, const std::string& name, uint16_t queues) {
   const std::string kind = kind_of(name);
   const auto by = [&]() -> std::string {
     if (error == EBUSY) return "a TAP that another program has open";
     if (error == EPERM) return "a TAP of another user";
     if (kind == "tun") return "a TUN, which has no Ethernet frames";
-    if (kind == "tap") return "a TAP of several queues";
+    if (kind == "tap" && queues == 1) {
+      return "a TAP of several queues, and the NIC has one TX queue: one that is made without multi_queue would fit";
+    }
+    if (kind == "tap") {
+      return fmt::format(
+          "a TAP of one queue, and the NIC has {} TX queues: one that is made with multi_queue would fit", queues);
+    }
     return kind.empty() ? "an interface that is no TAP" : fmt::format("a {}, which is no TAP", kind);
   };
   return {std::errc::device_or_resource_busy,
@@ -97,45 +104,69 @@ bool is_interface_name(const std::string& name) {
 
 }  // namespace
 
-HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name) {
+namespace {
+
+// How many queues of the TAP are in somebody's hands; 0: it cannot be told.
+uint32_t queues_in_use(const NetNamespace& netns, const std::string& name) {
+  auto rtnetlink = Rtnetlink::open(netns);
+  if (!rtnetlink) return 0;
+  const HostResult<int> ifindex = rtnetlink->ifindex(name);
+  return ifindex ? rtnetlink->tun_queues(*ifindex).value_or(0) : 0;
+}
+
+}  // namespace
+
+HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name, uint16_t queues) {
   if (!is_interface_name(name)) {
     return host_fail(EINVAL, fmt::format("\"{}\" is not a name of an interface: 1 to 15 characters, "
                                          "none of them '/', ':', '%' or white space",
                                          name));
   }
-  UniqueFd fd;
+  std::vector<TapQueue> made;
+  made.reserve(queues);
   bool persistent = false;
   std::optional<HostError> failed;
-  const HostResult<> ran = netns.run([&] {
-    // A TAP belongs to the namespace of the thread that opens the device.
-    fd.reset(::open(kDevice, O_RDWR | O_CLOEXEC | O_NONBLOCK));
-    if (!fd) {
-      failed = cannot_open(errno);
-      return;
-    }
+  const int kind = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (queues > 1 ? IFF_MULTI_QUEUE : 0);
+  const auto attach = [&](int flags) {
     ifreq request{};
-    request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL);
+    request.ifr_flags = static_cast<short>(kind | flags);
     std::memcpy(request.ifr_name, name.data(), name.size());
-    if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
-      if (errno != EBUSY && errno != EEXIST) {
+    return ::ioctl(made.back().fd(), TUNSETIFF, &request) == 0;
+  };
+  const HostResult<> ran = netns.run([&] {
+    while (made.size() < queues) {
+      // A TAP belongs to the namespace of the thread that opens the device.
+      UniqueFd fd(::open(kDevice, O_RDWR | O_CLOEXEC | O_NONBLOCK));
+      if (!fd) {
+        failed = cannot_open(errno);
+        return;
+      }
+      const bool first = made.empty();
+      made.emplace_back(std::move(fd));
+      if (attach(first ? IFF_TUN_EXCL : 0)) continue;
+      if (!first || (errno != EBUSY && errno != EEXIST)) {
         failed = cannot_create(errno, name);
         return;
       }
       persistent = true;
-      request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
-      if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
-        failed = in_use(errno, name);
+      if (!attach(0)) {
+        failed = in_use(errno, name, queues);
         return;
       }
     }
+    const int fd = made.front().fd();
     int header = sizeof(VnetHeader);  // of a persistent one somebody may have had another
-    if (::ioctl(fd.get(), TUNSETVNETHDRSZ, &header) != 0) failed = cannot_create(errno, name);
+    if (::ioctl(fd, TUNSETVNETHDRSZ, &header) != 0) failed = cannot_create(errno, name);
     const int without = 0;
-    if (::ioctl(fd.get(), TUNSETCARRIER, &without) != 0) failed = cannot_create(errno, name);
+    if (::ioctl(fd, TUNSETCARRIER, &without) != 0) failed = cannot_create(errno, name);
   });
   if (!ran) return std::unexpected(ran.error());
   if (failed) return std::unexpected(*failed);
-  return Tap(std::move(fd), name, persistent);
+  // One of several queues lets others in beside us: they would take some of our frames, and we of theirs.
+  if (persistent && queues > 1 && queues_in_use(netns, name) > queues) {
+    return std::unexpected(in_use(EBUSY, name, queues));
+  }
+  return Tap(std::move(made), name, persistent);
 }
 
 Features Tap::take_superframes(Features kinds) noexcept {
@@ -143,64 +174,29 @@ Features Tap::take_superframes(Features kinds) noexcept {
   const auto flag = [kinds](Feature kind, unsigned flags) { return kinds.has(kind) ? flags : 0u; };
   const unsigned what = TUN_F_CSUM | flag(Feature::kTso4, TUN_F_TSO4) | flag(Feature::kTso6, TUN_F_TSO6) |
                         flag(Feature::kTsoEcn, TUN_F_TSO_ECN) | flag(Feature::kUso, kUso4 | kUso6);
-  if (::ioctl(fd_.get(), TUNSETOFFLOAD, what) == 0) return kinds;
+  if (::ioctl(fd(), TUNSETOFFLOAD, what) == 0) return kinds;
   return kinds.has(Feature::kUso) ? take_superframes(kinds.without(kUdp)) : Features();
 }
 
 void Tap::take_nothing_offloaded() noexcept {
-  (void)::ioctl(fd_.get(), TUNSETOFFLOAD, 0);
+  (void)::ioctl(fd(), TUNSETOFFLOAD, 0);
 }
-
-USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the descriptor is non-blocking: one bounded system call
-    Result<size_t>
-    Tap::read(std::span<uint8_t> buffer) noexcept {
-  VnetHeader header;
-  const iovec parts[] = {{&header, sizeof header}, {buffer.data(), buffer.size()}};
-  return read(parts);
-}
-
-Result<size_t> Tap::read(std::span<const iovec> parts) noexcept {
-  for (;;) {
-    const ssize_t n = ::readv(fd_.get(), parts.data(), static_cast<int>(parts.size()));
-    if (n >= 0 || errno != EINTR) return read_result(n >= 0 ? n : -errno);
-  }
-}
-
-Result<size_t> Tap::read_result(ssize_t result) noexcept {
-  if (result < 0) return fail(static_cast<std::errc>(-result));
-  if (result < static_cast<ssize_t>(sizeof(VnetHeader))) return fail(std::errc::io_error);
-  return static_cast<size_t>(result) - sizeof(VnetHeader);
-}
-
-Result<> Tap::write(std::span<const uint8_t> frame) noexcept {
-  VnetHeader header;
-  const iovec parts[] = {{&header, sizeof header}, {const_cast<uint8_t*>(frame.data()), frame.size()}};
-  return write(parts);
-}
-
-Result<> Tap::write(std::span<const iovec> parts) noexcept {
-  for (;;) {
-    if (::writev(fd_.get(), parts.data(), static_cast<int>(parts.size())) >= 0) return {};
-    if (errno != EINTR) return fail(static_cast<std::errc>(errno));
-  }
-}
-USERNIC_BLOCKING_BY_DESIGN_END
 
 Result<std::string> Tap::name_now() const {
   ifreq request{};
-  if (::ioctl(fd_.get(), TUNGETIFF, &request) != 0) return fail(static_cast<std::errc>(errno));
+  if (::ioctl(fd(), TUNGETIFF, &request) != 0) return fail(static_cast<std::errc>(errno));
   return std::string(request.ifr_name, ::strnlen(request.ifr_name, IFNAMSIZ));
 }
 
 HostResult<NetNamespace> Tap::netns_now() const {
-  UniqueFd netns(::ioctl(fd_.get(), TUNGETDEVNETNS));
+  UniqueFd netns(::ioctl(fd(), TUNGETDEVNETNS));
   if (!netns) return host_fail(errno, fmt::format("cannot tell its network namespace: {}", std::strerror(errno)));
   return NetNamespace::adopt(std::move(netns));
 }
 
 Result<> Tap::set_carrier(bool on) noexcept {
   int carrier = on ? 1 : 0;
-  if (::ioctl(fd_.get(), TUNSETCARRIER, &carrier) != 0) return fail(static_cast<std::errc>(errno));
+  if (::ioctl(fd(), TUNSETCARRIER, &carrier) != 0) return fail(static_cast<std::errc>(errno));
   return {};
 }
 

@@ -1,32 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// host: a TAP, the kernel's end of a cable whose other end is a descriptor.
+// host: a TAP, the kernel's end of a cable whose other end is a descriptor, or several (tap_queue.h).
 //
-// What the kernel sends on the interface is read from the descriptor, what is written is received by the kernel: whole
-// Ethernet frames, each behind a header that says what is left to do on it (vnet_header.h). The interface lives as long
-// as the descriptor, unless it is persistent: made beforehand (`ip tuntap add`), it is attached to and stays. It starts
-// without carrier: the kernel's operational state follows the carrier's changes, and would stay unknown without one.
-// Whoever may can rename it, move it to another namespace or delete it: the descriptor knows its name and its
-// namespace.
+// The interface lives as long as its descriptors, unless it is persistent: made beforehand (`ip tuntap add`), it is
+// attached to and stays. It starts without carrier: the kernel's operational state follows the carrier's changes, and
+// would stay unknown without one. Whoever may can rename it, move it to another namespace or delete it: a descriptor
+// knows its name and its namespace.
 //
-// Locks: none. Reading and writing may happen at once from different threads, each by one thread at a time. They never
-// sleep, so writing is allowed in atomic context. Errors: opening fails with a sentence for people.
+// Locks: none. Errors: opening fails with a sentence for people.
 #pragma once
-
-#include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
+#include <vector>
 
-#include "bus/netif/vnet_header.h"
 #include "host/host_error.h"
 #include "host/netns.h"
-#include "usernic/annotations.h"
+#include "host/tap_queue.h"
 #include "usernic/error.h"
 #include "usernic/features.h"
-#include "usernic/skb.h"
-#include "usernic/unique_fd.h"
 
 namespace usernic {
 
@@ -34,25 +26,14 @@ class Tap {
  public:
   // Makes the interface in that namespace, or attaches to a persistent TAP that is there. EBUSY: the name is in use,
   // the sentence says by what. EINVAL: not a name of an interface. EACCES, ENOENT, ENODEV of /dev/net/tun: the sentence
-  // says how to open it.
-  static HostResult<Tap> create(const NetNamespace& netns, const std::string& name);
+  // says how to open it. With several queues it is a TAP of several [IFF_MULTI_QUEUE]; a persistent one must have been
+  // made as such, or as the other kind.
+  static HostResult<Tap> create(const NetNamespace& netns, const std::string& name, uint16_t queues = 1);
 
   // Takes frames whose sum is needed from the kernel, and superframes of those of the kinds that it has, which it
   // returns. Or nothing of the kind, as it begins: it is given whole frames.
   Features take_superframes(Features kinds) noexcept;
   void take_nothing_offloaded() noexcept;
-
-  // The next frame that the kernel sent: its size, at most the buffer's; a frame that fills the buffer may have been
-  // longer. EAGAIN: none now. Anything else (EBADFD): the interface is gone.
-  Result<size_t> read(std::span<uint8_t> buffer) noexcept USERNIC_NONBLOCKING;
-  // The same with its header: `parts` are one behind the other, and a header is the first. / What a read says by a
-  // number of octets, or a negative errno.
-  Result<size_t> read(std::span<const iovec> parts) noexcept USERNIC_NONBLOCKING;
-  static Result<size_t> read_result(ssize_t result) noexcept USERNIC_NONBLOCKING;
-  // Gives the kernel a frame, behind its header in `parts`. EIO: the interface is down.
-  Result<> write(std::span<const iovec> parts) noexcept USERNIC_NONBLOCKING;
-  // One that has nothing left to do on it.
-  Result<> write(std::span<const uint8_t> frame) noexcept USERNIC_NONBLOCKING;
 
   // Context: process; the kernel takes rtnl.
   Result<> set_carrier(bool on) noexcept;
@@ -63,16 +44,18 @@ class Tap {
   HostResult<NetNamespace> netns_now() const;
 
   // The interface goes, or is left alone. Nothing else may be called afterwards.
-  void close() noexcept { fd_.reset(); }
+  void close() noexcept { queues_.clear(); }
 
-  int fd() const noexcept { return fd_.get(); }
+  size_t queue_count() const noexcept { return queues_.size(); }
+  TapQueue& queue(size_t index) noexcept { return queues_[index]; }
   bool persistent() const noexcept { return persistent_; }
   const std::string& name() const noexcept { return name_; }  // when it was opened
 
  private:
-  Tap(UniqueFd fd, std::string name, bool persistent) noexcept
-      : fd_(std::move(fd)), name_(std::move(name)), persistent_(persistent) {}
-  UniqueFd fd_;
+  Tap(std::vector<TapQueue> queues, std::string name, bool persistent) noexcept
+      : queues_(std::move(queues)), name_(std::move(name)), persistent_(persistent) {}
+  int fd() const noexcept { return queues_.empty() ? -1 : queues_.front().fd(); }  // any knows the interface
+  std::vector<TapQueue> queues_;
   std::string name_;
   bool persistent_;
 };

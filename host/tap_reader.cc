@@ -54,7 +54,7 @@ void TapReader::carry_out(std::span<Read> turn) noexcept {
   for (const Read& each : turn) ring_->add_read(tap_.fd(), each.parts);
   const std::span<const int32_t> results = ring_->submit();
   for (size_t n = 0; n < turn.size(); ++n) {
-    turn[n].bytes = Tap::read_result(results[n] < 0 ? -EAGAIN : results[n]);  // what it is, a plain read says
+    turn[n].bytes = TapQueue::read_result(results[n] < 0 ? -EAGAIN : results[n]);  // what it is, a plain read says
   }
 }
 

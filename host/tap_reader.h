@@ -15,7 +15,7 @@
 #include <span>
 
 #include "host/frame_pools.h"
-#include "host/tap.h"
+#include "host/tap_queue.h"
 #include "host/tap_ring.h"
 #include "usernic/env.h"
 
@@ -23,7 +23,7 @@ namespace usernic {
 
 class TapReader {
  public:
-  explicit TapReader(Tap& tap) noexcept : tap_(tap) {}
+  explicit TapReader(TapQueue& tap) noexcept : tap_(tap) {}
   ~TapReader() { free_spare(); }
   TapReader(const TapReader&) = delete;
   TapReader& operator=(const TapReader&) = delete;
@@ -59,7 +59,7 @@ class TapReader {
   void make_ring() noexcept;
   void next_turn(uint32_t reads, uint32_t came, uint32_t bytes) noexcept;
 
-  Tap& tap_;
+  TapQueue& tap_;
   std::unique_ptr<TapRing> ring_;
   bool may_ring_ = true;
   TapIo io_;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "host/host_test_env.h"
+#include "host/tap.h"
 #include "host/tap_reader.h"
 #include "host/tap_writer.h"
 
@@ -122,7 +123,7 @@ TEST_F(TapFrames, ARingReadsInOrderAndDoesNotWaitForMore) {
   iovec parts[5];
   for (size_t n = 0; n < 5; ++n) {
     parts[n] = {buffers[n], sizeof buffers[n]};
-    (*ring)->add_read(tap_->fd(), std::span(parts).subspan(n, 1));
+    (*ring)->add_read(tap_->queue(0).fd(), std::span(parts).subspan(n, 1));
   }
   const auto results = (*ring)->submit();
   ASSERT_EQ(results.size(), 5u);
@@ -143,8 +144,8 @@ TEST_F(TapFrames, WhatFailsInARingStopsNothingBehindIt) {
   std::vector<uint8_t> whole(10);
   whole.insert(whole.end(), octets.begin(), octets.end());
   (*ring)->add_write(-1, whole);
-  (*ring)->add_write(tap_->fd(), std::span(whole).first(5));
-  (*ring)->add_write(tap_->fd(), whole);
+  (*ring)->add_write(tap_->queue(0).fd(), std::span(whole).first(5));
+  (*ring)->add_write(tap_->queue(0).fd(), whole);
   const auto results = (*ring)->submit();
   EXPECT_EQ(results[0], -EBADF);
   EXPECT_LT(results[1], 0);
@@ -153,7 +154,7 @@ TEST_F(TapFrames, WhatFailsInARingStopsNothingBehindIt) {
 }
 
 TEST_F(TapFrames, AReaderTakesEachFrameOnceInOrder) {
-  TapReader reader(*tap_);
+  TapReader reader(tap_->queue(0));
   for (uint32_t sent = 0; sent < 300;) {
     const uint32_t before = sent;
     for (; sent < before + 100; ++sent) kernel_sends(sent, 60 + sent % 7 * 200);
@@ -173,7 +174,7 @@ TEST_F(TapFrames, AReaderTakesEachFrameOnceInOrder) {
 }
 
 TEST_F(TapFrames, AFrameThatIsTooLongIsCountedAmongThoseThatAreNot) {
-  TapReader reader(*tap_);
+  TapReader reader(tap_->queue(0));
   for (uint32_t n = 0; n < 64; ++n) kernel_sends(n, n % 4 == 3 ? 2000 : 60);
   SkbBatch frames;
   ASSERT_TRUE(eventually([&] { return reader.read(pools_, kFrameMax, frames) && reader.oversized() == 16; }));
@@ -183,7 +184,7 @@ TEST_F(TapFrames, AFrameThatIsTooLongIsCountedAmongThoseThatAreNot) {
 }
 
 TEST_F(TapFrames, AReaderWithoutBuffersLeavesTheFramesToTheKernel) {
-  TapReader reader(*tap_);
+  TapReader reader(tap_->queue(0));
   SkbBatch away, frames;
   pools_.frames.alloc(away, FramePools::kFrames);
   kernel_sends(1);
@@ -194,7 +195,7 @@ TEST_F(TapFrames, AReaderWithoutBuffersLeavesTheFramesToTheKernel) {
 }
 
 TEST_F(TapFrames, AReaderNoticesThatTheInterfaceIsGone) {
-  TapReader reader(*tap_);
+  TapReader reader(tap_->queue(0));
   SkbBatch frames;
   EXPECT_TRUE(reader.read(pools_, kFrameMax, frames));
   EXPECT_FALSE(reader.gone());
@@ -204,7 +205,7 @@ TEST_F(TapFrames, AReaderNoticesThatTheInterfaceIsGone) {
 }
 
 TEST_F(TapFrames, AReaderNeedsNoRing) {
-  TapReader reader(*tap_);
+  TapReader reader(tap_->queue(0));
   for (uint32_t n = 0; n < 50; ++n) kernel_sends(n);
   SkbBatch frames;
   EXPECT_EQ(reader.io().how(), TapIo::How::kCalls);
@@ -221,7 +222,7 @@ TEST_F(TapFrames, AReaderNeedsNoRing) {
 TEST_F(TapFrames, AWriterGivesEachFrameOnceInOrder) {
   auto wants_ring = Kick::make();
   ASSERT_TRUE(wants_ring);
-  TapWriter writer(*tap_, *wants_ring);
+  TapWriter writer(tap_->queue(0), *wants_ring);
   for (const bool ring : {false, true}) {
     SkbBatch frames;
     for (uint32_t n = 0; n < 200; ++n) {
@@ -246,7 +247,7 @@ TEST_F(TapFrames, AWriterGivesEachFrameOnceInOrder) {
 TEST_F(TapFrames, AWriterCountsWhatAnInterfaceThatIsDownDoesNotTake) {
   auto wants_ring = Kick::make();
   ASSERT_TRUE(wants_ring);
-  TapWriter writer(*tap_, *wants_ring);
+  TapWriter writer(tap_->queue(0), *wants_ring);
   shell("ip link set tap0 down");
   SkbBatch frames;
   for (uint32_t n = 0; n < 70; ++n) frames.push_back(filled(n));
@@ -260,7 +261,7 @@ TEST_F(TapFrames, AWriterCountsWhatAnInterfaceThatIsDownDoesNotTake) {
 TEST_F(TapFrames, AWriterAsksForARingOnceAndOnlyForABatch) {
   auto wants_ring = Kick::make();
   ASSERT_TRUE(wants_ring);
-  TapWriter writer(*tap_, *wants_ring);
+  TapWriter writer(tap_->queue(0), *wants_ring);
   const auto asks = [&](uint32_t count) {
     SkbBatch frames;
     for (uint32_t n = 0; n < count; ++n) frames.push_back(filled(n));

@@ -49,17 +49,17 @@ TEST_F(TapTest, CarriesFramesBothWays) {
   auto tap = Tap::create(*netns_, "tap0");
   ASSERT_TRUE(tap);
   const uint8_t frame[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 9, 0x88, 0xb5};
-  EXPECT_EQ(tap->write(frame).error(), std::errc::io_error) << "down";
+  EXPECT_EQ(tap->queue(0).write(frame).error(), std::errc::io_error) << "down";
   ASSERT_TRUE(tap->set_carrier(true));
   shell("sysctl -qw net.ipv6.conf.tap0.disable_ipv6=0; ip link set tap0 up");
-  ASSERT_TRUE(tap->write(frame));
+  ASSERT_TRUE(tap->queue(0).write(frame));
   EXPECT_NE(shell("ip -s -o link show tap0").find("60"), std::string::npos);
 
   // The kernel sends on its own when an interface comes up (MLD, router solicitations).
-  pollfd ready{tap->fd(), POLLIN, 0};
+  pollfd ready{tap->queue(0).fd(), POLLIN, 0};
   ASSERT_EQ(::poll(&ready, 1, 10'000), 1);
   uint8_t buffer[2000];
-  auto size = tap->read(buffer);
+  auto size = tap->queue(0).read(buffer);
   ASSERT_TRUE(size);
   EXPECT_GE(*size, 42u);
 }
@@ -68,7 +68,7 @@ TEST_F(TapTest, ReadingWithoutAFrameDoesNotSleep) {
   auto tap = Tap::create(*netns_, "tap0");
   ASSERT_TRUE(tap);
   uint8_t buffer[64];
-  EXPECT_EQ(tap->read(buffer).error(), std::errc::resource_unavailable_try_again);
+  EXPECT_EQ(tap->queue(0).read(buffer).error(), std::errc::resource_unavailable_try_again);
 }
 
 TEST_F(TapTest, CarrierIsShownByTheKernel) {
@@ -86,9 +86,67 @@ TEST_F(TapTest, ADeletedInterfaceIsNoticedByTheReader) {
   ASSERT_TRUE(tap);
   shell("ip link del tap0");
   uint8_t buffer[64];
-  const auto read = tap->read(buffer);
+  const auto read = tap->queue(0).read(buffer);
   ASSERT_FALSE(read);
   EXPECT_NE(read.error(), std::errc::resource_unavailable_try_again);
+}
+
+// What was received by a queue is answered by that queue, whatever the hash of its flow.
+TEST_F(TapTest, TheKernelSendsAFlowByTheQueueThatItCameBy) {
+  auto tap = Tap::create(*netns_, "tap0", 3);
+  ASSERT_TRUE(tap) << tap.error().sentence;
+  ASSERT_EQ(tap->queue_count(), 3u);
+  ASSERT_TRUE(tap->set_carrier(true));
+  shell(
+      "sysctl -qw net.ipv6.conf.tap0.disable_ipv6=1; ip link set tap0 address 02:00:00:00:00:01 up; "
+      "ip addr add 10.9.0.1/24 dev tap0; ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev tap0");
+  for (const size_t queue : {2, 0, 1, 2}) {
+    const uint8_t echo[60] = {2, 0, 0, 0,  0, 1,    2,    0,  0, 0, 0, 2,  8, 0, 0x45, 0, 0, 28,   0,
+                              0, 0, 0, 64, 1, 0x66, 0xcd, 10, 9, 0, 2, 10, 9, 0, 1,    8, 0, 0xf7, 0xff};
+    // The first one is answered before the kernel notes by which queue it came.
+    ASSERT_TRUE(tap->queue(queue).write(echo));
+    for (size_t i = 0; i < 3; ++i) {
+      uint8_t buffer[2000];
+      while (tap->queue(i).read(buffer)) {
+      }
+    }
+    ASSERT_TRUE(tap->queue(queue).write(echo));
+    pollfd ready[3];
+    for (size_t i = 0; i < 3; ++i) ready[i] = {tap->queue(i).fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(ready, 3, 60'000), 1);
+    for (size_t i = 0; i < 3; ++i) EXPECT_EQ((ready[i].revents & POLLIN) != 0, i == queue) << i;
+    uint8_t buffer[2000];
+    ASSERT_TRUE(tap->queue(queue).read(buffer));
+    EXPECT_EQ(buffer[34], 0) << "an echo reply";
+  }
+  ASSERT_TRUE(tap->set_carrier(false));
+  EXPECT_NE(shell("ip -o link show tap0").find("NO-CARRIER"), std::string::npos);
+  tap->close();
+  EXPECT_TRUE(eventually([&] { return shell("ip -o link").find("tap0") == std::string::npos; }));
+}
+
+TEST_F(TapTest, APersistentOneMustHaveBeenMadeForAsManyQueues) {
+  shell("ip tuntap add dev one mode tap; ip tuntap add dev many mode tap multi_queue");
+  const auto why_not = [&](const char* name, uint16_t queues) {
+    const auto tap = Tap::create(*netns_, name, queues);
+    return tap ? std::string(tap->persistent() ? "persistent" : "new") : tap.error().sentence;
+  };
+  const std::string in_use = "the name is in use in that network namespace, by a TAP of ";
+  EXPECT_EQ(why_not("one", 1), "persistent");
+  EXPECT_EQ(why_not("one", 2),
+            "cannot make interface \"one\": " + in_use +
+                "one queue, and the NIC has 2 TX queues: one that is made with multi_queue would fit");
+  EXPECT_EQ(why_not("many", 4), "persistent");
+  EXPECT_EQ(why_not("many", 1),
+            "cannot make interface \"many\": " + in_use +
+                "several queues, and the NIC has one TX queue: one that is made without multi_queue would fit");
+  auto others = Tap::create(*netns_, "many", 2);
+  ASSERT_TRUE(others);
+  EXPECT_EQ(why_not("many", 2),
+            "cannot make interface \"many\": the name is in use in that network namespace, by a "
+            "TAP that another program has open");
+  others->close();
+  EXPECT_EQ(why_not("many", 2), "persistent");
 }
 
 // An ordinary user's own namespaces give no right to a node that is not open to all.

@@ -10,7 +10,7 @@
 #include <array>
 #include <memory>
 
-#include "host/tap.h"
+#include "host/tap_queue.h"
 #include "host/tap_ring.h"
 #include "usernic/env.h"
 #include "usernic/kick.h"
@@ -21,7 +21,7 @@ namespace usernic {
 class TapWriter {
  public:
   // `wants_ring` is kicked when it is time for make_ring; it outlives the writer.
-  TapWriter(Tap& tap, Kick& wants_ring) noexcept : tap_(tap), wants_ring_(wants_ring) {}
+  TapWriter(TapQueue& tap, Kick& wants_ring) noexcept : tap_(tap), wants_ring_(wants_ring) {}
   TapWriter(const TapWriter&) = delete;
   TapWriter& operator=(const TapWriter&) = delete;
 
@@ -48,7 +48,7 @@ class TapWriter {
   Skb* write_turn(Shared& shared, Skb& first, uint64_t& dropped) noexcept USERNIC_NONBLOCKING;
   bool write_one(const Skb& skb) noexcept USERNIC_NONBLOCKING;
 
-  Tap& tap_;
+  TapQueue& tap_;
   Kick& wants_ring_;
   bool tried_ = false;  // to make one
   std::unique_ptr<Shared> owned_;

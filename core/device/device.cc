@@ -144,7 +144,7 @@ QueueStats NetDevice::queue_stats() const {
   };
   QueueStats each;
   for (const TxQueue& queue : dev.tx_queues) add(each.tx.emplace_back(), queue.counters);
-  each.rx.resize(dev.rx_queues.load());
+  each.rx.resize(dev.rx_queues);
   add(each.rx.front(), dev.receiving.counters);
   SpinGuardBh guard(dev.napis_lock);
   for (const Napi& napi : dev.napis) {

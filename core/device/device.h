@@ -55,6 +55,7 @@ struct Device final : NetDevice {
   Net& net_ref;
   PollThreads& poll_threads;
   const NetDeviceOps& ops;
+  const uint16_t rx_queues;
   void* driver_ = nullptr;  // until free
 
   // Constant from registration on.
@@ -169,7 +170,6 @@ struct Device final : NetDevice {
   static constexpr LockClass kNapisClass{"device_napis"};
   mutable SpinLock napis_lock;
   NapiList napis USERNIC_GUARDED_BY(napis_lock);
-  Atomic<uint32_t> rx_queues{1};  // the highest that an instance named, and one; written under the lock
   LinkStats napis_gone USERNIC_GUARDED_BY(napis_lock);  // what freed instances had counted
 
   // What the poll thread writes with every batch, on lines of its own: a transmitter reads what is around.

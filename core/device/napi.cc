@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "usernic/napi.h"
 
-#include <algorithm>
-
 #include "core/device/device.h"
 #include "core/device/poll_threads.h"
 #include "usernic/contract_report.h"
@@ -25,7 +23,6 @@ Napi::Napi(NetDevice& dev, void* driver, int weight, uint16_t queue, Poll poll)
   Device& device = Device::of(dev_);
   SpinGuardBh guard(device.napis_lock);
   device.napis.push_back(*this);
-  device.rx_queues.store(std::max<uint32_t>(device.rx_queues.load(), queue_ + 1u));
 }
 
 Napi::~Napi() {

@@ -39,7 +39,7 @@ struct Poller {
 
 struct NapiTest : testing::Test {
   Net net;
-  NetdevPtr dev = *net.alloc_netdev<PlainDriver>({.name = "t0"});
+  NetdevPtr dev = *net.alloc_netdev<PlainDriver>({.name = "t0", .rx_queues = 3});
   Poller poller;
   Napi napi{*dev, poller, kBudget};
 

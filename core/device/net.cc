@@ -106,6 +106,7 @@ Device::Device(Net& net, const NetdevConfig& config, const NetDeviceOps& the_ops
     : net_ref(net),
       poll_threads(net.impl().poll_threads),
       ops(the_ops),
+      rx_queues(std::max<uint16_t>(config.rx_queues, 1)),
       mtu_min_(config.mtu_min),
       mtu_max_(config.mtu_max),
       name_(config.name),

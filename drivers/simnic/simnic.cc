@@ -80,6 +80,7 @@ Result<NetdevPtr> Simnic::probe(Net& net, NetdevConfig config, std::shared_ptr<C
   if (permanent == simnic::kGone) return fail(std::errc::no_such_device);
   if (config.address.is_zero()) config.address = MacAddress::from_u64(permanent);
   config.tx_queues = static_cast<uint16_t>(card->capabilities().tx_queues);
+  config.rx_queues = static_cast<uint16_t>(card->capabilities().rx_queues);
   return net.alloc_netdev<Simnic>(config, std::move(card));
 }
 

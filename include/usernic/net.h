@@ -30,6 +30,7 @@ struct NetdevConfig {
   uint32_t mtu_min = 68;
   uint32_t mtu_max = 9000;
   uint16_t tx_queues = 1;
+  uint16_t rx_queues = 1;                       // of which its NAPI instances name one each [kernel: alloc_netdev_mqs]
   Duration rx_retry = std::chrono::seconds(1);  // after a first failure; doubles up to 60 times that
   Duration watchdog = std::chrono::seconds(5);  // a TX queue may be stopped so long [kernel: watchdog_timeo]
 };

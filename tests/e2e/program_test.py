@@ -27,6 +27,7 @@ import link_test
 import netconsole_test
 import offload_test
 import packet_test
+import queues_test
 import signals_test
 import slow_card_test
 import stacks_test
@@ -40,7 +41,7 @@ import wishes_test
 
 SKIPPED = 77
 MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, exhaust_test, impair_test, life_test,
-           link_test, netconsole_test, offload_test, packet_test, signals_test, slow_card_test, stacks_test,
+           link_test, netconsole_test, offload_test, packet_test, queues_test, signals_test, slow_card_test, stacks_test,
            streams_test, traffic_test, usb_device_test, usb_test, verbs_test, wait_test, wishes_test)
 
 

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// host: frames between a device and one queue of its TAP.
+//
+//   the poll of an RX queue --write--> TapWriter --> the TAP's queue       (in the poll's context)
+//   the TAP's queue --> TapReader, on a thread --> one xmit of a batch, one doorbell
+//
+// The kernel has taken the hash of each frame's flow: what it sends by the i-th queue goes to the device's i-th TX
+// queue, or where select_queue says.
+//
+// A stopped TX queue stops the reader, not the kernel: frames wait in the TAP's queue, and what does not fit there is
+// dropped by the kernel, as on any NIC. Where select_queue names others the reader keeps what waits for a stopped one,
+// up to kLeftMax frames of each, and goes on for the rest; not while superframes that wait have half of the buffers
+// that there are for those. It sleeps on the TAP while it may read, and on `look_again`.
+//
+// Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first; the
+// reader keeps a batch of them at hand. A larger MTU takes a pool of longer buffers, and the one before goes when its
+// last frame is back. Superframes have a pool of their own beside it, and are cut into its buffers.
+//
+// Locks: none of its own. Errors: counted.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/frame_pools.h"
+#include "host/tap.h"
+#include "host/tap_reader.h"
+#include "host/tap_writer.h"
+#include "usernic/env.h"
+#include "usernic/kick.h"
+#include "usernic/long_wait.h"
+#include "usernic/net_device.h"
+#include "usernic/skb.h"
+#include "usernic/thread.h"
+
+namespace usernic {
+
+class QueuePump {
+ public:
+  // Between the TAP's `index`-th queue and the device's. The reader calls `each_turn` before it reads. `log` gets a
+  // sentence about a driver that keeps frames. All but `woken` outlive the pump.
+  QueuePump(NetDevice& dev, Tap& tap, uint16_t index, Kick woken, std::function<void()> each_turn,
+            const std::function<void(const std::string&)>& log);
+  // Requires: stopped. Frames that are out have time to come back; then their memory is left to who keeps them.
+  ~QueuePump();
+  QueuePump(const QueuePump&) = delete;
+  QueuePump& operator=(const QueuePump&) = delete;
+
+  // Starts the reader. EAGAIN: the machine refuses the thread. ENOMEM. Context: process.
+  Result<> start();
+  // When it returns it reads nothing any more. Context: process.
+  void stop();
+
+  // As TapWriter::write. Context: any.
+  uint64_t write(SkbBatch& frames) noexcept USERNIC_NONBLOCKING { return to_tap_.write(frames); }
+  // Something changed that may have opened a queue, or closed the device. Context: any.
+  void look_again() noexcept USERNIC_NONBLOCKING { woken_.kick(); }
+  // May it wait for a TX queue besides its own? Then it is to hear of all. Context: any.
+  bool strays() const noexcept USERNIC_NONBLOCKING { return strays_.load(); }
+
+  uint64_t oversized() const noexcept { return from_tap_.oversized(); }
+  const TapIo& writes() const noexcept { return to_tap_.io(); }
+  const TapIo& reads() const noexcept { return from_tap_.io(); }
+
+ private:
+  void read_loop();
+  bool read_batch(SkbBatch& frames);
+  bool has_left() const noexcept;
+  bool begins_to_stray() noexcept;
+  bool holds_enough() noexcept;
+  bool look_at_queues() noexcept;
+  bool fit_pool(uint32_t frame_bytes_max);
+  uint32_t frames_out() const;
+  void leave_frames() noexcept;
+  void wait(bool for_frames, bool for_memory);
+
+  NetDevice& dev_;
+  Tap& of_;
+  TapQueue& tap_;
+  const uint16_t index_;
+  const std::function<void()> each_turn_;
+  const std::function<void(const std::string&)>& log_;
+  // Changed by the reader alone, once it runs.
+  std::vector<std::unique_ptr<FramePools>> pools_;  // the last one serves
+  uint32_t buffer_bytes_ = 0;                       // of its buffers
+  Kick woken_;
+  Atomic<bool> stopping_{false};
+  Atomic<bool> strays_{false};
+  // The reader's.
+  static constexpr uint32_t kLeftMax = 64;
+  // What a TX queue has taken so far, and since when it takes nothing of what is left for it.
+  struct Progress {
+    uint64_t taken = 0;
+    std::optional<LongWait> wait{};
+  };
+  std::vector<SkbBatch> left_;      // by TX queue
+  std::vector<Progress> progress_;  // by TX queue
+  TapReader from_tap_;
+  TapWriter to_tap_;
+  std::optional<LongWait> lacks_memory_;  // while there is no buffer to read into
+  Thread reader_;
+};
+
+}  // namespace usernic
+// Explained best by: host/host_port_test.cc
