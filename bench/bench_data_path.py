@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """What carries frames between two interfaces of this machine, and what that costs.
 
-simnic, simnic-tso: `usernic run` with two cards on a wire, without and with TSO. bare-loop, segmenting-loop, passing-loop: tap_loop, two TAPs and one
-thread. veth: the kernel's own. tcp, udp and pps (60 octets) are iperf3's figures from one namespace to another; rtt is
+simnic, simnic-tso: `usernic run` with two cards on a wire, without and with TSO; -2q: with two queues each, and two poll
+threads. bare-loop, segmenting-loop, passing-loop: tap_loop, two TAPs and one thread. veth: the kernel's own. tcp, udp
+and pps (60 octets) are iperf3's figures from one namespace to another, of tcp-2 and pps-2 those of two at once; rtt is
 ping's. gb_per_cpu_s, mops_per_cpu_s: by the CPU time of the program between the interfaces, all of it. Needs iperf3, and
 root or user namespaces. pps/tap-in and -out are one thread's reads and writes of a TAP, -by-calls the same with a system
-call a frame; forward/ is the core alone, between two ports that do nothing (frame_rows). With DPDK's testpmd there are
-rows of it: tap and af_packet between two namespaces, forward/ with its null ports. --peers installs it (Debian 12: dpdk-dev).
+call a frame; forward/ is the core alone, between two ports that do nothing (frame_rows), forward/queues-2 with two
+queues and a poll thread each. With DPDK's testpmd there are rows of it: tap and af_packet between two namespaces,
+forward/ with its null ports. --peers installs it (Debian 12: dpdk-dev).
 USERNIC_BENCH_PROGRAM: another program than the release build's, to compare with.
 """
 
@@ -36,7 +38,7 @@ PINGS = 20 if bench.SMOKE else 1000
 SERVER = "10.9.0.2"
 
 
-def config(tso):
+def config(tso, queues):
     nics = "".join(f"""
 [[nic]]
 name = "nic{i}"
@@ -45,8 +47,10 @@ driver = "simnic"
 addresses = ["10.9.0.{i + 1}/24"]
 [nic.simnic]
 tso = {str(tso).lower()}
+rx_queues = {queues}
+tx_queues = {queues}
 """ for i in range(2))
-    return '[[host]]\nname = "a"\n[[host]]\nname = "b"\n' + nics
+    return f"[poll]\nthreads = {queues}\n" + '[[host]]\nname = "a"\n[[host]]\nname = "b"\n' + nics
 
 
 class Between:
@@ -70,9 +74,9 @@ class Between:
 
 
 @contextlib.contextmanager
-def simnic(folder, tso=False):
+def simnic(folder, tso=False, queues=1):
     lab = folder / "lab.toml"
-    lab.write_text(config(tso))
+    lab.write_text(config(tso, queues))
     ready, told = os.pipe()
     env = os.environ | {"USERNIC_SOCKET": str(folder / "socket")}
     process = subprocess.Popen([PROGRAM, "run", str(lab), "--ready-fd", str(told)], pass_fds=[told], env=env,
@@ -97,6 +101,14 @@ def simnic(folder, tso=False):
 
 def simnic_tso(folder):
     return simnic(folder, tso=True)
+
+
+def simnic_2_queues(folder):
+    return simnic(folder, queues=2)
+
+
+def simnic_tso_2_queues(folder):
+    return simnic(folder, tso=True, queues=2)
 
 
 @contextlib.contextmanager
@@ -222,35 +234,42 @@ def veth(_):
         yield Between(None, places[0][1], places[1][1])
 
 
-def iperf(between, *options):
-    server = subprocess.Popen([*between.server, "iperf3", "-s", "-1", "--forceflush"], stdout=subprocess.PIPE, text=True)
-    for line in server.stdout:
-        if "listening" in line:
-            break
+def iperf(between, pairs, *options):
+    """What each pair of an iperf3 here and one there says; they run at once, a process each."""
+    ports = [str(5201 + i) for i in range(pairs)]
+    servers = [subprocess.Popen([*between.server, "iperf3", "-s", "-1", "-p", port, "--forceflush"],
+                                stdout=subprocess.PIPE, text=True) for port in ports]
+    for server in servers:
+        for line in server.stdout:
+            if "listening" in line:
+                break
     before = between.cpu_s()
-    client = subprocess.run([*between.client, "iperf3", "-c", SERVER, "-t", str(SECONDS), "-J", *options],
-                            stdout=subprocess.PIPE, text=True, timeout=SECONDS + 60)
+    clients = [subprocess.Popen([*between.client, "iperf3", "-c", SERVER, "-p", port, "-t", str(SECONDS), "-J", *options],
+                                stdout=subprocess.PIPE, text=True) for port in ports]
+    said = [client.communicate(timeout=SECONDS + 60)[0] for client in clients]
     cpu_s = between.cpu_s() - before
-    server.communicate()
-    end = json.loads(client.stdout).get("end", {})
-    if "sum_received" not in end and "sum" not in end:
-        sys.exit(f"iperf3: {json.loads(client.stdout).get('error', 'no figures')}")
-    return end, cpu_s
+    for server in servers:
+        server.communicate()
+    ends = [json.loads(each).get("end", {}) for each in said]
+    for end, each in zip(ends, said):
+        if "sum_received" not in end and "sum" not in end:
+            sys.exit(f"iperf3: {json.loads(each).get('error', 'no figures')}")
+    return ends, cpu_s
 
 
-def tcp(between):
-    end, cpu_s = iperf(between)
-    gigabits = end["sum_received"]["bytes"] * 8e-9
-    row = {"gbps": gigabits / SECONDS, "retransmits": end["sum_sent"]["retransmits"]}
+def tcp(between, pairs=1):
+    ends, cpu_s = iperf(between, pairs)
+    gigabits = sum(end["sum_received"]["bytes"] for end in ends) * 8e-9
+    row = {"gbps": gigabits / SECONDS, "retransmits": sum(end["sum_sent"]["retransmits"] for end in ends)}
     return row | ({"gb_per_cpu_s": gigabits / cpu_s} if cpu_s else {})
 
 
-def datagrams(between, size):
+def datagrams(between, size, pairs=1):
     """What was carried is what came to the server's interface: who reads its socket may be slower yet, or the sender
     faster. `loss` is iperf3's own: of what it sent, the part that it did not read."""
     before = between.received()
-    end, cpu_s = iperf(between, "-u", "-b", "0", "-l", str(size))
-    packets, lost = end["sum"]["packets"], end["sum"]["lost_packets"]
+    ends, cpu_s = iperf(between, pairs, "-u", "-b", "0", "-l", str(size))
+    packets, lost = (sum(end["sum"][what] for end in ends) for what in ("packets", "lost_packets"))
     arrived = between.received() - before
     row = {"gbps": arrived * size * 8e-9 / SECONDS, "mpps": arrived * 1e-6 / SECONDS, "loss": lost / max(packets, 1)}
     if not cpu_s:
@@ -272,25 +291,31 @@ def has_testpmd():
 
 
 def row_of_one_thread(name):
-    said = subprocess.run([FRAME_ROWS, f"--benchmark_filter=^{name}$", "--benchmark_format=json",
+    said = subprocess.run([FRAME_ROWS, f"--benchmark_filter=^{name}(/real_time)?$", "--benchmark_format=json",
                            f"--benchmark_min_time={0.05 if bench.SMOKE else 2}"], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(said.stdout)["benchmarks"][0]
 
 
-BETWEEN = {"simnic": simnic, "simnic-tso": simnic_tso, "bare-loop": tap_loop("bare"), "segmenting-loop": tap_loop("segmenting"),
+BETWEEN = {"simnic": simnic, "simnic-2q": simnic_2_queues, "simnic-tso": simnic_tso,
+           "simnic-tso-2q": simnic_tso_2_queues, "bare-loop": tap_loop("bare"), "segmenting-loop": tap_loop("segmenting"),
            "passing-loop": tap_loop("passing"), "veth": veth, "testpmd-tap": testpmd_tap,
            "testpmd-af-packet": testpmd_af_packet}
 KINDS = {"tcp": tcp, "udp": lambda between: datagrams(between, 1400), "pps": lambda between: datagrams(between, 18),
-         "rtt": rtt}
-ONLY = {"pps": ("simnic", "bare-loop", "testpmd-tap", "testpmd-af-packet"),
-        "tcp": [name for name in BETWEEN if name != "testpmd-af-packet"]}
+         "rtt": rtt, "tcp-2": lambda between: tcp(between, 2), "pps-2": lambda between: datagrams(between, 18, 2)}
+ONE_QUEUE = [name for name in BETWEEN if not name.endswith("-2q")]
+ONLY = {"pps": ("simnic", "bare-loop", "testpmd-tap", "testpmd-af-packet"), "udp": ONE_QUEUE, "rtt": ONE_QUEUE,
+        "tcp": [name for name in ONE_QUEUE if name != "testpmd-af-packet"],
+        "tcp-2": ("simnic", "simnic-2q", "simnic-tso", "simnic-tso-2q", "bare-loop", "veth"),
+        "pps-2": ("simnic", "simnic-2q", "bare-loop")}
 ROWS = [f"{kind}/{name}" for kind in KINDS for name in BETWEEN if name in ONLY.get(kind, BETWEEN)]
 ROWS_OF_ONE_THREAD = ["pps/tap-in", "pps/tap-in-by-calls", "pps/tap-out", "pps/tap-out-by-calls", "forward/null-io",
-                      "forward/null-mac"]
+                      "forward/null-mac", "forward/queues-1", "forward/queues-2"]
 ROWS_OF_TESTPMD = ["forward/null-io-testpmd", "forward/null-mac-testpmd"]
 # What the figure of a row is compared with, besides the bare loop of its kind.
 COMPARED = {"pps/tap-in": "pps/tap-in-by-calls", "pps/tap-out": "pps/tap-out-by-calls",
-            "forward/null-io": "forward/null-io-testpmd", "forward/null-mac": "forward/null-mac-testpmd"}
+            "forward/null-io": "forward/null-io-testpmd", "forward/null-mac": "forward/null-mac-testpmd",
+            "tcp-2/simnic-2q": "tcp-2/simnic", "tcp-2/simnic-tso-2q": "tcp-2/simnic-tso", "pps-2/simnic-2q": "pps-2/simnic",
+            "forward/queues-2": "forward/queues-1"}
 COUNTERS = ("gbps", "gb_per_cpu_s", "retransmits", "loss", "mpps", "mops_per_cpu_s", "rtt_us_p50", "rtt_us_p99")
 
 

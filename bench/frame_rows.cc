@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Rows of bench_data_path that need no second program: 60 octets into a TAP and out of one, as the host port does it
 // and with a system call a frame, and the core alone between two ports that do nothing (64 octets, as testpmd's). Of
-// one thread: mops_per_cpu_s is by its CPU time.
+// one thread: mops_per_cpu_s is by its CPU time. But for the last ones, of several queues with a poll thread each,
+// which have mpps beside it.
 #include <benchmark/benchmark.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <string>
 
 #include "bench/rows.h"
@@ -20,6 +23,7 @@
 #include "host/tap_reader.h"
 #include "host/tap_writer.h"
 #include "testing/plain_driver.h"
+#include "usernic/napi.h"
 #include "usernic/net.h"
 #include "usernic/port.h"
 
@@ -101,7 +105,7 @@ void tap_in_by_calls(benchmark::State& state) {
     state.PauseTiming();
     bench.kernel_sends(kQueued);
     state.ResumeTiming();
-    while (bench.tap().read(buffer)) ++came;
+    while (bench.tap().queue(0).read(buffer)) ++came;
   }
   count(state, came);
 }
@@ -127,7 +131,7 @@ void tap_out(benchmark::State& state) {
 void tap_out_by_calls(benchmark::State& state) {
   TapBench bench;
   for (auto _ : state) {
-    for (uint32_t i = 0; i < kBatch; ++i) (void)bench.tap().write(bench.frame());
+    for (uint32_t i = 0; i < kBatch; ++i) (void)bench.tap().queue(0).write(bench.frame());
   }
   count(state, static_cast<uint64_t>(state.iterations()) * kBatch);
 }
@@ -184,12 +188,110 @@ void forward(benchmark::State& state, bool with_addresses) {
   count(state, static_cast<uint64_t>(state.iterations()) * kBurst);
 }
 
+// --- Several queues: a poll thread each, from NAPI to start_xmit ---
+
+// Each of its queues receives as many bursts as it is granted; what is sent on one is freed.
+struct QueuesDriver {
+  struct alignas(64) Queue {
+    Queue(QueuesDriver& driver, uint16_t index) : napi(driver.dev_, driver, Napi::kWeight, index) {}
+    Napi napi;
+    SkbPool pool{4 * kBurst, kFrameMax};
+    SkbBatch sent;
+    alignas(64) Atomic<uint32_t> granted{0};
+  };
+  explicit QueuesDriver(NetDevice& dev) : dev_(dev) {
+    for (uint16_t i = 0; i < dev.tx_queue_count(); ++i) queues_.emplace_back(*this, i);
+  }
+  Result<> open() {
+    for (Queue& each : queues_) {
+      each.napi.enable();
+      dev_.tx_queue(each.napi.queue()).start();
+    }
+    return {};
+  }
+  void stop() {
+    for (Queue& each : queues_) each.napi.disable();
+  }
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
+    SkbBatch& sent = queues_[queue.index()].sent;
+    sent.push_back(skb);
+    if (!more) SkbPool::free(sent);
+    return NetdevTx::kOk;
+  }
+  int poll(Napi& napi, int budget) noexcept USERNIC_NONBLOCKING {
+    Queue& queue = queues_[napi.queue()];
+    if (queue.granted.load() == 0) {
+      napi.complete_done(0);
+      return 0;
+    }
+    SkbBatch frames;
+    queue.pool.alloc(frames, static_cast<uint32_t>(budget));
+    for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) skb->put(kSmallest);
+    napi.receive(frames);
+    if (queue.granted.fetch_sub(1) == 1) wake_all(queue.granted);
+    return budget;
+  }
+  void carry(uint32_t bursts) {
+    for (Queue& each : queues_) {
+      each.granted.store(bursts);
+      each.napi.schedule();
+    }
+    for (Queue& each : queues_) {
+      for (uint32_t left; (left = each.granted.load()) != 0;) wait_on(each.granted, left);
+    }
+  }
+
+ private:
+  NetDevice& dev_;
+  std::deque<Queue> queues_;
+};
+
+struct ForwardByQueue final : DevicePort {
+  explicit ForwardByQueue(NetDevice& other) : to(other) {}
+  void receive(SkbBatch&) noexcept override {}
+  void receive_from(uint16_t queue, SkbBatch& frames) noexcept override { to.xmit(to.tx_queue(queue), frames); }
+  void tx_wake(TxQueue&) noexcept override {}
+  void carrier_changed(bool) noexcept override {}
+  NetDevice& to;
+};
+
+double process_cpu_s() {
+  rusage used{};
+  (void)::getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+void forward_by_queues(benchmark::State& state, uint16_t queues) {
+  constexpr uint32_t kBursts = 20'000;  // of a queue, an iteration
+  Net net({.poll_threads = queues});
+  const NetdevConfig config{.name = "null%d", .tx_queues = queues, .rx_queues = queues};
+  NetdevPtr from = *net.alloc_netdev<QueuesDriver>(config), to = *net.alloc_netdev<QueuesDriver>(config);
+  ForwardByQueue port(*to);
+  for (NetDevice* dev : {from.get(), to.get()}) {
+    if (!dev->register_netdev() || !dev->open()) give_up("the device does not open");
+  }
+  if (!from->attach_port(port)) give_up("the device has a port");
+  const double before = process_cpu_s();
+  for (auto _ : state) static_cast<QueuesDriver*>(from->driver())->carry(kBursts);
+  const double cpu_s = process_cpu_s() - before;
+  const auto frames = static_cast<double>(static_cast<uint64_t>(state.iterations()) * kBursts * queues * Napi::kWeight);
+  from->detach_port();
+  if (static_cast<double>(to->stats().tx_packets) != frames) give_up("not every frame was forwarded");
+  state.counters["mops_per_cpu_s"] = frames * 1e-6 / cpu_s;
+  state.counters["mpps"] = benchmark::Counter(frames * 1e-6, benchmark::Counter::kIsRate);
+}
+
 BENCHMARK(tap_in)->Name("pps/tap-in");
 BENCHMARK(tap_in_by_calls)->Name("pps/tap-in-by-calls");
 BENCHMARK(tap_out)->Name("pps/tap-out");
 BENCHMARK(tap_out_by_calls)->Name("pps/tap-out-by-calls");
 BENCHMARK_CAPTURE(forward, null_io, false)->Name("forward/null-io");
 BENCHMARK_CAPTURE(forward, null_mac, true)->Name("forward/null-mac");
+BENCHMARK_CAPTURE(forward_by_queues, one, 1)->Name("forward/queues-1")->UseRealTime();
+BENCHMARK_CAPTURE(forward_by_queues, two, 2)->Name("forward/queues-2")->UseRealTime();
 
 }  // namespace
 }  // namespace usernic

@@ -18,13 +18,18 @@ namespace {
 
 using fuzz::must;
 
-constexpr uint32_t kSlots = 8, kBufferMax = 0x1fff;
+constexpr uint32_t kSlots = 8, kQueues = 2, kBufferMax = 0x1fff;
 constexpr Reg kRegisters[] = {Reg::kStatus,   Reg::kEventCause,  Reg::kControl,    Reg::kInterruptArm,
                               Reg::kResetAck, Reg::kFilterClear, Reg::kOwnAddress, Reg::kPermanent,
                               Reg::kFrameMax, Reg::kSuperBuffer, Reg::kRxRing,     Reg::kRxSize,
                               Reg::kRxTail,   Reg::kTxRing,      Reg::kTxSize,     Reg::kTxTail};
-const SimnicConfig kConfig{
-    .unicast_slots = 2, .multicast_slots = 2, .multicast_hash_bits = 16, .vlan_slots = 2, .tso = true};
+const SimnicConfig kConfig{.unicast_slots = 2,
+                           .multicast_slots = 2,
+                           .multicast_hash_bits = 16,
+                           .vlan_slots = 2,
+                           .rx_queues = kQueues,
+                           .tx_queues = kQueues,
+                           .tso = true};
 
 uint32_t segments_in(const Frame& frame) {
   return segments_of(frame.offload, static_cast<uint32_t>(frame.size()));
@@ -62,15 +67,18 @@ class Bench {
 
   // As a driver does that is in its right mind: from here an input goes wrong later, and further.
   void set_up() {
-    for (uint32_t i = 0; i < kSlots; ++i) {
-      rx_[i].address = tx_[i].address = reinterpret_cast<uintptr_t>(memory_.data()) + i * kBufferMax / kSlots;
-      rx_[i].length = kBufferMax, tx_[i].length = 60 + i;
+    for (uint32_t queue = 0; queue < kQueues; ++queue) {
+      for (uint32_t i = 0; i < kSlots; ++i) {
+        Descriptor &rx = rx_[queue][i], &tx = tx_[queue][i];
+        rx.address = tx.address = reinterpret_cast<uintptr_t>(memory_.data()) + i * kBufferMax / kSlots;
+        rx.length = kBufferMax, tx.length = 60 + i;
+      }
+      card_.write(of_queue(Reg::kRxRing, queue), reinterpret_cast<uintptr_t>(rx_[queue].data()));
+      card_.write(of_queue(Reg::kTxRing, queue), reinterpret_cast<uintptr_t>(tx_[queue].data()));
+      for (const Reg size : {Reg::kRxSize, Reg::kTxSize}) card_.write(of_queue(size, queue), kSlots);
     }
-    card_.write(Reg::kRxRing, reinterpret_cast<uintptr_t>(rx_.data()));
-    card_.write(Reg::kTxRing, reinterpret_cast<uintptr_t>(tx_.data()));
-    for (const Reg size : {Reg::kRxSize, Reg::kTxSize}) card_.write(size, kSlots);
     card_.write(Reg::kControl, kControlRx | kControlTx);
-    card_.write(Reg::kRxTail, kSlots / 2);
+    for (uint32_t queue = 0; queue < kQueues; ++queue) card_.write(of_queue(Reg::kRxTail, queue), kSlots / 2);
   }
   void write(fuzz::Input& input) {
     const auto [reg, value] = any_write(input);
@@ -82,7 +90,7 @@ class Bench {
   void write_meanwhile(fuzz::Input& input) { ear_.then = any_write(input); }
   void scribble(fuzz::Input& input) {
     const bool rx = input.below(2) != 0;
-    Descriptor& descriptor = (rx ? rx_ : tx_)[input.below(kSlots)];
+    Descriptor& descriptor = (rx ? rx_ : tx_)[input.below(kQueues)][input.below(kSlots)];
     descriptor.address = reinterpret_cast<uintptr_t>(memory_.data()) + input.number<uint16_t>() % (kBufferMax + 1);
     descriptor.length = rx ? input.number<uint16_t>() % (kBufferMax + 1) : input.number<uint32_t>();
     descriptor.status.store(input.number());
@@ -184,7 +192,7 @@ class Bench {
     const uint64_t no_link = card_.counters().tx_no_link.load();
     card_.set_link(false);
     send_from_start(kSlots);
-    for (const Descriptor& each : tx_) must(each.status.load() == kDescriptorDone, "frames stay that have no link");
+    for (const Descriptor& each : tx_[0]) must(each.status.load() == kDescriptorDone, "frames stay that have no link");
     must(ear_.heard - heard == kSlots, "frames are sent without a link");
     must(card_.counters().tx_no_link.load() - no_link == kSlots, "a frame without a link is not counted once");
 
@@ -198,11 +206,11 @@ class Bench {
 
  private:
   void send_from_start(uint32_t tail) {
-    for (Descriptor& each : tx_) {
+    for (Descriptor& each : tx_[0]) {
       each.status.store(0);
       each.offload = {};
     }
-    card_.write(Reg::kTxRing, reinterpret_cast<uintptr_t>(tx_.data()));
+    card_.write(Reg::kTxRing, reinterpret_cast<uintptr_t>(tx_[0].data()));
     card_.write(Reg::kTxTail, tail);
     let_it_happen();
   }
@@ -229,18 +237,21 @@ class Bench {
     if (!v6) frame[20] = 0, frame[23] = udp ? 17 : 6;
     frame[v6 ? 66 : 46] = 0x50;
   }
-  // Any register and value; of what the card cannot know, what is true of this memory.
+  // Any register and value, of a queue that there is or is not; of what the card cannot know, what is true of this
+  // memory.
   std::pair<Reg, uint64_t> any_write(fuzz::Input& input) {
     const Reg reg = kRegisters[input.below(std::size(kRegisters))];
+    const uint32_t queue = reg < Reg::kRxRing ? 0 : input.below(kQueues + 1);
     uint64_t value = input.number<uint64_t>();
     if (reg == Reg::kRxRing || reg == Reg::kTxRing) {
-      value = value % 2 == 0 ? 0 : reinterpret_cast<uintptr_t>((reg == Reg::kRxRing ? rx_ : tx_).data());
+      auto& rings = reg == Reg::kRxRing ? rx_ : tx_;
+      value = value % 2 == 0 ? 0 : reinterpret_cast<uintptr_t>(rings[queue % kQueues].data());
     } else if (reg == Reg::kRxSize || reg == Reg::kTxSize) {
       value %= kSlots + 1;
     } else if (reg == Reg::kFrameMax) {
       value %= kBufferMax + 1;
     }
-    return {reg, value};
+    return {of_queue(reg, queue), value};
   }
   static Net& net() {
     static Net one;  // for every input: it has threads
@@ -249,7 +260,7 @@ class Bench {
   static void on_irq(void*, Vector) noexcept USERNIC_NONBLOCKING {}
 
   // The card may be at work until it is gone.
-  std::array<Descriptor, kSlots> rx_, tx_;
+  std::array<std::array<Descriptor, kSlots>, kQueues> rx_, tx_;
   std::vector<uint8_t> memory_ = std::vector<uint8_t>(2 * kBufferMax);
   std::shared_ptr<Wire> wire_ = std::make_shared<Wire>("w", net().system_workqueue());
   Card card_{kConfig, MacAddress::from_u64(0x0200'0000'0001), wire_};
