@@ -6,10 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "cli/capture.h"
 #include "cli/command_line.h"
 #include "cli/contract.h"
 #include "cli/demo.h"
 #include "cli/exec.h"
+#include "cli/extcap.h"
 #include "cli/sim.h"
 #include "cli/standard_streams.h"
 #include "cli/usb.h"
@@ -66,6 +68,10 @@ int carry_out(const cli::Command& command, const std::string& program) {
       return cli::attach(command);
     case cli::Verb::kMonitor:
       return cli::monitor(command);
+    case cli::Verb::kCapture:
+      return cli::capture(command);
+    case cli::Verb::kExtcap:
+      return cli::extcap(command);
     case cli::Verb::kContract:
       return cli::contract(command);
     case cli::Verb::kExec:

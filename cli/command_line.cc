@@ -116,6 +116,65 @@ void add_ethtool(Line& line) {
   sub->add_option("FEATURE on|off", line.feature_words, "with -K: what to switch")->type_name("");
 }
 
+void add_capture(Line& line) {
+  CaptureLine& capture = line.command.capture;
+  CLI::App* sub = add_verb(line, Verb::kCapture, "capture", "Write a NIC's frames to a file, until Ctrl-C",
+                           "usernic capture nic0 -w - | tshark -r -");
+  sub->footer(sub->get_footer() +
+              "\nThe file is pcapng, for Wireshark, tshark and tcpdump; docs/capture.md says what is in it. SIZE is\n"
+              "a number of octets, or one of KiB, MiB and GiB, as in 10MiB.\n");
+  add_dev(sub, line);
+  add_json(sub, line);
+  sub->add_option("-w,--write", capture.files.path, "where to; -: stdout")
+      ->required()
+      ->type_name("FILE|-")
+      ->check(a_name());
+  sub->add_option("-s,--snap", capture.snap_bytes, "octets of each frame (262144)")
+      ->type_name("OCTETS")
+      ->check(CLI::Range(uint64_t{1}, ctl::kSnapBytesMax).description(""));
+  sub->add_option("-c,--count", capture.count, "so many frames, and end")
+      ->type_name("COUNT")
+      ->check(CLI::Range(uint64_t{1}, UINT64_MAX).description(""));
+  const auto size = CLI::AsSizeValue(false).description("");
+  sub->add_option("--file-size", capture.files.file_bytes, "then go on in another file: FILE_00001, FILE_00002")
+      ->type_name("SIZE")
+      ->transform(size);
+  sub->add_option("--files", capture.files.files_max, "with --file-size: keep so many, the newest")
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{99'999}).description(""));
+  sub->add_option("--buffer", capture.buffer_bytes, "what can wait for a slow writer before frames are lost (8MiB)")
+      ->type_name("SIZE")
+      ->transform(size);
+}
+
+// As Wireshark calls it.
+void add_extcap(Line& line) {
+  ExtcapLine& extcap = line.command.extcap;
+  CLI::App* sub = add_verb(line, Verb::kExtcap, "extcap", "Be a source of captures for Wireshark",
+                           "usernic extcap --extcap-interfaces");
+  sub->footer(sub->get_footer() + "\nFor Wireshark, which knows this by a link in its folder: docs/capture.md\n");
+  sub->add_flag("--extcap-interfaces", extcap.interfaces, "list the NICs");
+  sub->add_option("--extcap-interface", extcap.interface, "one of them")->type_name("NAME");
+  sub->add_flag("--extcap-dlts", extcap.dlts, "list its link types");
+  sub->add_flag("--extcap-config", extcap.config, "list its options");
+  sub->add_flag("--capture", extcap.capture, "capture");
+  sub->add_option("--fifo", extcap.fifo, "where to")->type_name("FILE");
+  sub->add_option("--snaplen", line.command.capture.snap_bytes, "octets of each frame")
+      ->type_name("OCTETS")
+      ->check(CLI::Range(uint64_t{1}, ctl::kSnapBytesMax).description(""));
+  sub->add_option("--extcap-capture-filter", extcap.filter, "there are none")->type_name("FILTER");
+  sub->add_option("--extcap-version", extcap.version, "Wireshark's")->type_name("VERSION");
+}
+
+// What is wrong with it; or "".
+std::string check_capture(const CaptureLine& capture) {
+  const bool rotates = capture.files.file_bytes != 0;
+  if (capture.files.files_max != 0 && !rotates) return "--files needs --file-size, after which the next one begins";
+  if (rotates && capture.files.path == "-") return "--file-size is for files, not for -w -";
+  if (capture.buffer_bytes > ctl::kBufferBytesMax) return "--buffer takes up to 1GiB";
+  return "";
+}
+
 void add_contract(Line& line) {
   CLI::App* contract = line.app.add_subcommand("contract", "Show what a driver is promised, and owes, op by op");
   contract->footer("Example:\n  usernic contract start_xmit\n");
@@ -274,6 +333,13 @@ ParsedLine said(const std::string& text) {
   return {std::nullopt, printed()};
 }
 
+// Wireshark calls the program in its folder without our verb.
+ParsedLine parse_as_extcap(int argc, const char* const* argv) {
+  std::vector<const char*> words(argv, argv + argc);
+  words.insert(words.begin() + 1, "extcap");
+  return parse_command_line(static_cast<int>(words.size()), words.data());
+}
+
 ParsedLine help(Line& line) {
   line.app.clear();  // else it shows the help of `help`
   if (line.help_verb.empty()) return said(line.app.help());
@@ -288,6 +354,9 @@ ParsedLine help(Line& line) {
 }  // namespace
 
 ParsedLine parse_command_line(int argc, const char* const* argv) {
+  if (const std::string_view word = argc > 1 ? argv[1] : ""; word == "--capture" || word.starts_with("--extcap-")) {
+    return parse_as_extcap(argc, argv);
+  }
   Line line;
   line.app.set_version_flag("--version", std::string("usernic ") + USERNIC_VERSION);
   add_socket(line.app, line, "the control socket");
@@ -296,6 +365,8 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   add_daemon_verbs(line);
   add_showing_verbs(line);
   add_ethtool(line);
+  add_capture(line);
+  add_extcap(line);
   add_contract(line);
   add_exec(line);
   add_sim(line);
@@ -332,6 +403,11 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
   }
   if (const std::string wrong = take_feature_words(line); !wrong.empty())
     return {std::nullopt, complain("ethtool ", wrong)};
+  if (line.command.verb == Verb::kCapture) {
+    std::string wrong = check_capture(line.command.capture);
+    if (line.command.json && line.command.capture.files.path == "-") wrong = "--json is printed where -w - writes to";
+    if (!wrong.empty()) return {std::nullopt, complain("capture ", wrong)};
+  }
   line.command.argv.assign(argv + command, argv + argc);
   return {std::move(line.command), kDone};
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/capture_files.h"
 #include "ctl/exit_code.h"
 #include "ctl/messages.h"
 
@@ -33,6 +34,8 @@ enum class Verb {
   kAttach,
   kMonitor,
   kEthtool,
+  kCapture,
+  kExtcap,
   kContract,
   kExec,
   kSim,
@@ -56,12 +59,24 @@ struct EthtoolLine {
   std::vector<ctl::FeatureWish> wishes;  // -K: what to change
 };
 
+struct CaptureLine {
+  CaptureFilesLine files;
+  uint64_t snap_bytes = 0, buffer_bytes = 0;  // 0: as the daemon likes
+  uint64_t count = 0;                         // 0: until it is ended
+};
+
+// extcap: what Wireshark says.
+struct ExtcapLine {
+  bool interfaces = false, dlts = false, config = false, capture = false;
+  std::string interface, fifo, filter, version;
+};
+
 struct Command {
   Verb verb = Verb::kLink;
   std::string socket;  // --socket; "" when not given
   bool json = false;
   bool details = false;  // link
-  std::string dev;       // rx-mode, stats, attach, ethtool
+  std::string dev;       // rx-mode, stats, attach, ethtool, capture
   EthtoolLine ethtool;
   std::optional<uint64_t> wait_ms;   // rx-mode --wait
   std::string op;                    // contract; "": all
@@ -72,6 +87,8 @@ struct Command {
   int ready_fd = -1;                 // run --ready-fd
   std::vector<std::string> servers;  // usb
   UsbDeviceLine usb_device;
+  CaptureLine capture;  // capture, extcap
+  ExtcapLine extcap;
 };
 
 struct ParsedLine {

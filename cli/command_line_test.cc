@@ -41,6 +41,45 @@ TEST_F(CommandLineTest, EveryVerb) {
   EXPECT_EQ(good({"--socket", "/s", "link"}).socket, "/s");
 }
 
+TEST_F(CommandLineTest, CaptureTakesSizesAndCountsThatCanBe) {
+  const CaptureLine all = good({"capture", "nic0", "-w", "x.pcapng", "-s", "96", "-c", "10", "--file-size", "10MiB",
+                                "--files", "3", "--buffer", "1KiB"})
+                              .capture;
+  EXPECT_EQ(all.files.path, "x.pcapng");
+  EXPECT_EQ(all.snap_bytes, 96u);
+  EXPECT_EQ(all.count, 10u);
+  EXPECT_EQ(all.files.file_bytes, 10u << 20);
+  EXPECT_EQ(all.files.files_max, 3u);
+  EXPECT_EQ(all.buffer_bytes, 1024u);
+  EXPECT_EQ(good({"capture", "nic0", "-w", "-"}).capture.files.path, "-");
+  for (const std::vector<const char*>& words : {std::vector<const char*>{"capture", "nic0"},
+                                                {"capture", "-w", "x"},
+                                                {"capture", "nic0", "-w", ""},
+                                                {"capture", "nic0", "-w", "x", "-s", "0"},
+                                                {"capture", "nic0", "-w", "x", "-s", "262145"},
+                                                {"capture", "nic0", "-w", "x", "-c", "0"},
+                                                {"capture", "nic0", "-w", "x", "--files", "3"},
+                                                {"capture", "nic0", "-w", "-", "--file-size", "1MiB"},
+                                                {"capture", "nic0", "-w", "-", "--json"},
+                                                {"capture", "nic0", "-w", "x", "--file-size", "much"},
+                                                {"capture", "nic0", "-w", "x", "--buffer", "2GiB"}}) {
+    EXPECT_EQ(parse(words).exit_code, kUsage);
+    EXPECT_TRUE(err_.starts_with("usernic: ")) << err_;
+  }
+}
+
+// As Wireshark calls a program in its folder, and as a person does.
+TEST_F(CommandLineTest, ExtcapNeedsNoVerb) {
+  EXPECT_EQ(good({"--extcap-interfaces", "--extcap-version=4.0"}).verb, Verb::kExtcap);
+  EXPECT_TRUE(good({"extcap", "--extcap-interfaces"}).extcap.interfaces);
+  const Command command =
+      good({"--capture", "--extcap-interface", "usernic-nic0", "--fifo", "/tmp/f", "--snaplen", "64"});
+  EXPECT_TRUE(command.extcap.capture);
+  EXPECT_EQ(command.extcap.interface, "usernic-nic0");
+  EXPECT_EQ(command.extcap.fifo, "/tmp/f");
+  EXPECT_EQ(command.capture.snap_bytes, 64u);
+}
+
 TEST_F(CommandLineTest, WaitTakesItsSecondsOnlyWithAnEqualsSign) {
   EXPECT_FALSE(good({"rx-mode", "nic0"}).wait_ms);
   EXPECT_EQ(good({"rx-mode", "nic0", "--wait"}).wait_ms, 10'000u);

@@ -21,20 +21,20 @@ namespace {
 using ctl::Outcome;
 using ctl::refuse;
 
-std::string why() {
+std::string last_error() {
   return std::strerror(errno);
 }
 
 Outcome<> mount_sys() {
-  if (::unshare(CLONE_NEWNS) != 0) return refuse(fmt::format("cannot make a mount namespace: {}", why()));
+  if (::unshare(CLONE_NEWNS) != 0) return refuse(fmt::format("cannot make a mount namespace: {}", last_error()));
   if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    return refuse(fmt::format("cannot make the mounts private: {}", why()));
+    return refuse(fmt::format("cannot make the mounts private: {}", last_error()));
   }
   constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   if (::mount("sysfs", "/sys", "sysfs", kFlags, nullptr) == 0) return {};
   // Where the /sys that we came from is read-only, ours must be too.
   if (::mount("sysfs", "/sys", "sysfs", kFlags | MS_RDONLY, nullptr) == 0) return {};
-  return refuse(fmt::format("cannot mount the host's /sys: {}", why()));
+  return refuse(fmt::format("cannot mount the host's /sys: {}", last_error()));
 }
 
 Outcome<> prepare(const std::string& socket, const std::string& host) {

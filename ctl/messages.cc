@@ -111,6 +111,9 @@ void fields(auto& f, Is<BurstReport> auto& m) {
   f("change_p99_us", m.change_p99_us), f("change_max_us", m.change_max_us), f("settled_us", m.settled_us);
   f("settled", m.settled);
 }
+void fields(auto& f, Is<CaptureReport> auto& m) {
+  f("dev", m.dev);
+}
 void fields(auto& f, Is<Event> auto& m) {
   f("event", m.what);
   if (m.link || m.what.starts_with("link")) f("link", m.link);
@@ -248,6 +251,7 @@ USERNIC_MESSAGE(EthtoolReport)
 USERNIC_MESSAGE(WaitReport)
 USERNIC_MESSAGE(AddressReport)
 USERNIC_MESSAGE(BurstReport)
+USERNIC_MESSAGE(CaptureReport)
 USERNIC_MESSAGE(Event)
 USERNIC_MESSAGE(HelloReport)
 #undef USERNIC_MESSAGE
@@ -279,6 +283,10 @@ Outcome<Request> parse_request(std::string_view text) {
   if (!o || request.changes > kBurstChangesMax) return refuse("\"changes\" is a number from 0 to 1000000");
   o = argument("features", request.features, "a list of {\"name\",\"on\"}");
   if (!o) return refuse(o.error());
+  o = argument("snap_bytes", request.snap_bytes, "a number from 0 to 262144");
+  if (!o || request.snap_bytes > kSnapBytesMax) return refuse("\"snap_bytes\" is a number from 0 to 262144");
+  o = argument("buffer_bytes", request.buffer_bytes, "a number from 0 to 1073741824");
+  if (!o || request.buffer_bytes > kBufferBytesMax) return refuse("\"buffer_bytes\" is a number from 0 to 1073741824");
   return request;
 }
 
@@ -289,6 +297,8 @@ std::string request_line(const Request& request) {
   if (request.address) object.push_back({"address", request.address->to_string()});
   if (request.timeout_ms != 0) object.push_back({"timeout_ms", request.timeout_ms});
   if (request.changes != 0) object.push_back({"changes", request.changes});
+  if (request.snap_bytes != 0) object.push_back({"snap_bytes", request.snap_bytes});
+  if (request.buffer_bytes != 0) object.push_back({"buffer_bytes", request.buffer_bytes});
   if (!request.features.empty()) object.push_back({"features", Writer::write(request.features)});
   return line(std::move(object));
 }

@@ -22,6 +22,8 @@ namespace usernic::ctl {
 inline constexpr int64_t kProtocolVersion = 1;
 inline constexpr uint64_t kTimeoutMaxMs = 3'600'000;
 inline constexpr uint64_t kBurstChangesMax = 1'000'000;
+inline constexpr uint64_t kSnapBytesMax = 262'144;
+inline constexpr uint64_t kBufferBytesMax = 1 << 30;
 
 // A feature by a name that ethtool has for it, and how it is to be.
 struct FeatureWish {
@@ -38,6 +40,7 @@ struct Request {
   uint64_t timeout_ms = 0;
   uint64_t changes = 0;
   std::vector<FeatureWish> features;
+  uint64_t snap_bytes = 0, buffer_bytes = 0;  // 0: not given
 };
 
 // A change that the kernel wished for and the device did not make. `at_us` is of CLOCK_MONOTONIC.
@@ -190,6 +193,11 @@ struct BurstReport {
   double change_p50_us = 0, change_p99_us = 0, change_max_us = 0;
   uint64_t settled_us = 0;  // from the first change until all were in effect, or until the deadline
   bool settled = false;     // all were in effect before the deadline
+};
+
+// The answer to `capture`, with which comes the descriptor that the capture is read from.
+struct CaptureReport {
+  std::string dev;
 };
 
 // One line of `monitor`.

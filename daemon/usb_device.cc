@@ -36,7 +36,7 @@ using ctl::Json;
 using ctl::kFailed;
 using ctl::kUsage;
 
-constexpr size_t kFrameMax = 9216;  // of what may be an MTU
+constexpr size_t kCableFrameMax = 9216;  // of what may be an MTU
 constexpr size_t kCommandMax = 256;
 constexpr int kFramesAtOnce = 64;
 
@@ -132,7 +132,7 @@ class ServedAdapter final : usb::Cable, usb::PortWatch {
 
   // What the kernel sent on the TAP. False: the interface is gone.
   bool take_frames() {
-    std::array<uint8_t, kFrameMax> frame;
+    std::array<uint8_t, kCableFrameMax> frame;
     for (int n = 0; n < kFramesAtOnce; ++n) {
       const Result<size_t> size = tap_->queue(0).read(frame);
       if (!size) return size.error() == std::errc::resource_unavailable_try_again;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr auto kVerbs =
     std::to_array<std::string_view>({"hello", "link", "rx-mode", "stats", "monitor", "namespaces", "attach", "wait",
-                                     "wait-address", "burst", "ethtool", "set-features"});
+                                     "wait-address", "burst", "ethtool", "set-features", "capture"});
 
 }  // namespace
 
@@ -32,6 +32,7 @@ void Verbs::handle(const ctl::Request& request, ctl::Responder to) {
   if (!nic) return to.refuse(nic.error());
   if (request.verb == "rx-mode") return to.answer(ctl::to_json((*nic)->rx_mode()));
   if (request.verb == "stats") return to.answer(ctl::to_json((*nic)->stats()));
+  if (request.verb == "capture") return captures_.start(request, **nic, to);
   start_wait(request, **nic, to);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ctl/server.h"
+#include "daemon/captures.h"
 #include "daemon/monitor.h"
 #include "daemon/topology.h"
 #include "daemon/waits.h"
@@ -13,7 +14,7 @@ class Verbs {
  public:
   // Everything on the loop's thread. Requires: all outlive it.
   Verbs(Topology& topology, Notes& notes, ctl::EventLoop& loop)
-      : topology_(topology), waits_(topology.net(), loop), monitor_(topology, notes, loop) {}
+      : topology_(topology), captures_(loop), waits_(topology.net(), loop), monitor_(topology, notes, loop) {}
   Verbs(const Verbs&) = delete;
   Verbs& operator=(const Verbs&) = delete;
 
@@ -26,6 +27,7 @@ class Verbs {
   void start_wait(const ctl::Request& request, Nic& nic, ctl::Responder to);
 
   Topology& topology_;
+  Captures captures_;
   Waits waits_;
   Monitor monitor_;
 };

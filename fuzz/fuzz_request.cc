@@ -26,7 +26,7 @@ void check_request(std::string_view line) {
   const auto back = parse_request(request_line(*request));
   must(back.has_value(), "a request that was read cannot be sent on");
   const auto all_of = [](const Request& r) {
-    return std::tie(r.verb, r.dev, r.host, r.address, r.timeout_ms, r.changes);
+    return std::tie(r.verb, r.dev, r.host, r.address, r.timeout_ms, r.changes, r.snap_bytes, r.buffer_bytes);
   };
   must(all_of(*back) == all_of(*request), "a request changes on its way");
 }
@@ -54,7 +54,7 @@ void check_line(std::string_view line) {
   const auto back = parse_json(text);
   must(back && to_text(*back) == text, "a value changes on its way");
   check_messages<LinkRow, std::vector<LinkRow>, RxModeReport, StatsReport, WaitReport, AddressReport, BurstReport,
-                 Event, HelloReport>(*json);
+                 CaptureReport, Event, HelloReport>(*json);
 }
 
 // Sends `text` in pieces of `piece` octets; the lines that the connection finds in it.

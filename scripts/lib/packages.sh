@@ -10,7 +10,7 @@ PACKAGES_RUN=(
   libusb-1.0-0-dev libnl-3-dev libnl-route-3-dev liburing-dev libcap-ng-dev libseccomp-dev libboost-dev libboost-context-dev libbenchmark-dev
   iproute2 iputils-ping
 )
-PACKAGES_TEST=("${PACKAGES_RUN[@]}" libgtest-dev librapidcheck-dev clang-format python3 iperf3 socat umockdev libumockdev-dev)
+PACKAGES_TEST=("${PACKAGES_RUN[@]}" libgtest-dev librapidcheck-dev clang-format python3 iperf3 socat tshark umockdev libumockdev-dev)
 PACKAGES_PEERS=(dpdk-dev)  # what scripts/bench data-path is compared with
 PACKAGES_COVERAGE=(gcovr)  # what scripts/check coverage counts with
 # One of these, the best first: 22 knows function effects, both know thread-safety analysis and std::expected.

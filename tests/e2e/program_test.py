@@ -15,6 +15,7 @@ import time
 import unittest
 
 import accounting_test
+import capture_test
 import config_test
 import control_test
 import demo_test
@@ -40,9 +41,9 @@ import wait_test
 import wishes_test
 
 SKIPPED = 77
-MODULES = (accounting_test, config_test, control_test, demo_test, exec_test, exhaust_test, impair_test, life_test,
-           link_test, netconsole_test, offload_test, packet_test, queues_test, signals_test, slow_card_test, stacks_test,
-           streams_test, traffic_test, usb_device_test, usb_test, verbs_test, wait_test, wishes_test)
+MODULES = (accounting_test, capture_test, config_test, control_test, demo_test, exec_test, exhaust_test, impair_test,
+           life_test, link_test, netconsole_test, offload_test, packet_test, queues_test, signals_test, slow_card_test,
+           stacks_test, streams_test, traffic_test, usb_device_test, usb_test, verbs_test, wait_test, wishes_test)
 
 
 class Result(unittest.TextTestResult):
