@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "bench/rows.h"
+#include "capture/frame_ring.h"
 #include "testing/plain_driver.h"
 #include "usernic/net.h"
 #include "usernic/port.h"
@@ -62,6 +63,24 @@ void receive(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * count);
 }
 
+// With a capture, of which a thread that has nothing else to do would take the frames.
+void captured(benchmark::State& state) {
+  Path path;
+  Kick kick = *Kick::make();
+  FrameRing ring(1 << 20, static_cast<uint32_t>(state.range(1)), kick);
+  if (!attach_tap(*path.dev, ring)) std::abort();
+  const auto count = static_cast<uint32_t>(state.range(0));
+  for (auto _ : state) {
+    SkbBatch frames;
+    path.fill(frames, count);
+    path.dev->xmit(path.dev->tx_queue(0), frames);
+    FrameRing::Frame frame;
+    for (; ring.front(frame); ring.pop()) benchmark::DoNotOptimize(frame);
+  }
+  detach_tap(*path.dev, ring);
+  state.SetItemsProcessed(state.iterations() * count);
+}
+
 void pool(benchmark::State& state) {
   SkbPool pool(256, kFrameBytes);
   for (auto _ : state) SkbPool::free(*pool.alloc());
@@ -75,6 +94,7 @@ void fixed(benchmark::internal::Benchmark* row) {
 
 BENCHMARK(xmit)->Arg(1)->Arg(32)->Apply(fixed);
 BENCHMARK(receive)->Arg(1)->Arg(32)->Apply(fixed);
+BENCHMARK(captured)->Args({32, 96})->Args({32, 262'144})->Apply(fixed);
 BENCHMARK(pool)->Apply(fixed);
 
 }  // namespace

@@ -31,7 +31,7 @@ QueuePump::QueuePump(NetDevice& dev, Tap& tap, uint16_t index, Kick woken, std::
       log_(log),
       woken_(std::move(woken)),
       from_tap_(tap_),
-      to_tap_(tap_, woken_) {}
+      to_tap_(tap_, woken_, &dev) {}
 
 QueuePump::~QueuePump() {
   from_tap_.free_spare();

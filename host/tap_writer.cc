@@ -49,9 +49,14 @@ uint64_t TapWriter::write(SkbBatch& frames) noexcept {
     }
   }
   for (; next != nullptr; next = SkbBatch::next(*next)) {
-    if (!write_one(*next)) dropped += segments_of(next->offload(), next->total_size());
+    if (!write_one(*next)) dropped += drop(*next);
   }
   return dropped;
+}
+
+uint64_t TapWriter::drop(const Skb& skb) const noexcept {
+  if (of_ != nullptr) note_drop(*of_, skb, FrameWay::kIn, "the kernel does not take it");
+  return segments_of(skb.offload(), skb.total_size());
 }
 
 bool TapWriter::write_one(const Skb& skb) noexcept {
@@ -63,7 +68,6 @@ bool TapWriter::write_one(const Skb& skb) noexcept {
 
 // As many as the ring and the parts have room for; returns the first one of the next turn.
 Skb* TapWriter::write_turn(Shared& shared, Skb& first, uint64_t& dropped) noexcept {
-  const auto drop = [&](const Skb& skb) { dropped += segments_of(skb.offload(), skb.total_size()); };
   uint32_t frames = 0;
   size_t parts = 0;
   Skb* next = &first;
@@ -75,7 +79,7 @@ Skb* TapWriter::write_turn(Shared& shared, Skb& first, uint64_t& dropped) noexce
       const std::span<iovec> room = std::span(shared.parts).subspan(parts, kPartsMax);
       const std::optional<size_t> used = parts_of(*next, shared.headers[frames], room);
       if (!used) {
-        drop(*next);
+        dropped += drop(*next);
         continue;
       }
       parts += *used;
@@ -85,7 +89,7 @@ Skb* TapWriter::write_turn(Shared& shared, Skb& first, uint64_t& dropped) noexce
   }
   const std::span<const int32_t> results = shared.ring->submit();
   for (uint32_t n = 0; n < frames; ++n) {
-    if (results[n] < 0 && !write_one(*shared.frames[n])) drop(*shared.frames[n]);
+    if (results[n] < 0 && !write_one(*shared.frames[n])) dropped += drop(*shared.frames[n]);
   }
   return next;
 }

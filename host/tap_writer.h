@@ -13,6 +13,7 @@
 #include "host/tap_queue.h"
 #include "host/tap_ring.h"
 #include "usernic/env.h"
+#include "usernic/frame_tap.h"
 #include "usernic/kick.h"
 #include "usernic/skb.h"
 
@@ -20,8 +21,10 @@ namespace usernic {
 
 class TapWriter {
  public:
-  // `wants_ring` is kicked when it is time for make_ring; it outlives the writer.
-  TapWriter(TapQueue& tap, Kick& wants_ring) noexcept : tap_(tap), wants_ring_(wants_ring) {}
+  // `wants_ring` is kicked when it is time for make_ring; it outlives the writer. `of`: the device whose taps see what
+  // is not taken; null: nobody's.
+  TapWriter(TapQueue& tap, Kick& wants_ring, NetDevice* of = nullptr) noexcept
+      : tap_(tap), wants_ring_(wants_ring), of_(of) {}
   TapWriter(const TapWriter&) = delete;
   TapWriter& operator=(const TapWriter&) = delete;
 
@@ -47,9 +50,11 @@ class TapWriter {
 
   Skb* write_turn(Shared& shared, Skb& first, uint64_t& dropped) noexcept USERNIC_NONBLOCKING;
   bool write_one(const Skb& skb) noexcept USERNIC_NONBLOCKING;
+  uint64_t drop(const Skb& skb) const noexcept USERNIC_NONBLOCKING;
 
   TapQueue& tap_;
   Kick& wants_ring_;
+  NetDevice* const of_;
   bool tried_ = false;  // to make one
   std::unique_ptr<Shared> owned_;
   Atomic<Shared*> shared_{nullptr};

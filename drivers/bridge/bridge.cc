@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "usernic/address_list.h"
+#include "usernic/frame_tap.h"
 #include "usernic/rx_handler.h"
 #include "usernic/rx_mode.h"
 
@@ -46,6 +47,8 @@ bool is_link_local(const MacAddress& to) noexcept USERNIC_NONBLOCKING {
 }
 
 // Ports may have MTUs of their own.
+constexpr DropReason kTooLong("longer than its port's MTU allows");
+
 bool fits(const NetDevice& port, const Skb& skb) noexcept USERNIC_NONBLOCKING {
   return skb.size() <= port.frame_bytes_max();
 }
@@ -222,6 +225,7 @@ Skb* Bridge::copy(const Skb& skb) noexcept {
   if (same == nullptr || skb.size() > same->tailroom()) {
     if (same != nullptr) SkbPool::free(*same);
     dropped_.drop(1);
+    note_drop(dev_, skb, FrameWay::kOut, "no buffer for a copy");
     return nullptr;
   }
   std::memcpy(same->put(skb.size()), skb.data(), skb.size());
@@ -232,7 +236,10 @@ Skb* Bridge::copy(const Skb& skb) noexcept {
 void Bridge::send(Port& port, uint16_t queue, SkbBatch& frames) noexcept {
   NetDevice& to = *port.dev;
   to.xmit(to.tx_queue(queue % to.tx_queue_count()), frames);
-  dropped_.drop(frames.size());  // its queue is full
+  dropped_.drop(frames.size());
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    note_drop(dev_, *skb, FrameWay::kOut, "its port's queue is full");
+  }
   SkbPool::free(frames);
 }
 
@@ -244,6 +251,7 @@ void Bridge::flood(Outbound& out, Skb& skb, PortNumber from, bool up) noexcept {
     if (port == nullptr) continue;
     if (!fits(*port->dev, skb)) {
       dropped_.drop(1);
+      note_drop(dev_, skb, FrameWay::kOut, kTooLong);
       continue;
     }
     SkbBatch* const before = std::exchange(last, &out.to[number]);
@@ -267,6 +275,7 @@ void Bridge::receive(Port& from, SkbBatch& frames) noexcept {
     }
     if (!whole || !open) {
       dropped_.drop(1);
+      note_drop(dev_, *skb, FrameWay::kIn, whole ? DropReason("the device is down") : DropReason("no whole header"));
       SkbPool::free(*skb);
       continue;
     }
@@ -292,7 +301,10 @@ void Bridge::receive(Port& from, SkbBatch& frames) noexcept {
     if (port != nullptr && fits(*port->dev, *skb)) {
       out.to[*at].push_back(*skb);
     } else {
-      if (*at != from.number) dropped_.drop(1);
+      if (*at != from.number) {
+        dropped_.drop(1);
+        note_drop(dev_, *skb, FrameWay::kOut, port != nullptr ? kTooLong : DropReason("its port is down"));
+      }
       SkbPool::free(*skb);
     }
   }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "usernic/frame_tap.h"
+
 namespace usernic {
 namespace {
 
@@ -23,7 +25,8 @@ bool impairs(const ImpairConfig& config, Way way) {
 }  // namespace
 
 ImpairedWay::ImpairedWay(NetDevice& dev, SkbPool& copies, const ImpairConfig& config, Way way, GoOn go_on, void* of)
-    : config_(config),
+    : dev_(dev),
+      config_(config),
       way_(way),
       impairs_(impairs(config, way)),
       copies_(copies),
@@ -49,6 +52,7 @@ void ImpairedWay::pass(Skb& skb, SkbBatch& at_once) noexcept {
   const Fate fate = fate_of(config_, way_, frame_++);
   if (fate.lost) {
     counters_.lost.fetch_add(1, std::memory_order_relaxed);
+    note_drop(dev_, skb, way_ == Way::kIn ? FrameWay::kIn : FrameWay::kOut, "lost on the impaired wire");
     return SkbPool::free(skb);
   }
   if (fate.corrupted) {
@@ -71,6 +75,7 @@ void ImpairedWay::hold(const Skb& skb, Time due, bool overtaken) noexcept {
   Skb* const same = held_count_ < kHeldMax ? copy(skb) : nullptr;
   if (same == nullptr) {
     counters_.no_room.fetch_add(1, std::memory_order_relaxed);
+    note_drop(dev_, skb, way_ == Way::kIn ? FrameWay::kIn : FrameWay::kOut, "too much is on the impaired wire");
     return;
   }
   if (!overtaken) {

@@ -56,6 +56,7 @@ class ImpairedWay {
 
   static constexpr LockClass kClass{"impaired_way"};
 
+  NetDevice& dev_;
   const ImpairConfig& config_;
   const Way way_;
   const bool impairs_;

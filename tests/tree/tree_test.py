@@ -37,7 +37,8 @@ ARROWS = {
     "sim": {"core", "testing", "kernel", "drivers/bond", "drivers/macvlan", "drivers/simnic", "drivers/vlan", "host/mirror.h"},
     "testing": {"core"},
     "tests": {"core", "testing", "drivers", "bus"},
-    "bench": {"core", "testing", "host/device_wishes.h", "host/kick.h", "host/tap.h", "host/tap_reader.h", "host/tap_writer.h",
+    "bench": {"core", "testing", "capture/frame_ring.h", "host/device_wishes.h", "host/kick.h", "host/tap.h",
+              "host/tap_reader.h", "host/tap_writer.h",
               "bus/netif/vnet_header.h"},
     "fuzz": {"bus", "capture", "core", "ctl", "daemon", "drivers", "host", "sim", "testing"},
     "examples": {"kernel"},  # written as by somebody outside
