@@ -72,16 +72,17 @@ void Coalescer::add(Skb& skb, SkbBatch& to) noexcept {
     return to.push_back(skb);
   }
   const auto headers = inet::find_headers(skb.bytes(), inet::Length::kSaid);
-  if (!headers || !takes(skb, *headers)) return to.push_back(skb);
+  if (!headers) return to.push_back(skb);
   Flow* flow = find(skb, *headers);
-  if (flow != nullptr && goes_on(*flow, skb, *headers)) {
+  const bool is_taken = takes(skb, *headers);
+  if (flow != nullptr && is_taken && goes_on(*flow, skb, *headers)) {
     flow->verified = flow->verified || verified(*flow->first, flow->headers);
     if (flow->verified && verified(skb, *headers)) return append(*flow, skb, *headers);
   }
   // Whatever comes of the flow from here on is behind this frame.
   if (flow != nullptr) finish(*flow);
   to.push_back(skb);
-  if (!begins(skb, *headers)) return;
+  if (!is_taken || !begins(skb, *headers)) return;
   if (flow == nullptr) {
     flow = &flows_[next_++ % kFlows];
     finish(*flow);

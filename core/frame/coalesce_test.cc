@@ -201,6 +201,16 @@ TEST_F(CoalesceTest, FlowsThatAreMixedStayInTheirOrder) {
   EXPECT_EQ(all[4], of_a[2]);
 }
 
+// A datagram without a sum is not merged; those of its flow are not merged around it.
+TEST_F(CoalesceTest, NothingOvertakesAFrameOfItsFlowThatIsNotTaken) {
+  const Packet first{.udp = true, .payload_bytes = 1000};
+  Packet without_sum = first, next = first;
+  without_sum.sum = false;
+  ++next.id;
+  EXPECT_EQ(merged({first.octets(), next.octets()}), 1u);
+  EXPECT_EQ(merged({first.octets(), without_sum.octets(), next.octets()}), 3u);
+}
+
 TEST_F(CoalesceTest, AFrameIsNoLongerThanAnIpPacketCanBe) {
   Packet packet{.payload_bytes = 90'000};
   for (const bool v6 : {false, true}) {
