@@ -105,8 +105,14 @@ std::string show_rx_mode_stats(const RxModeReport::Stats& stats) {
 std::string show_io(std::string_view io) {
   if (io.empty()) return "no frame goes to the kernel";
   if (io == "io_uring") return "batches of frames go to the kernel and back by io_uring";
+  if (io == "mmsg") return "batches of frames go to the kernel and back by sendmmsg and recvmmsg";
   if (io == "calls") return "a system call a frame: there was no batch yet that is worth io_uring";
   return fmt::format("a system call a frame: io_uring cannot be had here ({})", io);
+}
+
+std::string show_port(std::string_view port) {
+  if (port.empty()) return "";
+  return port == "tap" ? "a TAP; " : fmt::format("a {}; ", port);
 }
 
 std::string show_queues(const ctl::LinkRow& row) {
@@ -145,7 +151,8 @@ std::string show_links(const std::vector<ctl::LinkRow>& rows, bool details) {
   std::string text = table.text();
   for (const ctl::LinkRow& row : rows) {
     if (row.refused) text += fmt::format("{}: the device {}\n", show_name(row), show_refused(*row.refused));
-    if (details) text += fmt::format("{}: {}{}\n", show_name(row), show_io(row.io), show_queues(row));
+    if (details)
+      text += fmt::format("{}: {}{}{}\n", show_name(row), show_port(row.port), show_io(row.io), show_queues(row));
   }
   return text;
 }

@@ -35,14 +35,16 @@ TEST(Show, Links) {
       "NAME           DRIVER  ADDRESS             MTU  STATE  CARRIER  HOST       RX  TX  RX DROPPED  TX DROPPED\n"
       "nic0           simnic  02:00:00:00:00:01  1500  up     yes      a     1234567  20           0           0\n"
       "long-name-123  dummy   02:00:00:00:00:77    68  down   no       -           0   0           3           0\n");
-  const auto how = [](const char* io) {
-    const std::string text = show_links({{.name = "nic0", .nic = "nic0", .io = io}}, true);
+  const auto how = [](const char* io, const char* port = "tap") {
+    const std::string text = show_links({{.name = "nic0", .nic = "nic0", .port = port, .io = io}}, true);
     return text.substr(text.rfind("nic0"));
   };
-  EXPECT_EQ(how("io_uring"), "nic0: batches of frames go to the kernel and back by io_uring\n");
-  EXPECT_EQ(how("EPERM"), "nic0: a system call a frame: io_uring cannot be had here (EPERM)\n");
-  EXPECT_EQ(how("calls"), "nic0: a system call a frame: there was no batch yet that is worth io_uring\n");
-  EXPECT_EQ(how(""), "nic0: no frame goes to the kernel\n");
+  EXPECT_EQ(how("io_uring"), "nic0: a TAP; batches of frames go to the kernel and back by io_uring\n");
+  EXPECT_EQ(how("EPERM"), "nic0: a TAP; a system call a frame: io_uring cannot be had here (EPERM)\n");
+  EXPECT_EQ(how("calls"), "nic0: a TAP; a system call a frame: there was no batch yet that is worth io_uring\n");
+  EXPECT_EQ(how("mmsg", "veth"),
+            "nic0: a veth; batches of frames go to the kernel and back by sendmmsg and recvmmsg\n");
+  EXPECT_EQ(how("", ""), "nic0: no frame goes to the kernel\n");
   EXPECT_TRUE(show_links({{.name = "nic0", .nic = "nic0", .io = "", .rx_queues = 4, .tx_queues = 1}}, true)
                   .ends_with("nic0: no frame goes to the kernel; 4 RX queues and 1 TX queue\n"));
   EXPECT_EQ(show_links({}), "NAME  DRIVER  ADDRESS  MTU  STATE  CARRIER  HOST  RX  TX  RX DROPPED  TX DROPPED\n");

@@ -22,7 +22,8 @@ void fields(auto& f, Is<Drops> auto& m) {
 }
 void fields(auto& f, Is<LinkRow> auto& m) {
   f("name", m.name), f("nic", m.nic), f("driver", m.driver), f("address", m.address), f("mtu", m.mtu), f("up", m.up);
-  f("carrier", m.carrier), f("host", m.host), f("where", m.where), f("io", m.io), f("rx_queues", m.rx_queues);
+  f("carrier", m.carrier), f("host", m.host), f("where", m.where), f("port", m.port), f("io", m.io);
+  f("rx_queues", m.rx_queues);
   f("tx_queues", m.tx_queues), f("refused", m.refused);
   f("rx_packets", m.rx_packets), f("tx_packets", m.tx_packets);
   f("rx_dropped", m.rx_dropped), f("tx_dropped", m.tx_dropped), f("rx_filtered", m.rx_filtered);

@@ -71,7 +71,9 @@ struct LinkRow {
   // Or "gone", "out-of-reach", the namespace it was moved to: "net:[4026532345]", or "none": it is to have no
   // interface.
   std::string where = "home";
-  std::string io;  // how its frames get to the kernel: "io_uring"; "calls" so far; or why each is a call: "EPERM"
+  std::string port;  // what its interface is: "tap", "veth"; "" without one
+  std::string
+      io;  // how its frames get to the kernel: "io_uring"; "calls" so far; or why each is a call: "EPERM"; "mmsg"
   uint64_t rx_queues = 1, tx_queues = 1;
   std::optional<RefusedWish> refused;  // the last one
   uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0, rx_filtered = 0;

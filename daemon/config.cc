@@ -29,7 +29,7 @@ constexpr auto kFileKeys = std::to_array<std::string_view>({"host", "nic", "poll
 constexpr auto kPollKeys = std::to_array<std::string_view>({"threads", "cpus"});
 constexpr auto kHostKeys = std::to_array<std::string_view>({"name", "netns"});
 constexpr auto kNicKeys = std::to_array<std::string_view>(
-    {"name", "host", "driver", "bus", "over", "interface", "address", "mtu", "addresses", "vlans"});
+    {"name", "host", "driver", "bus", "over", "interface", "port", "address", "mtu", "addresses", "vlans"});
 
 // Its own keys, and the names of the drivers that have a section.
 std::span<const std::string_view> nic_keys() {
@@ -186,6 +186,17 @@ bool take_address(const ConfigValue& item, std::vector<std::string>& addresses, 
   return true;
 }
 
+// What its interface is.
+void read_port(Section& section, NicConfig& nic) {
+  std::string port;
+  section.text("port", port, "veth");
+  if (section.given_text("port") == nullptr) return;
+  if (port != "tap" && port != "veth") {
+    return section.bad("port", fmt::format("must be \"tap\" or \"veth\", not \"{}\"", ctl::shortened(port)));
+  }
+  nic.port = port == "tap" ? PortKind::kTap : PortKind::kVeth;
+}
+
 NicConfig read_nic(const ConfigTable& table, int line, FirstError& error) {
   Section section(table, line, "[[nic]]", nic_keys(), error);
   NicConfig nic;
@@ -204,6 +215,7 @@ NicConfig read_nic(const ConfigTable& table, int line, FirstError& error) {
   section.text("host", nic.host, "a");
   check_name(section, "host", host_name_error(nic.host));
   section.flag("interface", nic.interface);
+  read_port(section, nic);
   section.number("mtu", nic.mtu, kMtuMin, kMtuMax);
   read_over(section, nic);
   read_driver(section, nic);

@@ -19,6 +19,7 @@
 
 #include "bus/usb/location.h"
 #include "daemon/config_netconsole.h"
+#include "host/host_port.h"
 #include "usernic/mac_address.h"
 
 namespace usernic::daemon {
@@ -51,6 +52,7 @@ struct NicConfig {
   std::string card_interface;                  // of a driver whose card is an interface
   std::vector<std::string> over;               // the nics that it is on top of
   bool interface = true;                       // it is shown to the kernel
+  PortKind port = PortKind::kAny;              // as what
   bool mtu_given = false, interface_given = false;
   int line = 0, host_line = 0, address_line = 0, addresses_line = 0, mtu_line = 0, vlans_line = 0, over_line = 0;
 };

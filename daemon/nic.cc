@@ -196,7 +196,8 @@ void Nic::open() {
 
 HostResult<std::shared_ptr<HostPort>> Nic::make_port() const {
   const auto log = [](const std::string& sentence) { log_warning(sentence); };
-  return HostPort::create(loop_, *dev_, *netns_, {.name = config_.name, .ip_addresses = config_.addresses, .log = log});
+  return HostPort::create(loop_, *dev_, *netns_,
+                          {.name = config_.name, .kind = config_.port, .ip_addresses = config_.addresses, .log = log});
 }
 
 std::shared_ptr<HostPort> Nic::port() const {
@@ -253,6 +254,7 @@ ctl::LinkRow Nic::link() const {
           .carrier = dev_->carrier_ok(),
           .host = host_,
           .where = where(port, netns_ != nullptr),
+          .port = port.kind,
           .io = port.io,
           .rx_queues = queues.rx.size(),
           .tx_queues = queues.tx.size(),
@@ -260,7 +262,7 @@ ctl::LinkRow Nic::link() const {
           .rx_packets = stats.rx_packets,
           .tx_packets = stats.tx_packets,
           .rx_dropped = stats.rx_dropped + port.receive_dropped,
-          .tx_dropped = stats.tx_dropped + port.oversized,
+          .tx_dropped = stats.tx_dropped + port.oversized + port.overrun,
           .rx_filtered = stats.rx_filtered,
           .drops = drops_of(stats, port)};
 }

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -47,6 +48,15 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Will there be any? A port is on one where it cannot be a TAP.
+PacketSockets packet_sockets(const Config& config) {
+  const bool tun = ::faccessat(AT_FDCWD, "/dev/net/tun", R_OK | W_OK, AT_EACCESS) == 0;
+  const bool any = std::ranges::any_of(config.nics, [tun](const NicConfig& nic) {
+    return !nic.card_interface.empty() || nic.port == PortKind::kVeth || (nic.port == PortKind::kAny && !tun);
+  });
+  return any ? PacketSockets::kSome : PacketSockets::kNone;
+}
+
 // All that must happen before the first thread. Returns the socket, or the sentence.
 ctl::Outcome<ctl::ListeningSocket> settle_in(const RunOptions& options, const Config& config, bool own_namespaces) {
   // The path and its folder belong to the user who called, so they come before the user namespace.
@@ -57,9 +67,7 @@ ctl::Outcome<ctl::ListeningSocket> settle_in(const RunOptions& options, const Co
   if (own_namespaces) {
     if (auto entered = enter_own_namespaces(); !entered) return ctl::refuse(entered.error());
   }
-  const bool sockets = std::ranges::any_of(config.nics, [](const auto& nic) { return !nic.card_interface.empty(); });
-  const auto raw = sockets ? PacketSockets::kSome : PacketSockets::kNone;
-  if (auto dropped = drop_other_capabilities(raw); !dropped) return ctl::refuse(dropped.error());
+  if (auto dropped = drop_other_capabilities(packet_sockets(config)); !dropped) return ctl::refuse(dropped.error());
   // A second line of defence: there are containers that have no seccomp to offer.
   if (auto denied = deny_unneeded_calls(); !denied) log_warning(denied.error() + "; going on with all of them");
   // Else a frame here and there in each nic's buffers would take huge pages.

@@ -5,14 +5,14 @@
 
 namespace usernic {
 
-FramePump::FramePump(NetDevice& dev, Tap& tap, Kick& changed, std::vector<Kick> woken,
+FramePump::FramePump(NetDevice& dev, KernelEnd& end, Kick& changed, std::vector<Kick> woken,
                      const std::function<void(const std::string&)>& log)
-    : dev_(dev), tap_(tap), changed_(changed) {
+    : dev_(dev), end_(end), changed_(changed) {
   for (Kick& each : woken) {
     const auto index = static_cast<uint16_t>(pumps_.size());
     std::function<void()> each_turn = [] {};
     if (index == 0) each_turn = [this] { follow_features(); };
-    pumps_.emplace_back(dev, tap, index, std::move(each), std::move(each_turn), log);
+    pumps_.emplace_back(dev, end, index, std::move(each), std::move(each_turn), log);
   }
 }
 
@@ -21,8 +21,7 @@ FramePump::~FramePump() {
 }
 
 Result<> FramePump::start() {
-  (void)TapRing::works_here();  // now, not when the first frame comes
-  asked_for_ = taken_ = tap_.take_superframes(kSegmentation);
+  asked_for_ = taken_ = end_.take_superframes(kSegmentation);
   if (const Result<> attached = dev_.attach_port(*this); !attached) return attached;
   attached_ = true;
   for (QueuePump& each : pumps_) {
@@ -35,10 +34,10 @@ void FramePump::stop() {
   if (!std::exchange(attached_, false)) return;
   dev_.detach_port();
   for (QueuePump& each : pumps_) each.stop();
-  tap_.take_nothing_offloaded();  // a persistent interface is left as it was
+  end_.take_nothing_offloaded();  // a persistent interface is left as it was
 }
 
-USERNIC_BLOCKING_BY_DESIGN_BEGIN  // non-blocking writes to the TAP
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // non-blocking writes to the kernel
     void
     FramePump::receive_from(uint16_t queue, SkbBatch& frames) noexcept {
   const BlockingByDesign allowed;
@@ -62,7 +61,13 @@ void FramePump::look_again() noexcept {
 
 uint64_t FramePump::oversized() const noexcept {
   uint64_t all = 0;
-  for (const QueuePump& each : pumps_) all += each.oversized();
+  for (const QueuePump& each : pumps_) all += each.queue().oversized();
+  return all;
+}
+
+uint64_t FramePump::overrun() const noexcept {
+  uint64_t all = 0;
+  for (const QueuePump& each : pumps_) all += each.queue().overrun();
   return all;
 }
 
@@ -70,7 +75,7 @@ uint64_t FramePump::oversized() const noexcept {
 void FramePump::follow_features() noexcept {
   const Features features = dev_.features();
   const Features kinds = taken_ & (features.has(Feature::kGso) ? kSegmentation : features);
-  if (asked_for_ != kinds) (void)tap_.take_superframes(kinds);
+  if (asked_for_ != kinds) (void)end_.take_superframes(kinds);
   asked_for_ = kinds;
 }
 

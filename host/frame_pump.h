@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// host: frames between a device and its TAP.
+// host: frames between a device and its interface's end (kernel_end.h), a TAP, say.
 //
 //   NAPI poll --receive--> the pump of its RX queue --> TAP
 //   TAP --> the pump of each of its queues --> the TX queue of the same number
 //
 // A TAP has as many queues, each with a descriptor, a thread and a pump (queue_pump.h), as the device has TX queues:
-// those are what the kernel sends by. What the i-th RX queue receives goes in by the i-th of them, in turn where there
-// are more of the kind: the kernel then sends the flow by that one, too, so that a flow has one queue both ways. (A
-// flow that began with what was sent moves once, at the first frame that comes back; and so does one of which nothing
-// was received for three seconds, when the kernel forgets.)
+// those are what the kernel sends by; a veth has one for all. What the i-th RX queue receives goes in by the i-th of
+// them, in turn where there are more of the kind: the kernel then sends the flow by that one, too, so that a flow has
+// one queue both ways. (A flow that began with what was sent moves once, at the first frame that comes back; and so
+// does one of which nothing was received for three seconds, when the kernel forgets.)
 //
 // Both ways a frame may be a superframe. The kernel is asked for those that the device takes; with the feature kGso,
 // for all: what the device cannot the core does.
@@ -22,8 +22,8 @@
 #include <string>
 #include <vector>
 
+#include "host/kernel_end.h"
 #include "host/queue_pump.h"
-#include "host/tap.h"
 #include "usernic/env.h"
 #include "usernic/kick.h"
 #include "usernic/net_device.h"
@@ -35,8 +35,8 @@ namespace usernic {
 class FramePump final : public DevicePort {
  public:
   // `changed` is kicked when the carrier changes. `log` gets a sentence about a driver that keeps frames. All of them
-  // outlive the pump; `woken` are its own, one for each queue of the TAP.
-  FramePump(NetDevice& dev, Tap& tap, Kick& changed, std::vector<Kick> woken,
+  // outlive the pump; `woken` are its own, one for each of the end's queues.
+  FramePump(NetDevice& dev, KernelEnd& end, Kick& changed, std::vector<Kick> woken,
             const std::function<void(const std::string&)>& log);
   ~FramePump();
   FramePump(const FramePump&) = delete;
@@ -52,6 +52,7 @@ class FramePump final : public DevicePort {
   // Frames that the kernel did not take (the TAP is down), and that no device of this MTU can send.
   uint64_t receive_dropped() const noexcept { return receive_dropped_.load(); }
   uint64_t oversized() const noexcept;
+  uint64_t overrun() const noexcept;  // that the kernel sent, and that found no room
   const std::deque<QueuePump>& queues() const noexcept { return pumps_; }
 
  private:
@@ -64,7 +65,7 @@ class FramePump final : public DevicePort {
   void follow_features() noexcept;
 
   NetDevice& dev_;
-  Tap& tap_;
+  KernelEnd& end_;
   Kick& changed_;
   Atomic<uint64_t> receive_dropped_{0};
   bool attached_ = false;

@@ -16,6 +16,7 @@
 #include "host/kick.h"
 #include "host/link_watch.h"
 #include "host/tap.h"
+#include "host/veth.h"
 #include "usernic/net.h"
 #include "usernic/notifier.h"
 #include "usernic/refusal.h"
@@ -28,16 +29,16 @@ class HostPort::Impl {
     Kick changed;             // the follower's
     std::vector<Kick> woken;  // the pump's
   };
-  Impl(HostLoop& loop, NetDevice& dev, HostPortConfig config, Tap tap, Kicks kicks)
+  Impl(HostLoop& loop, NetDevice& dev, HostPortConfig config, std::unique_ptr<KernelEnd> end, Kicks kicks)
       : config_(std::move(config)),
         loop_(loop),
         handle_(dev),
         dev_(dev),
-        tap_(std::move(tap)),
-        name_(tap_),
+        end_(std::move(end)),
+        name_(*end_),
         changed_(std::move(kicks.changed)),
-        pump_(dev, tap_, changed_, std::move(kicks.woken), config_.log),
-        follower_(dev, config_, loop, tap_, name_, changed_) {}
+        pump_(dev, *end_, changed_, std::move(kicks.woken), config_.log),
+        follower_(dev, config_, loop, *end_, name_, changed_) {}
   ~Impl() { close(); }
   HostResult<> start(const NetNamespace& netns, LinkWatch& made);
   void leave();   // the first half of its end: nothing moves any more
@@ -49,6 +50,7 @@ class HostPort::Impl {
 
   HostLoop& loop() noexcept { return loop_; }
   InterfaceName& name() noexcept { return name_; }
+  const KernelEnd& end() const noexcept { return *end_; }
   const FramePump& pump() const noexcept { return pump_; }
   KernelFollower& follower() noexcept { return follower_; }
 
@@ -59,7 +61,7 @@ class HostPort::Impl {
   HostLoop& loop_;
   const DeviceHandle handle_;  // the memory, whatever becomes of the device
   NetDevice& dev_;
-  Tap tap_;
+  const std::unique_ptr<KernelEnd> end_;
   InterfaceName name_;
   Kick changed_;
   FramePump pump_;
@@ -117,6 +119,36 @@ Result<> HostPort::Impl::on_netdev_event() {
   return {};
 }
 
+namespace {
+
+template <class End>
+HostResult<std::unique_ptr<KernelEnd>> on_the_heap(HostResult<End> end) {
+  if (!end) return std::unexpected(end.error());
+  return std::make_unique<End>(*std::move(end));
+}
+
+// Is it /dev/net/tun that cannot be had [Tap::create]?
+bool lacks_tun(std::errc error) {
+  return error == std::errc::permission_denied || error == std::errc::no_such_file_or_directory ||
+         error == std::errc::no_such_device || error == std::errc::no_such_device_or_address;
+}
+
+HostResult<std::unique_ptr<KernelEnd>> make_end(const NetNamespace& netns, const HostPortConfig& config,
+                                                uint16_t queues) {
+  if (config.kind == PortKind::kVeth) return on_the_heap(Veth::create(netns, config.name));
+  auto tap = on_the_heap(Tap::create(netns, config.name, queues));
+  if (tap || config.kind == PortKind::kTap || !lacks_tun(tap.error().error)) return tap;
+  auto veth = on_the_heap(Veth::create(netns, config.name));
+  if (!veth) {
+    return host_fail(tap.error().error,
+                     fmt::format("{}; nor can it be a veth: {}", tap.error().sentence, veth.error().sentence));
+  }
+  config.log(fmt::format("{}: it is a veth, as no TAP can be had: {}", config.name, tap.error().sentence));
+  return veth;
+}
+
+}  // namespace
+
 HostPort::HostPort(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 HostPort::~HostPort() = default;
 
@@ -133,9 +165,10 @@ HostResult<std::unique_ptr<HostPort>> HostPort::create(HostLoop& loop, NetDevice
   }
   HostResult<LinkWatch> made = LinkWatch::begin(netns);
   if (!made) return std::unexpected(made.error());
-  HostResult<Tap> tap = Tap::create(netns, config.name, queues);
-  if (!tap) return std::unexpected(tap.error());
-  auto impl = std::make_unique<Impl>(loop, dev, std::move(config), std::move(*tap),
+  auto end = make_end(netns, config, queues);
+  if (!end) return std::unexpected(end.error());
+  while (woken.size() > (*end)->queue_count()) woken.pop_back();
+  auto impl = std::make_unique<Impl>(loop, dev, std::move(config), *std::move(end),
                                      Impl::Kicks{std::move(*changed), std::move(woken)});
   if (HostResult<> started = impl->start(netns, *made); !started) return std::unexpected(started.error());
   return std::unique_ptr<HostPort>(new HostPort(std::move(impl)));
@@ -158,7 +191,7 @@ void HostPort::close_all(std::span<const std::shared_ptr<HostPort>> ports) {
           ifindexes.push_back(follower.counters().ifindex.load());
         }
       }
-      // What stays goes with its TAP.
+      // What stays goes with its end.
       for (const auto& [_, some] : interfaces) (void)some.first->rtnetlink().del_links(some.second);
     });
   }
@@ -178,19 +211,13 @@ Result<> HostPort::wait_known(Time as_of, Time deadline) {
 
 namespace {
 
-// Of this port, not of the machine: most have no batch that is worth a ring.
+// The best of its queues': most have no batch that is worth a ring.
 std::string io_of(const FramePump& pump) {
-  const auto any = [&](TapIo::How how) -> const TapIo* {
-    for (const QueuePump& each : pump.queues()) {
-      if (each.writes().how() == how) return &each.writes();
-      if (each.reads().how() == how) return &each.reads();
-    }
-    return nullptr;
-  };
-  if (any(TapIo::How::kRing) != nullptr) return "io_uring";
-  if (const TapIo* const way = any(TapIo::How::kRefused)) return std::string(errno_name(way->why()));
-  const Result<> works = TapRing::works_here();
-  return works ? "calls" : std::string(errno_name(works.error()));
+  std::string how = pump.queues().front().queue().io();
+  for (const QueuePump& each : pump.queues()) {
+    if (const std::string other = each.queue().io(); how == "calls" || other == "io_uring") how = other;
+  }
+  return how;
 }
 
 }  // namespace
@@ -208,6 +235,8 @@ HostPortStatus HostPort::status() const {
   status.last_picture_us = counters.last_picture_us.load();
   status.receive_dropped = impl_->pump().receive_dropped();
   status.oversized = impl_->pump().oversized();
+  status.overrun = impl_->pump().overrun();
+  status.kind = impl_->end().kind();
   status.io = io_of(impl_->pump());
   status.refused = impl_->follower().refused();
   return status;

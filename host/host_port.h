@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: one net_device shown to a kernel as an interface.
 //
-// The interface is a TAP in some network namespace. Frames go both ways (frame_pump.h). What the kernel's stack wants
-// received (mirror.h) becomes references in the device's lists, and up/down, MTU and own address follow in both
-// directions (follow.h).
+// The interface is a TAP in some network namespace, or a veth where there is no /dev/net/tun. Frames go both ways
+// (frame_pump.h). What the kernel's stack wants received (mirror.h) becomes references in the device's lists, and
+// up/down, MTU and own address follow in both directions (follow.h).
 //
 // Its kernel side (kernel_follower.h) runs in a loop's thread that many ports share (host_loop.h); the frames that the
 // kernel sends are read by a thread for each of the interface's queues: as many as the device has TX queues.
@@ -43,8 +43,12 @@ namespace usernic {
 
 class HostLoop;
 
+// What the interface is: whichever can be had, a TAP first; a TAP; a veth.
+enum class PortKind : uint8_t { kAny, kTap, kVeth };
+
 struct HostPortConfig {
-  std::string name;                       // of the interface
+  std::string name;  // of the interface
+  PortKind kind = PortKind::kAny;
   bool up = true;                         // set the interface up; otherwise it follows the device
   std::vector<std::string> ip_addresses;  // "10.9.0.1/24"
   std::function<void(const std::string&)> log = [](const std::string&) {};  // one sentence; from any thread
@@ -68,7 +72,9 @@ struct HostPortStatus {
   uint64_t last_picture_us = 0;
   uint64_t receive_dropped = 0;  // frames that the kernel did not take
   uint64_t oversized = 0;        // frames of the kernel that were too long for the device
-  std::string io;  // how frames go: "io_uring"; "calls", so far; why each is one: "EPERM"; "": no interface
+  uint64_t overrun = 0;          // frames of the kernel that waited for no room here, where it says so
+  std::string kind;              // "tap", "veth"; "": no interface
+  std::string io;  // how frames go: "io_uring"; "calls", so far; why each is one: "EPERM"; many a call: "mmsg"
   std::optional<RefusedWish> refused = std::nullopt;  // the last one
 };
 

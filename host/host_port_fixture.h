@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -45,6 +46,13 @@ class HostPortTest : public TapNamespaceTest {
     dev_.reset();
   }
 
+  // The main cases run twice, once with a veth (CMakeLists.txt).
+  static PortKind kind() {
+    const char* const wanted = std::getenv("USERNIC_TEST_PORT");
+    return wanted != nullptr && std::string_view(wanted) == "veth" ? PortKind::kVeth : PortKind::kTap;
+  }
+  static bool by_veth() { return kind() == PortKind::kVeth; }
+
   // An audit that never comes: what is seen then was announced, or looked for.
   static constexpr Duration kNever = std::chrono::hours(24);
 
@@ -52,11 +60,12 @@ class HostPortTest : public TapNamespaceTest {
     auto loop = HostLoop::create({.audit = audit});
     ASSERT_TRUE(loop) << loop.error().sentence;
     loop_ = std::move(*loop);
-    auto port = HostPort::create(
-        *loop_, *dev_, *netns_,
-        {.name = "nic0", .up = up, .ip_addresses = std::move(ip_addresses), .log = [this](const std::string& sentence) {
-           note(sentence);
-         }});
+    auto port = HostPort::create(*loop_, *dev_, *netns_,
+                                 {.name = "nic0",
+                                  .kind = kind(),
+                                  .up = up,
+                                  .ip_addresses = std::move(ip_addresses),
+                                  .log = [this](const std::string& sentence) { note(sentence); }});
     ASSERT_TRUE(port) << port.error().sentence;
     port_ = std::move(*port);
     ASSERT_TRUE(!up || eventually([&] { return dev_->running(); }));

@@ -500,18 +500,18 @@ TEST_F(HostPortTest, ADeviceIsShownOnceAndANameIsUsedOnce) {
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().error, std::errc::device_or_resource_busy);
   EXPECT_EQ(again.error().sentence, "nic0 cannot be shown: something sits on it already");
-  auto same_name = HostPort::create(*loop_, *dev_, *netns_, {.name = "nic0"});
+  auto same_name = HostPort::create(*loop_, *dev_, *netns_, {.name = "nic0", .kind = kind()});
   ASSERT_FALSE(same_name);
   EXPECT_EQ(same_name.error().sentence,
-            "cannot make interface \"nic0\": the name is in use in that network namespace, by a TAP that another "
-            "program has open");
+            std::string("cannot make interface \"nic0\": the name is in use in that network namespace, by a ") +
+                (by_veth() ? "veth" : "TAP that another program has open"));
 }
 
 TEST_F(HostPortTest, AWrongAddressIsSaidInASentenceAndNothingIsLeftBehind) {
   auto loop = HostLoop::create();
   ASSERT_TRUE(loop);
-  auto port =
-      HostPort::create(**loop, *dev_, *netns_, {.name = "nic0", .ip_addresses = {"10.9.0.1/24", "10.9.0.300/24"}});
+  auto port = HostPort::create(**loop, *dev_, *netns_,
+                               {.name = "nic0", .kind = kind(), .ip_addresses = {"10.9.0.1/24", "10.9.0.300/24"}});
   ASSERT_FALSE(port);
   EXPECT_EQ(port.error().sentence,
             "interface \"nic0\": \"10.9.0.300/24\" is not an IP address with a prefix "

@@ -54,13 +54,12 @@ class HostTest : public testing::Test {
   }
 };
 
-// Tests that need /dev/net/tun as well; each gets a fresh namespace.
-class TapNamespaceTest : public HostTest {
+// Each gets a fresh one.
+class NamespaceTest : public HostTest {
  protected:
   void SetUp() override {
     HostTest::SetUp();
     if (IsSkipped()) return;
-    if (!UniqueFd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC))) GTEST_SKIP() << "/dev/net/tun cannot be opened";
     auto fresh = NetNamespace::create();
     ASSERT_TRUE(fresh) << fresh.error().sentence;
     netns_.emplace(std::move(*fresh));
@@ -94,6 +93,15 @@ class TapNamespaceTest : public HostTest {
   }
 
   std::optional<NetNamespace> netns_;
+};
+
+// Tests that need /dev/net/tun as well.
+class TapNamespaceTest : public NamespaceTest {
+ protected:
+  void SetUp() override {
+    if (!UniqueFd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC))) GTEST_SKIP() << "/dev/net/tun cannot be opened";
+    NamespaceTest::SetUp();
+  }
 };
 
 }  // namespace usernic

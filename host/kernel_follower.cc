@@ -39,12 +39,12 @@ HostResult<> with_memory(Tell& tell, const T& value) {
 
 }  // namespace
 
-KernelFollower::KernelFollower(NetDevice& dev, const HostPortConfig& config, HostLoop& loop, Tap& tap,
+KernelFollower::KernelFollower(NetDevice& dev, const HostPortConfig& config, HostLoop& loop, KernelEnd& end,
                                InterfaceName& name, Kick& changed)
     : dev_(dev),
       config_(config),
       loop_(loop),
-      tap_(tap),
+      end_(end),
       name_(name),
       changed_(changed),
       look_(changed),
@@ -55,10 +55,10 @@ KernelFollower::KernelFollower(NetDevice& dev, const HostPortConfig& config, Hos
 
 HostResult<> KernelFollower::join(const NetNamespace& home, LinkWatch& made) {
   home_ = home.id();
-  if (HostResult<> entered = enter(home, tap_.name()); !entered) return entered;
+  if (HostResult<> entered = enter(home, end_.name()); !entered) return entered;
   HostResult<> done = as_the_device(made);
   if (done) done = loop_.add(*this, changed_.fd());
-  if (!done) done.error().sentence = fmt::format("interface \"{}\": {}", tap_.name(), done.error().sentence);
+  if (!done) done.error().sentence = fmt::format("interface \"{}\": {}", end_.name(), done.error().sentence);
   return done;
 }
 
@@ -90,10 +90,10 @@ HostResult<> KernelFollower::as_the_device(LinkWatch& made) {
   const int ifindex = counters_.ifindex.load();
   const HostResult<HostLink> link = kernel.link(ifindex);
   if (!link) return std::unexpected(link.error());
-  if (tap_.persistent()) found_ = *link;
+  if (end_.persistent()) found_ = *link;
   // What somebody gave it meanwhile is a wish, as udev's policies: it is followed.
   const std::vector<HostLink>& announced = made.announced(ifindex);
-  const HostLink first = tap_.persistent() || announced.empty() ? *link : announced.front();
+  const HostLink first = end_.persistent() || announced.empty() ? *link : announced.front();
   const auto take_over = [&]<class T>(T HostLink::*value, const T& ours, auto set) -> HostResult<> {
     const auto given = [&] { return made.given(ifindex, value, first.*value, ours); };
     if ((*link).*value == ours || given()) return {};
@@ -113,7 +113,7 @@ HostResult<> KernelFollower::as_the_device(LinkWatch& made) {
     const HostResult<> done = kernel.add_ip_address(ifindex, address);
     if (done) {
       added_.push_back(address);
-    } else if (!tap_.persistent() || done.error().error != std::errc::file_exists) {
+    } else if (!end_.persistent() || done.error().error != std::errc::file_exists) {
       return done;
     }
   }
@@ -216,7 +216,7 @@ void KernelFollower::take_picture() {
 // It is not where it was: somebody deleted it, or moved it, and the TAP knows where to.
 void KernelFollower::look_for_interface() {
   look_again_ = kForever;
-  const Result<std::string> name = tap_.name_now();
+  const Result<std::string> name = end_.name_now();
   if (!name) {
     leave_watch();
     set_whereabouts(Whereabouts::kGone, "the interface was deleted");
@@ -225,7 +225,7 @@ void KernelFollower::look_for_interface() {
     return mirror_.on_event({HostEvent::Kind::kLinkGone, {}}, Clock::now());
   }
   (void)name_.now();
-  const HostResult<NetNamespace> netns = tap_.netns_now();
+  const HostResult<NetNamespace> netns = end_.netns_now();
   if (!netns) return out_of_reach(netns.error().sentence);
   if (const HostResult<> entered = enter(*netns, *name); !entered) return out_of_reach(entered.error().sentence);
   start_again();
@@ -249,7 +249,7 @@ void KernelFollower::out_of_reach(const std::string& why) {
   leave_watch();
   if (counters_.whereabouts.load() == Whereabouts::kOutOfReach) return;
   start_again();
-  (void)tap_.set_carrier(false);
+  (void)end_.set_carrier(false);
   carrier_ = Followed<bool>(false);
   if (dev_.running()) wishes_.wish_up(false);
   up_ = Followed<bool>(false);
@@ -333,7 +333,7 @@ void KernelFollower::follow_carrier(std::optional<bool> kernel) {
   follow_one(
       carrier_, answered, kernel, carrier, [&](bool on) { wishes_.wish_carrier(on); },
       [&](bool on) -> HostResult<> {
-        if (const Result<> set = tap_.set_carrier(on); !set) return host_fail(set.error(), "cannot set its carrier");
+        if (const Result<> set = end_.set_carrier(on); !set) return host_fail(set.error(), "cannot set its carrier");
         return {};
       });
 }

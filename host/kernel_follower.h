@@ -23,11 +23,11 @@
 #include "host/host_loop.h"
 #include "host/host_port.h"
 #include "host/interface_name.h"
+#include "host/kernel_end.h"
 #include "host/link_watch.h"
 #include "host/mirror.h"
 #include "host/netns_watch.h"
 #include "host/picture_reader.h"
-#include "host/tap.h"
 #include "usernic/kick.h"
 
 namespace usernic {
@@ -35,7 +35,7 @@ namespace usernic {
 class KernelFollower final : public HostLoop::Client, public NetnsWatch::Port {
  public:
   // `changed` brings a turn. All of them outlive it.
-  KernelFollower(NetDevice& dev, const HostPortConfig& config, HostLoop& loop, Tap& tap, InterfaceName& name,
+  KernelFollower(NetDevice& dev, const HostPortConfig& config, HostLoop& loop, KernelEnd& end, InterfaceName& name,
                  Kick& changed);
   // Requires: left.
   ~KernelFollower() = default;
@@ -95,7 +95,7 @@ class KernelFollower final : public HostLoop::Client, public NetnsWatch::Port {
   NetDevice& dev_;
   const HostPortConfig& config_;
   HostLoop& loop_;
-  Tap& tap_;
+  KernelEnd& end_;
   InterfaceName& name_;
   Kick& changed_;
   Counters counters_;

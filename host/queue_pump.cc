@@ -21,20 +21,18 @@ constexpr Duration kFramesBackWait = std::chrono::seconds(5);
 
 }  // namespace
 
-QueuePump::QueuePump(NetDevice& dev, Tap& tap, uint16_t index, Kick woken, std::function<void()> each_turn,
+QueuePump::QueuePump(NetDevice& dev, KernelEnd& end, uint16_t index, Kick woken, std::function<void()> each_turn,
                      const std::function<void(const std::string&)>& log)
     : dev_(dev),
-      of_(tap),
-      tap_(tap.queue(index)),
+      end_(end),
       index_(index),
       each_turn_(std::move(each_turn)),
       log_(log),
       woken_(std::move(woken)),
-      from_tap_(tap_),
-      to_tap_(tap_, woken_, &dev) {}
+      queue_(end.open_queue(index, woken_, &dev)) {}
 
 QueuePump::~QueuePump() {
-  from_tap_.free_spare();
+  queue_->free_spare();
   // A driver gives back what it was sent, at the latest when it is closed. One that does not must not take our memory
   // from under its card.
   const Atomic<uint32_t> never{0};
@@ -50,7 +48,7 @@ QueuePump::~QueuePump() {
 
 void QueuePump::leave_frames() noexcept {
   try {
-    log_(fmt::format("{}: the driver keeps {} frames; their memory is left to it", of_.name(), frames_out()));
+    log_(fmt::format("{}: the driver keeps {} frames; their memory is left to it", end_.name(), frames_out()));
   } catch (const std::bad_alloc&) {  // left all the same
   }
   // Somewhere, and for ever: whoever looks for leaks finds them.
@@ -80,7 +78,7 @@ bool QueuePump::fit_pool(uint32_t frame_bytes_max) {
   // where the MTU grows by little.
   const uint32_t bytes = (frame_bytes_max + 1 + kBufferStep - 1) / kBufferStep * kBufferStep;
   if (bytes <= buffer_bytes_) return true;
-  from_tap_.free_spare();
+  queue_->free_spare();
   std::erase_if(pools_, [](const auto& pools) { return pools->out() == 0; });
   try {
     pools_.push_back(std::make_unique<FramePools>(bytes));
@@ -99,7 +97,7 @@ Result<> QueuePump::start() {
   } catch (const std::bad_alloc&) {
     return fail(std::errc::not_enough_memory);
   }
-  std::string name = "tap-" + of_.name();
+  std::string name = "tap-" + end_.name();
   if (index_ != 0) name += fmt::format("/{}", index_);
   Result<Thread> reader = Thread::start(std::move(name), [this] { read_loop(); });
   if (!reader) return fail(reader.error());
@@ -120,13 +118,13 @@ void QueuePump::read_loop() {
   while (true) {
     woken_.clear();  // before the look at the queues, the TAP and the end
     if (stopping_.load()) break;
-    to_tap_.make_ring();
+    queue_->make_ready();
     each_turn_();
     bool out_of_memory = reads && !read_batch(frames);
     const bool something = !frames.empty();
     if (something || has_left()) {
       PollHere what_comes_of_it(dev_.net());
-      dev_.xmit(frames, left_, index_);
+      end_.queue_count() > 1 ? dev_.xmit(frames, left_, index_) : dev_.xmit(frames, left_);
     }
     if (begins_to_stray()) continue;  // a queue may have been woken before it was told us
     if (!out_of_memory) {
@@ -136,7 +134,7 @@ void QueuePump::read_loop() {
     }
     out_of_memory |= look_at_queues();
     reads = !holds_enough();
-    if (!reads || !something) wait(reads && !from_tap_.gone() && !out_of_memory, out_of_memory);
+    if (!reads || !something) wait(reads && !queue_->gone() && !out_of_memory, out_of_memory);
   }
   lacks_memory_.reset();  // here, where it is known whose they are
   progress_.clear();
@@ -198,11 +196,11 @@ bool QueuePump::look_at_queues() noexcept {
 bool QueuePump::read_batch(SkbBatch& frames) {
   const uint32_t frame_bytes_max = dev_.mtu() + kHeaderBytesMax;
   if (!fit_pool(frame_bytes_max)) return false;
-  return from_tap_.read(*pools_.back(), frame_bytes_max, frames);
+  return queue_->read(*pools_.back(), frame_bytes_max, frames);
 }
 
 void QueuePump::wait(bool for_frames, bool for_memory) {
-  pollfd fds[2] = {{woken_.fd(), POLLIN, 0}, {for_frames ? tap_.fd() : -1, POLLIN, 0}};
+  pollfd fds[2] = {{woken_.fd(), POLLIN, 0}, {for_frames ? queue_->fd() : -1, POLLIN, 0}};
   Time speaks_at = lacks_memory_ ? lacks_memory_->speaks_at() : kForever;
   for (Progress& each : progress_) {
     if (each.wait) speaks_at = std::min(speaks_at, each.wait->speaks_at());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// host: frames between a device and one queue of its TAP.
+// host: frames between a device and one queue of its interface's end (kernel_end.h), a TAP's, say.
 //
-//   the poll of an RX queue --write--> TapWriter --> the TAP's queue       (in the poll's context)
-//   the TAP's queue --> TapReader, on a thread --> one xmit of a batch, one doorbell
+//   the poll of an RX queue --write--> the queue       (in the poll's context)
+//   the queue --read, on a thread--> one xmit of a batch, one doorbell
 //
 // The kernel has taken the hash of each frame's flow: what it sends by the i-th queue goes to the device's i-th TX
 // queue, or where select_queue says.
@@ -27,9 +27,7 @@
 #include <vector>
 
 #include "host/frame_pools.h"
-#include "host/tap.h"
-#include "host/tap_reader.h"
-#include "host/tap_writer.h"
+#include "host/kernel_end.h"
 #include "usernic/env.h"
 #include "usernic/kick.h"
 #include "usernic/long_wait.h"
@@ -43,7 +41,7 @@ class QueuePump {
  public:
   // Between the TAP's `index`-th queue and the device's. The reader calls `each_turn` before it reads. `log` gets a
   // sentence about a driver that keeps frames. All but `woken` outlive the pump.
-  QueuePump(NetDevice& dev, Tap& tap, uint16_t index, Kick woken, std::function<void()> each_turn,
+  QueuePump(NetDevice& dev, KernelEnd& end, uint16_t index, Kick woken, std::function<void()> each_turn,
             const std::function<void(const std::string&)>& log);
   // Requires: stopped. Frames that are out have time to come back; then their memory is left to who keeps them.
   ~QueuePump();
@@ -55,16 +53,14 @@ class QueuePump {
   // When it returns it reads nothing any more. Context: process.
   void stop();
 
-  // As TapWriter::write. Context: any.
-  uint64_t write(SkbBatch& frames) noexcept USERNIC_NONBLOCKING { return to_tap_.write(frames); }
+  // As EndQueue::write. Context: any.
+  uint64_t write(SkbBatch& frames) noexcept USERNIC_NONBLOCKING { return queue_->write(frames); }
   // Something changed that may have opened a queue, or closed the device. Context: any.
   void look_again() noexcept USERNIC_NONBLOCKING { woken_.kick(); }
   // May it wait for a TX queue besides its own? Then it is to hear of all. Context: any.
   bool strays() const noexcept USERNIC_NONBLOCKING { return strays_.load(); }
 
-  uint64_t oversized() const noexcept { return from_tap_.oversized(); }
-  const TapIo& writes() const noexcept { return to_tap_.io(); }
-  const TapIo& reads() const noexcept { return from_tap_.io(); }
+  const EndQueue& queue() const noexcept { return *queue_; }
 
  private:
   void read_loop();
@@ -79,8 +75,7 @@ class QueuePump {
   void wait(bool for_frames, bool for_memory);
 
   NetDevice& dev_;
-  Tap& of_;
-  TapQueue& tap_;
+  KernelEnd& end_;
   const uint16_t index_;
   const std::function<void()> each_turn_;
   const std::function<void(const std::string&)>& log_;
@@ -99,8 +94,7 @@ class QueuePump {
   };
   std::vector<SkbBatch> left_;      // by TX queue
   std::vector<Progress> progress_;  // by TX queue
-  TapReader from_tap_;
-  TapWriter to_tap_;
+  const std::unique_ptr<EndQueue> queue_;
   std::optional<LongWait> lacks_memory_;  // while there is no buffer to read into
   Thread reader_;
 };

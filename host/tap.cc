@@ -16,6 +16,7 @@
 #include <optional>
 #include <utility>
 
+#include "host/interface_kind.h"
 #include "host/rtnetlink.h"
 #include "usernic/refusal.h"
 
@@ -60,22 +61,9 @@ HostError cannot_create(int error, const std::string& name) {
   }
 }
 
-// What has that name here, as its driver calls itself; "" where it does not.
-std::string kind_of(const std::string& name) {
-  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ethtool_drvinfo info{.cmd = ETHTOOL_GDRVINFO};
-  ifreq request{};
-  std::memcpy(request.ifr_name, name.data(), name.size());
-  request.ifr_data = reinterpret_cast<char*>(&info);
-  if (!socket || ::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return "";
-  const bool of_tun = std::strcmp(info.driver, "tun") == 0;  // TUN or TAP: that is in place of a bus
-  const char* const kind = of_tun ? info.bus_info : info.driver;
-  return std::string(kind, ::strnlen(kind, sizeof info.driver));
-}
-
 // Why the TAP that we would attach to cannot be had.
 HostError in_use(int error, const std::string& name, uint16_t queues) {
-  const std::string kind = kind_of(name);
+  const std::string kind = kind_of_interface(name);
   const auto by = [&]() -> std::string {
     if (error == EBUSY) return "a TAP that another program has open";
     if (error == EPERM) return "a TAP of another user";
@@ -93,15 +81,6 @@ HostError in_use(int error, const std::string& name, uint16_t queues) {
           fmt::format("cannot make interface \"{}\": the name is in use in that network namespace, by {}", name, by())};
 }
 
-// [kernel: dev_valid_name; TUN also expands "%d"]
-bool is_interface_name(const std::string& name) {
-  if (name.empty() || name.size() >= IFNAMSIZ || name == "." || name == "..") return false;
-  for (char c : name) {
-    if (c == '/' || c == ':' || c == '%' || std::isspace(static_cast<unsigned char>(c)) || c == '\0') return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 namespace {
@@ -117,11 +96,7 @@ uint32_t queues_in_use(const NetNamespace& netns, const std::string& name) {
 }  // namespace
 
 HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name, uint16_t queues) {
-  if (!is_interface_name(name)) {
-    return host_fail(EINVAL, fmt::format("\"{}\" is not a name of an interface: 1 to 15 characters, "
-                                         "none of them '/', ':', '%' or white space",
-                                         name));
-  }
+  if (const std::string wrong = wrong_interface_name(name); !wrong.empty()) return host_fail(EINVAL, wrong);
   std::vector<TapQueue> made;
   made.reserve(queues);
   bool persistent = false;

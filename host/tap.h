@@ -2,9 +2,7 @@
 // host: a TAP, the kernel's end of a cable whose other end is a descriptor, or several (tap_queue.h).
 //
 // The interface lives as long as its descriptors, unless it is persistent: made beforehand (`ip tuntap add`), it is
-// attached to and stays. It starts without carrier: the kernel's operational state follows the carrier's changes, and
-// would stay unknown without one. Whoever may can rename it, move it to another namespace or delete it: a descriptor
-// knows its name and its namespace.
+// attached to and stays. Wherever it is, by whatever name, a descriptor knows that.
 //
 // Locks: none. Errors: opening fails with a sentence for people.
 #pragma once
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "host/host_error.h"
+#include "host/kernel_end.h"
 #include "host/netns.h"
 #include "host/tap_queue.h"
 #include "usernic/error.h"
@@ -22,7 +21,7 @@
 
 namespace usernic {
 
-class Tap {
+class Tap final : public KernelEnd {
  public:
   // Makes the interface in that namespace, or attaches to a persistent TAP that is there. EBUSY: the name is in use,
   // the sentence says by what. EINVAL: not a name of an interface. EACCES, ENOENT, ENODEV of /dev/net/tun: the sentence
@@ -30,26 +29,20 @@ class Tap {
   // made as such, or as the other kind.
   static HostResult<Tap> create(const NetNamespace& netns, const std::string& name, uint16_t queues = 1);
 
-  // Takes frames whose sum is needed from the kernel, and superframes of those of the kinds that it has, which it
-  // returns. Or nothing of the kind, as it begins: it is given whole frames.
-  Features take_superframes(Features kinds) noexcept;
-  void take_nothing_offloaded() noexcept;
+  // As of any [kernel_end.h].
+  Features take_superframes(Features kinds) noexcept override;
+  void take_nothing_offloaded() noexcept override;
+  Result<> set_carrier(bool on) noexcept override;
+  Result<std::string> name_now() const override;
+  HostResult<NetNamespace> netns_now() const override;
+  void close() noexcept override { queues_.clear(); }
+  size_t queue_count() const noexcept override { return queues_.size(); }
+  std::unique_ptr<EndQueue> open_queue(size_t index, Kick& wanted, NetDevice* of) override;
+  bool persistent() const noexcept override { return persistent_; }
+  const std::string& name() const noexcept override { return name_; }
+  std::string_view kind() const noexcept override { return "tap"; }
 
-  // Context: process; the kernel takes rtnl.
-  Result<> set_carrier(bool on) noexcept;
-
-  // What the kernel calls it now. EBADFD: it is gone. Context: process; the kernel takes rtnl.
-  Result<std::string> name_now() const;
-  // Where it is now. EBADFD: it is gone. EPERM: in a namespace that is not ours to enter. Context as above.
-  HostResult<NetNamespace> netns_now() const;
-
-  // The interface goes, or is left alone. Nothing else may be called afterwards.
-  void close() noexcept { queues_.clear(); }
-
-  size_t queue_count() const noexcept { return queues_.size(); }
   TapQueue& queue(size_t index) noexcept { return queues_[index]; }
-  bool persistent() const noexcept { return persistent_; }
-  const std::string& name() const noexcept { return name_; }  // when it was opened
 
  private:
   Tap(std::vector<TapQueue> queues, std::string name, bool persistent) noexcept

@@ -19,7 +19,9 @@ struct VlanTag {
   uint16_t tpid, tci;
 };
 
-std::optional<VlanTag> tag_of(msghdr& message) noexcept USERNIC_NONBLOCKING {
+USERNIC_BLOCKING_BY_DESIGN_BEGIN  // libc's step to the next message, which only reads
+    std::optional<VlanTag>
+    tag_of(msghdr& message) noexcept USERNIC_NONBLOCKING {
   for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr; each = CMSG_NXTHDR(&message, each)) {
     if (each->cmsg_level != SOL_PACKET || each->cmsg_type != PACKET_AUXDATA) continue;
     tpacket_auxdata said;
@@ -31,6 +33,7 @@ std::optional<VlanTag> tag_of(msghdr& message) noexcept USERNIC_NONBLOCKING {
   }
   return {};
 }
+USERNIC_BLOCKING_BY_DESIGN_END
 
 }  // namespace
 

@@ -83,6 +83,7 @@ PacketNic::PacketNic(NetDevice& dev, Parts parts)
       events_(std::move(parts.events)),
       ends_(std::move(parts.ends)),
       epoll_(std::move(parts.epoll)),
+      lane_(dev.lane()),
       napi_(dev, *this),
       look_work_([this] { look(); }, &dev),
       refill_work_([this] { napi_.schedule(); }, &dev),
@@ -145,6 +146,7 @@ Result<> PacketNic::start() {
   }
   napi_.enable();
   started_.store(true);
+  SpinGuard guard(tx_lock_);
   arm();
   return {};
 }
@@ -181,7 +183,7 @@ void PacketNic::watch() {
         napi_.schedule();
       } else {
         events_.clear();
-        dev_.lane().queue(look_work_);
+        lane_.queue(look_work_);
       }
     }
   }

@@ -129,6 +129,7 @@ class PacketNic {
   InterfaceEvents events_;
   Kick ends_;
   UniqueFd epoll_;
+  Workqueue& lane_;
   Napi napi_;
   Work look_work_;
   Work refill_work_;

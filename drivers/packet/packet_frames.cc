@@ -30,7 +30,7 @@ void PacketNic::flush() noexcept {
     tx_waits_.store(true);
     arm();
   }
-  if (writer_.refuses_udp_superframes() && !told_uso_.exchange(true)) dev_.lane().queue(look_work_);
+  if (writer_.refuses_udp_superframes() && !told_uso_.exchange(true)) lane_.queue(look_work_);
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the kernel's mutex of one epoll is held for as long as such a call takes

@@ -26,6 +26,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = os.environ.get("USERNIC_PROGRAM", "")
+PORT = os.environ.get("USERNIC_TEST_PORT")  # what every nic's interface is to be; None: as usernic has it
 SECONDS = 120  # the one deadline: of what takes no time at all where nobody else wants the machine
 STUCK_US = 3600 * 1_000_000  # the latency of a card that answers nobody; ends when its driver is asked to stop
 LOOK_AGAIN = 0.002
@@ -57,6 +58,7 @@ def config_of(nics, hosts=()):
         host = host if isinstance(host, dict) else {"name": host}
         lines += ["[[host]]"] + [f"{key} = {toml(value)}" for key, value in host.items()]
     for nic in nics:
+        nic = nic | ({"port": PORT} if PORT else {})
         lines += ["[[nic]]"] + [f"{key} = {toml(value)}" for key, value in nic.items() if not isinstance(value, dict)]
         for section, keys in nic.items():
             if isinstance(keys, dict):

@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import time
+import unittest
 
-from lab import SECONDS, LabTest, config_of, is_held, is_settled, pair
+from lab import PORT, SECONDS, LabTest, config_of, is_held, is_settled, pair
 
 STUBBORN_ADAPTER = os.environ.get("USERNIC_STUBBORN_ADAPTER", "")
 
@@ -65,6 +66,8 @@ class LinkTest(LabTest):
         for wish, word, answer in (("address 02:00:00:00:00:77", ["address", "02:00:00:00:00:77"], "EPIPE"),
                                    ("carrier off", ["carrier", "off"], "EOPNOTSUPP"),
                                    ("MTU 1501", ["mtu", "1501"], "EINVAL")):
+            if PORT == "veth" and "carrier" in word:
+                continue  # the kernel refuses that itself
             with self.subTest(wish):
                 before = self.kernel_link(lab)
                 lab.exec("a", "ip", "link", "set", "nic0", *word)
@@ -95,6 +98,7 @@ class LinkTest(LabTest):
             self.assertEqual(self.kernel_link(lab)["address"], address)
         lab.ping("a", "10.9.0.2")
 
+    @unittest.skipIf(PORT == "veth", "a veth's carrier is its other end's: the kernel takes no other word on it")
     def test_carrier_follows_ip_link(self):
         lab = self.lab(pair())
         lab.ping("a", "10.9.0.2")

@@ -28,6 +28,7 @@ import link_test
 import netconsole_test
 import offload_test
 import packet_test
+import port_test
 import queues_test
 import signals_test
 import slow_card_test
@@ -42,8 +43,9 @@ import wishes_test
 
 SKIPPED = 77
 MODULES = (accounting_test, capture_test, config_test, control_test, demo_test, exec_test, exhaust_test, impair_test,
-           life_test, link_test, netconsole_test, offload_test, packet_test, queues_test, signals_test, slow_card_test,
-           stacks_test, streams_test, traffic_test, usb_device_test, usb_test, verbs_test, wait_test, wishes_test)
+           life_test, link_test, netconsole_test, offload_test, packet_test, port_test, queues_test, signals_test,
+           slow_card_test, stacks_test, streams_test, traffic_test, usb_device_test, usb_test, verbs_test, wait_test,
+           wishes_test)
 
 
 class Result(unittest.TextTestResult):

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// host: a veth, the kernel's end of a cable whose other end is a packet socket: for machines without /dev/net/tun.
+//
+//   nic0 (in the host's namespace) ---veth--- our end, in a namespace of its own with nothing else in it
+//                                              | packet socket (bus/netif/packet_socket.h)
+//
+// The other end hears and says nothing by itself: it has no address of any kind. It is up while the interface is to
+// have carrier, and its MTU is the largest, so that the interface's alone decides. What the kernel may leave to us
+// (sums, superframes) is switched on the interface, as `ethtool -K` does. The interface lives as long as this object,
+// or the process. Whoever may can rename it, move it to another namespace or delete it, which deletes both ends.
+//
+// It takes CAP_NET_ADMIN and CAP_NET_RAW in the user namespace of the two network namespaces; a user namespace of one's
+// own gives both.
+//
+// Locks: one of its own, of a leaf, held over calls of the kernel, which takes rtnl. Context: process. Errors:
+// HostError.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "bus/netif/packet_socket.h"
+#include "host/host_error.h"
+#include "host/kernel_end.h"
+#include "host/netns.h"
+
+namespace usernic {
+
+class Veth final : public KernelEnd {
+ public:
+  // EBUSY: the name is in use there. EINVAL: not a name of an interface. EPERM: without those rights.
+  static HostResult<Veth> create(const NetNamespace& netns, const std::string& name);
+  Veth(Veth&&) noexcept;
+  ~Veth() override;
+
+  // As of any [kernel_end.h].
+  Features take_superframes(Features kinds) noexcept override;
+  void take_nothing_offloaded() noexcept override;
+  Result<> set_carrier(bool on) noexcept override;
+  // Of one that was moved to where nobody may look: its last name.
+  Result<std::string> name_now() const override;
+  // ENOENT: it was moved to a namespace that has no name and that this process does not hold.
+  HostResult<NetNamespace> netns_now() const override;
+  void close() noexcept override;
+  size_t queue_count() const noexcept override { return 1; }
+  std::unique_ptr<EndQueue> open_queue(size_t index, Kick& wanted, NetDevice* of) override;
+  bool persistent() const noexcept override { return false; }
+  const std::string& name() const noexcept override;
+  std::string_view kind() const noexcept override { return "veth"; }
+
+  PacketSocket& socket() noexcept;
+
+ private:
+  class Impl;
+  explicit Veth(std::unique_ptr<Impl> impl) noexcept;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace usernic
+// Explained best by: host/veth_test.cc
