@@ -62,7 +62,7 @@ struct Ending {
 
 ctl::Outcome<Ending> copy_stream(int stream, CaptureFiles& files, uint64_t count) {
   pcapng::BlockReader reader;
-  std::array<char, 64 << 10> buffer;
+  std::array<char, 256 << 10> buffer;
   Ending ending;
   while (true) {
     const ssize_t got = ::read(stream, buffer.data(), buffer.size());
@@ -79,6 +79,7 @@ ctl::Outcome<Ending> copy_stream(int stream, CaptureFiles& files, uint64_t count
       if (const auto statistics = (*block)->statistics()) ending = {true, std::string(statistics->comment)};
       if (count != 0 && files.counted().delivered == count) return Ending{.has_statistics = true};
     }
+    if (const auto written = files.flush(); !written) return ctl::refuse(written.error());
   }
 }
 
@@ -99,7 +100,7 @@ std::string summary(const CaptureFiles& files, const std::string& ended, bool js
 ctl::Outcome<> capture_to(CaptureFiles& files, const Command& command) {
   auto stream = ask_for_stream(command);
   if (!stream) return ctl::refuse(stream.error());
-  ::signal(SIGPIPE, SIG_IGN);
+  for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);  // they are errors like others
   if (const auto opened = files.open(); !opened) return opened;
   end_when_interrupted(stream->get());
   const auto ending = copy_stream(stream->get(), files, command.capture.count);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -47,40 +48,60 @@ ctl::Outcome<> CaptureFiles::next_file() {
   return {};
 }
 
-// Of a block that does not fit, nothing stays.
-ctl::Outcome<> CaptureFiles::write(std::string_view octets) {
-  for (size_t written = 0; written < octets.size();) {
-    const ssize_t now = ::write(file_.get(), octets.data() + written, octets.size() - written);
+ctl::Outcome<> CaptureFiles::flush() {
+  for (size_t written = 0; written < unwritten_.size();) {
+    const ssize_t now = ::write(file_.get(), unwritten_.data() + written, unwritten_.size() - written);
     if (now >= 0) {
       written += static_cast<size_t>(now);
     } else if (errno != EINTR) {
-      const int error = errno;
-      struct stat what {};
-      const bool regular = ::fstat(file_.get(), &what) == 0 && S_ISREG(what.st_mode);
-      if (regular && ::ftruncate(file_.get(), static_cast<off_t>(bytes_)) != 0) bytes_ += written;
-      reader_is_gone_ = error == EPIPE;
-      return ctl::refuse(
-          fmt::format("cannot write to {}: {}", line_.path == "-" ? "stdout" : names_.back(), std::strerror(error)));
+      return cannot_write(written, errno);
     }
   }
-  bytes_ += octets.size();
+  bytes_ += unwritten_.size();
+  unwritten_.clear();
   return {};
+}
+
+// Of a block that did not fit, nothing stays, and it does not count.
+std::unexpected<std::string> CaptureFiles::cannot_write(size_t written, int error) {
+  pcapng::BlockReader blocks;
+  blocks.feed(unwritten_);
+  size_t whole = 0, packets = 0, lost = 0;
+  for (auto block = blocks.next(); block && *block; block = blocks.next()) {
+    if (whole + (*block)->octets.size() <= written) {
+      whole += (*block)->octets.size();
+      continue;
+    }
+    written = 0;
+    packets += (*block)->type == pcapng::BlockType::kPacket;
+    lost += (*block)->lost_before();
+  }
+  counted_.delivered -= std::min<uint64_t>(packets, counted_.delivered);
+  counted_.lost -= std::min<uint64_t>(lost, counted_.lost);
+  unwritten_.clear();
+  struct stat what {};
+  const bool regular = ::fstat(file_.get(), &what) == 0 && S_ISREG(what.st_mode);
+  [[maybe_unused]] const bool cut = regular && ::ftruncate(file_.get(), static_cast<off_t>(bytes_ + whole)) == 0;
+  reader_is_gone_ = error == EPIPE;
+  return ctl::refuse(
+      fmt::format("cannot write to {}: {}", line_.path == "-" ? "stdout" : names_.back(), std::strerror(error)));
 }
 
 ctl::Outcome<> CaptureFiles::add(const pcapng::Block& block) {
   using pcapng::BlockType;
   if (block.type == BlockType::kSection || block.type == BlockType::kInterface) {
     head_ += block.octets;
-    return write(block.octets);
+    unwritten_ += block.octets;
+    return {};
   }
-  const bool full =
-      line_.file_bytes != 0 && packets_ != 0 && bytes_ + block.octets.size() + kStatisticsBytes > line_.file_bytes;
+  const uint64_t with_it = bytes_ + unwritten_.size() + block.octets.size() + kStatisticsBytes;
+  const bool full = line_.file_bytes != 0 && packets_ != 0 && with_it > line_.file_bytes;
   if (full && block.type == BlockType::kPacket) {
     if (const auto ended = end(); !ended) return ended;
     if (const auto opened = next_file(); !opened) return opened;
-    if (const auto begun = write(head_); !begun) return begun;
+    unwritten_ += head_;
   }
-  if (const auto written = write(block.octets); !written) return written;
+  unwritten_ += block.octets;
   count(block);
   return {};
 }
@@ -98,11 +119,8 @@ void CaptureFiles::count(const pcapng::Block& block) {
 
 ctl::Outcome<> CaptureFiles::end() {
   if (!file_) return {};
-  if (!has_statistics_ && !head_.empty()) {
-    std::string block;
-    pcapng::add_statistics(block, counted_);
-    if (const auto written = write(block); !written) return written;
-  }
+  if (!has_statistics_ && !head_.empty()) pcapng::add_statistics(unwritten_, counted_);
+  if (const auto written = flush(); !written) return written;
   has_statistics_ = false;
   const int closed = ::close(file_.release());  // where a full disk is told late
   return closed == 0 ? ctl::Outcome<>()

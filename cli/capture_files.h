@@ -28,8 +28,9 @@ class CaptureFiles {
   static std::string numbered(const std::string& path, uint64_t number);
 
   ctl::Outcome<> open();
-  // Error: a sentence; the file has nothing of the block.
   ctl::Outcome<> add(const pcapng::Block& block);
+  // Writes what was added. Error: a sentence; the file ends with the last block that found room.
+  ctl::Outcome<> flush();
   // Where the stream had none, ends with statistics of our own.
   ctl::Outcome<> end();
 
@@ -40,14 +41,15 @@ class CaptureFiles {
 
  private:
   ctl::Outcome<> next_file();
-  ctl::Outcome<> write(std::string_view octets);
+  std::unexpected<std::string> cannot_write(size_t written, int error);
   void count(const pcapng::Block& block);
 
   const CaptureFilesLine line_;
   UniqueFd file_;
   std::string head_;  // section and interface
   uint64_t number_ = 0;
-  uint64_t bytes_ = 0, packets_ = 0;  // of the file
+  std::string unwritten_;             // whole blocks
+  uint64_t bytes_ = 0, packets_ = 0;  // of the file, written / with those that are not
   bool has_statistics_ = false;
   bool reader_is_gone_ = false;
   pcapng::Statistics counted_;

@@ -2,11 +2,14 @@
 #include "cli/capture_files.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace usernic::cli {
@@ -119,13 +122,35 @@ TEST_F(CaptureFilesTest, EachOfSeveralFilesIsWholeAndTheOldestGo) {
   EXPECT_EQ(CaptureFiles::numbered("plain", 1), "plain_00001");
 }
 
+TEST_F(CaptureFilesTest, AFileThatMayNotGrowEndsWithAWholeBlock) {
+  const auto before = ::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlim_t was = std::exchange(limit.rlim_cur, 500);
+  const std::string name = folder / "small.pcapng";
+  CaptureFiles files({.path = name});
+  ASSERT_TRUE(files.open() && feed(files, 10, false));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const auto written = files.flush();
+  limit.rlim_cur = was;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  ::signal(SIGXFSZ, before);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error(), "cannot write to " + name + ": File too large");
+  EXPECT_EQ(read(name).types, "SIpp");
+  EXPECT_EQ(files.counted().delivered, 2u);
+}
+
 TEST_F(CaptureFilesTest, AFullDiskIsASentence) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
   CaptureFiles files({.path = "/dev/full"});
   ASSERT_TRUE(files.open());
-  const auto fed = feed(files, 1, true);
-  ASSERT_FALSE(fed);
-  EXPECT_EQ(fed.error(), "cannot write to /dev/full: No space left on device");
+  ASSERT_TRUE(feed(files, 3, false));
+  EXPECT_EQ(files.counted().delivered, 3u);
+  const auto written = files.end();
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error(), "cannot write to /dev/full: No space left on device");
+  EXPECT_EQ(files.counted().delivered, 0u);
   CaptureFiles nowhere({.path = (folder / "no/such").string()});
   EXPECT_FALSE(nowhere.open());
 }
