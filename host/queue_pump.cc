@@ -116,7 +116,6 @@ void QueuePump::read_loop() {
   SkbBatch frames;
   bool reads = true;  // nothing is left yet
   while (true) {
-    woken_.clear();  // before the look at the queues, the TAP and the end
     if (stopping_.load()) break;
     queue_->make_ready();
     each_turn_();
@@ -211,6 +210,7 @@ void QueuePump::wait(bool for_frames, bool for_memory) {
     timeout_ms = static_cast<int>(std::clamp<int64_t>(left.count(), 0, INT32_MAX));
   }
   ::poll(fds, 2, timeout_ms);
+  if (fds[0].revents != 0) woken_.clear();  // before the next look at the queues, the TAP and the end
   if (lacks_memory_) lacks_memory_->look();
   for (Progress& each : progress_) {
     if (each.wait) each.wait->look();
