@@ -2,6 +2,7 @@
 // Frames of any content that come together: merging loses no octet and no buffer, and what was merged gives, cut again,
 // the frames that came, those of a flow in their order. Frames are made to be likely neighbours: each is the one
 // before, with some octets, its length or its flags changed, and its sums put right.
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -84,15 +85,14 @@ Octets flow_of(const Octets& frame) {
   return flow;
 }
 
-// By flow; padding is gone where frames were merged.
-std::vector<std::pair<Octets, Octets>> by_flow(const std::vector<Octets>& frames) {
-  std::vector<std::pair<Octets, Octets>> all;
+// By flow, in their order; padding is gone where frames were merged.
+std::multimap<Octets, Octets> by_flow(const std::vector<Octets>& frames) {
+  std::multimap<Octets, Octets> all;
   for (const Octets& each : frames) {
     Octets frame = without_padding(each);
     Octets flow = flow_of(frame);
-    all.emplace_back(std::move(flow), std::move(frame));
+    all.emplace(std::move(flow), std::move(frame));
   }
-  std::ranges::stable_sort(all, {}, &std::pair<Octets, Octets>::first);
   return all;
 }
 
