@@ -32,6 +32,7 @@ class VethEndTest : public NamespaceTest {
         "echo 1 >/proc/sys/net/ipv6/conf/nic0/disable_ipv6; ip addr add 10.9.0.1/24 dev nic0; ip link set nic0 up;"
         "ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev nic0");
     ASSERT_TRUE(veth_->set_carrier(true));
+    ASSERT_TRUE(eventually([&] { return is_up(); })) << "before, the kernel drops what is sent";
   }
   // A datagram of so many octets, cut by whoever can into such of so many.
   void send(uint32_t octets, int segment) {

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "bus/netif/interface.h"
+#include "usernic/env.h"
 #include "usernic/unique_fd.h"
 
 namespace usernic {
@@ -26,6 +27,12 @@ class VethTest : public testing::Test {
       shell("echo 1 >/proc/sys/net/ipv6/conf/" + std::string(end) + "/disable_ipv6");  // it would speak by itself
       shell("ip link set " + std::string(end) + " up");
     }
+    // The kernel opens an interface's queue some time after its carrier came, and drops what is sent before.
+    const Atomic<uint32_t> never{0};
+    while (!find("left").state()->carrier || !find("right").state()->carrier) {
+      wait_on(never, 0, Clock::now() + std::chrono::milliseconds(1));
+    }
+    shell("ip link set left up && ip link set right up");  // waits for who is at it
   }
 
   static void shell(const std::string& command) {

@@ -238,7 +238,7 @@ class BeginTest(LabTest):
     def test_no_tun_device_is_said_with_what_to_do(self):
         place = self.place()
         place.must("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
-        lab = self.new_lab(pair(), place=place)
+        lab = self.new_lab(pair(port="tap"), place=place)  # else it is a veth
         self.refused(lab, "/dev/net/tun", "modprobe tun")
         self.assertFalse(lab.socket.exists())
 
@@ -247,7 +247,7 @@ class BeginTest(LabTest):
         place.must("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
         place.must("touch", "/dev/net/tun")
         place.must("chmod", "0", "/dev/net/tun")
-        lab = self.new_lab(pair(), place=place)
+        lab = self.new_lab(pair(port="tap"), place=place)
         lab.prefix += ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--"]  # nothing is closed to root
         self.refused(lab, "/dev/net/tun", "chmod 0666 /dev/net/tun")
 
