@@ -43,7 +43,7 @@ struct Net::Impl {
 
   // By the size of frames. Made once, and gone with the Net, when all frames are back.
   static constexpr LockClass kPoolsClass{"shared_pools"};
-  static constexpr uint32_t kSharedFrames = 1024;
+  static constexpr uint32_t kSharedFrames = 4096;
   Mutex pools_lock{kPoolsClass};
   std::map<uint32_t, SkbPool> pools USERNIC_GUARDED_BY(pools_lock);
 

@@ -16,6 +16,7 @@ void turn_bit(Skb& skb, uint32_t bit) noexcept USERNIC_NONBLOCKING {
   if (skb.size() <= kHeaderBytes) return;
   bit %= (skb.size() - kHeaderBytes) * 8;
   skb.data()[kHeaderBytes + bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
+  skb.set_offload({});  // whoever has verified its sum saw another frame
 }
 
 bool impairs(const ImpairConfig& config, Way way) {
@@ -29,6 +30,7 @@ ImpairedWay::ImpairedWay(NetDevice& dev, SkbPool& copies, const ImpairConfig& co
       config_(config),
       way_(way),
       impairs_(impairs(config, way)),
+      straight_(config.delay_us == 0 && config.duplicate_ppm == 0),
       copies_(copies),
       go_on_(go_on),
       of_(of),
@@ -59,30 +61,28 @@ void ImpairedWay::pass(Skb& skb, SkbBatch& at_once) noexcept {
     counters_.corrupted.fetch_add(1, std::memory_order_relaxed);
     turn_bit(skb, *fate.corrupted);
   }
-  const Time now = Clock::now();
+  if (fate.overtaken) counters_.overtaken.fetch_add(1, std::memory_order_relaxed);
+  if (straight_ && !fate.overtaken) return at_once.push_back(skb);
+  const Time due = Clock::now() + fate.delay;
+  hold(skb, due, fate.overtaken);
   if (fate.duplicated) {
     counters_.duplicated.fetch_add(1, std::memory_order_relaxed);
-    hold(skb, now + fate.delay, true);  // soon after the first, and holds nobody back
+    hold(skb, due, fate.overtaken);
   }
-  if (fate.overtaken) counters_.overtaken.fetch_add(1, std::memory_order_relaxed);
-  if (fate.delay == Duration::zero() && in_order_ == 0 && !going_ && left_.empty()) return at_once.push_back(skb);
-  hold(skb, now + fate.delay, fate.overtaken);
   SkbPool::free(skb);
 }
 
 // A heap has the greatest on top, which is the one that is later than none.
 void ImpairedWay::hold(const Skb& skb, Time due, bool overtaken) noexcept {
-  Skb* const same = held_count_ < kHeldMax ? copy(skb) : nullptr;
+  Skb* const same = under_way_ < kHeldMax ? copy(skb) : nullptr;
   if (same == nullptr) {
     counters_.no_room.fetch_add(1, std::memory_order_relaxed);
     note_drop(dev_, skb, way_ == Way::kIn ? FrameWay::kIn : FrameWay::kOut, "too much is on the impaired wire");
     return;
   }
-  if (!overtaken) {
-    last_due_ = due = std::max(due, last_due_);
-    ++in_order_;
-  }
-  held_[held_count_++] = {.due = due, .number = number_++, .skb = same, .overtaken = overtaken};
+  if (!overtaken) last_due_ = due = std::max(due, last_due_);
+  ++under_way_;
+  held_[held_count_++] = {.due = due, .number = number_++, .skb = same};
   std::push_heap(held_.begin(), held_.begin() + held_count_, Held::later);
   if (left_.empty()) (void)work_.schedule_at(held_[0].due);
 }
@@ -90,9 +90,7 @@ void ImpairedWay::hold(const Skb& skb, Time due, bool overtaken) noexcept {
 void ImpairedWay::take_due(Time now, SkbBatch& due) noexcept {
   while (held_count_ != 0 && held_[0].due <= now) {
     std::pop_heap(held_.begin(), held_.begin() + held_count_, Held::later);
-    const Held& first = held_[--held_count_];
-    if (!first.overtaken) --in_order_;
-    due.push_back(*first.skb);
+    due.push_back(*held_[--held_count_].skb);
   }
 }
 
@@ -107,11 +105,11 @@ void ImpairedWay::release() noexcept {
     SpinGuardBh guard(lock_);
     going.splice(left_);
     take_due(Clock::now(), going);
-    going_ = true;
   }
-  if (!going.empty()) go_on_(of_, going);
+  const uint32_t due = going.size();
+  if (due != 0) go_on_(of_, going);
   SpinGuardBh guard(lock_);
-  going_ = false;
+  under_way_ -= due - going.size();
   left_.splice(going);
   if (!left_.empty()) {
     (void)work_.schedule_at(Clock::now() + kTryAgain);
@@ -128,6 +126,7 @@ void ImpairedWay::clear() {
     all.splice(left_);
     take_due(kForever, all);
     last_due_ = {};
+    under_way_ = 0;
   }
   SkbPool::free(all);
 }

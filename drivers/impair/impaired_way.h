@@ -42,7 +42,6 @@ class ImpairedWay {
     Time due{};
     uint64_t number = 0;
     Skb* skb = nullptr;
-    bool overtaken = false;
     // Of two that are due at one time the one that came first is first.
     static bool later(const Held& a, const Held& b) noexcept USERNIC_NONBLOCKING {
       return a.due != b.due ? a.due > b.due : a.number > b.number;
@@ -60,6 +59,7 @@ class ImpairedWay {
   const ImpairConfig& config_;
   const Way way_;
   const bool impairs_;
+  const bool straight_;  // only who is overtaken is held; else everybody, so that one thread has all that is in order
   SkbPool& copies_;
   const GoOn go_on_;
   void* const of_;
@@ -69,11 +69,10 @@ class ImpairedWay {
   // The first `held_count_` are a heap, the one that is due next on top.
   std::array<Held, kHeldMax> held_ USERNIC_GUARDED_BY(lock_);
   uint32_t held_count_ USERNIC_GUARDED_BY(lock_) = 0;
-  uint64_t number_ USERNIC_GUARDED_BY(lock_) = 0;    // of the next one that is held
-  uint32_t in_order_ USERNIC_GUARDED_BY(lock_) = 0;  // of those that are held: which nobody may overtake
-  Time last_due_ USERNIC_GUARDED_BY(lock_){};        // of them
-  bool going_ USERNIC_GUARDED_BY(lock_) = false;     // some that were due are on their way
-  SkbBatch left_ USERNIC_GUARDED_BY(lock_);          // what was due, and found no room
+  uint64_t number_ USERNIC_GUARDED_BY(lock_) = 0;     // of the next one that is held
+  uint32_t under_way_ USERNIC_GUARDED_BY(lock_) = 0;  // those, what is left, and what is going just now
+  Time last_due_ USERNIC_GUARDED_BY(lock_){};         // of those that nobody overtakes
+  SkbBatch left_ USERNIC_GUARDED_BY(lock_);           // what was due, and found no room
   BhWork work_;
 };
 

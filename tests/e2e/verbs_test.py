@@ -22,11 +22,13 @@ RX_MODE = {
 }
 DROPS = {"filter": int, "ring_full": int, "too_long": int, "no_carrier": int, "refused": int}
 LINK = {"name": str, "nic": str, "driver": str, "address": ADDRESS, "mtu": int, "up": bool, "carrier": bool,
-        "host": str, "where": str, "io": str, "refused": type(None),
+        "host": str, "where": str, "port": str, "io": str, "rx_queues": int, "tx_queues": int, "refused": type(None),
         "rx_packets": int, "tx_packets": int, "rx_dropped": int, "tx_dropped": int, "rx_filtered": int, "drops": DROPS}
+QUEUE = {"packets": int, "bytes": int, "dropped": int}
 DIRECTION = {"packets": int, "bytes": int, "dropped": int, "errors": int}
 STATS = {"dev": str, "rx": DIRECTION | {"filtered": int, "off": int, "pause": int, "refused": int},
-         "tx": DIRECTION | {"pause": int, "oversized": int, "timeouts": int}, "drops": DROPS,
+         "tx": DIRECTION | {"pause": int, "oversized": int, "timeouts": int},
+         "rx_queues": [QUEUE], "tx_queues": [QUEUE], "drops": DROPS,
          "rx_mode": RX_MODE_STATS}
 MODES = ("exact", "hash", "allmulti", "promisc", "none")
 

@@ -140,7 +140,8 @@ TEST_P(SuperframesTest, OneForAGroupReachesItsMembers) {
     std::copy(group.octets.begin(), group.octets.end(), octets.begin());
     return octets;
   };
-  ASSERT_TRUE(b.top().mc().add(MacAddress::from_u64(0x0100'5e00'0001)) && b.top().rx_mode().settle(soon()));
+  ASSERT_TRUE(b.top().mc().add(MacAddress::from_u64(0x0100'5e00'0001)));
+  for (const NetdevPtr& each : b.devices) ASSERT_TRUE(each->rx_mode().settle(soon()));
   SkbBatch frames;
   Skb& skb = skb_of(large, to_group(datagrams.octets()));
   skb.set_offload({.gso = Gso::kUdp, .gso_size = 1400});
