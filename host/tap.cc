@@ -3,14 +3,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
-#include <linux/sockios.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
-#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -81,10 +77,6 @@ HostError in_use(int error, const std::string& name, uint16_t queues) {
           fmt::format("cannot make interface \"{}\": the name is in use in that network namespace, by {}", name, by())};
 }
 
-}  // namespace
-
-namespace {
-
 // How many queues of the TAP are in somebody's hands; 0: it cannot be told.
 uint32_t queues_in_use(const NetNamespace& netns, const std::string& name) {
   auto rtnetlink = Rtnetlink::open(netns);
@@ -124,10 +116,20 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name, 
         return;
       }
       persistent = true;
+      // Attached to it, we would have changed it under the feet of who has it, and have a part of its frames.
+      if (queues > 1 && queues_in_use(netns, name) != 0) {
+        failed = in_use(EBUSY, name, queues);
+        return;
+      }
       if (!attach(0)) {
         failed = in_use(errno, name, queues);
         return;
       }
+    }
+    // One of several queues lets others in beside us, at any time.
+    if (persistent && queues > 1 && queues_in_use(netns, name) > queues) {
+      failed = in_use(EBUSY, name, queues);
+      return;
     }
     const int fd = made.front().fd();
     int header = sizeof(VnetHeader);  // of a persistent one somebody may have had another
@@ -137,10 +139,6 @@ HostResult<Tap> Tap::create(const NetNamespace& netns, const std::string& name, 
   });
   if (!ran) return std::unexpected(ran.error());
   if (failed) return std::unexpected(*failed);
-  // One of several queues lets others in beside us: they would take some of our frames, and we of theirs.
-  if (persistent && queues > 1 && queues_in_use(netns, name) > queues) {
-    return std::unexpected(in_use(EBUSY, name, queues));
-  }
   return Tap(std::move(made), name, persistent);
 }
 

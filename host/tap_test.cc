@@ -2,9 +2,14 @@
 #include "host/tap.h"
 
 #include <gtest/gtest.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+
+#include <cstring>
 
 #include "host/host_test_env.h"
 
@@ -147,6 +152,28 @@ TEST_F(TapTest, APersistentOneMustHaveBeenMadeForAsManyQueues) {
             "TAP that another program has open");
   others->close();
   EXPECT_EQ(why_not("many", 2), "persistent");
+}
+
+// It keeps the header and the carrier that its program has given it, which are of the whole interface.
+TEST_F(TapTest, OneOfSeveralQueuesThatAnotherProgramHasOpenIsLeftAlone) {
+  shell("ip tuntap add dev many mode tap multi_queue");
+  UniqueFd others;
+  constexpr int kHeader = 12;
+  const auto ask = [&](unsigned long what, void* answer) { return ::ioctl(others.get(), what, answer) == 0; };
+  ASSERT_TRUE(netns_->run([&] {
+    others.reset(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    ifreq request{};
+    request.ifr_flags = IFF_TAP | IFF_MULTI_QUEUE;
+    std::strcpy(request.ifr_name, "many");
+    EXPECT_TRUE(ask(TUNSETIFF, &request));
+  }));
+  int header = kHeader, on = 1;
+  ASSERT_TRUE(ask(TUNSETVNETHDRSZ, &header) && ask(TUNSETCARRIER, &on));
+  shell("ip link set many up");
+  EXPECT_FALSE(Tap::create(*netns_, "many", 2));
+  EXPECT_TRUE(ask(TUNGETVNETHDRSZ, &header));
+  EXPECT_EQ(header, kHeader);
+  EXPECT_FALSE(shell("ip -o link show many").contains("NO-CARRIER"));
 }
 
 // An ordinary user's own namespaces give no right to a node that is not open to all.
