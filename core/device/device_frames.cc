@@ -27,9 +27,10 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // a report allocates; the process is on its w
         where);
   }
   queue.counters.drop(wire_size(skb).frames);
-  taps.dropped(skb, FrameWay::kOut,
-               fit == TxFit::kChained ? DropReason("it goes on in other buffers")
-                                      : DropReason("it is not what its offload says"));
+  DropReason why("it is not what its offload says");
+  if (fit == TxFit::kChained) why = "it goes on in other buffers";
+  if (fit == TxFit::kNoRoom) why = "no buffer is long enough for its segments";
+  taps.dropped(skb, FrameWay::kOut, why);
   SkbPool::free(skb, where);
 }
 USERNIC_BLOCKING_BY_DESIGN_END

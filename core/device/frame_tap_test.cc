@@ -188,6 +188,9 @@ TEST_F(FrameTapTest, ASuperframeThatTheCoreCutsIsSeenAsWhatTheDriverGets) {
   bad.data()[14] = 0x15;  // an IPv4 header that is too short
   send_one(bad);
   EXPECT_EQ(tap.take(), Notes{"out 21: it is not what its offload says"});
+  SkbPool shorter(2, 1000), longer(1, 70'000, &shorter);
+  send_one(superframe(longer, {.payload_bytes = 3000}, 1460));
+  EXPECT_EQ(tap.take(), Notes{"out 69: no buffer is long enough for its segments"});
 }
 
 TEST_F(FrameTapTest, ADeviceHasSoManyAndOneThatIsGoneHasNone) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "core/frame/tx_offload.h"
 
+#include <algorithm>
+
 #include "core/frame/segment.h"
 
 namespace usernic {
@@ -28,25 +30,39 @@ Left left_to_do(const Offload& offload, Features kinds) noexcept USERNIC_NONBLOC
   return kinds.none() && offload.sum == FrameSum::kNeeded ? Left::kSum : Left::kNothing;
 }
 
-// False: it is not what it says, or there are not buffers enough.
-bool cut_received(Skb& super, SkbBatch& to) noexcept USERNIC_NONBLOCKING {
-  auto segmenter = Segmenter::of(super);
+// As many buffers for segments as there are. False: none is so long. Tags that were put before a superframe on its way
+// down take the room in front that they would take of a frame.
+bool take_buffers(const Skb& super, const Segmenter& segmenter, SkbBatch& buffers) noexcept USERNIC_NONBLOCKING {
   SkbPool* const pool = SkbPool::segments_of(super);
-  if (!segmenter || pool == nullptr || kSkbHeadroom + segmenter->bytes_max() > pool->capacity()) return false;
+  const uint32_t bytes = segmenter.bytes_max();
+  if (pool == nullptr || kSkbHeadroom - kTagsBytesMax + bytes > pool->capacity()) return false;
+  const uint32_t headroom = std::min(kSkbHeadroom, pool->capacity() - bytes);
+  pool->alloc(buffers, segmenter.segments());
+  if (headroom == kSkbHeadroom) [[likely]]
+    return true;
+  for (Skb* skb = buffers.front(); skb != nullptr; skb = SkbBatch::next(*skb)) skb->reset(headroom);
+  return true;
+}
+
+constexpr DropReason kNotWhatItSays("it is not what its offload says");
+
+// Why not; nothing: it is cut.
+DropReason cut_received(Skb& super, SkbBatch& to) noexcept USERNIC_NONBLOCKING {
+  auto segmenter = Segmenter::of(super);
+  if (!segmenter) return kNotWhatItSays;
   SkbBatch buffers;
-  pool->alloc(buffers, segmenter->segments());
-  if (buffers.size() < segmenter->segments()) return false;
-  return segmenter->cut(buffers, to, SegmentSums::kBySegment);
+  const bool fits = take_buffers(super, *segmenter, buffers);
+  const bool cut =
+      fits && buffers.size() == segmenter->segments() && segmenter->cut(buffers, to, SegmentSums::kBySegment);
+  return cut ? DropReason() : DropReason("there were no buffers to cut it into");
 }
 
 TxFit cut(Skb& super, SkbBatch& frames, SegmentSums sums, uint32_t frame_bytes_max) noexcept USERNIC_NONBLOCKING {
   auto segmenter = Segmenter::of(super);
   if (!segmenter) return TxFit::kBad;
   if (segmenter->bytes_max() > frame_bytes_max) return TxFit::kTooLong;
-  SkbPool* const pool = SkbPool::segments_of(super);
-  if (pool == nullptr || kSkbHeadroom + segmenter->bytes_max() > pool->capacity()) return TxFit::kBad;
   SkbBatch buffers, segments;
-  pool->alloc(buffers, segmenter->segments());
+  if (!take_buffers(super, *segmenter, buffers)) return TxFit::kNoRoom;
   const bool whole = segmenter->cut(buffers, segments, sums);
   const bool some = !segments.empty();
   whole ? SkbPool::free(super) : frames.push_front(super);
@@ -99,10 +115,16 @@ uint32_t fit_to_port(SkbBatch& frames, Features kinds, Taps& taps) noexcept {
   SkbBatch all(std::move(frames));
   while (Skb* const skb = all.pop_front()) {
     const Left left = left_to_do(skb->offload(), kinds);
-    const bool done = left == Left::kCut ? cut_received(*skb, frames) : left == Left::kNothing || complete_sum(*skb);
+    DropReason why;
+    if (left == Left::kCut) {
+      why = cut_received(*skb, frames);
+    } else if (left == Left::kSum && !complete_sum(*skb)) {
+      why = kNotWhatItSays;
+    }
+    const bool done = why.text() == nullptr;
     if (!done) {
       dropped += wire_size(*skb).frames;
-      taps.dropped(*skb, FrameWay::kIn, "it is not what its offload says, or there were no buffers to cut it into");
+      taps.dropped(*skb, FrameWay::kIn, why);
     }
     if (done && left != Left::kCut) {
       frames.push_back(*skb);

@@ -9,13 +9,17 @@
 
 namespace usernic {
 
+// The headroom that tags may take of a segment: those of all devices that can stand below each other.
+inline constexpr uint32_t kTagsBytesMax = kSkbHeadroom / 2;
+
 // What became of a frame that is about to be sent.
 enum class TxFit : uint8_t {
   kReady,    // the driver can take it
   kCut,      // its segments are at the front of the batch, and behind them what there were no buffers for
   kWaits,    // there were no buffers at all: it is at the front of the batch
   kTooLong,  // its segments would be; it is untouched
-  kBad,      // it is not what its offload says, or there is no pool for its segments; untouched
+  kBad,      // it is not what its offload says; it is untouched
+  kNoRoom,   // no buffer is long enough for its segments, or none is for segments at all; untouched
   kChained,  // in several buffers, which no driver takes; untouched
 };
 

@@ -7,10 +7,13 @@
 #include "core/device/device.h"
 #include "core/device/net_impl.h"
 #include "core/device/tx_below.h"
+#include "core/frame/tx_offload.h"
 #include "core/list/stack_graph.h"
 #include "core/lock/mutation.h"
 
 namespace usernic {
+
+static_assert(4 * kStackMax <= kTagsBytesMax, "a tag for each device");
 
 // --- What one link passes on ---
 

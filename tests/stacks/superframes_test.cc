@@ -19,10 +19,10 @@ namespace {
 
 constexpr uint16_t kId = 5;
 const Packet kPacket{.flags = inet::kAck | inet::kPsh, .payload_bytes = 60'000};
-const Octets kTag{0x81, 0x00, 0, kId};
+const Octets kTag{0x81, 0x00, 0, kId}, kTags{0x81, 0x00, 0, kId, 0x81, 0x00, 0, kId};
 
-Packet tagged(Packet packet) {
-  packet.tags = kTag;
+Packet tagged(Packet packet, Octets tags) {
+  packet.tags = std::move(tags);
   return packet;
 }
 // As testing/inet_frames.h has them.
@@ -34,7 +34,7 @@ Time soon() {
   return Clock::now() + std::chrono::seconds(60);
 }
 
-enum class Over : uint8_t { kVlan, kMacvlan, kBond, kAll };
+enum class Over : uint8_t { kVlan, kVlans, kMacvlan, kBond, kAll };
 
 // A card with devices over it; the topmost has a port.
 struct Stack {
@@ -46,7 +46,11 @@ struct Stack {
       push(Bond::probe(net, {.name = "bond%d", .address = host(over == Over::kAll ? number + 32 : number)}));
       EXPECT_TRUE(Bond::of(top()).add_lower(*devices[devices.size() - 2]));
     }
-    if (over == Over::kVlan || over == Over::kAll)
+    if (over == Over::kVlans) {
+      EXPECT_TRUE(top().change_mtu(1504));  // a card's frames have room for one tag
+      push(Vlan::probe(net, {.name = "lower%d", .address = host(number)}, top(), kId));
+    }
+    if (over == Over::kVlan || over == Over::kVlans || over == Over::kAll)
       push(
           Vlan::probe(net, {.name = "vlan%d", .address = host(over == Over::kAll ? number + 48 : number)}, top(), kId));
     if (over == Over::kMacvlan || over == Over::kAll)
@@ -75,7 +79,11 @@ struct SuperframesTest : testing::TestWithParam<Over> {
   SkbPool small{512, 1600};
   SkbPool large{8, 70'000, &small};
 
-  bool has_vlan() const { return GetParam() == Over::kVlan || GetParam() == Over::kAll; }
+  // Of a frame below the VLANs.
+  Octets tags() const {
+    if (GetParam() == Over::kVlans) return kTags;
+    return GetParam() == Over::kVlan || GetParam() == Over::kAll ? kTag : Octets{};
+  }
   void send(Stack& from, const Packet& packet, uint32_t size) {
     SkbBatch frames;
     frames.push_back(superframe(large, packet, size));
@@ -114,12 +122,33 @@ TEST_P(SuperframesTest, ACardThatTakesNoneIsGivenItsSegments) {
   Stack a(net, wire, 1, GetParam(), {}, kSegmentation);
   simnic::WireTap tap(wire, 64);
   EXPECT_TRUE(a.top().features().has(Feature::kTso4));
-  const Packet packet = has_vlan() ? tagged(kPacket) : kPacket;
+  const Packet packet = tagged(kPacket, tags());
   const auto expected = segments_by_hand(packet, 1460);
   send(a, kPacket, 1460);
   EXPECT_TRUE(tap.wait_heard(static_cast<uint32_t>(expected.size()), soon()));
   EXPECT_EQ(tap.kept(), expected);
   EXPECT_EQ(a.top().stats().tx_packets, expected.size());
+}
+
+// Who sends has buffers for the frames of its own device, without a tag of those below.
+TEST_P(SuperframesTest, TagsTakeNoRoomOfTheSegmentsBuffers) {
+  constexpr uint32_t kMtu = 1005;
+  Stack a(net, wire, 1, GetParam(), {}, kSegmentation);
+  ASSERT_TRUE(a.top().change_mtu(kMtu));
+  simnic::WireTap tap(wire, 64);
+  SkbPool exact(64, kMtu + 14);
+  SkbPool large_ones(1, 70'000, &exact);
+  const auto expected = segments_by_hand(tagged(kPacket, tags()), kMtu - 40);
+  SkbBatch frames;
+  frames.push_back(superframe(large_ones, kPacket, kMtu - 40));
+  EXPECT_TRUE(eventually([&] {
+    if (!frames.empty()) a.top().xmit(a.top().tx_queue(0), frames);
+    return frames.empty();
+  }));
+  EXPECT_TRUE(tap.wait_heard(static_cast<uint32_t>(expected.size()), soon()));
+  EXPECT_EQ(tap.kept(), expected);
+  for (const NetdevPtr& dev : a.devices) EXPECT_EQ(dev->stats().tx_dropped, 0u) << dev->name();
+  EXPECT_TRUE(eventually([&] { return exact.available() == 64 && large_ones.available() == 1; }));
 }
 
 TEST_P(SuperframesTest, APortThatTakesNoneIsGivenItsSegments) {
@@ -132,7 +161,8 @@ TEST_P(SuperframesTest, APortThatTakesNoneIsGivenItsSegments) {
 
 // A group's members get copies, of which no buffer is as long as a superframe.
 TEST_P(SuperframesTest, OneForAGroupReachesItsMembers) {
-  Stack a(net, wire, 1, has_vlan() ? Over::kVlan : Over::kBond, {.tso = true}, kSegmentation);
+  const Over below = GetParam() == Over::kVlans ? Over::kVlans : Over::kVlan;
+  Stack a(net, wire, 1, tags().empty() ? Over::kBond : below, {.tso = true}, kSegmentation);
   Stack b(net, wire, 2, GetParam(), {.tso = true}, kSegmentation);
   const Packet datagrams{.udp = true, .payload_bytes = 14'000};
   const auto to_group = [](Octets octets) {
@@ -158,11 +188,11 @@ TEST_P(SuperframesTest, OneForAGroupReachesItsMembers) {
 }
 
 std::string name_of(const testing::TestParamInfo<Over>& info) {
-  constexpr const char* kNames[] = {"Vlan", "Macvlan", "Bond", "MacvlanOverVlanOverBond"};
+  constexpr const char* kNames[] = {"Vlan", "VlanOverVlan", "Macvlan", "Bond", "MacvlanOverVlanOverBond"};
   return kNames[static_cast<size_t>(info.param)];
 }
-INSTANTIATE_TEST_SUITE_P(Stacks, SuperframesTest, testing::Values(Over::kVlan, Over::kMacvlan, Over::kBond, Over::kAll),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(Stacks, SuperframesTest,
+                         testing::Values(Over::kVlan, Over::kVlans, Over::kMacvlan, Over::kBond, Over::kAll), name_of);
 
 }  // namespace
 }  // namespace usernic
