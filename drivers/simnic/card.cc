@@ -140,7 +140,7 @@ void Card::write_locked(Reg reg, uint64_t value) noexcept {
 void Card::write_ring(uint32_t queue, Reg reg, uint64_t value) noexcept {
   const bool tx = reg >= Reg::kTxRing;
   if (queue >= (tx ? tx_.size() : rx_.size())) return;  // there is none
-  Ring& ring = tx ? tx_[queue] : rx_[queue];
+  Ring& ring = tx ? static_cast<Ring&>(tx_[queue]) : rx_[queue];
   switch (reg) {
     case Reg::kRxRing:
     case Reg::kTxRing:

@@ -12,9 +12,10 @@
 // Offloads: a card that has them writes sums and cuts superframes, into memory of its own, for who on the wire does not
 // take them as they are; one that was told of buffers for them takes them whole.
 //
-// Flow control: a receiver without an empty descriptor in one of its rings makes the others on the wire wait, until it
-// gets one, is switched off, or its time is over; from then on that ring drops. A card that is made to wait leaves its
-// frames in the rings, and goes on in items of the wire's workqueue, the one thing that it does in nobody's context.
+// Flow control: a receiver without an empty descriptor in one of its rings makes the others on the wire wait, until the
+// ring gets one, the receiver is switched off, or the ring's time is over; from then on that ring drops. A card that is
+// made to wait leaves its frames in the rings, and goes on in items of the wire's workqueue, the one thing that it does
+// in nobody's context.
 //
 // The first half of the class is what a driver reaches, the second is the hand of fate: tests and demos pull the
 // cable, break commands and look into the filter.
@@ -56,7 +57,7 @@ struct CardCounters {
   Atomic<uint64_t> tx_no_link{0};
   Atomic<uint64_t> tx_bad{0};          // the frame is not what its descriptor says
   Atomic<uint64_t> tx_superframes{0};  // sent whole
-  Atomic<uint64_t> tx_pause{0};        // times that it began to make others wait
+  Atomic<uint64_t> tx_pause{0};        // times that one of its rings began to make others wait
   Atomic<uint64_t> tx_doorbells{0};
   Atomic<uint64_t> data_interrupts{0};
   Atomic<uint64_t> commands{0};
@@ -140,6 +141,10 @@ class Card final : public WireEnd {
     bool empty() const noexcept { return descriptors == nullptr || head == tail || tail - head > size; }
     uint32_t left() const noexcept { return empty() ? 0 : tail - head; }
   };
+  struct ReceiveRing : Ring {
+    bool full = false;  // makes others wait, until `pause_end` at the latest
+    Time pause_end{};
+  };
   struct SendRing : Ring {
     uint32_t cut_sent = 0;    // segments of the one at `head` that are on the wire
     bool waiting = false;     // is made to wait
@@ -172,7 +177,6 @@ class Card final : public WireEnd {
   bool gone() const noexcept USERNIC_NONBLOCKING { return gone_.load(); }
   bool receiving() const noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   bool look_at_rx_rings() noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
-  uint32_t rx_left() const noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void ring_tx_doorbell(Transmitter& by, uint32_t tail) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
   void go_on(Transmitter& by);
   void transmit(Transmitter& by, uint32_t descriptors_max) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
@@ -191,7 +195,7 @@ class Card final : public WireEnd {
   static Frame padded(Burst& burst, const Frame& frame) noexcept USERNIC_NONBLOCKING;
   uint32_t superframe_descriptors() const noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   uint32_t ring_of(const Frame& frame) const noexcept USERNIC_NONBLOCKING;
-  bool store_frame(const Frame& frame, uint32_t queue) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
+  uint32_t store_frame(const Frame& frame) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   uint32_t vectors() const noexcept USERNIC_NONBLOCKING { return std::max(config_.rx_queues, config_.tx_queues); }
   bool arm(uint32_t queue, uint64_t indexes) noexcept USERNIC_NONBLOCKING USERNIC_EXCLUDES(lock_);
   bool disarm(uint32_t queue) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
@@ -219,14 +223,12 @@ class Card final : public WireEnd {
   mutable SpinLock lock_{kLockClass};
   Filter filter_ USERNIC_GUARDED_BY(lock_);
   Faults faults_ USERNIC_GUARDED_BY(lock_);
-  std::vector<Ring> rx_ USERNIC_GUARDED_BY(lock_);
+  std::vector<ReceiveRing> rx_ USERNIC_GUARDED_BY(lock_);
   std::vector<SendRing> tx_ USERNIC_GUARDED_BY(lock_);
   uint64_t control_ USERNIC_GUARDED_BY(lock_) = 0;
   uint64_t frame_max_ USERNIC_GUARDED_BY(lock_) = kFrameMaxReset;
   uint64_t super_buffer_ USERNIC_GUARDED_BY(lock_) = 0;
-  uint32_t armed_ USERNIC_GUARDED_BY(lock_) = 0;    // bit i: data of queue i
-  bool pausing_ USERNIC_GUARDED_BY(lock_) = false;  // makes others wait, until `pause_end_` at the latest
-  Time pause_end_ USERNIC_GUARDED_BY(lock_){};
+  uint32_t armed_ USERNIC_GUARDED_BY(lock_) = 0;  // bit i: data of queue i
   bool reset_pending_ USERNIC_GUARDED_BY(lock_) = false;
 
   std::deque<Transmitter> transmitters_;  // one a TX queue; constant, but for what synchronises itself

@@ -52,34 +52,40 @@ uint32_t Card::superframe_max() const noexcept {
   return superframe_descriptors() != 0 ? kSuperframeMax : 0;
 }
 
-// Empty descriptors of the ring that has the fewest: nobody knows where the next frame belongs.
-uint32_t Card::rx_left() const noexcept {
-  uint32_t least = std::numeric_limits<uint32_t>::max();
-  for (const Ring& each : rx_) least = std::min(least, each.left());
-  return least;
-}
-
-// Whether it makes others wait follows from its rings alone. Returns true when it has just let them go on: xon is owed,
-// when the lock is free.
+// Whether it makes others wait follows from its rings alone. Returns true when one has just let them go on: xon is
+// owed, when the lock is free.
 bool Card::look_at_rx_rings() noexcept {
-  const bool full = config_.flow_control && receiving() && rx_left() < std::max(superframe_descriptors(), uint32_t{1});
-  if (std::exchange(pausing_, full) == full) return false;
-  if (!full) return true;
-  pause_end_ = Clock::now() + Duration(pause_max_ns_.load());
-  count(counters_.tx_pause);
-  return false;
+  const bool pauses = config_.flow_control && receiving();
+  const uint32_t enough = std::max(superframe_descriptors(), uint32_t{1});
+  bool let_go = false;
+  for (ReceiveRing& each : rx_) {
+    const bool full = pauses && each.left() < enough;
+    if (std::exchange(each.full, full) == full) continue;
+    if (!full) {
+      let_go = true;
+      continue;
+    }
+    each.pause_end = Clock::now() + Duration(pause_max_ns_.load());
+    count(counters_.tx_pause);
+  }
+  return let_go;
 }
 
+// Of the ring that has the least: nobody knows where the next frame belongs. One that has had its time does not count.
 Room Card::room() noexcept {
   SpinGuardBh guard(lock_);
   if (!config_.flow_control || !receiving()) return {};
-  if (!pausing_) {
-    Room room{.frames = rx_left()};
-    if (superframe_descriptors() != 0) room.frame_bytes = static_cast<uint32_t>(super_buffer_);
-    return room;
+  Room room;
+  for (const ReceiveRing& each : rx_) {
+    if (!each.full) {
+      room.frames = std::min(room.frames, each.left());
+    } else if (Clock::now() < each.pause_end) {
+      room.frames = 0;
+      room.until = std::max(room.until, each.pause_end);
+    }
   }
-  if (Clock::now() >= pause_end_) return {};
-  return {.frames = 0, .until = pause_end_};
+  if (superframe_descriptors() != 0) room.frame_bytes = static_cast<uint32_t>(super_buffer_);
+  return room;
 }
 
 void Card::hear(std::span<const Frame> frames) noexcept {
@@ -87,10 +93,7 @@ void Card::hear(std::span<const Frame> frames) noexcept {
   {
     SpinGuardBh guard(lock_);
     uint32_t stored = 0;
-    for (const Frame& frame : frames) {
-      const uint32_t queue = ring_of(frame);
-      if (store_frame(frame, queue)) stored |= uint32_t{1} << queue;
-    }
+    for (const Frame& frame : frames) stored |= store_frame(frame);
     fire = stored & armed_;
     armed_ &= ~fire;
     if (stored != 0) (void)look_at_rx_rings();  // there are fewer descriptors than before
@@ -103,21 +106,23 @@ uint32_t Card::ring_of(const Frame& frame) const noexcept {
   return config_.rx_queues == 1 ? 0 : static_cast<uint32_t>(uint64_t{flow_hash(frame)} * config_.rx_queues >> 32);
 }
 
-bool Card::store_frame(const Frame& frame, uint32_t queue) noexcept {
-  Ring& ring = rx_[queue];
+// The bit of the ring that it is in; 0: in none.
+uint32_t Card::store_frame(const Frame& frame) noexcept {
   const uint32_t frames = frames_of(frame);
-  if (!receiving()) return count(counters_.rx_off, frames), false;
-  if (frame.size() < kFrameMin) return count(counters_.rx_runt, frames), false;
-  if (!filter_.accepts(frame)) return count(counters_.rx_filtered, frames), false;
+  if (!receiving()) return count(counters_.rx_off, frames), 0u;
+  if (frame.size() < kFrameMin) return count(counters_.rx_runt, frames), 0u;
+  if (!filter_.accepts(frame)) return count(counters_.rx_filtered, frames), 0u;
   const bool super = frame.offload.superframe();
   if (longest_of(frame) > frame_max_ || (super && superframe_descriptors() == 0))
-    return count(counters_.rx_too_long, frames), false;
-  if (ring.empty()) return count(counters_.rx_no_descriptor, frames), false;
+    return count(counters_.rx_too_long, frames), 0u;
+  const uint32_t queue = ring_of(frame);
+  Ring& ring = rx_[queue];
+  if (ring.empty()) return count(counters_.rx_no_descriptor, frames), 0u;
   // Whatever does not fit, the descriptors stay empty.
   uint32_t parts = 0;
   size_t room = 0;
   while (room < frame.size() && parts < (super ? ring.left() : 1u)) room += ring.at(ring.head + parts++).length;
-  if (room < frame.size()) return count(super ? counters_.rx_no_descriptor : counters_.rx_too_long, frames), false;
+  if (room < frame.size()) return count(super ? counters_.rx_no_descriptor : counters_.rx_too_long, frames), 0u;
   std::span<const uint8_t> rest = frame;
   for (uint32_t i = 0; i < parts; ++i) {
     Descriptor& descriptor = ring.at(ring.head + i);
@@ -136,7 +141,7 @@ bool Card::store_frame(const Frame& frame, uint32_t queue) noexcept {
   count(counters_.rx_frames, frames);
   count(counters_.rx_frames_of[queue], frames);
   if (super) count(counters_.rx_superframes);
-  return true;
+  return uint32_t{1} << queue;
 }
 
 // --- Transmitting ---

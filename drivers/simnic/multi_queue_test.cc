@@ -275,6 +275,64 @@ TEST_F(MultiQueueTest, WithoutFlowControlAFullRingLosesItsOwnFramesAlone) {
   wire->unplug(mouth);
 }
 
+// A ring that nobody refills has had its time: from then on it drops. The others make the senders wait as before.
+TEST_F(MultiQueueTest, ADeadRingTakesNoFlowControlFromTheOthers) {
+  constexpr uint32_t kRing = 8;
+  Card card(queues(2, 1, kRing), kOwnB, wire), sender(queues(1, 1, 64), kOwnA, wire);
+  std::array<std::array<Descriptor, kRing>, 2> rings;
+  std::array<std::array<uint8_t, 2048>, 2 * kRing> buffers;
+  for (uint32_t i = 0; i < 2 * kRing; ++i) {
+    rings[i / kRing][i % kRing].address = reinterpret_cast<uintptr_t>(buffers[i].data());
+    rings[i / kRing][i % kRing].length = 2048;
+  }
+  for (uint32_t i = 0; i < 2; ++i) {
+    card.write(of_queue(Reg::kRxRing, i), reinterpret_cast<uintptr_t>(rings[i].data()));
+    card.write(of_queue(Reg::kRxSize, i), kRing);
+    card.write(of_queue(Reg::kRxTail, i), kRing);
+  }
+  card.write(Reg::kControl, kControlRx);
+  std::array<Descriptor, 64> tx;
+  std::deque<Octets> sent;
+  sender.write(Reg::kTxRing, reinterpret_cast<uintptr_t>(tx.data()));
+  sender.write(Reg::kTxSize, 64);
+  sender.write(Reg::kControl, kControlTx);
+  const auto send_more = [&](uint16_t flow, uint32_t count) {
+    for (uint32_t n = 0; n < count; ++n) {
+      const Octets& octets = sent.emplace_back(numbered(flow, n));
+      tx[sent.size() - 1].address = reinterpret_cast<uintptr_t>(octets.data());
+      tx[sent.size() - 1].length = static_cast<uint32_t>(octets.size());
+    }
+    sender.write(Reg::kTxTail, sent.size());
+    net.system_workqueue().flush();
+  };
+  const auto received_by = [&](uint32_t queue) { return card.counters().rx_frames_of[queue].load(); };
+  const auto lost = [&] { return card.counters().rx_no_descriptor.load(); };
+
+  card.set_pause_max({});
+  send_more(0, kRing + 3);
+  EXPECT_TRUE(eventually([&] { return lost() == 3; })) << "its time is over at once";
+  const uint32_t dead = received_by(0) != 0 ? 0 : 1, healthy = 1 - dead;
+  card.set_pause_max(std::chrono::hours(1));
+  uint16_t flow = 1;
+  for (; received_by(healthy) == 0; ++flow) {
+    ASSERT_LT(flow, kFlows);
+    send_more(flow, 1);
+  }
+  const uint64_t lost_before = lost();
+  send_more(static_cast<uint16_t>(flow - 1), kRing + 4);
+  EXPECT_EQ(received_by(healthy), kRing);
+  EXPECT_EQ(lost(), lost_before) << "the rest waits";
+  for (Descriptor& each : rings[healthy]) {
+    each.status.store(0);
+    each.length = 2048;
+  }
+  card.write(of_queue(Reg::kRxTail, healthy), 2 * kRing);
+  EXPECT_TRUE(eventually([&] { return received_by(healthy) == kRing + 5; }));
+  EXPECT_EQ(lost(), lost_before);
+  send_more(0, 2);
+  EXPECT_EQ(lost(), lost_before + 2) << "of the dead one, for which nobody waits";
+}
+
 TEST_F(MultiQueueTest, MoreOfTheOneKindThanOfTheOther) {
   for (const auto& [rx, tx] : {std::pair{1, 4}, {3, 1}}) {
     FlowNic a(net, wire, kOwnA, queues(rx, tx)), b(net, wire, kOwnB, queues(rx, tx));
