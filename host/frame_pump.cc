@@ -5,6 +5,12 @@
 
 namespace usernic {
 
+namespace {
+
+constexpr Duration kFramesBackWait = std::chrono::seconds(5);
+
+}  // namespace
+
 FramePump::FramePump(NetDevice& dev, KernelEnd& end, Kick& changed, std::vector<Kick> woken,
                      const std::function<void(const std::string&)>& log)
     : dev_(dev), end_(end), changed_(changed) {
@@ -18,6 +24,8 @@ FramePump::FramePump(NetDevice& dev, KernelEnd& end, Kick& changed, std::vector<
 
 FramePump::~FramePump() {
   stop();
+  const Time deadline = Clock::now() + kFramesBackWait;  // of all of them
+  for (QueuePump& each : pumps_) each.wait_for_frames(deadline);
 }
 
 Result<> FramePump::start() {

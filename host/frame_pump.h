@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// host: frames between a device and its interface's end (kernel_end.h), a TAP, say.
+// host: frames between a device and its interface's end (kernel_end.h).
 //
-//   NAPI poll --receive--> the pump of its RX queue --> TAP
-//   TAP --> the pump of each of its queues --> the TX queue of the same number
+//   NAPI poll --receive--> the pump of its RX queue --> the end
+//   the end --> the pump of each of its queues --> the TX queue of the same number
 //
 // A TAP has as many queues, each with a descriptor, a thread and a pump (queue_pump.h), as the device has TX queues:
 // those are what the kernel sends by; a veth has one for all. What the i-th RX queue receives goes in by the i-th of
@@ -38,6 +38,7 @@ class FramePump final : public DevicePort {
   // outlive the pump; `woken` are its own, one for each of the end's queues.
   FramePump(NetDevice& dev, KernelEnd& end, Kick& changed, std::vector<Kick> woken,
             const std::function<void(const std::string&)>& log);
+  // Sleeps, for seconds at most, until frames that are out are back.
   ~FramePump();
   FramePump(const FramePump&) = delete;
   FramePump& operator=(const FramePump&) = delete;
@@ -49,7 +50,7 @@ class FramePump final : public DevicePort {
   // Something changed that may have opened the queue, or closed the device. Context: any.
   void look_again() noexcept USERNIC_NONBLOCKING;
 
-  // Frames that the kernel did not take (the TAP is down), and that no device of this MTU can send.
+  // Frames that the kernel did not take (the interface is down), and that no device of this MTU can send.
   uint64_t receive_dropped() const noexcept { return receive_dropped_.load(); }
   uint64_t oversized() const noexcept;
   uint64_t overrun() const noexcept;  // that the kernel sent, and that found no room

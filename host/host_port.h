@@ -6,12 +6,13 @@
 // up/down, MTU and own address follow in both directions (follow.h).
 //
 // Its kernel side (kernel_follower.h) runs in a loop's thread that many ports share (host_loop.h); the frames that the
-// kernel sends are read by a thread for each of the interface's queues: as many as the device has TX queues.
+// kernel sends are read by a thread for each of the interface's queues: a TAP has as many as the device has TX
+// queues, a veth has one.
 //
-// No kernel caller ever waits for the driver: the kernel changes its TAP and goes on. A change that the device refuses
-// is taken back on the TAP, with a sentence in the log and a place in the status. A join that the kernel announces is
-// in the device's lists within milliseconds, a silent one at the next audit (mirror.h has the rhythm), or when somebody
-// asks (`wait_known`).
+// No kernel caller ever waits for the driver: the kernel changes its interface and goes on. A change that the device
+// refuses is taken back on the TAP, with a sentence in the log and a place in the status. A join that the kernel
+// announces is in the device's lists within milliseconds, a silent one at the next audit (mirror.h has the rhythm), or
+// when somebody asks (`wait_known`).
 //
 // Whoever administers the interface may rename it, and move it to another namespace: it is followed there, by sockets
 // that are opened there, and home again. Where it cannot be followed (the namespace is not ours to enter) it has no

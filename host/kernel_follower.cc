@@ -213,7 +213,7 @@ void KernelFollower::take_picture() {
   }
 }
 
-// It is not where it was: somebody deleted it, or moved it, and the TAP knows where to.
+// It is not where it was: somebody deleted it, or moved it, and its end knows where to.
 void KernelFollower::look_for_interface() {
   look_again_ = kForever;
   const Result<std::string> name = end_.name_now();

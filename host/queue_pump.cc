@@ -8,6 +8,7 @@
 #include <new>
 
 #include "usernic/poll_here.h"
+#include "usernic/tx_select.h"
 
 namespace usernic {
 
@@ -17,7 +18,6 @@ constexpr uint32_t kHeaderBytesMax = 14 + 4;  // Ethernet, and one VLAN tag
 constexpr uint32_t kBufferStep = 512;
 constexpr const char* kLacksBuffers = "buffers for frames: its driver has them all, or the machine no memory";
 constexpr Duration kFramesBackLook = std::chrono::milliseconds(1);
-constexpr Duration kFramesBackWait = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -26,6 +26,7 @@ QueuePump::QueuePump(NetDevice& dev, KernelEnd& end, uint16_t index, Kick woken,
     : dev_(dev),
       end_(end),
       index_(index),
+      one_target_(dev.tx_queue_count() == 1 || (end.queue_count() > 1 && !selects_queue(dev))),
       each_turn_(std::move(each_turn)),
       log_(log),
       woken_(std::move(woken)),
@@ -33,17 +34,15 @@ QueuePump::QueuePump(NetDevice& dev, KernelEnd& end, uint16_t index, Kick woken,
 
 QueuePump::~QueuePump() {
   queue_->free_spare();
-  // A driver gives back what it was sent, at the latest when it is closed. One that does not must not take our memory
-  // from under its card.
+  if (frames_out() != 0) leave_frames();
+}
+
+// A driver gives back what it was sent, at the latest when it is closed. One that does not must not take our memory
+// from under its card.
+void QueuePump::wait_for_frames(Time deadline) {
+  queue_->free_spare();
   const Atomic<uint32_t> never{0};
-  const Time deadline = Clock::now() + kFramesBackWait;
-  while (frames_out() != 0) {
-    if (Clock::now() > deadline) {
-      leave_frames();
-      return;
-    }
-    wait_on(never, 0, Clock::now() + kFramesBackLook);
-  }
+  while (frames_out() != 0 && Clock::now() < deadline) wait_on(never, 0, Clock::now() + kFramesBackLook);
 }
 
 void QueuePump::leave_frames() noexcept {
@@ -146,7 +145,7 @@ bool QueuePump::has_left() const noexcept {
 
 // Frames wait for another TX queue than the own one, for the first time.
 bool QueuePump::begins_to_stray() noexcept {
-  if (left_.size() == 1 || strays()) return false;
+  if (one_target_ || strays()) return false;
   for (size_t i = 0; i < left_.size(); ++i) {
     if (i == index_ || left_[i].empty()) continue;
     strays_.store(true);
@@ -155,10 +154,10 @@ bool QueuePump::begins_to_stray() noexcept {
   return false;
 }
 
-// Where there is one queue only, what is read on would wait for the same; where all wait for one queue's superframes,
+// Where all goes to one queue, what is read on would wait for the same; where all wait for one queue's superframes,
 // there is no buffer for another's.
 bool QueuePump::holds_enough() noexcept {
-  const uint32_t most = left_.size() == 1 ? 1 : kLeftMax;
+  const uint32_t most = one_target_ ? 1 : kLeftMax;
   uint32_t all = 0, superframes = 0;
   for (SkbBatch& each : left_) {
     if (each.size() >= most) return true;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// host: frames between a device and one queue of its interface's end (kernel_end.h), a TAP's, say.
+// host: frames between a device and one queue of its interface's end (kernel_end.h).
 //
 //   the poll of an RX queue --write--> the queue       (in the poll's context)
 //   the queue --read, on a thread--> one xmit of a batch, one doorbell
 //
-// The kernel has taken the hash of each frame's flow: what it sends by the i-th queue goes to the device's i-th TX
-// queue, or where select_queue says.
+// Where the end has several, the kernel has chosen by the frame's flow: what it sends by the i-th goes to the device's
+// i-th TX queue. An end of one queue leaves that to a hash of the flow. The driver's select_queue has the last word.
 //
-// A stopped TX queue stops the reader, not the kernel: frames wait in the TAP's queue, and what does not fit there is
-// dropped by the kernel, as on any NIC. Where select_queue names others the reader keeps what waits for a stopped one,
-// up to kLeftMax frames of each, and goes on for the rest; not while superframes that wait have half of the buffers
-// that there are for those. It sleeps on the TAP while it may read, and on `look_again`.
+// A stopped TX queue stops the reader, not the kernel: frames wait in the end's queue, and what does not fit there is
+// dropped by the kernel, as on any NIC. Where frames of the queue go to several the reader keeps what waits for a
+// stopped one, up to kLeftMax frames of each, and goes on for the rest; not while superframes that wait have half of
+// the buffers that there are for those. It sleeps on the end while it may read, and on `look_again`.
 //
 // Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first; the
 // reader keeps a batch of them at hand. A larger MTU takes a pool of longer buffers, and the one before goes when its
@@ -39,11 +39,11 @@ namespace usernic {
 
 class QueuePump {
  public:
-  // Between the TAP's `index`-th queue and the device's. The reader calls `each_turn` before it reads. `log` gets a
+  // Between the end's `index`-th queue and the device. The reader calls `each_turn` before it reads. `log` gets a
   // sentence about a driver that keeps frames. All but `woken` outlive the pump.
   QueuePump(NetDevice& dev, KernelEnd& end, uint16_t index, Kick woken, std::function<void()> each_turn,
             const std::function<void(const std::string&)>& log);
-  // Requires: stopped. Frames that are out have time to come back; then their memory is left to who keeps them.
+  // Requires: stopped. The memory of frames that are out is left to who keeps them.
   ~QueuePump();
   QueuePump(const QueuePump&) = delete;
   QueuePump& operator=(const QueuePump&) = delete;
@@ -52,6 +52,9 @@ class QueuePump {
   Result<> start();
   // When it returns it reads nothing any more. Context: process.
   void stop();
+
+  // Gives frames that are out time to come back. Requires: stopped. Context: process.
+  void wait_for_frames(Time deadline);
 
   // As EndQueue::write. Context: any.
   uint64_t write(SkbBatch& frames) noexcept USERNIC_NONBLOCKING { return queue_->write(frames); }
@@ -77,6 +80,7 @@ class QueuePump {
   NetDevice& dev_;
   KernelEnd& end_;
   const uint16_t index_;
+  const bool one_target_;  // all that is read goes to one TX queue
   const std::function<void()> each_turn_;
   const std::function<void(const std::string&)>& log_;
   // Changed by the reader alone, once it runs.

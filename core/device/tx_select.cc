@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Which of a device's TX queues a frame goes to.
+#include "usernic/tx_select.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -50,6 +52,10 @@ struct Chosen {
 
 }  // namespace
 
+bool selects_queue(const NetDevice& dev) noexcept {
+  return has_ndo<Ndo::kSelectQueue>(Device::of(dev));
+}
+
 TxQueue& Device::queue_for(const Skb& skb, std::optional<uint16_t> known, Place where) noexcept {
   const auto count = static_cast<uint32_t>(tx_queues.size());
   if (count == 1) [[likely]]
@@ -96,6 +102,7 @@ uint32_t NetDevice::xmit(SkbBatch& frames, std::span<SkbBatch> left, uint16_t fl
 uint32_t Device::send_each(SkbBatch& frames, std::span<SkbBatch> left, std::optional<uint16_t> flow,
                            Place where) noexcept {
   uint32_t sent = 0;
+  if (flow) flow = static_cast<uint16_t>(*flow % tx_queues.size());
   for (size_t i = 0; i < left.size(); ++i) {
     if (!left[i].empty()) sent += xmit(tx_queues[i], left[i], where);
   }

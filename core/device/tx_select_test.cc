@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Which TX queue a frame goes to: the driver's word, else its flow's.
+#include "usernic/tx_select.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -251,10 +253,15 @@ TEST_F(TxSelectTest, FramesOfAKnownFlowStayOnItsQueueWhateverTheirHash) {
   ASSERT_EQ(stats.tx.size(), kQueues);
   EXPECT_EQ(stats.tx[2].packets, 10u);
   EXPECT_EQ(stats.tx[1].packets, 0u);
+  put_number(10);
+  EXPECT_EQ(dev->xmit(batch, left, 2 + kQueues), 1u) << "of a sender who has more queues than the device";
+  EXPECT_EQ(of<ManyQueues>(dev).sent.back(), (std::pair<uint16_t, uint8_t>{2, 10}));
+  EXPECT_FALSE(selects_queue(*dev));
 }
 
 TEST_F(TxSelectTest, ASelectorIsToldTheKnownFlowAndItsWordCounts) {
   const NetdevPtr dev = open<Choosy>();
+  EXPECT_TRUE(selects_queue(*dev));
   std::array<SkbBatch, kQueues> left;
   put_number(3), put_number(1);
   EXPECT_EQ(dev->xmit(batch, left, 2), 2u);

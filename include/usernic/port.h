@@ -18,7 +18,7 @@ struct TxQueue;
 class DevicePort {
  public:
   virtual void receive(SkbBatch& frames) noexcept USERNIC_NONBLOCKING = 0;  // takes frames out; what is left is freed
-  // The same, where it matters by which RX queue they came (Napi::queue): of each by one thread at a time.
+  // By which RX queue they came (Napi::queue). Several threads may be in it, of one queue, too; a flow is in one.
   virtual void receive_from(uint16_t, SkbBatch& frames) noexcept USERNIC_NONBLOCKING { receive(frames); }
   virtual void tx_wake(TxQueue& queue) noexcept USERNIC_NONBLOCKING = 0;  // there may be room again
   virtual void carrier_changed(bool on) noexcept USERNIC_NONBLOCKING = 0;
