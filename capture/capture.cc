@@ -20,7 +20,15 @@ namespace {
 
 constexpr size_t kTurnBytes = 256 << 10;  // that are taken out before they are written
 constexpr int kNapMs = 1;                 // after a turn, so that a kick stands for many frames
-constexpr int kLastWordsMs = 2000;        // without one octet taken
+// Of Capture::kEndMax the last part is for the statistics.
+constexpr Duration kFramesMax = std::chrono::seconds(2);
+constexpr int kLookAgainMs = 20;  // poll(2) says that there is room when most is free, and a few octets need less
+
+bool is_socket(int fd) noexcept {
+  int type;
+  socklen_t size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+}
 
 ssize_t write_some(int fd, std::string_view octets) noexcept {
   const ssize_t sent = ::send(fd, octets.data(), octets.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -55,6 +63,7 @@ Result<std::unique_ptr<Capture>> Capture::start(NetDevice& dev, UniqueFd to, Cap
 Capture::Capture(NetDevice& dev, UniqueFd to, CaptureOptions options, Kick kick, std::move_only_function<void()> ended)
     : dev_(dev),
       to_(std::move(to)),
+      is_socket_(is_socket(to_.get())),
       options_(std::move(options)),
       kick_(std::move(kick)),
       ring_(options_.buffer_bytes, options_.snap_bytes, kick_),
@@ -69,7 +78,8 @@ Capture::~Capture() {
 
 void Capture::stop(std::string_view why) {
   MutexGuard guard(lock_);
-  if (std::exchange(stops_, true)) return;
+  if (stopped_at_ != kForever) return;
+  stopped_at_ = Clock::now();
   why_ = why;
   kick_.kick();
 }
@@ -85,15 +95,17 @@ void Capture::run() {
 }
 
 void Capture::capture() {
+  ring_.touch();
   counted_.from_ns = ahead_ns_ + static_cast<uint64_t>(Clock::now().time_since_epoch().count());
   pcapng::add_section(out_, options_.application);
   pcapng::add_interface(
       out_, {.name = options_.name, .description = options_.description, .snap_bytes = options_.snap_bytes});
+  (void)ring_.take_rx_mode();
   tell_rx_mode(Clock::now());
   Reader reader = Reader::kListens;
   while (true) {
     kick_.clear();  // before the look at what it stands for
-    const bool ends = stops() || ring_.device_is_gone();
+    const bool ends = stopped_at() != kForever || ring_.device_is_gone();
     if (ends || reader != Reader::kListens) break;
     const bool worked = out_.empty() && take_some();
     if (!write()) return;
@@ -102,17 +114,22 @@ void Capture::capture() {
   if (reader == Reader::kIsGone) return;
   if (ring_.device_is_gone()) stop("the device was unregistered");
   detach_tap(*dev_, ring_);
-  if (!flush()) return;
-  while (take_some()) {
-    if (!flush()) return;
-  }
-  add_statistics();
-  (void)flush();
+  end();
 }
 
-bool Capture::stops() {
+void Capture::end() {
+  Flushed flushed;
+  do flushed = flush(kFramesMax);
+  while (flushed == Flushed::kAll && take_some());
+  if (flushed == Flushed::kNobodyReads) return;
+  if (flushed == Flushed::kTooSlow) lose_the_rest();
+  add_statistics();
+  (void)flush(kEndMax);
+}
+
+Time Capture::stopped_at() {
   MutexGuard guard(lock_);
-  return stops_;
+  return stopped_at_;
 }
 
 uint64_t Capture::wall(Time at) const noexcept {
@@ -123,11 +140,11 @@ bool Capture::take_some() {
   FrameRing::Frame frame;
   while (out_.size() < kTurnBytes && ring_.front(frame)) {
     if (ring_.rx_mode_changed_at() <= frame.at) [[unlikely]]
-      tell_rx_mode(ring_.rx_mode_changed_at());
+      tell_rx_mode(ring_.take_rx_mode());
     take(frame);
     ring_.pop();
   }
-  if (out_.size() < kTurnBytes && ring_.rx_mode_changed_at() != kForever) tell_rx_mode(ring_.rx_mode_changed_at());
+  if (out_.size() < kTurnBytes && ring_.rx_mode_changed_at() != kForever) tell_rx_mode(ring_.take_rx_mode());
   return !out_.empty();
 }
 
@@ -150,13 +167,34 @@ void Capture::take(const FrameRing::Frame& frame) {
 
 // Newest wins: what changes while this is read is told by the next one.
 void Capture::tell_rx_mode(Time at) {
-  ring_.take_rx_mode();
   RxModeStatus now = dev_->rx_mode().status();
   const std::string news = rx_mode_text(rx_mode_, now);
   rx_mode_ = std::move(now);
   if (news.empty()) return;
   pcapng::add_journal(out_, wall(at), fmt::format("{}: {}", options_.name, news));
-  rx_mode_news_ = news;
+  if (!rx_mode_news_.empty()) rx_mode_news_ += "; ";
+  rx_mode_news_ += news;
+  if (rx_mode_news_.size() > pcapng::kTextMax) rx_mode_news_.erase(0, rx_mode_news_.size() - pcapng::kTextMax);
+}
+
+// Of what was to be written a block that was begun is still, and the file's head; the others, and what waits in the
+// ring, nobody gets.
+void Capture::lose_the_rest() {
+  pcapng::BlockReader blocks;
+  blocks.feed(out_);
+  size_t stays = 0;
+  for (auto block = blocks.next(); block && *block; block = blocks.next()) {
+    const bool head = (*block)->type == pcapng::BlockType::kSection || (*block)->type == pcapng::BlockType::kInterface;
+    if (stays < written_ || head) {
+      stays += (*block)->octets.size();
+    } else if ((*block)->type == pcapng::BlockType::kPacket) {
+      --counted_.delivered;
+      ++counted_.lost;
+    }
+  }
+  out_.resize(stays);
+  FrameRing::Frame frame;
+  for (; ring_.front(frame); ring_.pop()) counted_.lost += 1 + frame.lost_before;
 }
 
 void Capture::add_statistics() {
@@ -189,7 +227,8 @@ Capture::Reader Capture::wait(bool worked) {
     if (!worked && !ring_.may_sleep()) timeout_ms = 0;
   }
   std::array<pollfd, 2> fds{
-      {{to_.get(), static_cast<short>(POLLIN | (waits_for_reader ? POLLOUT : 0)), 0}, {kick_.fd(), POLLIN, 0}}};
+      {{to_.get(), static_cast<short>((is_socket_ ? POLLIN : 0) | (waits_for_reader ? POLLOUT : 0)), 0},
+       {kick_.fd(), POLLIN, 0}}};
   ::poll(fds.data(), fds.size(), timeout_ms);
   if ((fds[0].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) return Reader::kIsGone;
   if ((fds[0].revents & POLLIN) == 0) return Reader::kListens;
@@ -197,16 +236,17 @@ Capture::Reader Capture::wait(bool worked) {
   return ::read(to_.get(), nothing_of_use.data(), nothing_of_use.size()) == 0 ? Reader::kHasEnough : Reader::kListens;
 }
 
-// All of it, as long as the reader takes some now and then.
-bool Capture::flush() {
-  for (size_t left = out_.size() + 1; !out_.empty();) {
-    if (!write()) return false;
-    if (out_.empty()) break;
-    if (out_.size() - written_ == std::exchange(left, out_.size() - written_)) return false;
-    pollfd room{to_.get(), POLLOUT, 0};
-    ::poll(&room, 1, kLastWordsMs);
+// All of it; so long after a stop, which may come meanwhile, no more.
+Capture::Flushed Capture::flush(Duration after_stop) {
+  while (true) {
+    kick_.clear();
+    if (!write()) return Flushed::kNobodyReads;
+    if (out_.empty()) return Flushed::kAll;
+    const Time stopped = stopped_at();
+    if (stopped != kForever && Clock::now() - stopped >= after_stop) return Flushed::kTooSlow;
+    std::array<pollfd, 2> fds{{{to_.get(), POLLOUT, 0}, {kick_.fd(), POLLIN, 0}}};
+    ::poll(fds.data(), fds.size(), stopped == kForever ? -1 : kLookAgainMs);
   }
-  return true;
 }
 
 }  // namespace usernic

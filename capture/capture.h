@@ -8,8 +8,9 @@
 // slow for is lost, and counted, in the packet after it and in the statistics at the end.
 //
 // It ends when it is stopped or destroyed; when the device is unregistered; when the reader closes or, of a socket,
-// says that he sends no more; and then the descriptor is closed, after the statistics, whose comment says why, if the
-// reader does not know. Requires: SIGPIPE is ignored, unless it is a socket.
+// says that he sends no more: then he gets all that has been seen, however slow he is. The descriptor is closed after
+// the statistics, whose comment says why, if the reader does not know. Requires: SIGPIPE is ignored, unless it is a
+// socket.
 //
 // Context: process, neither rtnl nor the device's instance lock held.
 #pragma once
@@ -31,7 +32,8 @@ namespace usernic {
 struct CaptureOptions {
   std::string name, description, application;  // of the interface, and of who captures
   uint32_t snap_bytes = pcapng::kSnapMax;      // of a frame
-  size_t buffer_bytes = 8 << 20;               // what can wait for the reader, besides what the kernel keeps
+  // What can wait for the reader, besides what the kernel keeps; rounded up, so that any frame has room.
+  size_t buffer_bytes = 8 << 20;
 };
 
 class Capture {
@@ -46,34 +48,45 @@ class Capture {
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
 
-  // What has been seen is still written, as long as the reader takes it. `why`: the statistics' comment. Context: any
-  // thread.
+  // What has been seen is still written, for as long as kEndMax; the rest is lost, and counted. `why`: the statistics'
+  // comment. Context: any thread.
   void stop(std::string_view why);
+  static constexpr Duration kEndMax = std::chrono::seconds(3);
+
+  // What such a one has for its frames, and this one.
+  static size_t buffer_bytes(const CaptureOptions& options) noexcept {
+    return FrameRing::rounded(options.buffer_bytes, options.snap_bytes);
+  }
+  size_t buffer_bytes() const noexcept { return buffer_bytes(options_); }
 
  private:
   Capture(NetDevice& dev, UniqueFd to, CaptureOptions options, Kick kick, std::move_only_function<void()> ended);
   enum class Reader : uint8_t { kListens, kHasEnough, kIsGone };
   void run();
   void capture();
-  bool stops();
+  Time stopped_at();
+  void end();
   uint64_t wall(Time at) const noexcept;
   bool take_some();
   void take(const FrameRing::Frame& frame);
   void tell_rx_mode(Time at);
+  void lose_the_rest();
   void add_statistics();
   bool write();
   Reader wait(bool worked);
-  bool flush();
+  enum class Flushed : uint8_t { kAll, kTooSlow, kNobodyReads };
+  Flushed flush(Duration after_stop);
 
   const DeviceHandle dev_;
   UniqueFd to_;
+  const bool is_socket_;
   const CaptureOptions options_;
   Kick kick_;
   FrameRing ring_;
   std::move_only_function<void()> ended_;
   static constexpr LockClass kClass{"capture"};
   Mutex lock_{kClass};
-  bool stops_ USERNIC_GUARDED_BY(lock_) = false;
+  Time stopped_at_ USERNIC_GUARDED_BY(lock_) = kForever;
   std::string why_ USERNIC_GUARDED_BY(lock_);
   // Of the time of day, of Clock: once for all, so that packets stay in order when somebody sets it.
   const uint64_t ahead_ns_;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "capture/capture.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -14,8 +18,10 @@
 #include "testing/nic.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
+#include "testing/watch.h"
 #include "usernic/address_list.h"
 #include "usernic/rx_mode.h"
+#include "usernic/thread.h"
 #include "usernic/wall_clock.h"
 
 namespace usernic {
@@ -62,28 +68,33 @@ Read::Packet packet_of(std::string_view block) {
   return packet;
 }
 
-Read read_all(int fd) {
+Read read_stream(std::string_view stream) {
   Read read;
   pcapng::BlockReader reader;
-  std::array<char, 4096> buffer;
-  ssize_t got;
-  while ((got = ::read(fd, buffer.data(), buffer.size())) > 0) {
-    reader.feed({buffer.data(), static_cast<size_t>(got)});
-    while (true) {
-      const auto block = reader.next();
-      EXPECT_TRUE(block.has_value());
-      if (!block || !*block) break;
-      read.types.push_back((*block)->type);
-      const std::string_view octets = (*block)->octets;
-      if ((*block)->type == BlockType::kPacket) read.packets.push_back(packet_of(octets));
-      if ((*block)->type == BlockType::kJournal) read.journal.emplace_back(octets.substr(octets.find("MESSAGE=") + 8));
-      if (const auto statistics = (*block)->statistics()) {
-        read.delivered = statistics->delivered, read.lost = statistics->lost, read.end = statistics->comment;
-      }
+  reader.feed(stream);
+  while (true) {
+    const auto block = reader.next();
+    EXPECT_TRUE(block.has_value());
+    if (!block || !*block) break;
+    read.types.push_back((*block)->type);
+    const std::string_view octets = (*block)->octets;
+    if ((*block)->type == BlockType::kPacket) read.packets.push_back(packet_of(octets));
+    if ((*block)->type == BlockType::kJournal) read.journal.emplace_back(octets.substr(octets.find("MESSAGE=") + 8));
+    if (const auto statistics = (*block)->statistics()) {
+      read.delivered = statistics->delivered, read.lost = statistics->lost, read.end = statistics->comment;
     }
   }
   read.whole = !reader.has_part_of_a_block();
   return read;
+}
+
+Read read_all(int fd) {
+  std::string stream;
+  std::array<char, 4096> buffer;
+  for (ssize_t got; (got = ::read(fd, buffer.data(), buffer.size())) > 0;) {
+    stream.append(buffer.data(), static_cast<size_t>(got));
+  }
+  return read_stream(stream);
 }
 
 struct CaptureTest : testing::Test {
@@ -159,12 +170,18 @@ TEST_F(CaptureTest, AChangeOfTheRxModeIsAnEntryAndTheNextFramesComment) {
   ASSERT_TRUE(eventually([&] { return told(mc(1)); }));
   ASSERT_TRUE(dev->mc().add(mc(7)));
   ASSERT_TRUE(eventually([&] { return told(mc(7)); }));
+  ASSERT_TRUE(dev->mc().add(mc(8)));
+  ASSERT_TRUE(eventually([&] { return told(mc(8)); }));
   send(*dev, pool, {numbered(1), numbered(2)});
   running.capture->stop("");
   const Read read = read_all(running.reader.get());
   const auto tells = [](const std::string& text) {
     return text.contains("1 more multicast on the card: " + mc(7).to_string());
   };
+  ASSERT_EQ(read.packets.size(), 2u);
+  ASSERT_EQ(read.packets[0].comments.size(), 1u);
+  EXPECT_TRUE(read.packets[0].comments[0].contains("1 more multicast on the card: " + mc(8).to_string()))
+      << "both: " << read.packets[0].comments[0];
   EXPECT_TRUE(std::ranges::any_of(read.journal, tells));
   const auto commented = std::ranges::count_if(
       read.packets, [&](const Read::Packet& packet) { return std::ranges::any_of(packet.comments, tells); });
@@ -208,6 +225,78 @@ TEST_F(CaptureTest, AReaderWhoHasEnoughGetsTheStatistics) {
   EXPECT_EQ(read.delivered, 1u);
   EXPECT_EQ(read.end, "");
   EXPECT_TRUE(ended.wait());
+}
+
+// However long he takes: nothing else waits for him.
+TEST_F(CaptureTest, AReaderWhoHasEnoughIsWaitedFor) {
+  Running running = start({.buffer_bytes = 1 << 20});
+  constexpr uint32_t kRounds = 4'000;
+  for (uint32_t i = 0; i < kRounds; ++i) send(*dev, pool, {numbered(1), numbered(2)});
+  ASSERT_EQ(::shutdown(running.reader.get(), SHUT_WR), 0);
+  EXPECT_FALSE(ended.wait(1, std::chrono::milliseconds(2500)));
+  const Read read = read_all(running.reader.get());
+  EXPECT_TRUE(read.whole);
+  EXPECT_EQ(read.types.back(), BlockType::kStatistics);
+  EXPECT_EQ(read.delivered, read.packets.size());
+  EXPECT_EQ(read.delivered + read.lost, 2 * kRounds);
+}
+
+// He reads, and would for long: the end is told all the same, and what he did not get is counted.
+TEST_F(CaptureTest, ASlowReaderKeepsItFromEndingForAWhileOnly) {
+  Running running = start({.buffer_bytes = 8 << 20});
+  const Frame large(1400, 1);
+  constexpr uint32_t kRounds = 5'000;
+  for (uint32_t i = 0; i < kRounds; ++i) send(*dev, pool, {large});
+  std::string stream;
+  Thread reads("reads", [&] {
+    std::array<char, 4096> buffer;
+    for (ssize_t got; (got = ::read(running.reader.get(), buffer.data(), buffer.size())) > 0;) {
+      stream.append(buffer.data(), static_cast<size_t>(got));
+      (void)ended.wait(1, std::chrono::milliseconds(8));  // at 500 KB/s, and when it ended no more so
+    }
+  });
+  const Time before = Clock::now();
+  running.capture.reset();
+  EXPECT_LT(Clock::now() - before, seconds(10));
+  reads.join();
+  const Read read = read_stream(stream);
+  EXPECT_TRUE(read.whole);
+  ASSERT_FALSE(read.types.empty());
+  EXPECT_EQ(read.types.back(), BlockType::kStatistics);
+  EXPECT_GT(read.lost, 0u);
+  EXPECT_EQ(read.delivered, read.packets.size());
+  EXPECT_EQ(read.delivered + read.lost, kRounds);
+}
+
+// Which always reads as if it were at its end, and may not be open for that at all.
+TEST_F(CaptureTest, IntoAFile) {
+  for (const int flags : {O_RDWR, O_WRONLY}) {
+    char name[] = "/tmp/usernic-capture-XXXXXX";
+    const UniqueFd file(::mkostemp(name, O_CLOEXEC));
+    ASSERT_TRUE(file);
+    auto started = Capture::start(*dev, UniqueFd(::open(name, flags | O_CLOEXEC)), {.name = "nic0"});
+    ASSERT_TRUE(started);
+    const auto written = [&] { return ::lseek(file.get(), 0, SEEK_END); };
+    ASSERT_TRUE(eventually([&] { return written() > 0; }));
+    const auto head = written();
+    send(*dev, pool, {numbered(1)});
+    ASSERT_TRUE(eventually([&] { return written() > head; }));
+    send(*dev, pool, {numbered(2)});
+    (*started)->stop("");
+    started->reset();
+    ::lseek(file.get(), 0, SEEK_SET);
+    const Read read = read_all(file.get());
+    EXPECT_EQ(read.packets.size(), 2u);
+    EXPECT_EQ(read.delivered, 2u);
+    ::unlink(name);
+  }
+}
+
+TEST_F(CaptureTest, ABufferThatIsTooSmallForAFrameIsMadeLarger) {
+  Running running = start({.buffer_bytes = 1});
+  send(*dev, pool, {Frame(1500, 3)});
+  running.capture->stop("");
+  EXPECT_EQ(read_all(running.reader.get()).packets.size(), 1u);
 }
 
 TEST_F(CaptureTest, ADeviceThatGoesEndsItWithASentence) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "capture/frame_ring.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -8,13 +11,26 @@
 
 namespace usernic {
 
-// Zeroed, so that it is in memory before the first frame comes.
 FrameRing::FrameRing(size_t bytes, uint32_t snap_bytes, Kick& wake)
-    : granules_(std::bit_ceil(std::max(bytes, 2 * kGranule) / kGranule)),
+    : granules_(rounded(bytes, snap_bytes) / kGranule),
       snap_bytes_(snap_bytes),
       wake_(wake),
-      memory_(std::make_unique<Granule[]>(granules_)),
+      memory_(std::make_unique_for_overwrite<Granule[]>(granules_)),
       states_(std::make_unique<Atomic<uint32_t>[]>(granules_)) {}
+
+// Less than a record is skipped before the memory's end, and then the record has to fit.
+size_t FrameRing::rounded(size_t bytes, uint32_t snap_bytes) noexcept {
+  const size_t record = (sizeof(Header) + snap_bytes + kGranule - 1) / kGranule;
+  return std::bit_ceil(std::max(bytes / kGranule, 2 * record)) * kGranule;
+}
+
+// By the kernel, which writes nothing where somebody has a frame already. One that cannot leaves it to the frames.
+void FrameRing::touch() noexcept {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(memory_.get()) + page - 1) & ~(page - 1);
+  const auto end = reinterpret_cast<uintptr_t>(memory_.get() + granules_) & ~(page - 1);
+  if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE);
+}
 
 FrameRing::Header& FrameRing::header(uint64_t position) noexcept {
   return *std::launder(reinterpret_cast<Header*>(memory_[position & (granules_ - 1)].octets));
@@ -80,6 +96,7 @@ void FrameRing::wake() noexcept {
 }
 
 void FrameRing::rx_mode_changed() noexcept {
+  rx_mode_changes_.fetch_add(1);
   Duration::rep none = kForever.time_since_epoch().count();
   rx_mode_at_.compare_exchange_strong(none, Clock::now().time_since_epoch().count());
   wake();
@@ -88,6 +105,12 @@ void FrameRing::rx_mode_changed() noexcept {
 void FrameRing::gone() noexcept {
   gone_.store(true);
   wake_.kick();
+}
+
+// A change between the two is told with the one before, and once more as nothing new.
+Time FrameRing::take_rx_mode() noexcept {
+  const Time first(Duration(rx_mode_at_.exchange(kForever.time_since_epoch().count())));
+  return rx_mode_changes_.exchange(0) == 1 && first != kForever ? first : Clock::now();
 }
 
 bool FrameRing::front(Frame& frame) {

@@ -18,9 +18,12 @@ namespace usernic {
 
 class FrameRing final : public FrameTap {
  public:
-  // `bytes` is rounded up to a power of two; of each frame the first `snap_bytes` octets are kept. `wake` outlives it.
-  // Throws std::bad_alloc.
+  // Of each frame the first `snap_bytes` octets are kept. `wake` outlives it. Throws std::bad_alloc.
   FrameRing(size_t bytes, uint32_t snap_bytes, Kick& wake);
+  // What it has of `bytes`: a power of two, and room for any frame wherever the one before it ends.
+  static size_t rounded(size_t bytes, uint32_t snap_bytes) noexcept;
+  // Its memory comes now, and not with the first frames, which would wait for it. Context: process.
+  void touch() noexcept;
 
   struct Frame {
     Time at;
@@ -39,7 +42,8 @@ class FrameRing final : public FrameTap {
   bool may_sleep();
   // When the rx mode changed first that was not taken yet; kForever: it did not.
   Time rx_mode_changed_at() const noexcept { return Time(Duration(rx_mode_at_.load())); }
-  void take_rx_mode() noexcept { rx_mode_at_.store(kForever.time_since_epoch().count()); }
+  // Before the mode is read. When it changed; of several changes now, since only what is so now is known.
+  Time take_rx_mode() noexcept;
   bool device_is_gone() const noexcept { return gone_.load(); }
   // Since the last frame that was taken.
   uint64_t lost_since() const noexcept { return lost_.load() - lost_seen_; }
@@ -74,7 +78,7 @@ class FrameRing final : public FrameTap {
   const size_t granules_;  // a power of two
   const uint32_t snap_bytes_;
   Kick& wake_;
-  const std::unique_ptr<Granule[]> memory_;
+  const std::unique_ptr<Granule[]> memory_;  // untouched
   const std::unique_ptr<Atomic<uint32_t>[]> states_;
   // The writers'.
   alignas(64) Atomic<uint64_t> end_{0};
@@ -86,6 +90,7 @@ class FrameRing final : public FrameTap {
   alignas(64) Atomic<bool> sleeps_{false};
   Atomic<bool> gone_{false};
   Atomic<Duration::rep> rx_mode_at_{kForever.time_since_epoch().count()};
+  Atomic<uint32_t> rx_mode_changes_{0};
 };
 
 }  // namespace usernic

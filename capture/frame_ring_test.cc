@@ -103,9 +103,33 @@ TEST_F(FrameRingTest, AFullRingLosesAndCounts) {
   EXPECT_EQ(frame.lost_before, 2u);
   ring.pop();
   EXPECT_EQ(ring.lost_since(), 0u);
-  const Frame large(1900, 2);
-  FrameRing small(128, 2000, kick);
-  EXPECT_FALSE(add(small, large)) << "one that never fits is lost as well";
+}
+
+TEST_F(FrameRingTest, AnEmptyRingHasRoomForAnyFrame) {
+  for (const uint32_t snap : {1u, 63u, 64u, 65u, 1000u, 1984u, 1985u, 2000u}) {
+    FrameRing ring(1, snap, kick);
+    ring.touch();
+    EXPECT_GE(FrameRing::rounded(1, snap), 2 * snap);
+    for (uint32_t i = 0; i < 200; ++i) {
+      ASSERT_TRUE(add(ring, Frame(i % 3 == 0 ? 14 : 2000, 1))) << snap << ", frame " << i;
+      FrameRing::Frame frame;
+      ASSERT_TRUE(ring.front(frame));
+      ring.pop();
+    }
+  }
+  EXPECT_EQ(FrameRing::rounded(5000, 100), 8192u);
+}
+
+TEST_F(FrameRingTest, OfSeveralChangesOfTheRxModeTheLastIsNow) {
+  FrameRing ring(1, 100, kick);
+  ring.rx_mode_changed();
+  const Time first = ring.rx_mode_changed_at();
+  EXPECT_EQ(ring.take_rx_mode(), first);
+  EXPECT_EQ(ring.rx_mode_changed_at(), kForever);
+  ring.rx_mode_changed();
+  ring.rx_mode_changed();
+  const Time before = Clock::now();
+  EXPECT_GE(ring.take_rx_mode(), before);
 }
 
 TEST_F(FrameRingTest, AFrameIsWhatItWasWhenItWasSeen) {

@@ -22,9 +22,11 @@ namespace {
 
 // The stream, for who interrupts: asked to end it ends by itself, with its statistics. A second signal ends us.
 volatile sig_atomic_t stream_fd = -1;
+volatile sig_atomic_t was_interrupted = 0;
 
 void ask_to_end(int) {
   const int before = errno;
+  was_interrupted = 1;
   ::shutdown(stream_fd, SHUT_WR);
   errno = before;
 }
@@ -34,7 +36,11 @@ void end_when_interrupted(int stream) {
   struct sigaction once {};
   once.sa_handler = ask_to_end;
   once.sa_flags = static_cast<int>(SA_RESETHAND);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &once, nullptr);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    const bool is_ignored = ::sigaction(number, nullptr, &before) == 0 && before.sa_handler == SIG_IGN;  // nohup
+    if (!is_ignored) ::sigaction(number, &once, nullptr);
+  }
 }
 
 ctl::Outcome<UniqueFd> ask_for_stream(const Command& command) {
@@ -104,10 +110,12 @@ ctl::Outcome<> capture_to(CaptureFiles& files, const Command& command) {
   if (const auto opened = files.open(); !opened) return opened;
   end_when_interrupted(stream->get());
   const auto ending = copy_stream(stream->get(), files, command.capture.count);
-  if (!ending) return ctl::refuse(ending.error());
+  // Ctrl-C ends the reader of a pipe as well.
+  const auto leaves = [&] { return was_interrupted != 0 && files.reader_is_gone(); };
+  if (!ending) return leaves() ? ctl::Outcome<>() : ctl::refuse(ending.error());
   const auto ended = files.end();
-  if (!ended) return ended;
-  if (!ending->has_statistics) return ctl::refuse("usernic run ended in the middle of it");
+  if (!ended) return leaves() ? ctl::Outcome<>() : ended;
+  if (!ending->has_statistics) return ctl::refuse("the capture broke off: frames at its end may be missing");
   return ending->why.empty() ? ctl::Outcome<>() : ctl::refuse(fmt::format("{}: {}", command.dev, ending->why));
 }
 

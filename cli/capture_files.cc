@@ -14,8 +14,15 @@
 namespace usernic::cli {
 
 namespace {
+
 constexpr uint64_t kStatisticsBytes = 200;  // and a little more
+
+bool is_regular(int fd) noexcept {
+  struct stat what {};
+  return ::fstat(fd, &what) == 0 && S_ISREG(what.st_mode);
 }
+
+}  // namespace
 
 std::string CaptureFiles::numbered(const std::string& path, uint64_t number) {
   const std::filesystem::path whole(path);
@@ -39,12 +46,16 @@ ctl::Outcome<> CaptureFiles::next_file() {
   const std::string name = line_.file_bytes == 0 ? line_.path : numbered(line_.path, ++number_);
   file_.reset(::open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file_) return ctl::refuse(fmt::format("cannot open {}: {}", name, std::strerror(errno)));
+  if (is_regular(file_.get()) && ::fchmod(file_.get(), 0600) != 0) {
+    return ctl::refuse(fmt::format("cannot keep {} from being read by others: {}", name, std::strerror(errno)));
+  }
   names_.push_back(name);
   if (line_.files_max != 0 && names_.size() > line_.files_max) {
     ::unlink(names_.front().c_str());
     names_.pop_front();
   }
   bytes_ = packets_ = 0;
+  of_file_ = {};
   return {};
 }
 
@@ -62,7 +73,8 @@ ctl::Outcome<> CaptureFiles::flush() {
   return {};
 }
 
-// Of a block that did not fit, nothing stays, and it does not count.
+// Of a block that did not fit, nothing stays, and it does not count. Stdout is not cut: what else is there, and where
+// that ends, others know.
 std::unexpected<std::string> CaptureFiles::cannot_write(size_t written, int error) {
   pcapng::BlockReader blocks;
   blocks.feed(unwritten_);
@@ -79,9 +91,8 @@ std::unexpected<std::string> CaptureFiles::cannot_write(size_t written, int erro
   counted_.delivered -= std::min<uint64_t>(packets, counted_.delivered);
   counted_.lost -= std::min<uint64_t>(lost, counted_.lost);
   unwritten_.clear();
-  struct stat what {};
-  const bool regular = ::fstat(file_.get(), &what) == 0 && S_ISREG(what.st_mode);
-  [[maybe_unused]] const bool cut = regular && ::ftruncate(file_.get(), static_cast<off_t>(bytes_ + whole)) == 0;
+  [[maybe_unused]] const bool cut =
+      line_.path != "-" && is_regular(file_.get()) && ::ftruncate(file_.get(), static_cast<off_t>(bytes_ + whole)) == 0;
   reader_is_gone_ = error == EPIPE;
   return ctl::refuse(
       fmt::format("cannot write to {}: {}", line_.path == "-" ? "stdout" : names_.back(), std::strerror(error)));
@@ -101,9 +112,22 @@ ctl::Outcome<> CaptureFiles::add(const pcapng::Block& block) {
     if (const auto opened = next_file(); !opened) return opened;
     unwritten_ += head_;
   }
-  unwritten_ += block.octets;
+  if (const auto statistics = block.statistics(); statistics && number_ > 1) {
+    add_statistics_of_file(*statistics);
+  } else {
+    unwritten_ += block.octets;
+  }
   count(block);
   return {};
+}
+
+// The stream's are of all files. What was lost after the last packet is this one's.
+void CaptureFiles::add_statistics_of_file(const pcapng::Statistics& of_all) {
+  pcapng::Statistics mine = of_file_;
+  mine.lost += of_all.lost - std::min(counted_.lost, of_all.lost);
+  mine.to_ns = of_all.to_ns;
+  mine.comment = of_all.comment;
+  pcapng::add_statistics(unwritten_, mine);
 }
 
 void CaptureFiles::count(const pcapng::Block& block) {
@@ -111,15 +135,17 @@ void CaptureFiles::count(const pcapng::Block& block) {
   if (const auto statistics = block.statistics()) counted_ = *statistics, counted_.comment = {};
   if (block.type != pcapng::BlockType::kPacket) return;
   ++packets_;
-  ++counted_.delivered;
-  counted_.lost += block.lost_before();
-  counted_.to_ns = block.time_ns();
-  if (counted_.from_ns == 0) counted_.from_ns = counted_.to_ns;
+  for (pcapng::Statistics* const each : {&counted_, &of_file_}) {
+    ++each->delivered;
+    each->lost += block.lost_before();
+    each->to_ns = block.time_ns();
+    if (each->from_ns == 0) each->from_ns = each->to_ns;
+  }
 }
 
 ctl::Outcome<> CaptureFiles::end() {
   if (!file_) return {};
-  if (!has_statistics_ && !head_.empty()) pcapng::add_statistics(unwritten_, counted_);
+  if (!has_statistics_ && !head_.empty()) pcapng::add_statistics(unwritten_, of_file_);
   if (const auto written = flush(); !written) return written;
   has_statistics_ = false;
   const int closed = ::close(file_.release());  // where a full disk is told late

@@ -29,7 +29,7 @@ class CaptureFiles {
 
   ctl::Outcome<> open();
   ctl::Outcome<> add(const pcapng::Block& block);
-  // Writes what was added. Error: a sentence; the file ends with the last block that found room.
+  // Writes what was added. Error: a sentence; a file, but not stdout, ends with the last block that found room.
   ctl::Outcome<> flush();
   // Where the stream had none, ends with statistics of our own.
   ctl::Outcome<> end();
@@ -43,6 +43,7 @@ class CaptureFiles {
   ctl::Outcome<> next_file();
   std::unexpected<std::string> cannot_write(size_t written, int error);
   void count(const pcapng::Block& block);
+  void add_statistics_of_file(const pcapng::Statistics& of_all);
 
   const CaptureFilesLine line_;
   UniqueFd file_;
@@ -52,7 +53,7 @@ class CaptureFiles {
   uint64_t bytes_ = 0, packets_ = 0;  // of the file, written / with those that are not
   bool has_statistics_ = false;
   bool reader_is_gone_ = false;
-  pcapng::Statistics counted_;
+  pcapng::Statistics counted_, of_file_;
   std::deque<std::string> names_;
 };
 

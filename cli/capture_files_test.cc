@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "cli/capture_files.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "usernic/unique_fd.h"
 
 namespace usernic::cli {
 namespace {
@@ -122,6 +129,38 @@ TEST_F(CaptureFilesTest, EachOfSeveralFilesIsWholeAndTheOldestGo) {
   EXPECT_EQ(CaptureFiles::numbered("plain", 1), "plain_00001");
 }
 
+TEST_F(CaptureFilesTest, TheStatisticsOfEachOfSeveralAreItsOwn) {
+  CaptureFiles files({.path = folder / "many.pcapng", .file_bytes = 700});
+  ASSERT_TRUE(files.open() && feed(files, 20, true) && files.end());
+  ASSERT_GT(files.names().size(), 3u);
+  uint64_t delivered = 0, lost = 0, last_ns = 0;
+  for (const std::string& each : files.names()) {
+    const Seen seen = read(each);
+    EXPECT_EQ(seen.statistics.delivered, static_cast<uint64_t>(std::ranges::count(seen.types, 'p')));
+    EXPECT_EQ(seen.statistics.from_ns, seen.first_ns);
+    EXPECT_GT(seen.statistics.from_ns, last_ns);
+    last_ns = seen.statistics.to_ns;
+    delivered += seen.statistics.delivered;
+    lost += seen.statistics.lost;
+  }
+  EXPECT_EQ(last_ns, 5000u);
+  EXPECT_EQ(delivered, 20u);
+  EXPECT_EQ(lost, 4u) << "with those after the last packet";
+  EXPECT_EQ(files.counted().delivered, 20u);
+  EXPECT_EQ(files.counted().lost, 4u);
+}
+
+TEST_F(CaptureFilesTest, WhatIsThereIsWrittenAnewAndForNobodyElse) {
+  const std::string name = folder / "there";
+  std::ofstream(name) << "something long before";
+  std::filesystem::permissions(name, std::filesystem::perms::others_read, std::filesystem::perm_options::add);
+  CaptureFiles files({.path = name});
+  ASSERT_TRUE(files.open() && feed(files, 1, true) && files.end());
+  EXPECT_EQ(read(name).types, "SIpe");
+  EXPECT_EQ(std::filesystem::status(name).permissions() & std::filesystem::perms::all,
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
 TEST_F(CaptureFilesTest, AFileThatMayNotGrowEndsWithAWholeBlock) {
   const auto before = ::signal(SIGXFSZ, SIG_IGN);
   rlimit limit{};
@@ -139,6 +178,37 @@ TEST_F(CaptureFilesTest, AFileThatMayNotGrowEndsWithAWholeBlock) {
   EXPECT_EQ(written.error(), "cannot write to " + name + ": File too large");
   EXPECT_EQ(read(name).types, "SIpp");
   EXPECT_EQ(files.counted().delivered, 2u);
+}
+
+// `usernic capture -w - >> file`.
+TEST_F(CaptureFilesTest, WhatStdoutHeldBeforeStays) {
+  const std::string name = folder / "before";
+  std::ofstream(name, std::ios::binary) << std::string(1000, 'b');
+  const UniqueFd file(::open(name.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  ASSERT_TRUE(file);
+  const auto before = ::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlim_t was = std::exchange(limit.rlim_cur, 1500);
+  ::fflush(stdout);
+  const UniqueFd stdout_was(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
+  CaptureFiles files({.path = "-"});
+  ASSERT_EQ(::dup2(file.get(), STDOUT_FILENO), STDOUT_FILENO);
+  const bool opened = files.open().has_value();
+  ::dup2(stdout_was.get(), STDOUT_FILENO);
+  ASSERT_TRUE(opened && feed(files, 10, false));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const auto written = files.flush();
+  limit.rlim_cur = was;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  ::signal(SIGXFSZ, before);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error(), "cannot write to stdout: File too large");
+  std::ifstream again(name, std::ios::binary);
+  std::string first(1000, '\0');
+  again.read(first.data(), 1000);
+  EXPECT_EQ(first, std::string(1000, 'b'));
+  EXPECT_EQ(std::filesystem::file_size(name), 1500u);
 }
 
 TEST_F(CaptureFilesTest, AFullDiskIsASentence) {

@@ -163,7 +163,7 @@ void add_extcap(Line& line) {
       ->type_name("OCTETS")
       ->check(CLI::Range(uint64_t{1}, ctl::kSnapBytesMax).description(""));
   sub->add_option("--extcap-capture-filter", extcap.filter, "there are none")->type_name("FILTER");
-  sub->add_option("--extcap-version", extcap.version, "Wireshark's")->type_name("VERSION");
+  sub->add_option("--extcap-version", "Wireshark's, which changes nothing")->type_name("VERSION");
 }
 
 // What is wrong with it; or "".
@@ -171,7 +171,7 @@ std::string check_capture(const CaptureLine& capture) {
   const bool rotates = capture.files.file_bytes != 0;
   if (capture.files.files_max != 0 && !rotates) return "--files needs --file-size, after which the next one begins";
   if (rotates && capture.files.path == "-") return "--file-size is for files, not for -w -";
-  if (capture.buffer_bytes > ctl::kBufferBytesMax) return "--buffer takes up to 1GiB";
+  if (capture.buffer_bytes > ctl::kBufferBytesMax) return "--buffer takes up to 256MiB";
   return "";
 }
 

@@ -68,7 +68,7 @@ struct CaptureLine {
 // extcap: what Wireshark says.
 struct ExtcapLine {
   bool interfaces = false, dlts = false, config = false, capture = false;
-  std::string interface, fifo, filter, version;
+  std::string interface, fifo, filter;
 };
 
 struct Command {

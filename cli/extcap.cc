@@ -18,7 +18,8 @@
 namespace usernic::cli {
 namespace {
 
-// What Wireshark calls a NIC, in names of files too; and what the daemon does.
+// What Wireshark calls a NIC, in names of files too; and what the daemon does. Neither a host nor an interface has a
+// colon in its name.
 struct Interface {
   std::string name, dev, display;
 };
@@ -32,8 +33,8 @@ ctl::Outcome<std::vector<Interface>> interfaces(const Command& command) {
   if (!rows) return ctl::refuse(rows.error());
   std::vector<Interface> all;
   for (const ctl::LinkRow& row : *rows) {
-    const bool only = std::ranges::count(*rows, row.name, &ctl::LinkRow::name) == 1;
-    all.push_back({.name = only ? "usernic-" + row.name : fmt::format("usernic-{}-{}", row.host, row.name),
+    const bool only = row.host.empty() || std::ranges::count(*rows, row.name, &ctl::LinkRow::name) == 1;
+    all.push_back({.name = only ? "usernic-" + row.name : fmt::format("usernic-{}:{}", row.host, row.name),
                    .dev = only ? row.name : fmt::format("{}/{}", row.host, row.name),
                    .display = fmt::format("usernic {} ({}{}{})", row.name, row.driver,
                                           row.host.empty() ? "" : ", host ", row.host)});

@@ -286,8 +286,8 @@ Outcome<Request> parse_request(std::string_view text) {
   if (!o) return refuse(o.error());
   o = argument("snap_bytes", request.snap_bytes, "a number from 0 to 262144");
   if (!o || request.snap_bytes > kSnapBytesMax) return refuse("\"snap_bytes\" is a number from 0 to 262144");
-  o = argument("buffer_bytes", request.buffer_bytes, "a number from 0 to 1073741824");
-  if (!o || request.buffer_bytes > kBufferBytesMax) return refuse("\"buffer_bytes\" is a number from 0 to 1073741824");
+  o = argument("buffer_bytes", request.buffer_bytes, "a number from 0 to 268435456");
+  if (!o || request.buffer_bytes > kBufferBytesMax) return refuse("\"buffer_bytes\" is a number from 0 to 268435456");
   return request;
 }
 

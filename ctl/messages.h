@@ -23,7 +23,7 @@ inline constexpr int64_t kProtocolVersion = 1;
 inline constexpr uint64_t kTimeoutMaxMs = 3'600'000;
 inline constexpr uint64_t kBurstChangesMax = 1'000'000;
 inline constexpr uint64_t kSnapBytesMax = 262'144;
-inline constexpr uint64_t kBufferBytesMax = 1 << 30;
+inline constexpr uint64_t kBufferBytesMax = 256 << 20;
 
 // A feature by a name that ethtool has for it, and how it is to be.
 struct FeatureWish {

@@ -32,6 +32,18 @@ void Captures::start(const ctl::Request& request, const Nic& nic, const ctl::Res
   const ctl::LinkRow link = nic.link();
   const std::string& name = link.name;
   if (running_.size() >= kMax) return to.refuse(fmt::format("there are {} captures already", kMax));
+  CaptureOptions options{
+      .name = name,
+      .description = fmt::format("usernic, driver {}{}{}", link.driver, link.host.empty() ? "" : ", host ", link.host),
+      .application = std::string("usernic ") + USERNIC_VERSION,
+      .snap_bytes = request.snap_bytes == 0 ? pcapng::kSnapMax : static_cast<uint32_t>(request.snap_bytes),
+      .buffer_bytes = request.buffer_bytes == 0 ? kBufferBytes : static_cast<size_t>(request.buffer_bytes)};
+  size_t buffers = Capture::buffer_bytes(options);
+  for (const auto& [_, capture] : running_) buffers += capture->buffer_bytes();
+  if (buffers > kBuffersMax) {
+    return to.refuse(fmt::format("a buffer of {} KiB is too much: those of all captures may have {} MiB",
+                                 Capture::buffer_bytes(options) >> 10, kBuffersMax >> 20));
+  }
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
     return to.refuse(why_not(name, static_cast<std::errc>(errno)));
@@ -40,21 +52,11 @@ void Captures::start(const ctl::Request& request, const Nic& nic, const ctl::Res
   std::vector<UniqueFd> theirs;
   theirs.emplace_back(ends[1]);
   const uint64_t number = next_++;
-  CaptureOptions options{
-      .name = name,
-      .description = fmt::format("usernic, driver {}{}{}", link.driver, link.host.empty() ? "" : ", host ", link.host),
-      .application = std::string("usernic ") + USERNIC_VERSION,
-      .snap_bytes = request.snap_bytes == 0 ? pcapng::kSnapMax : static_cast<uint32_t>(request.snap_bytes),
-      .buffer_bytes = request.buffer_bytes == 0 ? kBufferBytes : static_cast<size_t>(request.buffer_bytes)};
   auto ended = ctl::EventLoop::prepare([this, number] { running_.erase(number); });
-  std::unique_ptr<Capture>& place = running_[number];
   auto started = Capture::start(nic.dev(), std::move(ours), std::move(options),
                                 [this, ended = std::move(ended)]() mutable { loop_.post(std::move(ended)); });
-  if (!started) {
-    running_.erase(number);
-    return to.refuse(why_not(name, started.error()));
-  }
-  place = *std::move(started);
+  if (!started) return to.refuse(why_not(name, started.error()));
+  running_.emplace(number, *std::move(started));  // before its end, which this thread is told of
   to.answer(ctl::to_json(ctl::CaptureReport{.dev = name}), std::move(theirs));
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "capture/capture.h"
+#include "ctl/messages.h"
 #include "ctl/server.h"
 #include "daemon/nic.h"
 
@@ -18,10 +19,11 @@ namespace usernic::daemon {
 class Captures {
  public:
   static constexpr size_t kMax = 64;
+  static constexpr size_t kBuffersMax = ctl::kBufferBytesMax;  // of all
 
   // Everything on the loop's thread. Requires: `loop` and the nics outlive it.
   explicit Captures(ctl::EventLoop& loop) : loop_(loop) {}
-  // Ends all; their clients are told why.
+  // Ends all, within Capture::kEndMax; their clients are told why.
   ~Captures();
   Captures(const Captures&) = delete;
   Captures& operator=(const Captures&) = delete;

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import resource
 import select
 import shutil
 import signal
@@ -245,6 +246,47 @@ class CaptureEndTest(CaptureCase):
         self.assertGreater(packets, 10)
         self.assertGreater(lost, 0)
         self.assertGreaterEqual(received, 2 * sent)
+
+    def test_one_that_finds_no_memory_leaves_nothing_behind(self):
+        lab = self.lab(pair())
+        lab.ping("a", "10.9.0.2", 1)
+        pid = lab.process.pid
+        size = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
+        before = resource.prlimit(pid, resource.RLIMIT_AS, (size + (64 << 20), resource.RLIM_INFINITY))
+        for _ in range(70):
+            control = Control(lab.socket)  # it is hung up on
+            self.assertIn("memory", control.answer_to("capture", dev="nic0", buffer_bytes=256 << 20)["error"])
+            control.close()
+        resource.prlimit(pid, resource.RLIMIT_AS, before)
+        file = self.captured(lab, lambda: lab.ping("a", "10.9.0.2", 1))
+        self.assertGreater(file.stat().st_size, 0)
+        self.assertEqual(lab.stop(), 0)
+
+    def test_the_buffers_of_all_have_a_limit(self):
+        lab = self.lab(pair())
+        file = lab.folder / "large.pcapng"
+        process = self.start_capture(lab, "nic0", "-w", file, "--buffer", "200MiB")
+        self.until_begun(file)
+        done = lab.usernic("capture", "nic0", "-w", lab.folder / "x", "--buffer", "1MiB")
+        self.assertEqual(done.stderr, "usernic: a buffer of 1024 KiB is too much: "
+                                      "those of all captures may have 256 MiB\n")
+        self.assertEqual(self.end(process)[0], 0)
+
+    def test_nohup(self):
+        lab = self.lab(pair())
+        file = lab.folder / "x.pcapng"
+        process = self.start_capture(lab, "nic0", "-w", file,
+                                     preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.until_begun(file)
+        process.send_signal(signal.SIGHUP)
+        size = file.stat().st_size
+
+        def goes_on():
+            lab.ping("a", "10.9.0.2", 1)
+            return file.stat().st_size > size
+        self.eventually(goes_on, "frames come after the hangup")
+        self.assertIsNone(process.poll())
+        self.assertEqual(self.end(process)[0], 0)
 
     def test_many_at_once_and_no_more_than_many(self):
         lab = self.lab(pair())
