@@ -227,6 +227,27 @@ TEST_F(HostPortQueues, AStoppedQueueHoldsBackItsOwnFlowsAlone) {
   for (const ManyQueues::Flow& each : many().flows) EXPECT_EQ(each.missing + each.overtaken + each.moved, 0u);
 }
 
+// What is read ahead of it would be neither in the kernel's queue nor in the card's, and nobody's limit would know it.
+TEST_F(HostPortQueues, NothingIsReadAheadOfAStoppedQueue) {
+  make(kQueues);
+  begin_flows();
+  uint16_t flow = 0;
+  while (queue_of(flow) != 1) ++flow;
+  const auto read = [this] {  // a TAP counts what its reader takes
+    return std::stoul(shell("awk '$1 == \"nic0:\" { print $11 }' /proc/self/net/dev"));
+  };
+  dev_->tx_queue(1).stop();
+  const unsigned long before = read();
+  answer(flow, 0);
+  ASSERT_TRUE(eventually([&] { return read() > before; }));
+  ASSERT_TRUE(comes_to_rest("tap-nic0/1"));
+  for (uint32_t number = 1; number < 50; ++number) answer(flow, number);
+  ASSERT_TRUE(comes_to_rest("tap-nic0/1"));
+  EXPECT_LT(read() - before, 25u) << "one, and what the kernel has to say by other queues";
+  dev_->tx_queue(1).wake();
+  EXPECT_TRUE(many().sent.wait(50));
+}
+
 TEST_F(HostPortQueues, ItFollowsTheInterfaceWithAllOfThem) {
   make(2);
   shell("ip link set nic0 down; ip link set nic0 name other; ip link set other mtu 1400 up");
