@@ -140,7 +140,11 @@ void read_driver(Section& section, NicConfig& nic) {
   if (!section.has("bus")) section.missing("driver", "\"simnic\"");
   section.text("driver", name, "simnic");
   nic.driver = find_driver(name);
-  nic.driver != nullptr&& nic.driver->on_interface ? read_card_interface(section, nic) : read_usb_bus(section, nic);
+  if (nic.driver != nullptr && nic.driver->on_interface) {
+    read_card_interface(section, nic);
+  } else {
+    read_usb_bus(section, nic);
+  }
   if (section.given_text("driver") == nullptr) return;
   if (nic.driver != nullptr) return check_over(section, nic), check_bus(section, nic);
   const auto known = driver_names();

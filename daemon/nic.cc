@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <string>
+#include <vector>
+
 #include "bus/netif/interface.h"
 #include "daemon/drivers.h"
 #include "daemon/feature_names.h"
@@ -29,9 +32,15 @@ struct NotMade {
 
 std::string why_no_packet(const std::string& interface, std::errc error) {
   switch (error) {
-    case std::errc::no_such_device:
-      return fmt::format("there is no interface {}; there {} {}", interface,
-                         Interface::names().size() == 1 ? "is" : "are", fmt::join(Interface::names(), ", "));
+    case std::errc::no_such_device: {
+      const std::vector<std::string> names = Interface::names();
+      const bool alone = names.size() == 1 && names.front() == "lo";
+      return fmt::format("there is no interface {}; there {} {}{}", interface, names.size() == 1 ? "is" : "are",
+                         fmt::join(names, ", "),
+                         alone ? "; usernic of an ordinary user has a network namespace of its own: start it as root, "
+                                 "or by `unshare -rn` where the interface is"
+                               : "");
+    }
     case std::errc::not_supported:
       return fmt::format("{} has no Ethernet frames, so it is no card", interface);
     case std::errc::operation_not_permitted:
@@ -45,7 +54,18 @@ std::string why_no_packet(const std::string& interface, std::errc error) {
   }
 }
 
+// Which MTU an interface has that refuses another.
+std::string why_no_mtu(const std::string& interface, uint32_t mtu) {
+  const Result<Interface> found = Interface::find(interface);
+  const auto state = found ? found->state() : fail(found.error());
+  return fmt::format("{} does not take the MTU {}{}", interface, mtu,
+                     state ? fmt::format(" (it has {})", state->mtu) : "");
+}
+
 NotMade not_made(const NicConfig& config, std::errc error) {
+  if (!config.card_interface.empty() && error == std::errc::invalid_argument && config.mtu_given) {
+    return {error, why_no_mtu(config.card_interface, config.mtu)};
+  }
   if (!config.card_interface.empty()) return {error, why_no_packet(config.card_interface, error)};
   if (!config.usb) return {error, fmt::format("cannot make the device: {}", errno_name(error))};
   const std::string_view what = error == std::errc::no_such_device       ? "there is no such device there"
@@ -114,7 +134,7 @@ std::vector<ctl::StatsReport::Queue> report_of(const std::vector<QueueStats::Que
 
 ctl::Drops drops_of(const LinkStats& stats, const HostPortStatus& port) {
   return {.filter = stats.rx_filtered,
-          .ring_full = stats.rx_missed,
+          .ring_full = stats.rx_missed + port.overrun,
           .too_long = stats.rx_too_long + stats.tx_too_long + port.oversized,
           .no_carrier = stats.rx_off + stats.tx_off,
           .refused = port.receive_dropped};
@@ -308,7 +328,7 @@ ctl::StatsReport Nic::stats() const {
                  .refused = port.receive_dropped},
           .tx = {.packets = stats.tx_packets,
                  .bytes = stats.tx_bytes,
-                 .dropped = stats.tx_dropped,
+                 .dropped = stats.tx_dropped + port.overrun,
                  .errors = stats.tx_errors,
                  .pause = stats.tx_pause,
                  .oversized = port.oversized,

@@ -107,6 +107,15 @@ ctl::Outcome<> enter_own_namespaces() {
   return {};
 }
 
+bool opens_without_override(const char* path) {
+  ::capng_get_caps_process();
+  if (::capng_have_capability(CAPNG_EFFECTIVE, CAP_DAC_OVERRIDE) == 1) {
+    ::capng_update(CAPNG_DROP, CAPNG_EFFECTIVE, CAP_DAC_OVERRIDE);
+    if (::capng_apply(CAPNG_SELECT_CAPS) != 0) return false;
+  }
+  return static_cast<bool>(UniqueFd(::open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK)));
+}
+
 ctl::Outcome<> drop_other_capabilities(PacketSockets packet_sockets) {
   ::capng_get_caps_process();
   // The bounding set can be reduced by who has CAP_SETPCAP; a container may have taken that away already.

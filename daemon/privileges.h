@@ -19,6 +19,10 @@ bool may_administer_network();
 // Requires: one thread. Fails with a sentence that says what helps.
 ctl::Outcome<> enter_own_namespaces();
 
+// Can it be opened both ways by who has no CAP_DAC_OVERRIDE, as this process has none from here on? That it may be, as
+// access(2) says, is not that it can: a node without a driver. Requires: one thread.
+bool opens_without_override(const char* path);
+
 // Of what it has, keeps CAP_NET_ADMIN (interfaces, addresses, MTU follow the device as long as usernic runs),
 // CAP_SYS_ADMIN (setns into a host, for each nic that is put there) and, for packet sockets, CAP_NET_RAW; gives up
 // every other one, and what exec could add. Requires: one thread.

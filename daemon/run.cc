@@ -50,10 +50,13 @@ void raise_descriptor_limit() {
 
 // Will there be any? A port is on one where it cannot be a TAP.
 PacketSockets packet_sockets(const Config& config) {
-  const bool tun = ::faccessat(AT_FDCWD, "/dev/net/tun", R_OK | W_OK, AT_EACCESS) == 0;
-  const bool any = std::ranges::any_of(config.nics, [tun](const NicConfig& nic) {
-    return !nic.card_interface.empty() || nic.port == PortKind::kVeth || (nic.port == PortKind::kAny && !tun);
-  });
+  const auto has_port = [&config](PortKind kind) {
+    return std::ranges::any_of(config.nics, [kind](const NicConfig& nic) { return nic.interface && nic.port == kind; });
+  };
+  const bool on_interface =
+      std::ranges::any_of(config.nics, [](const NicConfig& nic) { return !nic.card_interface.empty(); });
+  const bool any = on_interface || has_port(PortKind::kVeth) ||
+                   (has_port(PortKind::kAny) && !opens_without_override("/dev/net/tun"));
   return any ? PacketSockets::kSome : PacketSockets::kNone;
 }
 

@@ -23,6 +23,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -123,22 +124,23 @@ Result<> set_offloads(int door, const std::string& interface, Features on) {
   return ethtool(door, interface, wanted);
 }
 
-// The namespaces that it may be in, by a descriptor each: those with a name, and those that this process holds.
-std::vector<UniqueFd> known_namespaces() {
-  std::vector<UniqueFd> all;
-  const auto take = [&](const char* folder, auto is_one) {
-    const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder), ::closedir);
+// The paths of the namespaces that it may be in: those with a name, and those that this process holds, once each.
+std::vector<std::string> known_namespaces() {
+  std::vector<std::string> all;
+  std::set<std::string> held;
+  const auto take = [&](const std::string& folder, auto is_one) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
     if (!entries) return;
     while (const dirent* const each = ::readdir(entries.get())) {
       if (each->d_name[0] == '.' || !is_one(::dirfd(entries.get()), each->d_name)) continue;
-      UniqueFd fd(::openat(::dirfd(entries.get()), each->d_name, O_RDONLY | O_CLOEXEC));
-      if (fd) all.push_back(std::move(fd));
+      all.push_back(folder + "/" + each->d_name);
     }
   };
   take("/run/netns", [](int, const char*) { return true; });
-  take("/proc/self/fd", [](int folder, const char* name) {
-    char to[8] = {};
-    return ::readlinkat(folder, name, to, sizeof to) > 0 && std::string_view(to, 5) == "net:[";
+  take("/proc/self/fd", [&](int folder, const char* name) {
+    char to[64] = {};
+    const ssize_t bytes = ::readlinkat(folder, name, to, sizeof to);
+    return bytes > 0 && std::string_view(to, 5) == "net:[" && held.emplace(to, static_cast<size_t>(bytes)).second;
   });
   return all;
 }
@@ -177,6 +179,7 @@ class Veth::Impl {
   Result<> change_ours(unsigned flags, unsigned change);
   Result<Far> far() USERNIC_REQUIRES(lock_);
   Result<std::string> ask_name() USERNIC_REQUIRES(lock_);
+  bool reach() USERNIC_REQUIRES(lock_);
   std::optional<int> nsid_of(int netns_fd) USERNIC_REQUIRES(lock_);
 
   const NetNamespace ours_;
@@ -286,7 +289,8 @@ HostResult<> Veth::Impl::make(const NetNamespace& netns) {
     close();
     return host_fail(done.error().error, fmt::format("interface \"{}\": {}", name_, done.error().sentence));
   }
-  (void)take({});
+  MutexGuard guard(lock_);
+  (void)set_offloads(door_.get(), name_, {});
   return {};
 }
 
@@ -334,8 +338,10 @@ bool Veth::Impl::takes_udp_superframes() {
                      .header_bytes = 42});
     one.push_back(skb);
     PacketWriter writer(socket_);
-    takes = writer.write(one) && !writer.refuses_udp_superframes();
+    SkbBatch refused;
+    takes = writer.write(one, refused) && !writer.refuses_udp_superframes();
     SkbPool::free(one);
+    SkbPool::free(refused);
   });
   return takes;
 }
@@ -359,7 +365,7 @@ Features Veth::Impl::take(Features kinds) noexcept {
   try {
     if (!udp_superframes_) kinds = kinds.without({Feature::kUso});
     MutexGuard guard(lock_);
-    return set_offloads(door_.get(), last_name_, kinds) ? kinds : Features();
+    return reach() && set_offloads(door_.get(), last_name_, kinds) ? kinds : Features();
   } catch (const std::bad_alloc&) {
     return {};
   }
@@ -397,6 +403,17 @@ Result<std::string> Veth::Impl::ask_name() {
   return last_name_ = now;
 }
 
+// Is it the interface that has its last name where the door leads to? It may be gone, or elsewhere, and that another's.
+bool Veth::Impl::reach() {
+  if (closed_ || !ask_name()) return false;
+  const Result<Far> far = this->far();
+  const UniqueFd there(::ioctl(door_.get(), SIOCGSKNS));
+  if (!far || !there || nsid_of(there.get()) != far->nsid) return false;
+  ifreq about{};
+  std::memcpy(about.ifr_name, last_name_.data(), std::min(last_name_.size(), sizeof about.ifr_name - 1));
+  return ::ioctl(door_.get(), SIOCGIFINDEX, &about) == 0 && about.ifr_ifindex == far->ifindex;
+}
+
 Result<std::string> Veth::Impl::name_now() {
   MutexGuard guard(lock_);
   if (closed_) return fail(std::errc::bad_file_descriptor);
@@ -421,8 +438,9 @@ HostResult<NetNamespace> Veth::Impl::netns_now() {
   const Result<Far> far = closed_ ? fail(std::errc::bad_file_descriptor) : this->far();
   if (!far) return host_fail(far.error(), "the interface is gone");
   if (!far->nsid) return std::unexpected(HostError{std::errc::no_such_file_or_directory, "it is with its other end"});
-  for (UniqueFd& fd : known_namespaces()) {
-    if (nsid_of(fd.get()) != far->nsid) continue;
+  for (const std::string& path : known_namespaces()) {
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!fd || nsid_of(fd.get()) != far->nsid) continue;
     HostResult<NetNamespace> there = NetNamespace::adopt(std::move(fd));
     if (!there) continue;
     UniqueFd door;

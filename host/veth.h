@@ -9,8 +9,8 @@
 // (sums, superframes) is switched on the interface, as `ethtool -K` does. The interface lives as long as this object,
 // or the process. Whoever may can rename it, move it to another namespace or delete it, which deletes both ends.
 //
-// It takes CAP_NET_ADMIN and CAP_NET_RAW in the user namespace of the two network namespaces; a user namespace of one's
-// own gives both.
+// It takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN (to make a network namespace and to enter one) in the user
+// namespace of the two network namespaces; a user namespace of one's own gives all three.
 //
 // Locks: one of its own, of a leaf, held over calls of the kernel, which takes rtnl. Context: process. Errors:
 // HostError.

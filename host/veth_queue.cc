@@ -13,13 +13,15 @@ bool VethQueue::read(FramePools& pools, uint32_t frame_bytes_max, SkbBatch& fram
 
 uint64_t VethQueue::write(SkbBatch& frames) noexcept {
   SpinGuard guard(lock_);
-  const uint64_t before = writer_.refused();
-  (void)writer_.write(frames);
-  uint64_t dropped = writer_.refused() - before;
-  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+  SkbBatch untaken;
+  (void)writer_.write(frames, untaken);
+  untaken.splice(frames);
+  uint64_t dropped = 0;
+  for (Skb* skb = untaken.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
     if (of_ != nullptr) note_drop(*of_, *skb, FrameWay::kIn, "the kernel does not take it");
     dropped += segments_of(skb->offload(), skb->total_size());
   }
+  SkbPool::free(untaken);
   return dropped;
 }
 

@@ -2,12 +2,19 @@
 #include "host/veth.h"
 
 #include <arpa/inet.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "host/host_test_env.h"
@@ -153,6 +160,53 @@ TEST_F(VethEndTest, KnowsWhatItIsCalledAndWhereItIs) {
   EXPECT_EQ(there->id(), elsewhere->id());
   // There, too, it can be told what may be left to us.
   EXPECT_EQ(veth_->take_superframes({Feature::kTso4}), Features{Feature::kTso4});
+}
+
+TEST_F(VethEndTest, AStrangerOfItsNameIsLeftAlone) {
+  const auto tso = [&] {
+    ethtool_value value{.cmd = ETHTOOL_GTSO, .data = 0};
+    EXPECT_TRUE(netns_->run([&] {
+      const UniqueFd door(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      ifreq request{};
+      std::strcpy(request.ifr_name, "nic0");
+      request.ifr_data = reinterpret_cast<char*>(&value);
+      EXPECT_EQ(::ioctl(door.get(), SIOCETHTOOL, &request), 0);
+    }));
+    return value.data;
+  };
+  auto elsewhere = NetNamespace::create();
+  ASSERT_TRUE(elsewhere);
+  const std::string there = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(elsewhere->fd());
+  const int index = std::stoi(shell("ip -o link show nic0"));
+  shell("ip link set nic0 netns " + there);
+  shell("ip link add nic0 index " + std::to_string(index) + " type veth peer name other");  // even of its number
+  ASSERT_EQ(tso(), 1u);
+  EXPECT_EQ(veth_->take_superframes({}), Features());
+  veth_->take_nothing_offloaded();
+  EXPECT_EQ(tso(), 1u);
+  ASSERT_TRUE(veth_->netns_now());
+  EXPECT_EQ(veth_->take_superframes({Feature::kTso4}), Features{Feature::kTso4});
+  EXPECT_EQ(tso(), 1u);
+  (void)elsewhere->run([] { EXPECT_EQ(std::system("PATH=$PATH:/sbin:/usr/sbin ip link del nic0"), 0); });
+  veth_->take_nothing_offloaded();
+  EXPECT_EQ(tso(), 1u);
+}
+
+TEST_F(VethEndTest, IsFoundBehindMoreNamespacesThanThereAreDescriptors) {
+  std::vector<NetNamespace> others;
+  while (others.size() < 12) others.push_back(*NetNamespace::create());
+  auto elsewhere = NetNamespace::create();
+  ASSERT_TRUE(elsewhere);
+  shell("ip link set nic0 netns /proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(elsewhere->fd()));
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = static_cast<rlim_t>(elsewhere->fd()) + 8;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const auto there = veth_->netns_now();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_TRUE(there) << there.error().sentence;
+  EXPECT_EQ(there->id(), elsewhere->id());
 }
 
 TEST_F(VethEndTest, ADeletedOneIsGoneAndAClosedOneLeavesNothing) {

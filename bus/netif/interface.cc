@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "bus/netif/interface.h"
 
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -8,8 +9,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
+#include <span>
+
+#include "usernic/atomic.h"
 
 namespace usernic {
 namespace {
@@ -18,18 +24,65 @@ Result<> ask(int door, unsigned long request, ifreq& about) noexcept {
   return ::ioctl(door, request, &about) == 0 ? Result<>() : fail(static_cast<std::errc>(errno));
 }
 
-// The interface of that number by the name that it has now.
-Result<ifreq> named(int door, int index) noexcept {
-  ifreq about{};
-  about.ifr_ifindex = index;
-  if (const Result<> done = ask(door, SIOCGIFNAME, about); !done) return fail(done.error());
-  return about;
+constexpr size_t kAnswerBytes = 16 * 1024;
+
+// A question about the interface of that number, or a wish, for rtnetlink: by number, as a name may be another's by the
+// time that the kernel reads it.
+struct LinkMessage {
+  nlmsghdr header{};
+  ifinfomsg link{};
+  rtattr attribute{};
+  uint32_t value = 0;
+};
+
+Result<> send(int door, LinkMessage& message, uint32_t bytes) noexcept {
+  static Atomic<uint32_t> last{0};
+  message.header.nlmsg_len = bytes;
+  message.header.nlmsg_flags = static_cast<uint16_t>(message.header.nlmsg_flags | NLM_F_REQUEST);
+  message.header.nlmsg_seq = last.fetch_add(1) + 1;
+  return ::send(door, &message, bytes, 0) == static_cast<ssize_t>(bytes) ? Result<>()
+                                                                         : fail(static_cast<std::errc>(errno));
+}
+
+// The kernel answers within the call that asks. What is not the answer to that question is of one before.
+Result<size_t> receive(int door, uint32_t sequence, std::span<uint8_t> answer) noexcept {
+  for (;;) {
+    const ssize_t bytes = ::recv(door, answer.data(), answer.size(), MSG_DONTWAIT);
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes < 0) return fail(static_cast<std::errc>(errno));
+    nlmsghdr header;
+    if (static_cast<size_t>(bytes) < sizeof header) continue;
+    std::memcpy(&header, answer.data(), sizeof header);
+    if (header.nlmsg_seq != sequence || header.nlmsg_len > static_cast<size_t>(bytes)) continue;
+    if (header.nlmsg_type != NLMSG_ERROR) return static_cast<size_t>(header.nlmsg_len);
+    nlmsgerr said;
+    if (header.nlmsg_len < NLMSG_LENGTH(sizeof said.error)) continue;
+    std::memcpy(&said.error, answer.data() + NLMSG_HDRLEN, sizeof said.error);
+    if (said.error != 0) return fail(static_cast<std::errc>(-said.error));
+    return size_t{0};
+  }
+}
+
+Result<> tell(int door, LinkMessage& message, uint32_t bytes) noexcept {
+  message.header.nlmsg_type = RTM_NEWLINK;
+  message.header.nlmsg_flags = NLM_F_ACK;
+  if (const Result<> sent = send(door, message, bytes); !sent) return sent;
+  alignas(nlmsghdr) std::array<uint8_t, 1024> room;
+  const Result<size_t> done = receive(door, message.header.nlmsg_seq, room);
+  return done ? Result<>() : fail(done.error());
 }
 
 }  // namespace
 
 Result<Interface> Interface::find(const std::string& name) {
-  UniqueFd door(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return find_by(UniqueFd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)), name);
+}
+
+Result<Interface> Interface::find_beside(const std::string& name) const {
+  return find_by(UniqueFd(::fcntl(door_.get(), F_DUPFD_CLOEXEC, 0)), name);
+}
+
+Result<Interface> Interface::find_by(UniqueFd door, const std::string& name) {
   if (!door) return fail(static_cast<std::errc>(errno));
   ifreq about{};
   if (name.size() >= sizeof about.ifr_name) return fail(std::errc::no_such_device);
@@ -48,34 +101,51 @@ std::vector<std::string> Interface::names() {
 }
 
 Result<Interface::State> Interface::state() const {
-  Result<ifreq> about = named(door_.get(), index_);
-  if (!about) return fail(about.error());
+  LinkMessage question;
+  question.header.nlmsg_type = RTM_GETLINK;
+  question.link.ifi_index = index_;
+  if (const Result<> sent = send(door_.get(), question, NLMSG_LENGTH(sizeof question.link)); !sent) {
+    return fail(sent.error());
+  }
+  alignas(nlmsghdr) std::array<uint8_t, kAnswerBytes> room;
+  const Result<size_t> bytes = receive(door_.get(), question.header.nlmsg_seq, room);
+  if (!bytes) return fail(bytes.error());
+  ifinfomsg link;
+  if (*bytes < NLMSG_LENGTH(sizeof link)) return fail(std::errc::bad_message);
+  std::memcpy(&link, room.data() + NLMSG_HDRLEN, sizeof link);
   State state;
-  if (const Result<> done = ask(door_.get(), SIOCGIFFLAGS, *about); !done) return fail(done.error());
-  state.up = (about->ifr_flags & IFF_UP) != 0;
-  state.carrier = state.up && (about->ifr_flags & IFF_RUNNING) != 0;
-  if (const Result<> done = ask(door_.get(), SIOCGIFMTU, *about); !done) return fail(done.error());
-  state.mtu = static_cast<uint32_t>(about->ifr_mtu);
-  if (const Result<> done = ask(door_.get(), SIOCGIFHWADDR, *about); !done) return fail(done.error());
-  state.ethernet = about->ifr_hwaddr.sa_family == ARPHRD_ETHER;
-  state.address = MacAddress::from_bytes(about->ifr_hwaddr.sa_data);
+  state.up = (link.ifi_flags & IFF_UP) != 0;
+  state.carrier = state.up && (link.ifi_flags & IFF_RUNNING) != 0;
+  state.ethernet = link.ifi_type == ARPHRD_ETHER;
+  for (size_t at = NLMSG_SPACE(sizeof link); at + sizeof(rtattr) <= *bytes;) {
+    rtattr each;
+    std::memcpy(&each, &room[at], sizeof each);
+    if (each.rta_len < sizeof each || at + each.rta_len > *bytes) break;
+    const uint8_t* const value = &room[at] + sizeof each;
+    const size_t size = each.rta_len - sizeof each;
+    if (each.rta_type == IFLA_MTU && size == sizeof state.mtu) std::memcpy(&state.mtu, value, sizeof state.mtu);
+    if (each.rta_type == IFLA_ADDRESS && size == sizeof state.address) state.address = MacAddress::from_bytes(value);
+    at += RTA_ALIGN(each.rta_len);
+  }
   return state;
 }
 
 Result<> Interface::set_mtu(uint32_t mtu) const {
-  Result<ifreq> about = named(door_.get(), index_);
-  if (!about) return fail(about.error());
-  about->ifr_mtu = static_cast<int>(mtu);
-  return ask(door_.get(), SIOCSIFMTU, *about);
+  LinkMessage wish;
+  wish.link.ifi_index = index_;
+  wish.attribute = {.rta_len = RTA_LENGTH(sizeof mtu), .rta_type = IFLA_MTU};
+  wish.value = mtu;
+  return tell(door_.get(), wish, sizeof wish);
 }
 
 Result<> Interface::set_up() const {
-  Result<ifreq> about = named(door_.get(), index_);
-  if (!about) return fail(about.error());
-  if (const Result<> done = ask(door_.get(), SIOCGIFFLAGS, *about); !done) return done;
-  if ((about->ifr_flags & IFF_UP) != 0) return {};
-  about->ifr_flags = static_cast<short>(about->ifr_flags | IFF_UP);
-  return ask(door_.get(), SIOCSIFFLAGS, *about);
+  const Result<State> state = this->state();
+  if (!state) return fail(state.error());
+  if (state->up) return {};
+  LinkMessage wish;
+  wish.link.ifi_index = index_;
+  wish.link.ifi_flags = wish.link.ifi_change = IFF_UP;
+  return tell(door_.get(), wish, NLMSG_LENGTH(sizeof wish.link));
 }
 
 Result<InterfaceEvents> InterfaceEvents::open() {

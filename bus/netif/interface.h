@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// netif: an interface that the machine has, asked and told about [netdevice(7)], and word of changes of any.
+// netif: an interface that the machine has, asked and told about [rtnetlink(7)], and word of changes of any.
 //
 // It is known by its number: a rename changes nothing. An interface that was deleted or moved to another namespace is
-// gone. Works in the namespace of the thread that found it.
+// gone; one that comes back with its number is there again. Works in the namespace of the thread that found it.
 //
 // Locks: none. Context: process; the kernel takes rtnl.
 #pragma once
@@ -29,6 +29,8 @@ class Interface {
 
   // ENODEV: there is none of that name.
   static Result<Interface> find(const std::string& name);
+  // In this one's namespace, whether it is still there itself or not.
+  Result<Interface> find_beside(const std::string& name) const;
   // All that there are in this thread's namespace.
   static std::vector<std::string> names();
 
@@ -41,6 +43,7 @@ class Interface {
   int index() const noexcept { return index_; }
 
  private:
+  static Result<Interface> find_by(UniqueFd door, const std::string& name);
   Interface(UniqueFd door, int index) noexcept : door_(std::move(door)), index_(index) {}
   UniqueFd door_;
   int index_;

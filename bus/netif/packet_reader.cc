@@ -92,14 +92,15 @@ void PacketReader::take(Read& read, const mmsghdr& message, uint32_t frame_bytes
   const auto start = std::span<const uint8_t>(read.first->data(), std::min(bytes, frame_bytes_max));
   const std::optional<Offload> offload = offload_of(read.header, start);
   if (!offload) return count(unknown_);
+  const std::optional<VlanTag> tag = tag_of(said);
   const bool super = offload->superframe();
-  const uint32_t on_the_wire = super ? offload->header_bytes + offload->gso_size : bytes;
+  const uint32_t on_the_wire = (super ? offload->header_bytes + offload->gso_size : bytes) + (tag ? kTagBytes : 0);
   if (on_the_wire > frame_bytes_max || (said.msg_flags & MSG_TRUNC) != 0) return count(oversized_);
   Skb& skb = *std::exchange(super ? read.super : read.first, nullptr);
   uint8_t* const at = skb.put(bytes);
   if (super) std::ranges::copy(start, at);
   skb.set_offload(*offload);
-  if (const auto tag = tag_of(said)) (void)put_vlan_tag(skb, tag->tpid, tag->tci);  // kSkbHeadroom is before it
+  if (tag) (void)put_vlan_tag(skb, tag->tpid, tag->tci);  // kSkbHeadroom is before it
   if (super) count(superframes_);
   to.push_back(skb);
 }

@@ -42,9 +42,9 @@ class PacketReader {
     kNoBuffers,  // somebody has them all
     kDown,       // the interface is down, or gone
   };
-  // Takes up to `most` frames of at most `frame_bytes_max` octets, a superframe's headers and one segment counted, into
-  // buffers of `frames`, and superframes into those of `superframes`, which are as long as kSuperframeBytes. `taken`
-  // grows by how many came, also of those that nobody can have. Context: any.
+  // Takes up to `most` frames of at most `frame_bytes_max` octets, a superframe's headers and one segment counted and a
+  // tag that is put back, into buffers of `frames`, and superframes into those of `superframes`, which are as long as
+  // kSuperframeBytes. `taken` grows by how many came, also of those that nobody can have. Context: any.
   End read(SkbPool& frames, SkbPool& superframes, uint32_t frame_bytes_max, uint32_t most, SkbBatch& to,
            uint32_t& taken) noexcept USERNIC_NONBLOCKING;
   // Gives back the buffers that it keeps at hand. Requires: nobody reads.

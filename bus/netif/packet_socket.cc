@@ -131,9 +131,11 @@ Result<> PacketSocket::pass(std::span<const MacAddress> unicasts) {
   return attach(fd_.get(), program);
 }
 
-void PacketSocket::drain() noexcept {
+uint64_t PacketSocket::drain() noexcept {
   uint8_t start[64];  // what the kernel cannot describe is gone with an error of its own
-  while (::recv(fd_.get(), start, sizeof start, MSG_DONTWAIT) >= 0 || errno == EINVAL) continue;
+  uint64_t count = 0;
+  while (::recv(fd_.get(), start, sizeof start, MSG_DONTWAIT) >= 0 || errno == EINVAL) ++count;
+  return count;
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the kernel takes the queue's spinlock

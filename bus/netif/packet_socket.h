@@ -45,8 +45,8 @@ class PacketSocket {
   Result<> pass(std::span<const MacAddress> unicasts);
   Result<> pass_everything() noexcept;
 
-  // Throws away what waits.
-  void drain() noexcept;
+  // Throws away what waits: how many frames.
+  uint64_t drain() noexcept;
 
   // Frames that found no room since it was asked last. Context: any.
   uint64_t take_drops() const noexcept USERNIC_NONBLOCKING;

@@ -2,9 +2,14 @@
 // Packet sockets on both ends of a cable of the real kernel: what is sent at one is read at the other.
 #include "bus/netif/packet_socket.h"
 
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -13,6 +18,8 @@
 #include "bus/netif/packet_writer.h"
 #include "bus/netif/veth_fixture.h"
 #include "testing/inet_frames.h"
+#include "usernic/refusal.h"
+#include "usernic/thread.h"
 
 namespace usernic {
 namespace {
@@ -38,7 +45,14 @@ struct End {
     std::ranges::copy(octets, skb.put(static_cast<uint32_t>(octets.size())));
     skb.set_offload(offload);
     one.push_back(skb);
-    return writer->write(one);
+    return write(one);
+  }
+
+  bool write(SkbBatch& batch) {
+    SkbBatch refused;
+    const bool all = writer->write(batch, refused);
+    SkbPool::free(refused);
+    return all;
   }
 
   // What has come, once at least one has.
@@ -154,7 +168,7 @@ TEST_F(PacketSocketTest, ManyFramesKeepTheirOrder) {
     skb.data()[20] = n;
     many.push_back(skb);
   }
-  ASSERT_TRUE(left.writer->write(many));
+  ASSERT_TRUE(left.write(many));
   EXPECT_TRUE(many.empty());
   EXPECT_EQ(left.writer->calls(), 2u);
   uint8_t next = 0;
@@ -173,6 +187,36 @@ TEST_F(PacketSocketTest, WhatIsTooLongForTheReaderIsCountedAndTheNextOneIsNot) {
   EXPECT_EQ(came.size(), 1u);
   EXPECT_EQ(right.taken, 2u);
   EXPECT_EQ(right.reader->oversized(), 1u);
+}
+
+TEST_F(PacketSocketTest, ATagThatIsPutBackIsOfTheLength) {
+  End left("left"), right("right");
+  for (const uint32_t bytes : {kFrameMax + 4, kFrameMax}) {
+    Octets tagged = frame_to(kOwn, bytes);
+    const uint8_t tags[] = {0x88, 0xa8, 0, 7, 0x81, 0, 0, 5, 0x88, 0xb5};
+    std::ranges::copy(tags, tagged.begin() + 12);
+    ASSERT_TRUE(left.send(tagged));
+  }
+  SkbBatch came = right.read();
+  ASSERT_EQ(came.size(), 1u);
+  EXPECT_EQ(came.front()->size(), kFrameMax);
+  EXPECT_EQ(right.taken, 2u);
+  EXPECT_EQ(right.reader->oversized(), 1u);
+
+  // Of a superframe, of what each segment will be.
+  for (const uint16_t gso_size : {1461, 1460}) {
+    const Packet packet{.tags = {0x81, 0, 0, 5}, .payload_bytes = 40'000};
+    ASSERT_TRUE(left.send(packet.octets(), {.sum = FrameSum::kNeeded,
+                                            .gso = Gso::kTcp4,
+                                            .sum_offset = 16,
+                                            .sum_start = 38,
+                                            .gso_size = gso_size,
+                                            .header_bytes = 58}));
+  }
+  SkbBatch super = right.read();
+  ASSERT_EQ(super.size(), 1u);
+  EXPECT_EQ(super.front()->offload().gso_size, 1460u);
+  EXPECT_EQ(right.reader->oversized(), 2u);
 }
 
 TEST_F(PacketSocketTest, WithoutBuffersTheFramesWait) {
@@ -248,7 +292,7 @@ TEST_F(PacketSocketTest, AFullSocketKeepsTheRestUntilItIsWritable) {
     many.push_back(skb);
   }
   uint32_t times_full = 0;
-  while (!left.writer->write(many)) {
+  while (!left.write(many)) {
     ++times_full;
     pollfd writable{.fd = left.socket.fd(), .events = POLLOUT, .revents = 0};
     ASSERT_EQ(::poll(&writable, 1, 120'000), 1);
@@ -266,10 +310,25 @@ TEST_F(PacketSocketTest, WhatTheKernelRefusesIsCountedAndTheRestGoesOn) {
     std::ranges::copy(frame_to(kOwn, bytes), skb->put(bytes));
     frames.push_back(*skb);
   }
-  EXPECT_TRUE(left.writer->write(frames));
+  EXPECT_TRUE(left.write(frames));
   EXPECT_TRUE(frames.empty());
   EXPECT_EQ(left.writer->refused(), 2u);
   EXPECT_EQ(right.read().size(), 1u);
+}
+
+TEST_F(PacketSocketTest, AnErrorOfBeforeIsNotTheNextFrames) {
+  End left("left"), right("right");
+  shell("ip link set left down && ip link set left up");  // word of which waits in the socket
+  ASSERT_TRUE(left.send(frame_to(kOwn)));
+  EXPECT_EQ(left.writer->refused(), 0u);
+  shell("ip link set left down && ip link set left up");
+  ASSERT_TRUE(left.send(Packet{.payload_bytes = 4'000}.octets(), {.sum = FrameSum::kNeeded,
+                                                                  .gso = Gso::kTcp4,
+                                                                  .sum_offset = 16,
+                                                                  .sum_start = 34,
+                                                                  .gso_size = 1400,
+                                                                  .header_bytes = 54}));
+  EXPECT_EQ(left.writer->superframes(), 1u);
 }
 
 TEST_F(PacketSocketTest, AnInterfaceThatGoesIsSeenAndItsSocketServesTheNextOne) {
@@ -297,6 +356,50 @@ TEST_F(PacketSocketTest, AnInterfaceThatGoesIsSeenAndItsSocketServesTheNextOne) 
     for (Skb* skb = came.front(); skb != nullptr; skb = SkbBatch::next(*skb))
       heard |= octets_of(*skb) == frame_to(kOwn);
   }
+}
+
+TEST_F(PacketSocketTest, OneThatIsRenamedAllTheWhileIsThere) {
+  const Interface right = find("right");
+  ASSERT_TRUE(right.set_mtu(1400));
+  Atomic<bool> enough{false};
+  uint32_t rounds = 0, failures = 0;
+  shell("ip link set right down");
+  auto renames = Thread::start("renames", [&] {
+    const UniqueFd door(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const auto rename = [&](const char* from, const char* to) {
+      ifreq wish{};
+      std::strcpy(wish.ifr_name, from);
+      std::strcpy(wish.ifr_newname, to);
+      failures += ::ioctl(door.get(), SIOCSIFNAME, &wish) != 0;
+    };
+    for (; !enough.load(); ++rounds) {
+      rename("right", "other");
+      rename("other", "right");
+    }
+  });
+  ASSERT_TRUE(renames);
+  for (int look = 0; look < 20'000; ++look) {
+    const Result<Interface::State> state = right.state();
+    if (!state || state->mtu != 1400) {
+      ADD_FAILURE() << "look " << look << ": " << (state ? std::to_string(state->mtu) : refusal(state.error()));
+      break;
+    }
+  }
+  enough.store(true);
+  renames->join();
+  EXPECT_GT(rounds, 0u);
+  EXPECT_EQ(failures, 0u);
+}
+
+TEST_F(PacketSocketTest, AnotherIsLookedForWhereItIsItself) {
+  const Interface right = find("right");
+  const int left = find("left").index();
+  ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
+  EXPECT_EQ(Interface::find("left").error(), std::errc::no_such_device);
+  const Result<Interface> found = right.find_beside("left");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->index(), left);
+  EXPECT_EQ(found->state()->mtu, 9000u);
 }
 
 TEST_F(PacketSocketTest, AnInterfaceSaysWhatItIsAndTakesAnMtu) {

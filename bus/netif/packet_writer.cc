@@ -31,16 +31,17 @@ uint32_t PacketWriter::begin_turn(SkbBatch& frames) noexcept {
   return count;
 }
 
-void PacketWriter::refuse(Skb& skb, int error) noexcept {
+void PacketWriter::refuse(Skb& skb, int error, SkbBatch& refused) noexcept {
   if (error == EINVAL && skb.offload().gso == Gso::kUdp) refuses_uso_.store(true, std::memory_order_relaxed);
   refused_.fetch_add(segments_of(skb.offload(), skb.total_size()), std::memory_order_relaxed);
-  SkbPool::free(skb);
+  refused.push_back(skb);
 }
 
 USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the socket is non-blocking: a bounded system call
     bool
-    PacketWriter::write(SkbBatch& frames) noexcept {
+    PacketWriter::write(SkbBatch& frames, SkbBatch& refused) noexcept {
   const BlockingByDesign allowed;
+  bool offered = false;  // the first one, and answered with an error, which may be one of before that waited
   while (!frames.empty()) {
     const uint32_t count = begin_turn(frames);
     const int result = count == 0 ? -1 : ::sendmmsg(socket_.fd(), messages_.data(), count, MSG_DONTWAIT);
@@ -52,7 +53,10 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the socket is non-blocking: a bounded syste
       SkbPool::free(skb);
     }
     if (error == EAGAIN) return false;
-    if (error != 0 && error != EINTR) refuse(*frames.pop_front(), error);
+    if (error == EINTR) continue;
+    const bool again = error != 0 && count != 0 && !offered;
+    if (error != 0 && !again) refuse(*frames.pop_front(), error, refused);
+    offered = again;
   }
   return true;
 }

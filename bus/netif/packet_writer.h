@@ -26,9 +26,9 @@ class PacketWriter {
   PacketWriter& operator=(const PacketWriter&) = delete;
 
   // Sends and frees them, each with its chain and what is left to do on it, in order, until there is no room for more
-  // (false): what is left stays in the batch, and the socket is writable when it is time. What the kernel refuses is
-  // freed, too. Context: any.
-  bool write(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
+  // (false): what is left stays in the batch, and the socket is writable when it is time. What the kernel refuses joins
+  // `refused`, for the caller to note and to free. Context: any.
+  bool write(SkbBatch& frames, SkbBatch& refused) noexcept USERNIC_NONBLOCKING;
 
   // Frames that the kernel refused, of a superframe its segments. Context: any.
   uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
@@ -41,7 +41,7 @@ class PacketWriter {
   static constexpr uint32_t kTurn = 64;    // frames a call
   static constexpr size_t kPartsMax = 74;  // of a frame: its header, itself and its chain
   uint32_t begin_turn(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
-  void refuse(Skb& skb, int error) noexcept USERNIC_NONBLOCKING;
+  void refuse(Skb& skb, int error, SkbBatch& refused) noexcept USERNIC_NONBLOCKING;
 
   PacketSocket& socket_;
   std::array<mmsghdr, kTurn> messages_{};

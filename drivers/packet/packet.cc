@@ -43,6 +43,8 @@ Result<> watch_fd(int epoll, int fd, uint32_t events) {
 }  // namespace
 
 Result<NetdevPtr> PacketNic::probe(Net& net, NetdevConfig config, const std::string& name) {
+  if (config.mtu > kMtuMax) return fail(std::errc::invalid_argument);
+  config.mtu_max = std::min(config.mtu_max, kMtuMax);  // the buffers are for it
   Result<Interface> interface = Interface::find(name);
   if (!interface) return fail(interface.error());
   const Result<Interface::State> state = interface->state();
@@ -71,13 +73,14 @@ Result<NetdevPtr> PacketNic::probe(Net& net, NetdevConfig config, const std::str
     config.mtu = std::clamp(state->mtu, kMtuMin, config.mtu_max);
   }
   return net.alloc_netdev<PacketNic>(config, Parts{name, *std::move(interface), *std::move(socket), *std::move(events),
-                                                   *std::move(ends), std::move(epoll), wanted_mtu});
+                                                   *std::move(ends), std::move(epoll), wanted_mtu, state->address});
 }
 
 PacketNic::PacketNic(NetDevice& dev, Parts parts)
     : dev_(dev),
       name_(std::move(parts.name)),
       interface_(std::move(parts.interface)),
+      interface_address_(parts.address),
       wanted_mtu_(parts.wanted_mtu),
       socket_(std::move(parts.socket)),
       events_(std::move(parts.events)),
@@ -139,7 +142,7 @@ Result<> PacketNic::start() {
   filter_ = {};
   member_as_.reset();
   if (const Result<> done = listen_to(dev_.address()); !done) return done;
-  socket_.drain();
+  (void)socket_.drain();
   if (const Result<> done = publish(); !done) {
     forget();
     return done;
@@ -157,7 +160,7 @@ void PacketNic::quiesce() {
   (void)socket_.pass_nothing();
   napi_.disable();
   forget();
-  socket_.drain();
+  unread_.fetch_add(socket_.drain());
   SkbBatch unsent;
   {
     SpinGuard guard(tx_lock_);
@@ -165,8 +168,10 @@ void PacketNic::quiesce() {
     tx_count_.store(0);
     tx_waits_.store(false);
   }
-  tx_discarded_.fetch_add(unsent.size());
-  SkbPool::free(unsent);
+  for (Skb* skb = unsent.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    tx_discarded_.fetch_add(segments_of(skb->offload(), skb->total_size()));
+  }
+  discard(unsent, "the device was stopped before there was room for it");
 }
 
 // --- Link, unplug, return ---
@@ -197,7 +202,11 @@ void PacketNic::look() {
 }
 
 void PacketNic::follow_carrier(const Interface::State& state) noexcept {
-  started_.load() && state.carrier ? dev_.carrier_on() : dev_.carrier_off();
+  if (started_.load() && state.carrier) {
+    dev_.carrier_on();
+  } else {
+    dev_.carrier_off();
+  }
 }
 
 void PacketNic::follow(const Interface::State& state) {
@@ -211,7 +220,9 @@ void PacketNic::follow(const Interface::State& state) {
   if (writer_.refuses_udp_superframes() && dev_.features().has(Feature::kUso)) {
     (void)dev_.change_features(dev_.features());
   }
-  if (started_.load()) (void)set_mac_address(dev_.address());  // the interface's own may be another now
+  if (state.address == interface_address_) return;
+  interface_address_ = state.address;
+  (void)set_mac_address(dev_.address());
 }
 
 void PacketNic::unplugged() {
@@ -222,13 +233,21 @@ void PacketNic::unplugged() {
   look_for_it();  // one of the name may be there already
 }
 
-// Another of that name is as good.
-void PacketNic::look_for_it() {
-  Result<Interface> found = Interface::find(name_);
-  if (!found) return;
+// It may be back as it was, by whatever name; another of its name is as good.
+bool PacketNic::find_it() {
+  const Result<Interface::State> itself = interface_.state();
+  if (itself && itself->ethernet && itself->address == interface_address_) return true;
+  Result<Interface> found = interface_.find_beside(name_);
+  if (!found) return false;
   const Result<Interface::State> state = found->state();
-  if (!state || !state->ethernet) return;
+  if (!state || !state->ethernet) return false;
   interface_ = *std::move(found);
+  interface_address_ = state->address;
+  return true;
+}
+
+void PacketNic::look_for_it() {
+  if (!find_it()) return;
   if (up_ && !start()) return;
   gone_ = false;
   (void)dev_.attach();
@@ -281,14 +300,20 @@ Result<> PacketNic::execute(const RxCommand& command) {
   }
   if (filter_.has(command.address) == more) return {};
   const Result<> done = change(membership_of(command.address), command.address);
-  if (done) more ? filter_.add(command.address) : filter_.del(command.address);
-  return done;
+  if (!done) return done;
+  if (more) {
+    filter_.add(command.address);
+  } else {
+    filter_.del(command.address);
+  }
+  return {};
 }
 
 // The interface receives what is for its own address anyway; on some, a membership would make it promiscuous.
 Result<> PacketNic::listen_to(const MacAddress& own) {
   const Result<Interface::State> state = interface_.state();
   if (!state) return fail(state.error());
+  interface_address_ = state->address;
   const bool needs = own != state->address;
   if (needs && member_as_ != own) {
     if (const Result<> done = socket_.join(interface_.index(), Membership::kUnicast, own); !done) return done;

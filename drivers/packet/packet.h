@@ -25,6 +25,7 @@
 #include "drivers/packet/filter.h"
 #include "usernic/driver.h"
 #include "usernic/ethtool.h"
+#include "usernic/frame_tap.h"
 #include "usernic/kick.h"
 #include "usernic/napi.h"
 #include "usernic/net.h"
@@ -40,7 +41,8 @@ class PacketNic {
   // For the interface of that name in this thread's namespace, a device that is not registered yet. Without an address
   // it gets one that is the same each time, and not the interface's. MTU 0: the interface's, and on with it. A larger
   // one than the interface has becomes the interface's, too. ENODEV: there is no such interface. ENOTSUP: it is none of
-  // Ethernet. EPERM: a packet socket needs CAP_NET_RAW, an MTU CAP_NET_ADMIN. Context: process.
+  // Ethernet. EPERM: a packet socket needs CAP_NET_RAW, an MTU CAP_NET_ADMIN. EINVAL: an MTU of more than kMtuMax, or
+  // than the interface takes. Context: process.
   static Result<NetdevPtr> probe(Net& net, NetdevConfig config, const std::string& interface);
 
   // What it is made of.
@@ -52,6 +54,7 @@ class PacketNic {
     Kick ends;
     UniqueFd epoll;
     uint32_t wanted_mtu;
+    MacAddress address;  // the interface's
   };
   PacketNic(NetDevice& dev, Parts parts);
   ~PacketNic();
@@ -93,6 +96,7 @@ class PacketNic {
   void follow_carrier(const Interface::State& state) noexcept;
   void unplugged();
   void look_for_it();
+  bool find_it();
   Result<> start();
   void quiesce();
 
@@ -106,6 +110,7 @@ class PacketNic {
   uint32_t tx_room() const noexcept USERNIC_NONBLOCKING { return kTxRing - tx_count_.load(); }
   void flush() noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(tx_lock_);
   void arm() noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(tx_lock_);
+  void discard(SkbBatch& frames, DropReason why) noexcept USERNIC_NONBLOCKING;
   void sort_out(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
 
   // Constant.
@@ -114,6 +119,7 @@ class PacketNic {
 
   // The lane's.
   Interface interface_;
+  MacAddress interface_address_;  // when it was seen last
   bool gone_ = false;
   bool up_ = false;  // between open and stop
   uint32_t wanted_mtu_;
@@ -122,7 +128,8 @@ class PacketNic {
   packet::Filter filter_;                // as the memberships are
 
   Atomic<bool> started_{false};
-  Atomic<uint64_t> filtered_{0}, tx_discarded_{0};
+  Atomic<bool> starved_{false};  // of buffers: that frames wait is no news
+  Atomic<uint64_t> filtered_{0}, unread_{0}, tx_discarded_{0};
   mutable Atomic<uint64_t> missed_{0};
 
   PacketSocket socket_;

@@ -26,10 +26,13 @@ NetdevTx PacketNic::start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept {
 
 // What finds no room in the socket waits until that is writable.
 void PacketNic::flush() noexcept {
-  if (!tx_waits_.load() && !writer_.write(tx_)) {
+  if (tx_waits_.load()) return;
+  SkbBatch refused;
+  if (!writer_.write(tx_, refused)) {
     tx_waits_.store(true);
     arm();
   }
+  discard(refused, "the kernel does not send it");
   if (writer_.refuses_udp_superframes() && !told_uso_.exchange(true)) lane_.queue(look_work_);
 }
 
@@ -37,7 +40,7 @@ USERNIC_BLOCKING_BY_DESIGN_BEGIN  // the kernel's mutex of one epoll is held for
     void
     PacketNic::arm() noexcept {
   const BlockingByDesign allowed;
-  epoll_event wanted{.events = EPOLLONESHOT | EPOLLIN | (tx_waits_.load() ? EPOLLOUT : 0u),
+  epoll_event wanted{.events = EPOLLONESHOT | (starved_.load() ? 0u : EPOLLIN) | (tx_waits_.load() ? EPOLLOUT : 0u),
                      .data = {.fd = socket_.fd()}};
   (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket_.fd(), &wanted);
 }
@@ -63,12 +66,19 @@ int PacketNic::poll(Napi& napi, int budget) noexcept {
   if (done >= budget) return budget;
   // Frames wait, and nobody says when a buffer is back.
   const bool starved = end == PacketReader::End::kNoBuffers;
+  starved_.store(starved);
   if (starved) dev_.net().system_workqueue().queue_at(refill_work_, Clock::now() + kRefillRetry);
-  if (napi.complete_done(done) && !starved) {
+  if (napi.complete_done(done)) {
     SpinGuard guard(tx_lock_);
     arm();
   }
   return done;
+}
+
+void PacketNic::discard(SkbBatch& frames, DropReason why) noexcept {
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb))
+    note_drop(dev_, *skb, FrameWay::kOut, why);
+  SkbPool::free(frames);
 }
 
 void PacketNic::sort_out(SkbBatch& frames) noexcept {
@@ -100,6 +110,7 @@ void PacketNic::get_stats(LinkStats& stats) const noexcept {
   stats.rx_too_long += reader_.oversized();
   stats.rx_errors += reader_.oversized() + reader_.unknown();
   stats.rx_filtered += load(filtered_);
+  stats.rx_off += load(unread_);
   stats.tx_errors += writer_.refused() + load(tx_discarded_);
 }
 

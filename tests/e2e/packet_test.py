@@ -211,3 +211,7 @@ class PacketTest(LabTest):
         self.machine.must("ip", "tuntap", "add", "tun0", "mode", "tun")
         self.assert_sentence(refused(bus="tun0"), "tun0 has no Ethernet frames")
         self.assert_sentence(refused(bus="eth1", driver="simnic"), "'bus'", 'driver = "packet"')
+        self.machine.must("ip", "link", "add", "mv0", "link", "eth1", "type", "macvlan")
+        self.assert_sentence(refused(bus="mv0", mtu=4000), "mv0 does not take the MTU 4000 (it has 1500)")
+        self.machine = self.place()
+        self.assert_sentence(refused(), "there is no interface eth1; there is lo", "unshare -rn")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """What a nic's interface is: a TAP, or a veth where there is no /dev/net/tun."""
 
-from lab import LabTest, is_held, pair
+from lab import LabTest, config_of, is_held, pair
 
+CAP_NET_RAW = 13
 GROUP, IP_GROUP = "01:00:5e:01:02:03", "239.1.2.3"
 
 
@@ -18,6 +19,35 @@ class PortTest(LabTest):
         lab.inside("a").join(group=IP_GROUP, dev="nic0")
         lab.until_rx_mode(lambda report: is_held(report, GROUP))
         self.assertEqual(lab.stop(), 0)
+
+    def test_a_node_without_a_driver_is_no_tun(self):
+        """A container's /dev has the node whether the kernel has the module or not."""
+        place = self.place()
+        place.must("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
+        if place.run(argv=["mknod", "-m", "0666", "/dev/net/tun", "c", "10", "254"])["code"] != 0:
+            self.skipTest("no right to make device nodes here")
+        lab = self.lab(pair(), place=place)
+        self.assertEqual([row["port"] for row in lab.json("link")], ["veth", "veth"])
+        lab.ping("a", "10.9.0.2")
+
+    def test_a_node_that_only_an_override_opens_is_no_tun(self):
+        place = self.place()
+        place.must("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
+        place.must("touch", "/dev/net/tun")
+        place.must("chmod", "0", "/dev/net/tun")
+        lab = self.lab(pair(), place=place)
+        self.assertEqual([row["port"] for row in lab.json("link")], ["veth", "veth"])
+
+    def test_who_shows_no_interface_needs_no_packet_socket(self):
+        place = self.place()
+        place.must("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
+        for key in ({}, {"port": "veth"}):
+            nic = {"name": "nic0", "driver": "dummy", "interface": False} | key
+            lab = self.lab(config_of([nic]), place=place)
+            with open(f"/proc/{lab.process.pid}/status", encoding="ascii") as file:
+                held = next(int(line.split()[1], 16) for line in file if line.startswith("CapPrm"))
+            self.assertEqual(held & 1 << CAP_NET_RAW, 0)
+            self.assertEqual(lab.stop(), 0)
 
     def test_a_tap_that_is_asked_for_is_not_replaced(self):
         place = self.place()
