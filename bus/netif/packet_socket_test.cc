@@ -347,6 +347,7 @@ TEST_F(PacketSocketTest, AnInterfaceThatGoesIsSeenAndItsSocketServesTheNextOne) 
   EXPECT_EQ(right.socket.bind(right.of.index()), fail(std::errc::no_such_device));
 
   shell("ip link add left type veth peer name right && ip link set left up && ip link set right up");
+  until_open();
   ASSERT_TRUE(left.socket.bind(find("left").index()));
   ASSERT_TRUE(right.socket.bind(find("right").index()));
   ASSERT_TRUE(left.send(frame_to(kOwn)));

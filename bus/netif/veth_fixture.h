@@ -27,7 +27,11 @@ class VethTest : public testing::Test {
       shell("echo 1 >/proc/sys/net/ipv6/conf/" + std::string(end) + "/disable_ipv6");  // it would speak by itself
       shell("ip link set " + std::string(end) + " up");
     }
-    // The kernel opens an interface's queue some time after its carrier came, and drops what is sent before.
+    until_open();
+  }
+
+  // The kernel opens an interface's queue some time after its carrier came, and drops what is sent before.
+  static void until_open() {
     const Atomic<uint32_t> never{0};
     while (!find("left").state()->carrier || !find("right").state()->carrier) {
       wait_on(never, 0, Clock::now() + std::chrono::milliseconds(1));
