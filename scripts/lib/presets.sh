@@ -39,7 +39,9 @@ with_plain_addresses() {
 
 preset_compile() {
   local preset=$1 options=() run=()
-  command -v ccache >/dev/null && options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  # Precompiled headers are found again by what is in them.
+  command -v ccache >/dev/null &&
+    options+=("-DCMAKE_CXX_COMPILER_LAUNCHER=env;CCACHE_SLOPPINESS=pch_defines,time_macros;ccache")
   [[ $preset == clang ]] && options+=(-DCMAKE_CXX_COMPILER="$(clang_of_this_machine)")
   [[ $preset == tsan ]] && run=(with_plain_addresses)  # CTest's test lists are made by running what was built
   cmake --preset "$preset" "${options[@]}" &&
