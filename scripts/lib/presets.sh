@@ -151,9 +151,10 @@ preset_check_clang() {
   fi
 }
 
-# All presets but fuzz are unity builds, in which a source may live on what another one includes: here each is read alone.
+# All presets but fuzz are unity builds, in which a source may live on what another one includes, or on what is
+# precompiled: here each is read alone.
 sources_alone() {
-  cmake --preset debug -B build/alone -DCMAKE_UNITY_BUILD=OFF &&
+  cmake --preset debug -B build/alone -DCMAKE_UNITY_BUILD=OFF -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON &&
     python3 - build/alone/compile_commands.json "$JOBS" <<'PYTHON'
 import concurrent.futures, json, re, shlex, subprocess, sys
 
