@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "core/frame/taps.h"
 
+#include "usernic/context.h"
+
 namespace usernic {
 
 Result<> Taps::add(FrameTap& tap) {
@@ -43,6 +45,8 @@ void Taps::dropped(SkbBatch& frames, FrameWay way, DropReason why) noexcept {
 }
 
 void Taps::see_all(SkbBatch& frames, FrameWay way, FrameFate fate, DropReason why) noexcept {
+  if (none()) return;
+  const BhScope as_a_tap_is_promised;
   const Section taps(*this);
   if (taps.empty()) return;
   for (const Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*const_cast<Skb*>(skb))) {
@@ -51,6 +55,8 @@ void Taps::see_all(SkbBatch& frames, FrameWay way, FrameFate fate, DropReason wh
 }
 
 void Taps::dropped(const Skb& skb, FrameWay way, DropReason why) noexcept {
+  if (none()) return;
+  const BhScope as_a_tap_is_promised;
   const Section taps(*this);
   if (!taps.empty()) SeenFrame(taps, skb, way).settle(FrameFate::kDropped, why);
 }
