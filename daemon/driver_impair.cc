@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include <array>
-#include <limits>
 
 #include "daemon/config.h"
 #include "daemon/config_section.h"
@@ -30,7 +29,7 @@ void read(Section& section, NicConfig& nic) {
   section.number("jitter_us", impair.jitter_us, 0, kImpairUsMax);
   section.number("reorder_ppm", impair.reorder_ppm, 0, kImpairPpm);
   section.number("reorder_us", impair.reorder_us, 0, kImpairUsMax);
-  section.number("seed", impair.seed, 0, std::numeric_limits<int64_t>::max());
+  section.number("seed", impair.seed, 0, kImpairSeedMax);
   // What does not go together names its field first.
   const std::string sentence = config_error(impair);
   if (!sentence.empty()) {

@@ -33,6 +33,7 @@ struct ImpairConfig {
 
 inline constexpr uint32_t kImpairPpm = 1'000'000;
 inline constexpr uint32_t kImpairUsMax = 10'000'000;
+inline constexpr uint64_t kImpairSeedMax = 1'000'000'000'000'000'000;
 
 // Empty, or one sentence that names the field and what would be right.
 std::string config_error(const ImpairConfig& config);

@@ -7,7 +7,7 @@ namespace usernic {
 
 Result<NetdevPtr> Impair::probe(Net& net, NetdevConfig config, NetDevice& lower, ImpairConfig impair) {
   if (!config_error(impair).empty()) return fail(std::errc::invalid_argument);
-  if (impair.seed == 0) impair.seed = random_u64() >> 1;  // as a config can have it
+  if (impair.seed == 0) impair.seed = 1 + random_u64() % kImpairSeedMax;  // as a config can have it
   if (config.address.is_zero()) config.address = lower.address();
   config.mtu = std::min(config.mtu, lower.mtu());
   return net.alloc_netdev<Impair>(config, lower, impair);
