@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "testing/test_folder.h"
 #include "usernic/unique_fd.h"
 
 namespace usernic::cli {
@@ -25,13 +26,8 @@ namespace {
 using pcapng::BlockType;
 
 struct CaptureFilesTest : testing::Test {
-  std::filesystem::path folder;
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "usernic-capture-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder); }
+  const TestFolder fresh;
+  const std::filesystem::path folder = fresh.path();
 
   // A stream with so many packets of 100 octets, and with statistics at its end if that was reached.
   static ctl::Outcome<> feed(CaptureFiles& files, int packets, bool ends) {

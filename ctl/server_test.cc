@@ -14,7 +14,7 @@
 
 #include "ctl/client.h"
 #include "ctl/no_more_descriptors.h"
-#include "ctl/test_folder.h"
+#include "testing/test_folder.h"
 #include "usernic/thread.h"
 
 namespace usernic::ctl {

@@ -22,7 +22,7 @@
 #include <optional>
 
 #include "ctl/no_more_descriptors.h"
-#include "ctl/test_folder.h"
+#include "testing/test_folder.h"
 #include "usernic/thread.h"
 
 namespace {

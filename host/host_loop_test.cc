@@ -51,12 +51,6 @@ class HostLoopTest : public testing::Test {
     loop_->run([] {});
     loop_->run([] {});
   }
-  static bool eventually(auto condition) {
-    const Time deadline = Clock::now() + std::chrono::minutes(2);
-    const Atomic<uint32_t> never{0};
-    while (!condition() && Clock::now() < deadline) wait_on(never, 0, Clock::now() + std::chrono::milliseconds(1));
-    return condition();
-  }
 
   Noting one_, other_;
   std::unique_ptr<HostLoop> loop_;

@@ -17,20 +17,21 @@
 
 #include "host/host_loop.h"
 #include "host/host_port.h"
-#include "host/host_test_env.h"
 #include "host/mirror.h"
+#include "host/namespace_fixture.h"
 #include "host/rtnetlink.h"
 #include "testing/nic.h"
 
 namespace usernic {
 
-class HostPortTest : public TapNamespaceTest {
+class HostPortTest : public NamespaceTest {
  protected:
   static constexpr const char* kOwn = "02:00:00:00:00:01";
   static MacAddress mac(const char* text) { return *MacAddress::parse(text); }
 
   void SetUp() override {
-    TapNamespaceTest::SetUp();
+    if (!by_veth() && !can_open_tun()) GTEST_SKIP() << "/dev/net/tun cannot be opened";
+    NamespaceTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     auto dev = net_.alloc_netdev<TestNic>({.name = "nic0", .address = mac(kOwn)});
     ASSERT_TRUE(dev);

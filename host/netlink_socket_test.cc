@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "host/event_socket.h"
-#include "host/host_test_env.h"
+#include "host/namespace_fixture.h"
 #include "host/rtnetlink.h"
 
 namespace usernic {

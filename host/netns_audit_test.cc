@@ -13,7 +13,7 @@
 #include <map>
 #include <set>
 
-#include "host/host_test_env.h"
+#include "host/namespace_fixture.h"
 #include "host/picture_reader.h"
 #include "host/rtnetlink.h"
 #include "host/tap.h"
@@ -120,8 +120,10 @@ TEST_F(NetnsAuditTest, WhatIsWholeMissesNothingWhileEntriesMove) {
     for (uint32_t n = 0; n < kMoving; ++n) silent(SIOCADDMULTI, name, numbered(30'000 + n));
     for (uint32_t n = 0; n < kStable; ++n) silent(SIOCADDMULTI, name, numbered(n));
   }
+  Event looked;
   Atomic<bool> done{false};
   Thread deletes("deletes", [&] {  // in front of the stable ones, which move up
+    looked.wait();
     for (uint32_t n = 0; n < kMoving; ++n) {
       for (int i = 0; i < kTaps; ++i) silent(SIOCDELMULTI, "tap" + std::to_string(i), numbered(30'000 + n));
     }
@@ -130,6 +132,7 @@ TEST_F(NetnsAuditTest, WhatIsWholeMissesNothingWhileEntriesMove) {
   int whole = 0, seams = 0;
   do {
     read();
+    looked.set();
     for (const int ifindex : all) {
       const InterfaceView* view = audit_->view(ifindex);
       ASSERT_NE(view, nullptr);

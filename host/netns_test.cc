@@ -10,7 +10,7 @@
 
 #include <cstring>
 
-#include "host/host_test_env.h"
+#include "host/namespace_fixture.h"
 
 namespace usernic {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "host/host_port.h"
-#include "host/host_test_env.h"
+#include "host/namespace_fixture.h"
 #include "testing/nic.h"
 #include "usernic/address_list.h"
 #include "usernic/rx_mode.h"

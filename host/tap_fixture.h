@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "host/host_test_env.h"
+#include "host/namespace_fixture.h"
 #include "host/rtnetlink.h"
 #include "host/tap.h"
 

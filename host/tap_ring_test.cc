@@ -17,7 +17,7 @@
 #include <optional>
 #include <vector>
 
-#include "host/host_test_env.h"
+#include "host/namespace_fixture.h"
 #include "host/tap.h"
 #include "host/tap_reader.h"
 #include "host/tap_writer.h"

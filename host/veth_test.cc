@@ -17,7 +17,7 @@
 #include <cstring>
 #include <vector>
 
-#include "host/host_test_env.h"
+#include "host/namespace_fixture.h"
 #include "host/rtnetlink.h"
 #include "usernic/refusal.h"
 

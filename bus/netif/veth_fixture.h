@@ -4,24 +4,22 @@
 // An ordinary user's test program makes its own user namespace first; where that is forbidden the tests are skipped.
 #pragma once
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
 
 #include "bus/netif/interface.h"
+#include "testing/user_namespace.h"
 #include "usernic/env.h"
-#include "usernic/unique_fd.h"
 
 namespace usernic {
 
 class VethTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!enter()) GTEST_SKIP() << "no right to make network namespaces here";
+    if (!become_root() || ::unshare(CLONE_NEWNET) != 0) GTEST_SKIP() << "no right to make network namespaces here";
     shell("ip link add left mtu 9000 type veth peer name right mtu 9000");
     for (const char* end : {"left", "right"}) {
       shell("echo 1 >/proc/sys/net/ipv6/conf/" + std::string(end) + "/disable_ipv6");  // it would speak by itself
@@ -44,23 +42,6 @@ class VethTest : public testing::Test {
     ASSERT_EQ(std::system(line.c_str()), 0) << command;
   }
   static Interface find(const std::string& name) { return *Interface::find(name); }
-
- private:
-  static bool enter() {
-    const uid_t uid = ::getuid();
-    const gid_t gid = ::getgid();
-    if (uid != 0) {
-      if (::unshare(CLONE_NEWUSER) != 0) return false;
-      write("/proc/self/setgroups", "deny");
-      write("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1");
-      write("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1");
-    }
-    return ::unshare(CLONE_NEWNET) == 0;
-  }
-  static void write(const char* path, const std::string& text) {
-    const UniqueFd fd(::open(path, O_WRONLY | O_CLOEXEC));
-    [[maybe_unused]] const auto written = ::write(fd.get(), text.data(), text.size());
-  }
 };
 
 }  // namespace usernic

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// ctl: a fresh folder for one test, removed with all that is in it.
+// For tests: a fresh folder, removed with all that is in it.
 #pragma once
 
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 
-namespace usernic::ctl {
+namespace usernic {
 
 class TestFolder {
  public:
@@ -26,4 +26,4 @@ class TestFolder {
   std::string path_ = "/tmp/usernic-test-XXXXXX";
 };
 
-}  // namespace usernic::ctl
+}  // namespace usernic

@@ -7,8 +7,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -16,43 +14,33 @@
 #include <string>
 
 #include "host/netns.h"
-#include "usernic/env.h"
+#include "testing/user_namespace.h"
+#include "testing/watch.h"
+#include "usernic/unique_fd.h"
 
 namespace usernic {
 
-class HostTestEnvironment : public testing::Environment {
+class NamespaceEnvironment : public testing::Environment {
  public:
   static inline bool can_make_namespaces = false;
 
-  void SetUp() override {
-    const uid_t uid = ::getuid();
-    const gid_t gid = ::getgid();
-    if (uid != 0) {
-      if (::unshare(CLONE_NEWUSER) != 0) return;
-      write_file("/proc/self/setgroups", "deny");
-      write_file("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1");
-      write_file("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1");
-    }
-    can_make_namespaces = NetNamespace::create().has_value();
-  }
-
- private:
-  static void write_file(const char* path, const std::string& text) {
-    const UniqueFd fd(::open(path, O_WRONLY | O_CLOEXEC));
-    [[maybe_unused]] const auto written = ::write(fd.get(), text.data(), text.size());
-  }
+  void SetUp() override { can_make_namespaces = become_root() && NetNamespace::create().has_value(); }
 };
 
-inline testing::Environment* const kHostTestEnvironment =
-    testing::AddGlobalTestEnvironment(new HostTestEnvironment);  // gtest owns it
+inline testing::Environment* const kNamespaceEnvironment =
+    testing::AddGlobalTestEnvironment(new NamespaceEnvironment);  // gtest owns it
 
 // Tests that need a network namespace of their own.
 class HostTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!HostTestEnvironment::can_make_namespaces) GTEST_SKIP() << "no right to make network namespaces here";
+    if (!NamespaceEnvironment::can_make_namespaces) GTEST_SKIP() << "no right to make network namespaces here";
   }
 };
+
+inline bool can_open_tun() {
+  return static_cast<bool>(UniqueFd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC)));
+}
 
 // Each gets a fresh one.
 class NamespaceTest : public HostTest {
@@ -80,18 +68,6 @@ class NamespaceTest : public HostTest {
     return output;
   }
 
-  // Waits for what another thread or the kernel brings about. False after so long that it never will, on any machine.
-  template <class Condition>
-  static bool eventually(Condition condition) {
-    const Atomic<uint32_t> never{0};
-    const Time deadline = Clock::now() + std::chrono::minutes(2);
-    while (!condition()) {
-      if (Clock::now() > deadline) return false;
-      wait_on(never, 0, Clock::now() + std::chrono::milliseconds(1));
-    }
-    return true;
-  }
-
   std::optional<NetNamespace> netns_;
 };
 
@@ -99,7 +75,7 @@ class NamespaceTest : public HostTest {
 class TapNamespaceTest : public NamespaceTest {
  protected:
   void SetUp() override {
-    if (!UniqueFd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC))) GTEST_SKIP() << "/dev/net/tun cannot be opened";
+    if (!can_open_tun()) GTEST_SKIP() << "/dev/net/tun cannot be opened";
     NamespaceTest::SetUp();
   }
 };
