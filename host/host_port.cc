@@ -121,12 +121,6 @@ Result<> HostPort::Impl::on_netdev_event() {
 
 namespace {
 
-template <class End>
-HostResult<std::unique_ptr<KernelEnd>> on_the_heap(HostResult<End> end) {
-  if (!end) return std::unexpected(end.error());
-  return std::make_unique<End>(*std::move(end));
-}
-
 // Is it /dev/net/tun that cannot be had [Tap::create]?
 bool lacks_tun(std::errc error) {
   return error == std::errc::permission_denied || error == std::errc::no_such_file_or_directory ||
@@ -135,10 +129,11 @@ bool lacks_tun(std::errc error) {
 
 HostResult<std::unique_ptr<KernelEnd>> make_end(const NetNamespace& netns, const HostPortConfig& config,
                                                 uint16_t queues) {
-  if (config.kind == PortKind::kVeth) return on_the_heap(Veth::create(netns, config.name));
-  auto tap = on_the_heap(Tap::create(netns, config.name, queues));
-  if (tap || config.kind == PortKind::kTap || !lacks_tun(tap.error().error)) return tap;
-  auto veth = on_the_heap(Veth::create(netns, config.name));
+  if (config.kind == PortKind::kVeth) return Veth::create(netns, config.name);
+  auto tap = Tap::create(netns, config.name, queues);
+  if (tap) return std::make_unique<Tap>(*std::move(tap));
+  if (config.kind == PortKind::kTap || !lacks_tun(tap.error().error)) return std::unexpected(tap.error());
+  auto veth = Veth::create(netns, config.name);
   if (!veth) {
     return host_fail(tap.error().error,
                      fmt::format("{}; nor can it be a veth: {}", tap.error().sentence, veth.error().sentence));

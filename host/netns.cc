@@ -13,7 +13,9 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <functional>
+#include <set>
 
 #include "usernic/env.h"
 #include "usernic/refusal.h"
@@ -132,6 +134,22 @@ HostResult<> NetNamespace::run(std::move_only_function<void()> body) const {
   }
   if (*error == 0) return {};
   return host_fail(*error, "cannot enter the network namespace: " + refusal(static_cast<std::errc>(*error)));
+}
+
+std::vector<std::string> known_namespaces() {
+  namespace fs = std::filesystem;
+  std::vector<std::string> all;
+  std::set<std::string> held;  // by many descriptors, maybe
+  std::error_code failed;
+  for (fs::directory_iterator each("/run/netns", failed), end; !failed && each != end; each.increment(failed)) {
+    all.push_back(each->path());
+  }
+  for (fs::directory_iterator each("/proc/self/fd", failed), end; !failed && each != end; each.increment(failed)) {
+    std::error_code closed;
+    const std::string to = fs::read_symlink(*each, closed);
+    if (to.starts_with("net:[") && held.insert(to).second) all.push_back(each->path());
+  }
+  return all;
 }
 
 }  // namespace usernic

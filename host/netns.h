@@ -11,7 +11,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "host/host_error.h"
 #include "usernic/unique_fd.h"
@@ -40,6 +42,9 @@ class NetNamespace {
   explicit NetNamespace(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
   UniqueFd fd_;
 };
+
+// The paths of those that can be known: of each that has a name, and of each that this process holds.
+std::vector<std::string> known_namespaces();
 
 }  // namespace usernic
 // Explained best by: host/netns_test.cc

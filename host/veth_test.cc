@@ -31,7 +31,7 @@ class VethEndTest : public NamespaceTest {
     if (IsSkipped() || HasFatalFailure()) return;
     auto veth = Veth::create(*netns_, "nic0");
     ASSERT_TRUE(veth) << veth.error().sentence;
-    veth_.emplace(std::move(*veth));
+    veth_ = *std::move(veth);
   }
   bool is_up() { return shell("ip link show nic0").contains(" state UP "); }
   void set_up() {
@@ -54,6 +54,18 @@ class VethEndTest : public NamespaceTest {
       ::sendto(socket.get(), payload.data(), payload.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
     }));
   }
+  // Of what has the interface's name.
+  uint32_t ethtool(uint32_t command) {
+    ethtool_value value{.cmd = command, .data = 0};
+    EXPECT_TRUE(netns_->run([&] {
+      const UniqueFd door(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      ifreq request{};
+      std::strcpy(request.ifr_name, "nic0");
+      request.ifr_data = reinterpret_cast<char*>(&value);
+      EXPECT_EQ(::ioctl(door.get(), SIOCETHTOOL, &request), 0);
+    }));
+    return value.data;
+  }
   // The next frames, one at least; their size and what is left to do on them.
   struct Came {
     uint32_t size;
@@ -75,7 +87,7 @@ class VethEndTest : public NamespaceTest {
   }
 
   FramePools pools_{2048};
-  std::optional<Veth> veth_;
+  std::unique_ptr<Veth> veth_;
   Kick kick_ = *Kick::make();
   std::unique_ptr<EndQueue> queue_;
 };
@@ -103,6 +115,8 @@ TEST_F(VethEndTest, GivesWholeFramesUntilItIsToldWhatMayBeLeft) {
   std::vector<Came> came = read();
   ASSERT_EQ(came.size(), 1u);
   EXPECT_FALSE(came[0].offload.any());
+  EXPECT_EQ(ethtool(ETHTOOL_GTSO), 0u);
+  EXPECT_EQ(ethtool(ETHTOOL_GGSO), 1u) << "the kernel goes on with superframes, and cuts them itself";
 
   const Features kinds = veth_->take_superframes(kSegmentation);
   EXPECT_TRUE(kinds.has(Feature::kTso4) && kinds.has(Feature::kTso6) && kinds.has(Feature::kTsoEcn));
@@ -163,17 +177,7 @@ TEST_F(VethEndTest, KnowsWhatItIsCalledAndWhereItIs) {
 }
 
 TEST_F(VethEndTest, AStrangerOfItsNameIsLeftAlone) {
-  const auto tso = [&] {
-    ethtool_value value{.cmd = ETHTOOL_GTSO, .data = 0};
-    EXPECT_TRUE(netns_->run([&] {
-      const UniqueFd door(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-      ifreq request{};
-      std::strcpy(request.ifr_name, "nic0");
-      request.ifr_data = reinterpret_cast<char*>(&value);
-      EXPECT_EQ(::ioctl(door.get(), SIOCETHTOOL, &request), 0);
-    }));
-    return value.data;
-  };
+  const auto tso = [&] { return ethtool(ETHTOOL_GTSO); };
   auto elsewhere = NetNamespace::create();
   ASSERT_TRUE(elsewhere);
   const std::string there = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(elsewhere->fd());
@@ -212,7 +216,7 @@ TEST_F(VethEndTest, IsFoundBehindMoreNamespacesThanThereAreDescriptors) {
 TEST_F(VethEndTest, ADeletedOneIsGoneAndAClosedOneLeavesNothing) {
   auto second = Veth::create(*netns_, "nic1");
   ASSERT_TRUE(second) << second.error().sentence;
-  second->close();
+  (*second)->close();
   EXPECT_FALSE(shell("ip link").contains("nic1"));
   shell("ip link del nic0");
   EXPECT_EQ(veth_->name_now().error(), std::errc::bad_file_descriptor);

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// host: what the kernel may leave undone on what an interface sends, as `ethtool -K` sets it.
+//
+// Locks: none. Context: process; the kernel takes rtnl. Errors: the kernel's errno.
+#pragma once
+
+#include <string>
+
+#include "usernic/error.h"
+#include "usernic/features.h"
+
+namespace usernic {
+
+// These, of sums and superframes, and nothing else that has to be done on a frame: of that our header can say nothing.
+// `door`: any socket of the interface's namespace.
+Result<> set_interface_offloads(int door, const std::string& interface, Features on);
+
+}  // namespace usernic
+// Explained best by: host/veth_test.cc
