@@ -13,9 +13,7 @@
 
 #include "cli/capture_files.h"
 #include "cli/verbs.h"
-#include "ctl/client.h"
 #include "ctl/print.h"
-#include "ctl/socket_path.h"
 
 namespace usernic::cli {
 namespace {
@@ -44,9 +42,7 @@ void end_when_interrupted(int stream) {
 }
 
 ctl::Outcome<UniqueFd> ask_for_stream(const Command& command) {
-  const auto path = ctl::socket_path(command.socket);
-  if (!path) return ctl::refuse(path.error());
-  auto client = ctl::Client::connect(path->path);
+  auto client = connect(command);
   if (!client) return ctl::refuse(client.error());
   std::vector<UniqueFd> descriptors;
   const auto answer = client->call({.verb = "capture",
@@ -55,8 +51,7 @@ ctl::Outcome<UniqueFd> ask_for_stream(const Command& command) {
                                     .buffer_bytes = command.capture.buffer_bytes},
                                    &descriptors);
   if (!answer) return ctl::refuse(answer.error());
-  if (descriptors.size() != 1)
-    return ctl::refuse("the daemon's answer makes no sense; is it another version of usernic?");
+  if (descriptors.size() != 1) return ctl::refuse(ctl::kMakesNoSense);
   return std::move(descriptors.front());
 }
 

@@ -6,10 +6,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <sstream>
 #include <utility>
 
+#include "cli/command_words.h"
 #include "cli/verbs.h"
 #include "ctl/did_you_mean.h"
 #include "ctl/print.h"
@@ -18,7 +18,6 @@ namespace usernic::cli {
 namespace {
 
 constexpr uint64_t kWaitDefaultMs = 10'000;
-constexpr double kWaitMaxSeconds = 3600;
 
 struct Line {
   CLI::App app{"usernic: a NIC whose driver runs in user space, shown as a real Linux interface", "usernic"};
@@ -116,6 +115,12 @@ void add_ethtool(Line& line) {
   sub->add_option("FEATURE on|off", line.feature_words, "with -K: what to switch")->type_name("");
 }
 
+void add_snap(CLI::App* sub, Line& line, const char* name, const char* what) {
+  sub->add_option(name, line.command.capture.snap_bytes, what)
+      ->type_name("OCTETS")
+      ->check(CLI::Range(uint64_t{1}, ctl::kSnapBytesMax).description(""));
+}
+
 void add_capture(Line& line) {
   CaptureLine& capture = line.command.capture;
   CLI::App* sub = add_verb(line, Verb::kCapture, "capture", "Write a NIC's frames to a file, until Ctrl-C",
@@ -129,9 +134,7 @@ void add_capture(Line& line) {
       ->required()
       ->type_name("FILE|-")
       ->check(a_name());
-  sub->add_option("-s,--snap", capture.snap_bytes, "octets of each frame (262144)")
-      ->type_name("OCTETS")
-      ->check(CLI::Range(uint64_t{1}, ctl::kSnapBytesMax).description(""));
+  add_snap(sub, line, "-s,--snap", "octets of each frame (262144)");
   sub->add_option("-c,--count", capture.count, "so many frames, and end")
       ->type_name("COUNT")
       ->check(CLI::Range(uint64_t{1}, UINT64_MAX).description(""));
@@ -159,9 +162,7 @@ void add_extcap(Line& line) {
   sub->add_flag("--extcap-config", extcap.config, "list its options");
   sub->add_flag("--capture", extcap.capture, "capture");
   sub->add_option("--fifo", extcap.fifo, "where to")->type_name("FILE");
-  sub->add_option("--snaplen", line.command.capture.snap_bytes, "octets of each frame")
-      ->type_name("OCTETS")
-      ->check(CLI::Range(uint64_t{1}, ctl::kSnapBytesMax).description(""));
+  add_snap(sub, line, "--snaplen", "octets of each frame");
   sub->add_option("--extcap-capture-filter", extcap.filter, "there are none")->type_name("FILTER");
   sub->add_option("--extcap-version", "Wireshark's, which changes nothing")->type_name("VERSION");
 }
@@ -254,12 +255,9 @@ void add_help_and_version(Line& line) {
 std::string take_feature_words(Line& line) {
   const std::vector<std::string>& words = line.feature_words;
   if (!line.change_features) return words.empty() ? "" : fmt::format("'{}' is of no use without -K", words.front());
-  if (words.empty() || words.size() % 2 != 0) return "-K takes a feature and 'on' or 'off', and more of such pairs";
-  for (size_t i = 0; i < words.size(); i += 2) {
-    if (words[i + 1] != "on" && words[i + 1] != "off")
-      return fmt::format("{} can be 'on' or 'off', not '{}'", words[i], words[i + 1]);
-    line.command.ethtool.wishes.push_back({words[i], words[i + 1] == "on"});
-  }
+  auto wishes = feature_wishes(words);
+  if (!wishes) return wishes.error();
+  line.command.ethtool.wishes = *std::move(wishes);
   line.command.ethtool.features = true;
   return "";
 }
@@ -267,54 +265,9 @@ std::string take_feature_words(Line& line) {
 // --wait's value, or false.
 bool take_wait(Line& line) {
   if (line.wait_option->count() == 0) return true;
-  if (line.wait == "true") return line.command.wait_ms = kWaitDefaultMs, true;  // the flag alone, says CLI11
-  if (line.wait.empty()) return false;
-  char* end = nullptr;
-  const double seconds = std::strtod(line.wait.c_str(), &end);
-  if (*end != '\0' || !std::isfinite(seconds) || seconds < 0 || seconds > kWaitMaxSeconds) return false;
-  line.command.wait_ms = static_cast<uint64_t>(std::llround(seconds * 1000));
-  return true;
-}
-
-// Where the words for CLI11 end, and where the command of `exec` or `sim` begins: it is taken as it is, where CLI11
-// would take lists like "[a,b]" apart and options for its own. It follows the host, or the first "--" after the verb.
-struct Split {
-  int front;
-  int command;
-};
-Split split_words(int argc, const char* const* argv) {
-  bool exec = false, host = false;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    if (exec && word == "--") return {i, i + 1};
-    if (word.starts_with('-')) {
-      if (word == "--socket") ++i;
-    } else if (host) {
-      return {i, i};
-    } else if (exec) {
-      host = true;
-    } else if (word == "exec") {
-      exec = true;
-    } else if (word == "sim") {
-      return {i + 1, i + 1};
-    } else {
-      break;
-    }
-  }
-  return {argc, argc};
-}
-
-// The word that stands where a verb should and is none; "" when there is a verb, or nothing at all.
-std::string_view mistaken_verb(const CLI::App& app, int argc, const char* const* argv) {
-  if (!app.get_subcommands().empty()) return "";
-  for (int i = 1; i < argc; ++i) {
-    if (std::string_view(argv[i]) == "--socket") {
-      ++i;
-    } else if (argv[i][0] != '-') {
-      return argv[i];
-    }
-  }
-  return "";
+  const bool alone = line.wait == "true";  // says CLI11
+  line.command.wait_ms = alone ? kWaitDefaultMs : milliseconds_of(line.wait);
+  return line.command.wait_ms.has_value();
 }
 
 std::string no_such_verb(const CLI::App& app, std::string_view word) {
@@ -383,7 +336,8 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
       (void)line.app.exit(error, help, help);
       return said(help.str());
     }
-    if (const auto word = mistaken_verb(line.app, argc, argv); !word.empty()) {
+    const auto word = line.app.get_subcommands().empty() ? verb_word(argc, argv) : "";
+    if (!word.empty()) {
       return {std::nullopt, complain("", no_such_verb(line.app, word))};
     }
     for (const CLI::App* sub : line.app.get_subcommands()) verb = sub->get_name() + " ";

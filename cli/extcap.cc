@@ -10,10 +10,8 @@
 #include "cli/capture.h"
 #include "cli/capture_files.h"
 #include "cli/verbs.h"
-#include "ctl/client.h"
 #include "ctl/did_you_mean.h"
 #include "ctl/print.h"
-#include "ctl/socket_path.h"
 
 namespace usernic::cli {
 namespace {
@@ -25,9 +23,7 @@ struct Interface {
 };
 
 ctl::Outcome<std::vector<Interface>> interfaces(const Command& command) {
-  const auto path = ctl::socket_path(command.socket);
-  if (!path) return ctl::refuse(path.error());
-  auto client = ctl::Client::connect(path->path);
+  auto client = connect(command);
   if (!client) return ctl::refuse(client.error());
   const auto rows = client->ask<std::vector<ctl::LinkRow>>({.verb = "link"});
   if (!rows) return ctl::refuse(rows.error());

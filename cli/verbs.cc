@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include "cli/show.h"
-#include "ctl/client.h"
 #include "ctl/print.h"
 #include "ctl/socket_path.h"
 
@@ -16,12 +15,6 @@ namespace usernic::cli {
 namespace {
 
 constexpr size_t kMissingShownMax = 20;
-
-ctl::Outcome<ctl::Client> connect(const Command& command) {
-  const auto path = ctl::socket_path(command.socket);
-  if (!path) return ctl::refuse(path.error());
-  return ctl::Client::connect(path->path);
-}
 
 // Asks for one report and prints it.
 template <class Report, class Show>
@@ -52,6 +45,12 @@ std::string show_missing(const ctl::WaitReport& report) {
 }
 
 }  // namespace
+
+ctl::Outcome<ctl::Client> connect(const Command& command) {
+  const auto path = ctl::socket_path(command.socket);
+  if (!path) return ctl::refuse(path.error());
+  return ctl::Client::connect(path->path);
+}
 
 int failed(const std::string& sentence) {
   ctl::print(stderr, fmt::format("usernic: {}\n", sentence));

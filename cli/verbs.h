@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/command_line.h"
+#include "ctl/client.h"
 
 namespace usernic::cli {
 
@@ -14,6 +15,9 @@ int attach(const Command& command);
 int ethtool(const Command& command);
 // Until interrupted, or the daemon ends.
 int monitor(const Command& command);
+
+// To the usernic that runs.
+ctl::Outcome<ctl::Client> connect(const Command& command);
 
 // One sentence on stderr; returns kFailed.
 int failed(const std::string& sentence);

@@ -33,7 +33,7 @@ class Client {
     const Outcome<Json> json = receive(nullptr, answer_time);
     if (!json) return refuse(json.error());
     std::optional<Report> report = from_json<Report>(*json);
-    if (!report) return refuse("the daemon's answer makes no sense; is it another version of usernic?");
+    if (!report) return refuse(kMakesNoSense);
     return *std::move(report);
   }
   // The two halves of `call`, for who has something to do between them.

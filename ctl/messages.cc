@@ -112,9 +112,6 @@ void fields(auto& f, Is<BurstReport> auto& m) {
   f("change_p99_us", m.change_p99_us), f("change_max_us", m.change_max_us), f("settled_us", m.settled_us);
   f("settled", m.settled);
 }
-void fields(auto& f, Is<CaptureReport> auto& m) {
-  f("dev", m.dev);
-}
 void fields(auto& f, Is<Event> auto& m) {
   f("event", m.what);
   if (m.link || m.what.starts_with("link")) f("link", m.link);
@@ -217,13 +214,6 @@ struct Reader {
   }
 };
 
-// An argument that may be left out. False when it is there and not as it should be.
-template <class T>
-bool optional_argument(const Json& json, const char* name, T& value) {
-  const Json* member = json.find(name);
-  return member == nullptr || Reader::read(*member, value);
-}
-
 std::string line(Json::Object object) {
   return to_text(Json(std::move(object))) + "\n";
 }
@@ -252,7 +242,6 @@ USERNIC_MESSAGE(EthtoolReport)
 USERNIC_MESSAGE(WaitReport)
 USERNIC_MESSAGE(AddressReport)
 USERNIC_MESSAGE(BurstReport)
-USERNIC_MESSAGE(CaptureReport)
 USERNIC_MESSAGE(Event)
 USERNIC_MESSAGE(HelloReport)
 #undef USERNIC_MESSAGE
@@ -269,25 +258,26 @@ Outcome<Request> parse_request(std::string_view text) {
   Request request;
   const Json* verb = json->find("verb");
   if (verb == nullptr || !Reader::read(*verb, request.verb)) return refuse("a request has \"verb\", a text");
-  const auto argument = [&](const char* name, auto& value, const char* what) -> Outcome<> {
-    if (optional_argument(*json, name, value)) return {};
+  // Each may be left out.
+  const auto argument = [&](const char* name, auto& value, std::string_view what) -> Outcome<> {
+    const Json* member = json->find(name);
+    if (member == nullptr || Reader::read(*member, value)) return {};
     return refuse(fmt::format("\"{}\" is {}", name, what));
   };
-  if (auto o = argument("dev", request.dev, "the name of a nic"); !o) return refuse(o.error());
-  if (auto o = argument("host", request.host, "the name of a host"); !o) return refuse(o.error());
-  if (auto o = argument("address", request.address, "an address like \"33:33:00:00:00:01\""); !o) {
-    return refuse(o.error());
+  const auto number = [&](const char* name, uint64_t& value, uint64_t max) -> Outcome<> {
+    const std::string what = fmt::format("a number from 0 to {}", max);
+    const Outcome<> is_one = argument(name, value, what);
+    return is_one && value > max ? refuse(fmt::format("\"{}\" is {}", name, what)) : is_one;
+  };
+  for (const Outcome<>& each :
+       {argument("dev", request.dev, "the name of a nic"), argument("host", request.host, "the name of a host"),
+        argument("address", request.address, "an address like \"33:33:00:00:00:01\""),
+        number("timeout_ms", request.timeout_ms, kTimeoutMaxMs), number("changes", request.changes, kBurstChangesMax),
+        argument("features", request.features, "a list of {\"name\",\"on\"}"),
+        number("snap_bytes", request.snap_bytes, kSnapBytesMax),
+        number("buffer_bytes", request.buffer_bytes, kBufferBytesMax)}) {
+    if (!each) return refuse(each.error());
   }
-  auto o = argument("timeout_ms", request.timeout_ms, "a number from 0 to 3600000");
-  if (!o || request.timeout_ms > kTimeoutMaxMs) return refuse("\"timeout_ms\" is a number from 0 to 3600000");
-  o = argument("changes", request.changes, "a number from 0 to 1000000");
-  if (!o || request.changes > kBurstChangesMax) return refuse("\"changes\" is a number from 0 to 1000000");
-  o = argument("features", request.features, "a list of {\"name\",\"on\"}");
-  if (!o) return refuse(o.error());
-  o = argument("snap_bytes", request.snap_bytes, "a number from 0 to 262144");
-  if (!o || request.snap_bytes > kSnapBytesMax) return refuse("\"snap_bytes\" is a number from 0 to 262144");
-  o = argument("buffer_bytes", request.buffer_bytes, "a number from 0 to 268435456");
-  if (!o || request.buffer_bytes > kBufferBytesMax) return refuse("\"buffer_bytes\" is a number from 0 to 268435456");
   return request;
 }
 
@@ -319,7 +309,7 @@ Outcome<Json> parse_answer(std::string_view text) {
   const Json* ok = json ? json->find("ok") : nullptr;
   const bool* done = ok != nullptr ? ok->as<bool>() : nullptr;
   const Json* body = done != nullptr ? json->find(*done ? "result" : "error") : nullptr;
-  if (body == nullptr) return refuse("the daemon's answer makes no sense; is it another version of usernic?");
+  if (body == nullptr) return refuse(kMakesNoSense);
   if (*done) return *body;
   const auto* sentence = body->as<std::string>();
   return refuse(sentence != nullptr ? *sentence : std::string("the daemon refused and did not say why"));

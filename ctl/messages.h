@@ -197,11 +197,6 @@ struct BurstReport {
   bool settled = false;     // all were in effect before the deadline
 };
 
-// The answer to `capture`, with which comes the descriptor that the capture is read from.
-struct CaptureReport {
-  std::string dev;
-};
-
 // One line of `monitor`.
 struct Event {
   std::string what;  // "link", "link-gone", "rx-mode", "hang", "report", "notice"
@@ -234,6 +229,7 @@ std::string result_line(Json result);
 std::string error_line(std::string_view sentence);
 std::string event_line(const Event& event);
 
+inline constexpr char kMakesNoSense[] = "the daemon's answer makes no sense; is it another version of usernic?";
 // A line from the daemon: the result, the event, or the sentence it refused with.
 Outcome<Json> parse_answer(std::string_view line);
 

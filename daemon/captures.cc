@@ -57,7 +57,7 @@ void Captures::start(const ctl::Request& request, const Nic& nic, const ctl::Res
                                 [this, ended = std::move(ended)]() mutable { loop_.post(std::move(ended)); });
   if (!started) return to.refuse(why_not(name, started.error()));
   running_.emplace(number, *std::move(started));  // before its end, which this thread is told of
-  to.answer(ctl::to_json(ctl::CaptureReport{.dev = name}), std::move(theirs));
+  to.answer(ctl::Json::Object(), std::move(theirs));
 }
 
 }  // namespace usernic::daemon

@@ -54,7 +54,7 @@ void check_line(std::string_view line) {
   const auto back = parse_json(text);
   must(back && to_text(*back) == text, "a value changes on its way");
   check_messages<LinkRow, std::vector<LinkRow>, RxModeReport, StatsReport, WaitReport, AddressReport, BurstReport,
-                 CaptureReport, Event, HelloReport>(*json);
+                 Event, HelloReport>(*json);
 }
 
 // Sends `text` in pieces of `piece` octets; the lines that the connection finds in it.
