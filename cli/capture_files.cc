@@ -70,26 +70,22 @@ ctl::Outcome<> CaptureFiles::flush() {
   }
   bytes_ += unwritten_.size();
   unwritten_.clear();
+  flushed_ = counted_;
   return {};
 }
 
 // Of a block that did not fit, nothing stays, and it does not count. Stdout is not cut: what else is there, and where
 // that ends, others know.
 std::unexpected<std::string> CaptureFiles::cannot_write(size_t written, int error) {
+  counted_ = flushed_;
   pcapng::BlockReader blocks;
   blocks.feed(unwritten_);
-  size_t whole = 0, packets = 0, lost = 0;
+  size_t whole = 0;
   for (auto block = blocks.next(); block && *block; block = blocks.next()) {
-    if (whole + (*block)->octets.size() <= written) {
-      whole += (*block)->octets.size();
-      continue;
-    }
-    written = 0;
-    packets += (*block)->type == pcapng::BlockType::kPacket;
-    lost += (*block)->lost_before();
+    if (whole + (*block)->octets.size() > written) break;
+    whole += (*block)->octets.size();
+    count(**block);
   }
-  counted_.delivered -= std::min<uint64_t>(packets, counted_.delivered);
-  counted_.lost -= std::min<uint64_t>(lost, counted_.lost);
   unwritten_.clear();
   [[maybe_unused]] const bool cut =
       line_.path != "-" && is_regular(file_.get()) && ::ftruncate(file_.get(), static_cast<off_t>(bytes_ + whole)) == 0;

@@ -53,7 +53,7 @@ class CaptureFiles {
   uint64_t bytes_ = 0, packets_ = 0;  // of the file, written / with those that are not
   bool has_statistics_ = false;
   bool reader_is_gone_ = false;
-  pcapng::Statistics counted_, of_file_;
+  pcapng::Statistics counted_, flushed_, of_file_;  // of what was added, of what is written; of the file
   std::deque<std::string> names_;
 };
 
