@@ -38,11 +38,11 @@ void Captures::start(const ctl::Request& request, const Nic& nic, const ctl::Res
       .application = std::string("usernic ") + USERNIC_VERSION,
       .snap_bytes = request.snap_bytes == 0 ? pcapng::kSnapMax : static_cast<uint32_t>(request.snap_bytes),
       .buffer_bytes = request.buffer_bytes == 0 ? kBufferBytes : static_cast<size_t>(request.buffer_bytes)};
-  size_t buffers = Capture::buffer_bytes(options);
-  for (const auto& [_, capture] : running_) buffers += capture->buffer_bytes();
-  if (buffers > kBuffersMax) {
-    return to.refuse(fmt::format("a buffer of {} KiB is too much: those of all captures may have {} MiB",
-                                 Capture::buffer_bytes(options) >> 10, kBuffersMax >> 20));
+  size_t left = kBuffersMax;
+  for (const auto& [_, capture] : running_) left -= capture->buffer_bytes();
+  if (const size_t buffer = Capture::buffer_bytes(options); buffer > left) {
+    return to.refuse(fmt::format("a buffer of {} KiB is too much: {} of the {} MiB that all captures may have are left",
+                                 buffer >> 10, left >> 20, kBuffersMax >> 20));
   }
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {

@@ -55,6 +55,13 @@ struct NicConfig {
   PortKind port = PortKind::kAny;              // as what
   bool mtu_given = false, interface_given = false;
   int line = 0, host_line = 0, address_line = 0, addresses_line = 0, mtu_line = 0, vlans_line = 0, over_line = 0;
+
+  // What its section says; where none was read, `otherwise`.
+  template <class T>
+  T section_as(T otherwise = {}) const {
+    const auto* said = std::any_cast<T>(&section);
+    return said != nullptr ? *said : otherwise;
+  }
 };
 
 // The poll threads that all nics share.

@@ -58,8 +58,7 @@ std::expected<Config, std::string> nic_with(const std::string& section, const st
 }
 
 SimnicConfig card_of(const Config& config) {
-  const auto* card = std::any_cast<SimnicConfig>(&config.nics.at(0).section);
-  return card != nullptr ? *card : SimnicConfig{};
+  return config.nics.at(0).section_as<SimnicConfig>();
 }
 
 TEST(ConfigPage, ListsTheKeysOfEachSectionAndNoOther) {

@@ -22,11 +22,6 @@ struct BondSection {
   std::string primary;  // empty: there is none
 };
 
-BondSection section_of(const NicConfig& nic) {
-  const auto* section = std::any_cast<BondSection>(&nic.section);
-  return section != nullptr ? *section : BondSection{};
-}
-
 void read(Section& section, NicConfig& nic) {
   BondSection bond;
   std::string& primary = bond.primary;
@@ -45,14 +40,14 @@ void read(Section& section, NicConfig& nic) {
 
 Result<> add_lower(const NicConfig& nic, NetDevice& dev, NetDevice& lower) {
   if (const Result<> added = Bond::of(dev).add_lower(lower); !added) return added;
-  return lower.name() == section_of(nic).primary ? Bond::of(dev).set_primary(&lower) : Result<>();
+  return lower.name() == nic.section_as<BondSection>().primary ? Bond::of(dev).set_primary(&lower) : Result<>();
 }
 
 // Without an address it has that of its first lower device, as the kernel's has.
 Result<NetdevPtr> probe(const ProbeSite& site, const NetdevConfig& given) {
   NetdevConfig config = given;
   if (config.address.is_zero()) config.address = site.lowers[0]->address();
-  return Bond::probe(site.net, config, section_of(site.nic).mode);
+  return Bond::probe(site.net, config, site.nic.section_as<BondSection>().mode);
 }
 
 }  // namespace

@@ -22,11 +22,6 @@ struct BridgeSection {
   std::vector<StaticStation> stations;
 };
 
-BridgeSection section_of(const NicConfig& nic) {
-  const auto* section = std::any_cast<BridgeSection>(&nic.section);
-  return section != nullptr ? *section : BridgeSection{};
-}
-
 // "02:00:00:00:00:07 nic0"
 bool take_station(const ConfigValue& item, const NicConfig& nic, std::vector<StaticStation>& stations) {
   const auto* text = item.as<std::string>();
@@ -55,7 +50,7 @@ void read(Section& section, NicConfig& nic) {
 Result<> add_lower(const NicConfig& nic, NetDevice& dev, NetDevice& lower) {
   Bridge& bridge = Bridge::of(dev);
   if (const Result<> added = bridge.add_port(lower); !added) return added;
-  for (const StaticStation& station : section_of(nic).stations) {
+  for (const StaticStation& station : nic.section_as<BridgeSection>().stations) {
     if (station.port != lower.name()) continue;
     if (const Result<> added = bridge.add_static(station.address, lower); !added) return added;
   }
@@ -74,8 +69,10 @@ const Driver kBridgeDriver{
     .lowers_max = kLowersMax,
     .share = [](const NicConfig&) { return Share{Share::Of::kAll}; },
     .add_lower = add_lower,
-    .probe = [](const ProbeSite& site,
-                const NetdevConfig& config) { return Bridge::probe(site.net, config, section_of(site.nic).ageing); },
+    .probe =
+        [](const ProbeSite& site, const NetdevConfig& config) {
+          return Bridge::probe(site.net, config, site.nic.section_as<BridgeSection>().ageing);
+        },
 };
 
 }  // namespace usernic::daemon

@@ -14,11 +14,6 @@ constexpr auto kKeys = std::to_array<std::string_view>({"direction", "loss_ppm",
 constexpr auto kDirections = std::to_array<std::pair<std::string_view, ImpairedWays>>(
     {{"both", ImpairedWays::kBoth}, {"in", ImpairedWays::kIn}, {"out", ImpairedWays::kOut}});
 
-ImpairConfig config_of(const NicConfig& nic) {
-  const auto* impair = std::any_cast<ImpairConfig>(&nic.section);
-  return impair != nullptr ? *impair : ImpairConfig{};
-}
-
 void read(Section& section, NicConfig& nic) {
   ImpairConfig impair;
   section.choice("direction", impair.direction, kDirections);
@@ -51,7 +46,7 @@ const Driver kImpairDriver{
     .share = [](const NicConfig&) { return Share{Share::Of::kAll}; },
     .probe =
         [](const ProbeSite& site, const NetdevConfig& config) {
-          return Impair::probe(site.net, config, *site.lowers[0], config_of(site.nic));
+          return Impair::probe(site.net, config, *site.lowers[0], site.nic.section_as<ImpairConfig>());
         },
 };
 

@@ -13,11 +13,6 @@ constexpr auto kKeys = std::to_array<std::string_view>({"mode"});
 constexpr auto kModes = std::to_array<std::pair<std::string_view, MacvlanMode>>(
     {{"bridge", MacvlanMode::kBridge}, {"private", MacvlanMode::kPrivate}, {"passthru", MacvlanMode::kPassthru}});
 
-MacvlanMode mode_of(const NicConfig& nic) {
-  const auto* mode = std::any_cast<MacvlanMode>(&nic.section);
-  return mode != nullptr ? *mode : MacvlanMode::kBridge;
-}
-
 void read(Section& section, NicConfig& nic) {
   MacvlanMode mode = MacvlanMode::kBridge;
   section.choice("mode", mode, kModes);
@@ -36,11 +31,12 @@ const Driver kMacvlanDriver{
     .lowers_max = 1,
     .share =
         [](const NicConfig& nic) {
-          return Share{mode_of(nic) == MacvlanMode::kPassthru ? Share::Of::kAll : Share::Of::kSome};
+          return Share{nic.section_as(MacvlanMode::kBridge) == MacvlanMode::kPassthru ? Share::Of::kAll
+                                                                                      : Share::Of::kSome};
         },
     .probe =
         [](const ProbeSite& site, const NetdevConfig& config) {
-          return Macvlan::probe(site.net, config, *site.lowers[0], mode_of(site.nic));
+          return Macvlan::probe(site.net, config, *site.lowers[0], site.nic.section_as(MacvlanMode::kBridge));
         },
 };
 

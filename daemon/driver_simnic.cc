@@ -16,11 +16,6 @@ constexpr auto kKeys = std::to_array<std::string_view>(
      "vlan_slots", "promisc", "allmulti", "command_latency_us", "rx_queues", "tx_queues", "rx_descriptors",
      "tx_descriptors", "flow_control", "byte_limits", "checksum", "tso"});
 
-SimnicConfig card_of(const NicConfig& nic) {
-  const auto* card = std::any_cast<SimnicConfig>(&nic.section);
-  return card != nullptr ? *card : SimnicConfig{};
-}
-
 void read(Section& section, NicConfig& nic) {
   SimnicConfig card;
   section.text("wire", card.wire, "w0");
@@ -50,7 +45,7 @@ void read(Section& section, NicConfig& nic) {
 }
 
 Result<NetdevPtr> probe(const ProbeSite& site, const NetdevConfig& config) {
-  const SimnicConfig card = card_of(site.nic);
+  const SimnicConfig card = site.nic.section_as<SimnicConfig>();
   const MacAddress permanent = config.address.is_zero() ? MacAddress::generate() : config.address;
   return Simnic::probe(site.net, config, std::make_shared<simnic::Card>(card, permanent, site.wires.wire(card.wire)));
 }
@@ -64,7 +59,7 @@ const Driver kSimnicDriver{
     .mtu_max = kMtuMax,
     .keys = kKeys,
     .read = read,
-    .filters_vlans = [](const NicConfig& nic) { return card_of(nic).vlan_slots > 0; },
+    .filters_vlans = [](const NicConfig& nic) { return nic.section_as<SimnicConfig>().vlan_slots > 0; },
     .probe = probe,
 };
 

@@ -11,11 +11,6 @@ namespace {
 
 constexpr auto kKeys = std::to_array<std::string_view>({"id"});
 
-uint16_t id_of(const NicConfig& nic) {
-  const auto* id = std::any_cast<uint16_t>(&nic.section);
-  return id != nullptr ? *id : 0;
-}
-
 void read(Section& section, NicConfig& nic) {
   uint16_t id = 0;
   section.missing("id", "5");
@@ -35,10 +30,12 @@ const Driver kVlanDriver{
     .lowers_max = 1,
     .share =
         [](const NicConfig& nic) {
-          return Share{Share::Of::kVlan, id_of(nic)};
+          return Share{Share::Of::kVlan, nic.section_as<uint16_t>()};
         },
-    .probe = [](const ProbeSite& site,
-                const NetdevConfig& config) { return Vlan::probe(site.net, config, *site.lowers[0], id_of(site.nic)); },
+    .probe =
+        [](const ProbeSite& site, const NetdevConfig& config) {
+          return Vlan::probe(site.net, config, *site.lowers[0], site.nic.section_as<uint16_t>());
+        },
 };
 
 }  // namespace usernic::daemon

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -64,6 +65,8 @@ struct Driver {
   // Puts a lower device under the registered one. Null: `probe` and registration did.
   Result<> (*add_lower)(const NicConfig& nic, NetDevice& dev, NetDevice& lower) = nullptr;
   Result<NetdevPtr> (*probe)(const ProbeSite& site, const NetdevConfig& config) = nullptr;
+  // What that errno of `probe` means, as a clause. Null: what it means of any.
+  std::string (*why_not)(const NicConfig& nic, std::errc error) = nullptr;
 };
 
 std::span<const Driver* const> drivers();

@@ -2,19 +2,16 @@
 #include "daemon/nic.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <string>
 #include <vector>
 
-#include "bus/netif/interface.h"
 #include "daemon/drivers.h"
 #include "daemon/feature_names.h"
 #include "daemon/log.h"
 #include "daemon/usb_ports.h"
 #include "usernic/ethtool.h"
 #include "usernic/features.h"
-#include "usernic/refusal.h"
 #include "usernic/rx_mode.h"
 
 namespace usernic::daemon {
@@ -30,43 +27,9 @@ struct NotMade {
   std::string why;
 };
 
-std::string why_no_packet(const std::string& interface, std::errc error) {
-  switch (error) {
-    case std::errc::no_such_device: {
-      const std::vector<std::string> names = Interface::names();
-      const bool alone = names.size() == 1 && names.front() == "lo";
-      return fmt::format("there is no interface {}; there {} {}{}", interface, names.size() == 1 ? "is" : "are",
-                         fmt::join(names, ", "),
-                         alone ? "; usernic of an ordinary user has a network namespace of its own: start it as root, "
-                                 "or by `unshare -rn` where the interface is"
-                               : "");
-    }
-    case std::errc::not_supported:
-      return fmt::format("{} has no Ethernet frames, so it is no card", interface);
-    case std::errc::operation_not_permitted:
-    case std::errc::permission_denied:
-      return fmt::format(
-          "{} cannot be used as a card: that needs CAP_NET_RAW, and an MTU larger than its own "
-          "CAP_NET_ADMIN; root has both",
-          interface);
-    default:
-      return fmt::format("{} cannot be used as a card: {}", interface, refusal(error));
-  }
-}
-
-// Which MTU an interface has that refuses another.
-std::string why_no_mtu(const std::string& interface, uint32_t mtu) {
-  const Result<Interface> found = Interface::find(interface);
-  const auto state = found ? found->state() : fail(found.error());
-  return fmt::format("{} does not take the MTU {}{}", interface, mtu,
-                     state ? fmt::format(" (it has {})", state->mtu) : "");
-}
-
-NotMade not_made(const NicConfig& config, std::errc error) {
-  if (!config.card_interface.empty() && error == std::errc::invalid_argument && config.mtu_given) {
-    return {error, why_no_mtu(config.card_interface, config.mtu)};
-  }
-  if (!config.card_interface.empty()) return {error, why_no_packet(config.card_interface, error)};
+// `driver`: null as long as none is known.
+NotMade not_made(const NicConfig& config, const Driver* driver, std::errc error) {
+  if (driver != nullptr && driver->why_not != nullptr) return {error, driver->why_not(config, error)};
   if (!config.usb) return {error, fmt::format("cannot make the device: {}", errno_name(error))};
   const std::string_view what = error == std::errc::no_such_device       ? "there is no such device there"
                                 : error == std::errc::not_supported      ? "no driver of ours takes what is there"
@@ -96,10 +59,10 @@ std::expected<Made, NotMade> make_device(const Nic::Site& at, const NicConfig& n
   if (nic.usb) {
     port = usb_port(*nic.usb, at.wires);
     auto opened = open_when_free(*port);
-    if (!opened) return std::unexpected(not_made(nic, opened.error()));
+    if (!opened) return std::unexpected(not_made(nic, driver, opened.error()));
     card = *std::move(opened);
     if (driver == nullptr) driver = usb_driver_for(identity_of(card->descriptors()));
-    if (driver == nullptr) return std::unexpected(not_made(nic, std::errc::not_supported));
+    if (driver == nullptr) return std::unexpected(not_made(nic, driver, std::errc::not_supported));
   }
   if (nic.mtu > driver->mtu_max) {
     return std::unexpected(
@@ -107,7 +70,7 @@ std::expected<Made, NotMade> make_device(const Nic::Site& at, const NicConfig& n
                                                          driver->mtu_max, driver->name, nic.mtu)});
   }
   Result<NetdevPtr> dev = driver->probe({at.net, at.wires, nic, std::move(port), card, at.lowers}, config);
-  if (!dev) return std::unexpected(not_made(nic, dev.error()));
+  if (!dev) return std::unexpected(not_made(nic, driver, dev.error()));
   return Made{*std::move(dev), driver};
 }
 

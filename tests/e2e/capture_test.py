@@ -268,11 +268,11 @@ class CaptureEndTest(CaptureCase):
     def test_the_buffers_of_all_have_a_limit(self):
         lab = self.lab(pair())
         file = lab.folder / "large.pcapng"
-        process = self.start_capture(lab, "nic0", "-w", file, "--buffer", "200MiB")
+        process = self.start_capture(lab, "nic0", "-w", file, "--buffer", "100MiB")
         self.until_begun(file)
-        done = lab.usernic("capture", "nic0", "-w", lab.folder / "x", "--buffer", "1MiB")
-        self.assertEqual(done.stderr, "usernic: a buffer of 1024 KiB is too much: "
-                                      "those of all captures may have 256 MiB\n")
+        done = lab.usernic("capture", "nic0", "-w", lab.folder / "x", "--buffer", "200MiB")
+        self.assertEqual(done.stderr, "usernic: a buffer of 262144 KiB is too much: "
+                                      "128 of the 256 MiB that all captures may have are left\n")
         self.assertEqual(self.end(process)[0], 0)
 
     def test_nohup(self):
