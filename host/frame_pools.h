@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "bus/netif/vnet_header.h"
 #include "usernic/skb.h"
 
 namespace usernic {
@@ -13,7 +14,6 @@ namespace usernic {
 struct FramePools {
   static constexpr uint32_t kFrames = 512;
   static constexpr uint32_t kSuperframes = 16;
-  static constexpr uint32_t kSuperframeBytes = 65'536 + 14 + 2 * 4;
 
   explicit FramePools(uint32_t frame_bytes_max)
       : frames(kFrames, frame_bytes_max), superframes(kSuperframes, kSuperframeBytes, &frames) {}

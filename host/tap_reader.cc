@@ -2,18 +2,13 @@
 #include "host/tap_reader.h"
 
 #include <algorithm>
-
-#include "bus/netif/vnet_header.h"
+#include <cerrno>
+#include <optional>
 
 namespace usernic {
 
-void TapReader::free_spare() {
-  SkbPool::free(spare_);
-  SkbPool::free(spare_superframes_);
-}
-
 bool TapReader::read(FramePools& pools, uint32_t frame_bytes_max, SkbBatch& frames) {
-  pools.frames.alloc(spare_, kBatch - spare_.size());
+  buffers_.fill_frames(pools.frames, kBatch);
   bool buffers = false;
   for (uint32_t bytes = 0; bytes < kBatchBytes;) {
     const std::span<Read> turn = begin_turn(pools, frame_bytes_max);
@@ -31,18 +26,8 @@ bool TapReader::read(FramePools& pools, uint32_t frame_bytes_max, SkbBatch& fram
 
 // As many reads as there are buffers for.
 std::span<TapReader::Read> TapReader::begin_turn(FramePools& pools, uint32_t frame_bytes_max) {
-  const uint32_t wanted = std::min(turn_, spare_.size());
-  if (spare_superframes_.size() < wanted) {
-    pools.superframes.alloc(spare_superframes_, wanted - spare_superframes_.size());
-  }
-  const std::span<Read> turn = std::span(reads_).first(std::min(wanted, spare_superframes_.size()));
-  for (Read& each : turn) {
-    each.first = spare_.pop_front();
-    each.super = spare_superframes_.pop_front();
-    each.parts[0] = {&each.header, sizeof each.header};
-    each.parts[1] = {each.first->data(), frame_bytes_max};
-    each.parts[2] = {each.super->data() + frame_bytes_max, each.super->tailroom() - frame_bytes_max};
-  }
+  const std::span<Read> turn = std::span(reads_).first(buffers_.fill_superframes(pools.superframes, turn_));
+  for (Read& each : turn) buffers_.lend(each, frame_bytes_max);
   return turn;
 }
 
@@ -70,26 +55,16 @@ uint32_t TapReader::end_turn(std::span<Read> turn, uint32_t frame_bytes_max, Skb
       gone_ = true;
     }
   }
-  for (size_t n = turn.size(); n-- > 0;) {
-    if (turn[n].first != nullptr) spare_.push_front(*turn[n].first);
-    if (turn[n].super != nullptr) spare_superframes_.push_front(*turn[n].super);
-  }
+  for (size_t n = turn.size(); n-- > 0;) buffers_.take_back(turn[n]);
   return came;
 }
 
 // False when it is too long for the device, or nothing that anybody knows.
 bool TapReader::take(Read& read, uint32_t frame_bytes_max, SkbBatch& frames) {
   const auto bytes = static_cast<uint32_t>(*read.bytes);
-  const auto start = std::span<const uint8_t>(read.first->data(), std::min(bytes, frame_bytes_max));
-  const std::optional<Offload> offload = offload_of(read.header, start);
-  if (!offload) return false;
-  const bool super = offload->superframe();
-  if ((super ? offload->header_bytes + offload->gso_size : bytes) > frame_bytes_max) return false;
-  Skb* const skb = std::exchange(super ? read.super : read.first, nullptr);
-  uint8_t* const at = skb->put(bytes);
-  if (super) std::ranges::copy(start, at);
-  skb->set_offload(*offload);
-  frames.push_back(*skb);
+  const std::optional<Offload> offload = read.offload(bytes);
+  if (!offload || frame_bytes(bytes, *offload) > frame_bytes_max) return false;
+  frames.push_back(read.take(bytes, *offload));
   return true;
 }
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: frames from a TAP, a batch at a time.
 //
-// A frame that comes fills two buffers, a frame's and a superframe's behind it; what the kernel gives whole takes the
-// first one only, so that nothing is copied but a superframe's beginning.
-//
 // The first read is a plain one. While more and more come at once the next ones share a system call, where the kernel
 // has io_uring: as many as would have come the last time, and no more octets than caches like.
 //
@@ -14,6 +11,7 @@
 #include <memory>
 #include <span>
 
+#include "bus/netif/landing.h"
 #include "host/frame_pools.h"
 #include "host/tap_queue.h"
 #include "host/tap_ring.h"
@@ -32,7 +30,7 @@ class TapReader {
   // False when there was not one buffer to read into: the device has them all. Context: process.
   bool read(FramePools& pools, uint32_t frame_bytes_max, SkbBatch& frames);
   // The buffers that it keeps at hand go back. Needed before other pools serve.
-  void free_spare();
+  void free_spare() { buffers_.free(); }
 
   const TapIo& io() const noexcept { return io_; }
   bool gone() const noexcept { return gone_; }  // the interface is
@@ -44,11 +42,7 @@ class TapReader {
   static constexpr uint32_t kTurn = FramePools::kSuperframes;
 
   // One of the reads of a turn.
-  struct Read {
-    Skb* first = nullptr;
-    Skb* super = nullptr;
-    VnetHeader header;
-    iovec parts[3];
+  struct Read : Landing {
     Result<size_t> bytes{0};
   };
 
@@ -65,7 +59,7 @@ class TapReader {
   TapIo io_;
   uint32_t turn_ = 1;  // reads of the next one
   std::array<Read, kTurn> reads_;
-  SkbBatch spare_, spare_superframes_;
+  LandingBuffers buffers_;
   bool gone_ = false;
   Atomic<uint64_t> oversized_{0};
 };

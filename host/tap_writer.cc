@@ -12,19 +12,6 @@ namespace usernic {
 
 namespace {
 
-// Header, frame and chain one behind the other; nothing: there are more parts than `room`.
-std::optional<size_t> parts_of(const Skb& skb, VnetHeader& header, std::span<iovec> room) noexcept {
-  header = vnet_header(skb);
-  size_t count = 0;
-  room[count++] = {&header, sizeof header};
-  room[count++] = {const_cast<uint8_t*>(skb.data()), skb.size()};
-  for (const Skb* part = skb.chain(); part != nullptr; part = Skb::chain_next(*part)) {
-    if (count == room.size()) return std::nullopt;
-    room[count++] = {const_cast<uint8_t*>(part->data()), part->size()};
-  }
-  return count;
-}
-
 // A whole frame behind its header, which takes the octets before it; empty: it is not whole, or has no room before it.
 std::span<const uint8_t> in_one_piece(Skb& skb) noexcept {
   if (skb.chain() != nullptr || skb.headroom() < sizeof(VnetHeader)) return {};
@@ -61,7 +48,7 @@ uint64_t TapWriter::drop(const Skb& skb) const noexcept {
 
 bool TapWriter::write_one(const Skb& skb) noexcept {
   VnetHeader header;
-  std::array<iovec, kPartsMax> room;
+  std::array<iovec, kFramePartsMax> room;
   const std::optional<size_t> parts = parts_of(skb, header, room);
   return parts && tap_.write(std::span(room).first(*parts));
 }
@@ -71,12 +58,12 @@ Skb* TapWriter::write_turn(Shared& shared, Skb& first, uint64_t& dropped) noexce
   uint32_t frames = 0;
   size_t parts = 0;
   Skb* next = &first;
-  for (; next != nullptr && frames < TapRing::kDepth && shared.parts.size() - parts >= kPartsMax;
+  for (; next != nullptr && frames < TapRing::kDepth && shared.parts.size() - parts >= kFramePartsMax;
        next = SkbBatch::next(*next)) {
     if (const std::span<const uint8_t> whole = in_one_piece(*next); !whole.empty()) {
       shared.ring->add_write(tap_.fd(), whole);
     } else {
-      const std::span<iovec> room = std::span(shared.parts).subspan(parts, kPartsMax);
+      const std::span<iovec> room = std::span(shared.parts).subspan(parts, kFramePartsMax);
       const std::optional<size_t> used = parts_of(*next, shared.headers[frames], room);
       if (!used) {
         dropped += drop(*next);

@@ -38,14 +38,13 @@ class TapWriter {
 
  private:
   static constexpr uint32_t kWorthARing = 4;  // frames
-  static constexpr size_t kPartsMax = 74;     // of a frame: its header, itself and its chain
 
   // A ring, and what a submit of it needs to stay.
   struct Shared {
     std::unique_ptr<TapRing> ring;
     std::array<Skb*, TapRing::kDepth> frames;
     std::array<VnetHeader, TapRing::kDepth> headers;
-    std::array<iovec, 4 * kPartsMax> parts;
+    std::array<iovec, 4 * kFramePartsMax> parts;
   };
 
   Skb* write_turn(Shared& shared, Skb& first, uint64_t& dropped) noexcept USERNIC_NONBLOCKING;

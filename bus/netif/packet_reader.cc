@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <utility>
+#include <optional>
 
 namespace usernic {
 namespace {
@@ -47,25 +47,15 @@ bool put_vlan_tag(Skb& skb, uint16_t tpid, uint16_t tci) noexcept {
   return true;
 }
 
-void PacketReader::free_spare() noexcept {
-  SkbPool::free(spare_);
-  SkbPool::free(spare_superframes_);
-}
-
 // Prepares as many as there are buffers for.
 uint32_t PacketReader::begin_turn(SkbPool& frames, SkbPool& superframes, uint32_t frame_bytes_max,
                                   uint32_t most) noexcept {
   const uint32_t wanted = std::min(most, kTurn);
-  if (spare_.size() < wanted) frames.alloc(spare_, wanted - spare_.size());
-  if (spare_superframes_.size() < wanted) superframes.alloc(spare_superframes_, wanted - spare_superframes_.size());
-  const uint32_t count = std::min({wanted, spare_.size(), spare_superframes_.size()});
+  buffers_.fill_frames(frames, wanted);
+  const uint32_t count = buffers_.fill_superframes(superframes, wanted);
   for (uint32_t n = 0; n < count; ++n) {
     Read& each = reads_[n];
-    each.first = spare_.pop_front();
-    each.super = spare_superframes_.pop_front();
-    each.parts[0] = {&each.header, sizeof each.header};
-    each.parts[1] = {each.first->data(), frame_bytes_max};
-    each.parts[2] = {each.super->data() + frame_bytes_max, each.super->tailroom() - frame_bytes_max};
+    buffers_.lend(each, frame_bytes_max);
     messages_[n] = {};
     messages_[n].msg_hdr.msg_iov = each.parts.data();
     messages_[n].msg_hdr.msg_iovlen = each.parts.size();
@@ -78,10 +68,7 @@ uint32_t PacketReader::begin_turn(SkbPool& frames, SkbPool& superframes, uint32_
 // What came joins `to`, and the buffers of what did not are at hand again.
 void PacketReader::end_turn(uint32_t prepared, uint32_t came, uint32_t frame_bytes_max, SkbBatch& to) noexcept {
   for (uint32_t n = 0; n < came; ++n) take(reads_[n], messages_[n], frame_bytes_max, to);
-  for (uint32_t n = prepared; n-- > 0;) {
-    if (reads_[n].first != nullptr) spare_.push_front(*reads_[n].first);
-    if (reads_[n].super != nullptr) spare_superframes_.push_front(*reads_[n].super);
-  }
+  for (uint32_t n = prepared; n-- > 0;) buffers_.take_back(reads_[n]);
 }
 
 void PacketReader::take(Read& read, const mmsghdr& message, uint32_t frame_bytes_max, SkbBatch& to) noexcept {
@@ -89,19 +76,14 @@ void PacketReader::take(Read& read, const mmsghdr& message, uint32_t frame_bytes
   msghdr said = message.msg_hdr;
   if (message.msg_len < sizeof(VnetHeader) + kHeaderBytes) return count(unknown_);
   const auto bytes = static_cast<uint32_t>(message.msg_len - sizeof(VnetHeader));
-  const auto start = std::span<const uint8_t>(read.first->data(), std::min(bytes, frame_bytes_max));
-  const std::optional<Offload> offload = offload_of(read.header, start);
+  const std::optional<Offload> offload = read.offload(bytes);
   if (!offload) return count(unknown_);
   const std::optional<VlanTag> tag = tag_of(said);
-  const bool super = offload->superframe();
-  const uint32_t on_the_wire = (super ? offload->header_bytes + offload->gso_size : bytes) + (tag ? kTagBytes : 0);
+  const uint32_t on_the_wire = frame_bytes(bytes, *offload) + (tag ? kTagBytes : 0);
   if (on_the_wire > frame_bytes_max || (said.msg_flags & MSG_TRUNC) != 0) return count(oversized_);
-  Skb& skb = *std::exchange(super ? read.super : read.first, nullptr);
-  uint8_t* const at = skb.put(bytes);
-  if (super) std::ranges::copy(start, at);
-  skb.set_offload(*offload);
+  Skb& skb = read.take(bytes, *offload);
   if (tag) (void)put_vlan_tag(skb, tag->tpid, tag->tci);  // kSkbHeadroom is before it
-  if (super) count(superframes_);
+  if (offload->superframe()) count(superframes_);
   to.push_back(skb);
 }
 

@@ -12,14 +12,12 @@
 
 #include <linux/if_packet.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <array>
 #include <cstdint>
-#include <optional>
 
+#include "bus/netif/landing.h"
 #include "bus/netif/packet_socket.h"
-#include "bus/netif/vnet_header.h"
 #include "usernic/skb.h"
 
 namespace usernic {
@@ -30,7 +28,6 @@ bool put_vlan_tag(Skb& skb, uint16_t tpid, uint16_t tci) noexcept USERNIC_NONBLO
 class PacketReader {
  public:
   static constexpr uint32_t kTurn = 32;  // frames a call
-  static constexpr uint32_t kSuperframeBytes = 65'536 + 14 + 2 * 4;
 
   explicit PacketReader(PacketSocket& socket) noexcept : socket_(socket) {}
   PacketReader(const PacketReader&) = delete;
@@ -48,7 +45,7 @@ class PacketReader {
   End read(SkbPool& frames, SkbPool& superframes, uint32_t frame_bytes_max, uint32_t most, SkbBatch& to,
            uint32_t& taken) noexcept USERNIC_NONBLOCKING;
   // Gives back the buffers that it keeps at hand. Requires: nobody reads.
-  void free_spare() noexcept;
+  void free_spare() noexcept { buffers_.free(); }
 
   // Frames that were longer, and that nobody knows. Context: any.
   uint64_t oversized() const noexcept { return oversized_.load(std::memory_order_relaxed); }
@@ -57,11 +54,7 @@ class PacketReader {
   uint64_t calls() const noexcept { return calls_.load(std::memory_order_relaxed); }
 
  private:
-  struct Read {
-    VnetHeader header;
-    Skb* first;
-    Skb* super;
-    std::array<iovec, 3> parts;
+  struct Read : Landing {
     alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(sizeof(tpacket_auxdata))> control;
   };
 
@@ -71,7 +64,7 @@ class PacketReader {
   void take(Read& read, const mmsghdr& message, uint32_t frame_bytes_max, SkbBatch& to) noexcept USERNIC_NONBLOCKING;
 
   PacketSocket& socket_;
-  SkbBatch spare_, spare_superframes_;
+  LandingBuffers buffers_;
   std::array<Read, kTurn> reads_;
   std::array<mmsghdr, kTurn> messages_;
   Atomic<uint64_t> oversized_{0}, unknown_{0}, superframes_{0}, calls_{0};

@@ -67,7 +67,7 @@ struct End {
   Interface of;
   PacketSocket socket;
   SkbPool frames{128, 9018};
-  SkbPool superframes{64, PacketReader::kSuperframeBytes, &frames};
+  SkbPool superframes{64, kSuperframeBytes, &frames};
   std::unique_ptr<PacketReader> reader = std::make_unique<PacketReader>(socket);
   std::unique_ptr<PacketWriter> writer = std::make_unique<PacketWriter>(socket);
   PacketReader::End end = PacketReader::End::kEnough;

@@ -2,6 +2,8 @@
 #include "bus/netif/packet_writer.h"
 
 #include <cerrno>
+#include <optional>
+#include <span>
 
 namespace usernic {
 
@@ -11,21 +13,13 @@ uint32_t PacketWriter::begin_turn(SkbBatch& frames) noexcept {
   uint32_t count = 0;
   size_t used = 0;
   for (Skb* skb = frames.front(); skb != nullptr && count < kTurn; skb = SkbBatch::next(*skb)) {
-    const size_t first = used;
-    const auto add = [&](void* data, size_t bytes) {
-      parts_[used++] = {data, bytes};
-      return used - first < kPartsMax;
-    };
-    if (parts_.size() - used < kPartsMax) break;
-    headers_[count] = vnet_header(*skb);
-    add(&headers_[count], sizeof(VnetHeader));
-    bool fits = add(skb->data(), skb->size());
-    for (const Skb* part = skb->chain(); part != nullptr && fits; part = Skb::chain_next(*part)) {
-      fits = add(const_cast<uint8_t*>(part->data()), part->size());
-    }
-    if (!fits) break;
-    messages_[count].msg_hdr.msg_iov = &parts_[first];
-    messages_[count].msg_hdr.msg_iovlen = used - first;
+    if (parts_.size() - used < kFramePartsMax) break;
+    const std::span<iovec> room = std::span(parts_).subspan(used, kFramePartsMax);
+    const std::optional<size_t> parts = parts_of(*skb, headers_[count], room);
+    if (!parts) break;
+    messages_[count].msg_hdr.msg_iov = room.data();
+    messages_[count].msg_hdr.msg_iovlen = *parts;
+    used += *parts;
     ++count;
   }
   return count;

@@ -38,15 +38,14 @@ class PacketWriter {
   uint64_t calls() const noexcept { return calls_.load(std::memory_order_relaxed); }
 
  private:
-  static constexpr uint32_t kTurn = 64;    // frames a call
-  static constexpr size_t kPartsMax = 74;  // of a frame: its header, itself and its chain
+  static constexpr uint32_t kTurn = 64;  // frames a call
   uint32_t begin_turn(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
   void refuse(Skb& skb, int error, SkbBatch& refused) noexcept USERNIC_NONBLOCKING;
 
   PacketSocket& socket_;
   std::array<mmsghdr, kTurn> messages_{};
   std::array<VnetHeader, kTurn> headers_;
-  std::array<iovec, 4 * kPartsMax> parts_;
+  std::array<iovec, 4 * kFramePartsMax> parts_;
   Atomic<uint64_t> refused_{0}, superframes_{0}, calls_{0};
   Atomic<bool> refuses_uso_{false};
 };

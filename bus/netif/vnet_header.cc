@@ -57,6 +57,18 @@ VnetHeader vnet_header(const Skb& skb) noexcept {
   return header;
 }
 
+std::optional<size_t> parts_of(const Skb& skb, VnetHeader& header, std::span<iovec> room) noexcept {
+  header = vnet_header(skb);
+  size_t count = 0;
+  room[count++] = {&header, sizeof header};
+  room[count++] = {const_cast<uint8_t*>(skb.data()), skb.size()};
+  for (const Skb* part = skb.chain(); part != nullptr; part = Skb::chain_next(*part)) {
+    if (count == room.size()) return std::nullopt;
+    room[count++] = {const_cast<uint8_t*>(part->data()), part->size()};
+  }
+  return count;
+}
+
 std::optional<Offload> offload_of(const VnetHeader& header, std::span<const uint8_t> start) noexcept {
   Offload offload;
   const std::optional<Gso> gso = gso_of(header.gso_type);

@@ -3,6 +3,9 @@
 // virtio_net_hdr [virtio 1.2, 5.1.6].
 #pragma once
 
+#include <sys/uio.h>
+
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -24,6 +27,9 @@ struct VnetHeader {
 };
 static_assert(sizeof(VnetHeader) == 10);
 
+// The largest frame that stands behind one: with its Ethernet header and two tags.
+inline constexpr uint32_t kSuperframeBytes = 65'536 + 14 + 2 * 4;
+
 namespace vnet {
 inline constexpr uint8_t kNeedsSum = 1, kDataValid = 2;                             // flags
 inline constexpr uint8_t kNone = 0, kTcp4 = 1, kTcp6 = 4, kUdpL4 = 5, kEcn = 0x80;  // gso_type
@@ -31,6 +37,11 @@ inline constexpr uint8_t kNone = 0, kTcp4 = 1, kTcp6 = 4, kUdpL4 = 5, kEcn = 0x8
 
 // What stands before a frame that the kernel receives.
 VnetHeader vnet_header(const Skb& skb) noexcept USERNIC_NONBLOCKING;
+
+// The same with the frame and its chain, one behind the other, for a writev: how many of `room` they take. Nothing: not
+// even all of it.
+inline constexpr size_t kFramePartsMax = 74;
+std::optional<size_t> parts_of(const Skb& skb, VnetHeader& header, std::span<iovec> room) noexcept USERNIC_NONBLOCKING;
 
 // What a frame that the kernel sent has left to do, of which `start` has the headers. Nothing: nobody here knows such a
 // one.

@@ -91,7 +91,7 @@ PacketNic::PacketNic(NetDevice& dev, Parts parts)
       look_work_([this] { look(); }, &dev),
       refill_work_([this] { napi_.schedule(); }, &dev),
       frames_(kFrames, kMtuMax + kFrameOverhead),
-      superframes_(kSuperframes, PacketReader::kSuperframeBytes, &frames_),
+      superframes_(kSuperframes, kSuperframeBytes, &frames_),
       reader_(socket_),
       accepted_(std::make_unique<packet::Filter>()),
       writer_(socket_) {}
