@@ -11,10 +11,10 @@ Result<> attach_tap(NetDevice& dev, FrameTap& tap) {
   return Device::of(dev).taps.add(tap);
 }
 
-void detach_tap(NetDevice& dev, FrameTap& tap) {
+void detach_tap(NetDevice& dev, FrameTap& tap, Place where) {
   const ReportsOn concerned(dev);
   might_sleep();
-  Device::of(dev).taps.remove(tap);
+  Device::of(dev).taps.remove(tap, where);
 }
 
 void note_drop(NetDevice& dev, const Skb& skb, FrameWay way, DropReason why) noexcept {

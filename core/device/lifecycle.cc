@@ -38,8 +38,10 @@ void stop_queues(Device& dev) {
     queue.stop();
     TxBelow::drop(queue);
   }
-  if (dev.ops.lltx) dev.lltx_senders.synchronize();
-  if (has_ndo<Ndo::kPollController>(dev) || has_ndo<Ndo::kSelectQueue>(dev)) dev.netpollers.synchronize();
+  if (dev.ops.lltx) dev.lltx_senders.synchronize("its driver's start_xmit to end, so that it is stopped");
+  if (has_ndo<Ndo::kPollController>(dev) || has_ndo<Ndo::kSelectQueue>(dev)) {
+    dev.netpollers.synchronize("its driver's poll_controller or select_queue to end, so that it is stopped");
+  }
 }
 
 // Requires: rtnl, IL, the lane parked. The driver's stop sees running() false.

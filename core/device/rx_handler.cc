@@ -54,11 +54,11 @@ RxHandler* rx_handler(const NetDevice& dev, RxStage stage) noexcept {
   return Device::of(dev).rx_handlers[static_cast<size_t>(stage)].load();
 }
 
-void synchronize_rx(NetDevice& dev) {
+void synchronize_rx(NetDevice& dev, Place where) {
   const ReportsOn concerned(dev);
   might_sleep();
   dev.net().rtnl().assert_held();
-  Device::of(dev).receiving.sections.synchronize();
+  Device::of(dev).receiving.sections.synchronize("whoever receives its frames to be done with them", where);
 }
 
 void unregister_rx_handlers(Device& dev) {

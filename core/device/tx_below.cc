@@ -80,7 +80,7 @@ void TxBelow::leave(Device& upper, const NetDevice& lower) {
     }
     upper.tell_room(queue);
   }
-  if (upper.ops.lltx) upper.lltx_senders.synchronize();
+  if (upper.ops.lltx) upper.lltx_senders.synchronize("its driver's start_xmit to end, so that a device below leaves");
 }
 
 void TxBelow::resume_if_waiting(Device& upper) noexcept {

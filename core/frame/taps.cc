@@ -15,12 +15,12 @@ Result<> Taps::add(FrameTap& tap) {
   return {};
 }
 
-void Taps::remove(FrameTap& tap) noexcept {
+void Taps::remove(FrameTap& tap, Place where) noexcept {
   MutexGuard guard(lock_);
   for (size_t at = 0; at < kFrameTapsMax; ++at) {
     if ((used_.load() >> at & 1) == 0 || taps_[at].load() != &tap) continue;
     used_.fetch_and(~(1u << at));
-    sections_.synchronize();
+    sections_.synchronize("calls of a frame tap to end, so that it is taken off", where);
     return;
   }
 }
@@ -30,7 +30,7 @@ void Taps::close() noexcept {
   closed_ = true;
   const uint32_t were = used_.exchange(0);
   if (were == 0) return;
-  sections_.synchronize();
+  sections_.synchronize("calls of frame taps to end, so that all are taken off");
   for (size_t at = 0; at < kFrameTapsMax; ++at) {
     if ((were >> at & 1) != 0) taps_[at].load()->gone();
   }

@@ -23,7 +23,7 @@ class Taps {
 
   // As attach_tap, detach_tap.
   Result<> add(FrameTap& tap);
-  void remove(FrameTap& tap) noexcept;
+  void remove(FrameTap& tap, Place where) noexcept;
   // The device is unregistered: all are off, are told so, and none comes any more.
   void close() noexcept;
 

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "core/device/net_device_fixture.h"
+#include "testing/traffic.h"
 #include "usernic/device_ref.h"
+#include "usernic/frame_tap.h"
 #include "usernic/napi.h"
 #include "usernic/thread.h"
 #include "usernic/work.h"
@@ -59,6 +61,46 @@ struct LongWaitTest : testing::Test {
   LongWaitHandler handler;
   Net net;
 };
+
+// A tap, and whoever calls it waits until it is let go.
+struct SlowTap final : FrameTap {
+  uint64_t see(const Skb&, FrameWay) noexcept override {
+    in_call.set();
+    go_on.wait();
+    return 0;
+  }
+  void settle(uint64_t, FrameFate, DropReason) noexcept override {}
+  Event in_call, go_on;
+};
+
+struct TapWaitTest : LongWaitTest {
+  SkbPool pool{1, 256};
+  SlowTap tap;
+  NetdevPtr dev = *net.alloc_netdev<PlainDriver>({.name = "seen0"});
+  void SetUp() override { ASSERT_TRUE(dev->register_netdev() && dev->open() && attach_tap(*dev, tap)); }
+  LongWaitNote note_while_in_a_call(std::function<void()> waits) {
+    Thread receiver("receiver", [&] { receive(*dev, pool, {Frame(60)}); });
+    EXPECT_TRUE(tap.in_call.wait());
+    return note_of(std::move(waits), [&] { tap.go_on.set(); });
+  }
+};
+
+TEST_F(TapWaitTest, OneWhoTakesATapOffSaysWhoseAndWhere) {
+  std::string entered;
+  const LongWaitNote note = note_while_in_a_call([&] {
+    entered = next_line();
+    detach_tap(*dev, tap);
+  });
+  EXPECT_EQ(note.what, "calls of a frame tap to end, so that it is taken off");
+  EXPECT_EQ(note.device, "seen0 (driver PlainDriver)");
+  EXPECT_EQ(at(note.where), entered);
+}
+
+TEST_F(TapWaitTest, OneWhoUnregistersADeviceWithTapsSaysSo) {
+  const LongWaitNote note = note_while_in_a_call([&] { dev->unregister_netdev(); });
+  EXPECT_EQ(note.what, "calls of frame taps to end, so that all are taken off");
+  EXPECT_EQ(note.device, "seen0 (driver PlainDriver)");
+}
 
 TEST_F(LongWaitTest, OneWhoWaitsForAPollSaysWhoseAndWhere) {
   const NetdevPtr dev = *net.alloc_netdev<Poller>({.name = "slow0"});

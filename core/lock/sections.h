@@ -4,12 +4,14 @@
 //
 // Two counters: who enters is counted in the one of the current phase. `synchronize` moves on to the other phase and
 // waits until the one before has emptied, twice: somebody may have read the phase before it moved, and be counted late.
+// Whoever waits long behind somebody else who does is silent: that one speaks.
 #pragma once
 
 #include <cstdint>
 
 #include "usernic/env.h"
 #include "usernic/lock.h"
+#include "usernic/long_wait.h"
 
 namespace usernic {
 
@@ -24,14 +26,15 @@ class Sections {
     // Nothing of this object is read once somebody may have stopped waiting.
     if (inside_[phase].fetch_sub(1) == (kAwaited | 1)) wake_all(inside_[phase]);
   }
-  // Context: process.
-  void synchronize() noexcept {
+  // `what`, as a LongWait says it. Context: process.
+  void synchronize(const char* what, Place where = Place::current()) noexcept {
+    LongWait wait(what, where);
     MutexGuard one_at_a_time(lock_);
     for (int round = 0; round < 2; ++round) {
       const uint32_t before = phase_.fetch_xor(1);
       Atomic<uint32_t>& inside = inside_[before];
       for (uint32_t seen = inside.fetch_or(kAwaited) | kAwaited; seen != kAwaited; seen = inside.load()) {
-        wait_on(inside, seen);
+        wait.on(inside, seen);
       }
       inside.fetch_and(~kAwaited);
     }

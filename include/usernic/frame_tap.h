@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "usernic/annotations.h"
+#include "usernic/context.h"
 #include "usernic/error.h"
 
 namespace usernic {
@@ -61,7 +62,7 @@ inline constexpr uint32_t kFrameTapsMax = 16;  // of a device
 Result<> attach_tap(NetDevice& dev, FrameTap& tap);
 // Returns when no call of it runs any more. Nothing when it is off already. Requires: the device's memory is there
 // (DeviceHandle).
-void detach_tap(NetDevice& dev, FrameTap& tap);
+void detach_tap(NetDevice& dev, FrameTap& tap, Place where = Place::current());
 
 // For who drops a frame of the device's, a port, a driver: before it is freed, it is seen with the reason. Costs one
 // look while there is no tap. Context: any.

@@ -40,7 +40,7 @@ void unregister_rx_handler(NetDevice& dev, RxStage stage, RxHandler& handler);
 RxHandler* rx_handler(const NetDevice& dev, RxStage stage) noexcept;
 
 // Returns when every RxSection of `dev` that began before has ended. Locks: rtnl held. Context: process.
-void synchronize_rx(NetDevice& dev);
+void synchronize_rx(NetDevice& dev, Place where = Place::current());
 
 // For code that reads a handler's tables without being called by the device: synchronize_rx waits for it. The section
 // is bounded, as one with BHs disabled. Context: any but hard irq.
