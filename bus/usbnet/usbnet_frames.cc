@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "bus/usbnet/usbnet.h"
+#include "usernic/frame_tap.h"
 
 namespace usernic::usb {
 namespace {
@@ -31,10 +32,12 @@ NetdevTx Usbnet::start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept {
     if (!begin_block(queue)) return NetdevTx::kBusy;
     packed = adapter_.pack(filling_->block, skb.bytes());
   }
-  SkbPool::free(skb);
   const bool last = queue.maybe_stop([this]() noexcept { return tx_room(); }, 1) || !more;
   const bool sent = !last || send_block();
-  return packed && sent ? NetdevTx::kOk : NetdevTx::kDropped;
+  if (!packed) return drop_in_xmit(skb, queue, "it is longer than a transfer");
+  if (!sent) return drop_in_xmit(skb, queue, "the device does not take the transfer that it was in");
+  SkbPool::free(skb);
+  return NetdevTx::kOk;
 }
 
 // False: all blocks are in flight, and the queue is stopped.

@@ -6,6 +6,7 @@
 #include "core/device/device.h"
 #include "core/device/net_impl.h"
 #include "core/device/tx_below.h"
+#include "core/frame/given_frame.h"
 #include "core/frame/tx_offload.h"
 #include "core/frame/xmit_check.h"
 #include "core/lock/level_guard.h"
@@ -44,10 +45,11 @@ NetdevTx checked(FrameAccount& account, const NdoCall<Ndo::kStartXmit>& start_xm
 }
 
 // Seen by taps, or checked: apart, so that who does neither has none of its stack.
-[[gnu::noinline]] NetdevTx xmit_seen(const Taps::Section& taps, FrameAccount* account,
+[[gnu::noinline]] NetdevTx xmit_seen(const Taps& taps, const Taps::Section& seen_by, FrameAccount* account,
                                      const NdoCall<Ndo::kStartXmit>& start_xmit, Skb& skb, TxQueue& queue, bool more,
                                      Place where) noexcept USERNIC_NONBLOCKING {
-  const SeenFrame seen(taps, skb, FrameWay::kOut);
+  const SeenFrame seen(seen_by, skb, FrameWay::kOut);
+  const GivenFrame given(taps);
   const NetdevTx result =
       kChecksOn ? checked(*account, start_xmit, skb, queue, more, where) : start_xmit(skb, queue, more);
   switch (result) {
@@ -55,7 +57,7 @@ NetdevTx checked(FrameAccount& account, const NdoCall<Ndo::kStartXmit>& start_xm
       seen.settle(FrameFate::kWentOn);
       break;
     case NetdevTx::kDropped:
-      seen.settle(FrameFate::kDropped, "by the driver");
+      seen.settle(FrameFate::kDropped, given.dropped());
       break;
     case NetdevTx::kBusy:
     case NetdevTx::kLocked:
@@ -156,7 +158,7 @@ Device::Sent Device::give(TxQueue& queue, SkbBatch& frames, bool gathers, Place 
     const uint32_t below = queue.below_.size();
     if (gathers) queue.more_ = more;
     skb->cb_used_ = false;  // what the sender had there is his
-    const NetdevTx result = is_seen ? xmit_seen(seen_by, frames_out.get(), start_xmit, *skb, queue, more, where)
+    const NetdevTx result = is_seen ? xmit_seen(taps, seen_by, frames_out.get(), start_xmit, *skb, queue, more, where)
                                     : start_xmit(*skb, queue, more);
     if (result == NetdevTx::kBusy || result == NetdevTx::kLocked) {
       if (next != nullptr) frames.push_front(*next);

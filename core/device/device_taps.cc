@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "core/device/device.h"
+#include "core/frame/given_frame.h"
 #include "usernic/frame_tap.h"
 
 namespace usernic {
@@ -19,6 +20,12 @@ void detach_tap(NetDevice& dev, FrameTap& tap, Place where) {
 
 void note_drop(NetDevice& dev, const Skb& skb, FrameWay way, DropReason why) noexcept {
   Device::of(dev).taps.dropped(skb, way, why);
+}
+
+NetdevTx drop_in_xmit(Skb& skb, TxQueue& queue, DropReason why, Place where) noexcept {
+  GivenFrame::say(Device::of(queue.dev()).taps, why);
+  SkbPool::free(skb, where);
+  return NetdevTx::kDropped;
 }
 
 }  // namespace usernic

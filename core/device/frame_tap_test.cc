@@ -31,12 +31,14 @@ constexpr uint32_t kMtu = 1500;
 struct AnsweringDriver : PlainDriver {
   using PlainDriver::PlainDriver;
   NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
+    if (says.text() != nullptr) return drop_in_xmit(skb, queue, std::exchange(says, {}));
     const NetdevTx now = std::exchange(answer, NetdevTx::kOk);
     now == NetdevTx::kBusy ? queue.stop() : SkbPool::free(skb);
     return now;
   }
   Result<> change_mtu(uint32_t) { return {}; }
   NetdevTx answer = NetdevTx::kOk;
+  DropReason says;
 };
 
 // "out 1", "in 2: why it was dropped"; by the first octet of the payload.
@@ -147,6 +149,21 @@ TEST_F(FrameTapTest, AFrameThatTheDriverHasNoRoomForIsSentOnceAndOneThatItDropsS
   driver.answer = NetdevTx::kDropped;
   send(*dev, pool, {numbered(2)});
   EXPECT_EQ(tap.take(), Notes{"out 2: by the driver"});
+}
+
+TEST_F(FrameTapTest, AFrameThatTheDriverDropsAndSaysWhyIsSeenOnceWithThat) {
+  driver.says = "it is a Monday";
+  send(*dev, pool, {numbered(1), numbered(2)});
+  EXPECT_EQ(tap.take(), (Notes{"out 1: it is a Monday", "out 2"}));
+  driver.answer = NetdevTx::kDropped;
+  send(*dev, pool, {numbered(3)});
+  EXPECT_EQ(tap.take(), Notes{"out 3: by the driver"}) << "what was said is of one frame";
+  EXPECT_EQ(dev->stats().tx_dropped, 2u);
+  EXPECT_EQ(pool.available(), 32u);
+  detach_tap(*dev, tap);
+  driver.says = "nobody hears it";
+  send(*dev, pool, {numbered(4)});
+  EXPECT_EQ(dev->stats().tx_dropped, 3u);
 }
 
 TEST_F(FrameTapTest, WhatIsDroppedIsSeenWithTheReason) {

@@ -36,7 +36,7 @@ void stop_queues(Device& dev) {
   for (TxQueue& queue : dev.tx_queues) {
     SpinGuardBh guard(queue.xmit_lock());
     queue.stop();
-    TxBelow::drop(queue);
+    TxBelow::drop(queue, "the device was closed before there was room below");
   }
   if (dev.ops.lltx) dev.lltx_senders.synchronize("its driver's start_xmit to end, so that it is stopped");
   if (has_ndo<Ndo::kPollController>(dev) || has_ndo<Ndo::kSelectQueue>(dev)) {

@@ -2,6 +2,7 @@
 #include "core/device/tx_below.h"
 
 #include "core/device/net_impl.h"
+#include "core/frame/given_frame.h"
 #include "core/frame/tx_offload.h"
 #include "core/frame/xmit_check.h"
 #include "core/lock/level_guard.h"
@@ -15,6 +16,8 @@ namespace {
 constexpr Duration kResumeLater = std::chrono::milliseconds(1);
 // An lltx driver that stopped its queue may take that back without a word.
 constexpr Duration kLookAgain = std::chrono::milliseconds(10);
+
+constexpr DropReason kByLower("by the device below");
 
 TxQueue& queue_below(NetDevice& to, const TxQueue& upper) noexcept USERNIC_NONBLOCKING {
   return to.tx_queue(upper.index() % to.tx_queue_count());
@@ -37,7 +40,10 @@ NetdevTx TxBelow::send(TxQueue& queue, NetDevice& to, Skb& skb) noexcept {
   TxQueue& lower = queue_below(to, queue);
   if (Device::of(to).send(lower, one).packets != 0 && one.empty()) return NetdevTx::kOk;
   // What is left is freed. `below_` is the xmit lock's, which lltx senders do not hold.
-  if (one.empty() || !queue.below_.empty() || Device::of(queue.dev_).ops.lltx) return NetdevTx::kDropped;
+  if (one.empty() || !queue.below_.empty() || Device::of(queue.dev_).ops.lltx) {
+    GivenFrame::say(Device::of(queue.dev_).taps, one.empty() ? kByLower : DropReason("there was no room below"));
+    return NetdevTx::kDropped;
+  }
   queue.below_to_ = &to;
   queue.below_.splice(one);
   wait(queue, lower);
@@ -65,8 +71,9 @@ void TxBelow::wait(TxQueue& queue, TxQueue& lower) noexcept {
   upper.net_ref.system_workqueue().queue_at(upper.resume_, Clock::now() + later);
 }
 
-void TxBelow::drop(TxQueue& queue) noexcept {
+void TxBelow::drop(TxQueue& queue, DropReason why) noexcept {
   queue.counters.drop(wire_of(queue.below_).frames);
+  Device::of(queue.dev_).taps.dropped(queue.below_, FrameWay::kOut, why);
   SkbPool::free(queue.below_);
   queue.waits_below_.store(false);
 }
@@ -76,7 +83,7 @@ void TxBelow::leave(Device& upper, const NetDevice& lower) {
     {
       SpinGuardBh sees_it_through(queue.xmit_lock(), upper.engine.wanted.level());
       if (!queue.waits_below_.load() || queue.below_to_ != &lower) continue;
-      drop(queue);
+      drop(queue, "it waited for a device that is not below any more");
     }
     upper.tell_room(queue);
   }

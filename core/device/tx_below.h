@@ -18,7 +18,7 @@ struct TxBelow {
   static void flush(TxQueue& queue, const Device::Sent& taken, Device::Sent& sent, Device::Sent& counted) noexcept
       USERNIC_NONBLOCKING;
   // What waits is dropped. Requires: the queue's xmit lock.
-  static void drop(TxQueue& queue) noexcept USERNIC_NONBLOCKING;
+  static void drop(TxQueue& queue, DropReason why) noexcept USERNIC_NONBLOCKING;
   // Of all queues, what waits for `lower` is dropped; returns when nobody sends there any more who still found it
   // below. Context: process.
   static void leave(Device& upper, const NetDevice& lower);

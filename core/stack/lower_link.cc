@@ -10,6 +10,7 @@
 #include "core/frame/tx_offload.h"
 #include "core/list/stack_graph.h"
 #include "core/lock/mutation.h"
+#include "usernic/frame_tap.h"
 
 namespace usernic {
 
@@ -311,8 +312,7 @@ NetDevice* LowerLink::lower() const noexcept {
 
 NetdevTx LowerLink::xmit(Skb& skb, TxQueue& queue) noexcept {
   if (NetDevice* const to = lower(); to != nullptr) return TxBelow::send(queue, *to, skb);
-  SkbPool::free(skb);
-  return NetdevTx::kDropped;
+  return drop_in_xmit(skb, queue, "there is no device below");
 }
 
 std::vector<DeviceHandle> uppers_of(const NetDevice& dev) {

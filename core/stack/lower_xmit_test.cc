@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "core/stack/lower_link_fixture.h"
+#include "testing/drops.h"
 #include "testing/inet_frames.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
@@ -141,6 +142,15 @@ TEST_F(LowerXmitTest, WhatALowerDropsIsDroppedAndCountedAbove) {
   EXPECT_EQ(counts(up), "24 sent of 1440 octets, 40 dropped");
 }
 
+TEST_F(LowerXmitTest, WhatALowerDropsIsSeenToBeDroppedThere) {
+  const NetdevPtr low = make<BellNic>(), up = over(low);
+  Drops above(*up), below(*low);
+  low->carrier_off();
+  sends(up, 1);
+  EXPECT_EQ(below.take(), DropNotes{"out: the device has no carrier"});
+  EXPECT_EQ(above.take(), DropNotes{"out: by the device below"});
+}
+
 // Back-pressure: nothing is lost that a lower's queue has no room for, however many devices are above it.
 struct BackPressureTest : LowerXmitTest {
   NetdevPtr low = make<BellNic>(), middle = over(low), top = over(middle);
@@ -224,6 +234,21 @@ TEST_F(BackPressureTest, WhoClosesDropsWhatWaits) {
   low->tx_queue(0).wake();
   EXPECT_EQ(left_of(3), 0u);
   EXPECT_EQ(of<BellNic>(low).taken.count(), 3u);
+}
+
+TEST_F(BackPressureTest, WhatWaitsAndIsDroppedSaysWhy) {
+  Drops drops(*middle);
+  low->tx_queue(0).stop();
+  ASSERT_EQ(left_of(2), 0u);
+  ASSERT_TRUE(middle->close() && middle->open());
+  constexpr const char* kClosed = "out: the device was closed before there was room below";
+  EXPECT_EQ(drops.take(), (DropNotes{kClosed, kClosed}));
+  low->tx_queue(0).stop();
+  ASSERT_EQ(left_of(1), 0u);
+  of<TagUpper>(middle).unlink();
+  EXPECT_EQ(drops.take(), DropNotes{"out: it waited for a device that is not below any more"});
+  EXPECT_EQ(left_of(1), 0u);
+  EXPECT_EQ(drops.take(), DropNotes{"out: there is no device below"});
 }
 
 // What waits is neither sent nor dropped, and counts once when it goes.

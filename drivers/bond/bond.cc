@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "usernic/address_list.h"
+#include "usernic/frame_tap.h"
 #include "usernic/rx_handler.h"
 
 namespace usernic {
@@ -265,8 +266,7 @@ NetdevTx Bond::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
   Slave* slave = count > 1 ? active_[flow_of(skb) % count].load() : nullptr;
   if (slave == nullptr) slave = active_[0].load();
   if (slave != nullptr) return slave->link.xmit(skb, queue);
-  SkbPool::free(skb);
-  return NetdevTx::kDropped;
+  return drop_in_xmit(skb, queue, "no device below is active");
 }
 
 Result<> Bond::change_mtu(uint32_t mtu) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "testing/drops.h"
 #include "testing/nic.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
@@ -261,7 +262,9 @@ TEST_F(BondTest, WithoutALowerThereIsNoCarrierAndNothingIsSent) {
   ASSERT_TRUE(bond.remove_lower(*lows[0]));
   EXPECT_FALSE(dev->carrier_ok());
   dev->carrier_on();  // as a sender saw it just before
+  Drops drops(*dev);
   send(*dev, pool, {frame(kPeer, kBondMac, 1)});
+  EXPECT_EQ(drops.take(), DropNotes{"out: no device below is active"});
   EXPECT_EQ(dev->stats().tx_dropped, 1u);
   EXPECT_EQ(pool.available(), 32u);
 }

@@ -2,14 +2,13 @@
 #include "drivers/bridge/bridge.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <utility>
 
 #include "usernic/address_list.h"
-#include "usernic/frame_tap.h"
 #include "usernic/rx_handler.h"
 #include "usernic/rx_mode.h"
+#include "usernic/skb_copy.h"
 
 namespace usernic {
 
@@ -48,6 +47,7 @@ bool is_link_local(const MacAddress& to) noexcept USERNIC_NONBLOCKING {
 
 // Ports may have MTUs of their own.
 constexpr DropReason kTooLong("longer than its port's MTU allows");
+constexpr DropReason kPortDown("its port is down");
 
 bool fits(const NetDevice& port, const Skb& skb) noexcept USERNIC_NONBLOCKING {
   return skb.size() <= port.frame_bytes_max();
@@ -220,25 +220,23 @@ Bridge::Port* Bridge::usable_port(PortNumber number) const noexcept {
   return port != nullptr && is_usable(*port->dev) ? port : nullptr;
 }
 
-Skb* Bridge::copy(const Skb& skb) noexcept {
-  Skb* const same = copies_.alloc();
-  if (same == nullptr || skb.size() > same->tailroom()) {
-    if (same != nullptr) SkbPool::free(*same);
-    dropped_.drop(1);
-    note_drop(dev_, skb, FrameWay::kOut, "no buffer for a copy");
-    return nullptr;
-  }
-  std::memcpy(same->put(skb.size()), skb.data(), skb.size());
-  same->set_offload(skb.offload());
+void Bridge::lose(const Skb& skb, FrameWay way, DropReason why) noexcept {
+  dropped_.drop(1);
+  note_drop(dev_, skb, way, why);
+}
+
+// For one of several, or for the bridge's own device, which the frame goes in to.
+Skb* Bridge::copy(const Skb& skb, FrameWay way) noexcept {
+  Skb* const same = copy_into(copies_, skb);
+  if (same == nullptr) lose(skb, way, "there was no buffer for a copy");
   return same;
 }
 
 void Bridge::send(Port& port, uint16_t queue, SkbBatch& frames) noexcept {
   NetDevice& to = *port.dev;
   to.xmit(to.tx_queue(queue % to.tx_queue_count()), frames);
-  dropped_.drop(frames.size());
   for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-    note_drop(dev_, *skb, FrameWay::kOut, "its port's queue is full");
+    lose(*skb, FrameWay::kOut, "its port's queue is full");
   }
   SkbPool::free(frames);
 }
@@ -250,13 +248,13 @@ void Bridge::flood(Outbound& out, Skb& skb, PortNumber from, bool up) noexcept {
     const Port* const port = number != from ? usable_port(number) : nullptr;
     if (port == nullptr) continue;
     if (!fits(*port->dev, skb)) {
-      dropped_.drop(1);
-      note_drop(dev_, skb, FrameWay::kOut, kTooLong);
+      lose(skb, FrameWay::kOut, kTooLong);
       continue;
     }
     SkbBatch* const before = std::exchange(last, &out.to[number]);
     if (before == nullptr) continue;
-    if (Skb* const same = copy(skb); same != nullptr) before->push_back(*same);
+    const FrameWay way = before == &out.up ? FrameWay::kIn : FrameWay::kOut;
+    if (Skb* const same = copy(skb, way); same != nullptr) before->push_back(*same);
   }
   last != nullptr ? last->push_back(skb) : SkbPool::free(skb);
 }
@@ -274,8 +272,7 @@ void Bridge::receive(Port& from, SkbBatch& frames) noexcept {
       continue;
     }
     if (!whole || !open) {
-      dropped_.drop(1);
-      note_drop(dev_, *skb, FrameWay::kIn, whole ? DropReason("the device is down") : DropReason("no whole header"));
+      lose(*skb, FrameWay::kIn, whole ? DropReason("the device is down") : DropReason("no whole header"));
       SkbPool::free(*skb);
       continue;
     }
@@ -295,16 +292,13 @@ void Bridge::receive(Port& from, SkbBatch& frames) noexcept {
       continue;
     }
     if (all_up) {
-      if (Skb* const same = copy(*skb); same != nullptr) out.up.push_back(*same);
+      if (Skb* const same = copy(*skb, FrameWay::kIn); same != nullptr) out.up.push_back(*same);
     }
     const Port* const port = *at != from.number ? usable_port(*at) : nullptr;  // else: whom it is for has it
     if (port != nullptr && fits(*port->dev, *skb)) {
       out.to[*at].push_back(*skb);
     } else {
-      if (*at != from.number) {
-        dropped_.drop(1);
-        note_drop(dev_, *skb, FrameWay::kOut, port != nullptr ? kTooLong : DropReason("its port is down"));
-      }
+      if (*at != from.number) lose(*skb, FrameWay::kOut, port != nullptr ? kTooLong : kPortDown);
       SkbPool::free(*skb);
     }
   }
@@ -321,18 +315,25 @@ NetdevTx Bridge::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
   const MacAddress to = skb.size() >= kHeaderBytes ? destination_of(skb) : MacAddress{};
   const std::optional<PortNumber> at = to.is_multicast() ? std::nullopt : fdb_.find(to, Clock::now());
   Port* last = nullptr;
+  uint32_t too_long = 0;  // for so many ports
   for (PortNumber number = at.value_or(0); number < (at ? *at + 1 : kPortsMax); ++number) {
     Port* const port = usable_port(number);
-    if (port == nullptr || !fits(*port->dev, skb)) continue;
+    if (port == nullptr) continue;
+    if (!fits(*port->dev, skb)) {
+      ++too_long;
+      continue;
+    }
     Port* const before = std::exchange(last, port);
     if (before == nullptr) continue;
     SkbBatch one;
-    if (Skb* const same = copy(skb); same != nullptr) one.push_back(*same);
+    if (Skb* const same = copy(skb, FrameWay::kOut); same != nullptr) one.push_back(*same);
     if (!one.empty()) send(*before, queue.index(), one);
   }
-  if (last != nullptr) return last->link.xmit(skb, queue);
-  SkbPool::free(skb);
-  return NetdevTx::kDropped;
+  if (last == nullptr) {
+    return drop_in_xmit(skb, queue, too_long != 0 ? kTooLong : at ? kPortDown : DropReason("no port is up"));
+  }
+  for (; too_long != 0; --too_long) lose(skb, FrameWay::kOut, kTooLong);
+  return last->link.xmit(skb, queue);
 }
 
 void Bridge::get_stats(LinkStats& stats) const noexcept {

@@ -13,6 +13,7 @@
 
 #include "drivers/bridge/fdb.h"
 #include "usernic/driver.h"
+#include "usernic/frame_tap.h"
 #include "usernic/lower_link.h"
 #include "usernic/net.h"
 #include "usernic/work.h"
@@ -74,7 +75,8 @@ class Bridge {
   void receive(Port& from, SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
   bool is_mine(const MacAddress& address) const noexcept USERNIC_NONBLOCKING;
   void flood(Outbound& out, Skb& skb, PortNumber from, bool up) noexcept USERNIC_NONBLOCKING;
-  Skb* copy(const Skb& skb) noexcept USERNIC_NONBLOCKING;
+  void lose(const Skb& skb, FrameWay way, DropReason why) noexcept USERNIC_NONBLOCKING;
+  Skb* copy(const Skb& skb, FrameWay way) noexcept USERNIC_NONBLOCKING;
   void send(Port& port, uint16_t queue, SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
 
   NetDevice& dev_;

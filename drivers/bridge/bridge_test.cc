@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "testing/drops.h"
 #include "testing/nic.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
@@ -259,6 +260,47 @@ TEST_F(BridgeTest, WhatAPortDoesNotTakeIsCounted) {
   receive(*lows[0], pool, {frame(station(1), station(2), 1), frame(kGroup, station(2), 2)});
   EXPECT_EQ(heard(), "2 up");
   EXPECT_EQ(dev->stats().tx_dropped, 2u);
+}
+
+TEST_F(BridgeTest, WhatItSendsToNobodySaysWhy) {
+  Drops drops(*dev);
+  learn(1, station(1));
+  ASSERT_TRUE(bridge.add_static(station(2), *lows[2]));
+  lows[2]->carrier_off();
+  send(*dev, pool, {frame(station(2), kBridgeMac, 1)});
+  EXPECT_EQ(drops.take(), DropNotes{"out: its port is down"});
+  dev->lane().park();  // it does not hear that its ports' MTUs shrink
+  for (const NetdevPtr& low : lows) {
+    ASSERT_TRUE(low->change_mtu(1300));
+  }
+  Frame wide = frame(station(1), kBridgeMac, 2);
+  wide.resize(1514);
+  send(*dev, pool, {wide});
+  EXPECT_EQ(drops.take(), DropNotes{"out: longer than its port's MTU allows"});
+  ASSERT_TRUE(lows[0]->change_mtu(1500));
+  wide = frame(kGroup, kBridgeMac, 3);
+  wide.resize(1514);
+  send(*dev, pool, {wide});
+  EXPECT_EQ(drops.take(), DropNotes{"out: longer than its port's MTU allows"}) << "of one port; another took it";
+  EXPECT_EQ(heard(), "0");
+  EXPECT_EQ(dev->stats().tx_dropped, 3u);
+  for (const NetdevPtr& low : lows) low->carrier_off();
+  send(*dev, pool, {frame(kGroup, kBridgeMac, 4)});
+  EXPECT_EQ(drops.take(), DropNotes{"out: no port is up"});
+  dev->lane().unpark();
+}
+
+TEST_F(BridgeTest, WithoutABufferForACopyOneOfThemDoesNotGetIt) {
+  Drops drops(*dev);
+  SkbPool& copies = net.shared_pool(dev->mtu_max() + kFrameOverhead);
+  SkbBatch away;
+  copies.alloc(away, copies.available());
+  receive(*lows[0], pool, {frame(kGroup, station(1), 1)});
+  EXPECT_EQ(drops.take(), (DropNotes{"in: there was no buffer for a copy", "out: there was no buffer for a copy"}));
+  send(*dev, pool, {frame(kGroup, kBridgeMac, 2)});
+  EXPECT_EQ(drops.take().size(), 2u);
+  EXPECT_EQ(heard(), "2x2") << "the last one gets the frame itself";
+  EXPECT_EQ(dev->stats().tx_dropped, 4u);
 }
 
 TEST_F(BridgeTest, ItsEndGivesThePortsBack) {

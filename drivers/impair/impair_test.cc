@@ -5,6 +5,7 @@
 
 #include <bit>
 
+#include "testing/drops.h"
 #include "testing/nic.h"
 #include "testing/octet_port.h"
 #include "testing/port.h"
@@ -208,11 +209,18 @@ TEST_F(ImpairTest, WhatHasNoRoomIsDroppedAndWhoClosesDropsWhatIsUnderWay) {
   SkbPool& copies = net.shared_pool(nic->mtu_max() + kFrameOverhead);
   const uint32_t all = copies.available();
   for (const auto& [way, name] : kWays) {
+    Drops drops(*bad);
     pass(way, 0, ImpairedWay::kHeldMax + 7);
     EXPECT_EQ(counter(std::string(name) + "no_room"), 7u);
+    const std::string to = way == Way::kIn ? "in: " : "out: ";
+    EXPECT_EQ(drops.take(), DropNotes(7, to + "too much is on the impaired wire"));
   }
+  Drops drops(*bad);
   EXPECT_EQ(copies.available(), all - 2 * ImpairedWay::kHeldMax);
   ASSERT_TRUE(bad->close());
+  const DropNotes under_way = drops.take();
+  EXPECT_EQ(under_way.size(), 2 * ImpairedWay::kHeldMax);
+  EXPECT_EQ(under_way.front(), "in: the device was closed while it was on the impaired wire");
   EXPECT_EQ(copies.available(), all);
   EXPECT_EQ(card.sent.now(), All{});
   ASSERT_TRUE(bad->open());

@@ -2,9 +2,8 @@
 #include "drivers/impair/impaired_way.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "usernic/frame_tap.h"
+#include "usernic/skb_copy.h"
 
 namespace usernic {
 namespace {
@@ -36,15 +35,8 @@ ImpairedWay::ImpairedWay(NetDevice& dev, SkbPool& copies, const ImpairConfig& co
       of_(of),
       work_(dev, &ImpairedWay::release_due, this) {}
 
-Skb* ImpairedWay::copy(const Skb& skb) noexcept {
-  Skb* const same = copies_.alloc();
-  if (same == nullptr) return nullptr;
-  if (skb.size() > same->tailroom()) {
-    SkbPool::free(*same);
-    return nullptr;
-  }
-  std::memcpy(same->put(skb.size()), skb.data(), skb.size());
-  return same;
+void ImpairedWay::note(const Skb& skb, DropReason why) noexcept {
+  note_drop(dev_, skb, way_ == Way::kIn ? FrameWay::kIn : FrameWay::kOut, why);
 }
 
 void ImpairedWay::pass(Skb& skb, SkbBatch& at_once) noexcept {
@@ -54,7 +46,7 @@ void ImpairedWay::pass(Skb& skb, SkbBatch& at_once) noexcept {
   const Fate fate = fate_of(config_, way_, frame_++);
   if (fate.lost) {
     counters_.lost.fetch_add(1, std::memory_order_relaxed);
-    note_drop(dev_, skb, way_ == Way::kIn ? FrameWay::kIn : FrameWay::kOut, "lost on the impaired wire");
+    note(skb, "lost on the impaired wire");
     return SkbPool::free(skb);
   }
   if (fate.corrupted) {
@@ -74,11 +66,11 @@ void ImpairedWay::pass(Skb& skb, SkbBatch& at_once) noexcept {
 
 // A heap has the greatest on top, which is the one that is later than none.
 void ImpairedWay::hold(const Skb& skb, Time due, bool overtaken) noexcept {
-  Skb* const same = under_way_ < kHeldMax ? copy(skb) : nullptr;
+  const bool full = under_way_ >= kHeldMax;
+  Skb* const same = full ? nullptr : copy_into(copies_, skb);
   if (same == nullptr) {
     counters_.no_room.fetch_add(1, std::memory_order_relaxed);
-    note_drop(dev_, skb, way_ == Way::kIn ? FrameWay::kIn : FrameWay::kOut, "too much is on the impaired wire");
-    return;
+    return note(skb, full ? DropReason("too much is on the impaired wire") : "there was no buffer for a copy");
   }
   if (!overtaken) last_due_ = due = std::max(due, last_due_);
   ++under_way_;
@@ -127,6 +119,9 @@ void ImpairedWay::clear() {
     take_due(kForever, all);
     last_due_ = {};
     under_way_ = 0;
+  }
+  for (Skb* skb = all.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    note(*skb, "the device was closed while it was on the impaired wire");
   }
   SkbPool::free(all);
 }

@@ -12,6 +12,7 @@
 
 #include "drivers/impair/fate.h"
 #include "usernic/bh_work.h"
+#include "usernic/frame_tap.h"
 #include "usernic/lock.h"
 #include "usernic/net_device.h"
 #include "usernic/skb.h"
@@ -48,7 +49,7 @@ class ImpairedWay {
     }
   };
   static void release_due(void* of) noexcept USERNIC_NONBLOCKING;
-  Skb* copy(const Skb& skb) noexcept USERNIC_NONBLOCKING;
+  void note(const Skb& skb, DropReason why) noexcept USERNIC_NONBLOCKING;
   void hold(const Skb& skb, Time due, bool overtaken) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void take_due(Time now, SkbBatch& due) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void release() noexcept USERNIC_NONBLOCKING;

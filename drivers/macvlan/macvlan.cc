@@ -9,6 +9,11 @@
 #include "usernic/rx_mode.h"
 
 namespace usernic {
+namespace {
+
+constexpr DropReason kDown("the device is down");
+
+}  // namespace
 
 Result<NetdevPtr> Macvlan::probe(Net& net, NetdevConfig config, NetDevice& lower, MacvlanMode mode) {
   if (mode == MacvlanMode::kPassthru) config.address = lower.address();
@@ -57,9 +62,11 @@ void Macvlan::stop() {
   synchronize_rx(*lower_);  // whoever saw it running has delivered, or queued
   napi_.disable();
   SkbBatch late;  // queued during the last poll
-  SpinGuardBh guard(backlog_lock_);
-  dropped_.drop(backlog_.size());
-  late.splice(backlog_);
+  {
+    SpinGuardBh guard(backlog_lock_);
+    late.splice(backlog_);
+  }
+  for (Skb* skb = late.front(); skb != nullptr; skb = SkbBatch::next(*skb)) lose(*skb, kDown);
 }
 
 NetdevTx Macvlan::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
@@ -68,16 +75,25 @@ NetdevTx Macvlan::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
 }
 
 void Macvlan::receive_later(Skb& skb) noexcept {
+  DropReason why;
   {
     SpinGuardBh guard(backlog_lock_);
-    if (dev_.running() && backlog_.size() < kBacklogMax) {
-      backlog_.push_back(skb);
+    if (!dev_.running()) {
+      why = kDown;
+    } else if (backlog_.size() >= kBacklogMax) {
+      why = "too many wait to be received";
     } else {
-      SkbPool::free(skb);
-      return drop_one();
+      backlog_.push_back(skb);
     }
   }
-  napi_.schedule();
+  if (why.text() == nullptr) return void(napi_.schedule());
+  lose(skb, why);
+  SkbPool::free(skb);
+}
+
+void Macvlan::lose(const Skb& skb, DropReason why) noexcept {
+  dropped_.drop(1);
+  note_drop(dev_, skb, FrameWay::kIn, why);
 }
 
 int Macvlan::poll(Napi& napi, int budget) noexcept {

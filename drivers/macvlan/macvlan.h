@@ -12,6 +12,7 @@
 #pragma once
 
 #include "usernic/driver.h"
+#include "usernic/frame_tap.h"
 #include "usernic/lower_link.h"
 #include "usernic/napi.h"
 #include "usernic/net.h"
@@ -54,7 +55,8 @@ class Macvlan {
   bool lists_unicast(const MacAddress& address) const noexcept USERNIC_NONBLOCKING;
   // From another macvlan, whose xmit lock is held: received from the poll thread, as if by an interrupt.
   void receive_later(Skb& skb) noexcept USERNIC_NONBLOCKING;
-  void drop_one() noexcept USERNIC_NONBLOCKING { dropped_.drop(1); }
+  // A frame that was for it, and is not received.
+  void lose(const Skb& skb, DropReason why) noexcept USERNIC_NONBLOCKING;
 
  private:
   static constexpr uint32_t kSlots = 1u << 20;

@@ -2,9 +2,9 @@
 #include "drivers/macvlan/macvlan_port.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "drivers/macvlan/macvlan.h"
+#include "usernic/skb_copy.h"
 
 namespace usernic {
 namespace {
@@ -98,15 +98,10 @@ Macvlan* MacvlanPort::find(const Table& table, const MacAddress& to) const noexc
   return other != table.end() ? other->macvlan : nullptr;
 }
 
-Skb* MacvlanPort::copy(const Skb& skb) noexcept {
-  Skb* const same = skb.chain() == nullptr ? copies_.alloc() : nullptr;  // TCP for a group is nobody's
-  if (same == nullptr) return nullptr;
-  if (skb.size() > same->tailroom()) {
-    SkbPool::free(*same);
-    return nullptr;
-  }
-  std::memcpy(same->put(skb.size()), skb.data(), skb.size());
-  same->set_offload(skb.offload());
+// Of a frame for a group. One that was merged is longer than the buffers are: TCP for a group is nobody's.
+Skb* MacvlanPort::copy_for(Macvlan& to, const Skb& skb) noexcept {
+  Skb* const same = copy_into(copies_, skb);
+  if (same == nullptr) to.lose(skb, "there was no buffer for a copy");
   return same;
 }
 
@@ -131,8 +126,7 @@ void MacvlanPort::receive(SkbBatch& frames) noexcept {
       const bool reflected = owner_of(table, source_of(*skb)) != nullptr;
       for (const Station& each : table) {
         if (reflected || !each.macvlan->accepts(to)) continue;
-        Skb* const same = copy(*skb);
-        same != nullptr ? give(*each.macvlan, *same) : each.macvlan->drop_one();
+        if (Skb* const same = copy_for(*each.macvlan, *skb); same != nullptr) give(*each.macvlan, *same);
       }
       rest.push_back(*skb);
       continue;
@@ -157,8 +151,7 @@ bool MacvlanPort::switch_frame(Macvlan& from, Skb& skb) noexcept {
   for (const Station& each : table) {
     Macvlan& other = *each.macvlan;
     if (&other == &from || other.mode() != MacvlanMode::kBridge || !other.accepts(to)) continue;
-    Skb* const same = copy(skb);
-    same != nullptr ? other.receive_later(*same) : other.drop_one();
+    if (Skb* const same = copy_for(other, skb); same != nullptr) other.receive_later(*same);
   }
   return false;
 }

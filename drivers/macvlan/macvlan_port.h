@@ -47,7 +47,7 @@ class MacvlanPort final : public RxHandler {
   void replace(Table table);
   static Macvlan* owner_of(const Table& table, const MacAddress& address) noexcept USERNIC_NONBLOCKING;
   Macvlan* find(const Table& table, const MacAddress& to) const noexcept USERNIC_NONBLOCKING;
-  Skb* copy(const Skb& skb) noexcept USERNIC_NONBLOCKING;
+  Skb* copy_for(Macvlan& to, const Skb& skb) noexcept USERNIC_NONBLOCKING;
 
   NetDevice& lower_;
   SkbPool& copies_;             // the Net's: a copy may be in somebody's ring when the last macvlan goes

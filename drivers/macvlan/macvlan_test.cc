@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "testing/drops.h"
 #include "testing/nic.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
@@ -211,6 +212,7 @@ TEST_F(MacvlanTest, WhatWaitsWhenItIsClosedIsDroppedAndCounted) {
   SlowPort slow;
   second.detach_port();
   ASSERT_TRUE(second.attach_port(slow));
+  Drops drops(second);
   send(first, pool, {frame(mac(1), mac(0), 1)});
   while (!slow.inside.load()) {
   }
@@ -225,7 +227,26 @@ TEST_F(MacvlanTest, WhatWaitsWhenItIsClosedIsDroppedAndCounted) {
     slow.go_on.store(true);
   }
   EXPECT_EQ(second.stats().rx_packets + second.stats().rx_dropped, 3u);
+  EXPECT_EQ(drops.take(), DropNotes(second.stats().rx_dropped, "in: the device is down"));
   EXPECT_EQ(pool.available(), 64u);
+}
+
+TEST_F(MacvlanTest, WithoutABufferForItsCopyAMacvlanDoesNotGetIt) {
+  NetDevice& first = make(MacvlanMode::kBridge);
+  NetDevice& second = make(MacvlanMode::kBridge);
+  Drops of_first(first), of_second(second);
+  SkbPool& copies = net.shared_pool(nic->mtu_max() + kFrameOverhead);
+  SkbBatch away;
+  copies.alloc(away, copies.available());
+  receive(*nic, pool, {frame(kBroadcast, kPeer, 1)});
+  send(first, pool, {frame(kBroadcast, mac(0), 2)});
+  const std::string why = "in: there was no buffer for a copy";
+  EXPECT_EQ(of_first.take(), DropNotes{why});
+  EXPECT_EQ(of_second.take(), (DropNotes{why, why}));
+  EXPECT_EQ(first.stats().rx_dropped, 1u);
+  EXPECT_EQ(second.stats().rx_dropped, 2u);
+  EXPECT_EQ(nic_port.received.now().size(), 1u);
+  EXPECT_EQ(card.sent.now().size(), 1u);
 }
 
 TEST_F(MacvlanTest, AddressesAreTakenOnceAndCanChange) {

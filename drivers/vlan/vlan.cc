@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "drivers/vlan/vlan_demux.h"
+#include "usernic/frame_tap.h"
 #include "usernic/rx_mode.h"
 
 namespace usernic {
@@ -59,10 +60,7 @@ void Vlan::stop() {
 NetdevTx Vlan::start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
   constexpr uint32_t kTag = VlanDemux::kTagBytes;
   constexpr uint32_t kOffset = VlanDemux::kTagOffset;
-  if (skb.headroom() < kTag || skb.size() < kOffset) {
-    SkbPool::free(skb);
-    return NetdevTx::kDropped;
-  }
+  if (skb.headroom() < kTag || skb.size() < kOffset) return drop_in_xmit(skb, queue, "there is no room for a tag");
   uint8_t* const start = skb.push(kTag);
   std::memmove(start, start + kTag, kOffset);
   const uint8_t tag[kTag] = {VlanDemux::kTagType >> 8, VlanDemux::kTagType & 0xff, static_cast<uint8_t>(id_ >> 8),

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "testing/drops.h"
 #include "testing/nic.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
@@ -71,7 +72,9 @@ TEST_F(VlanTest, WhatIsTooShortForATagAndATypeIsNobodysVlan) {
   }
   receive(*nic, pool, {Frame(whole.begin(), whole.begin() + 18)});
   EXPECT_EQ(port.received.now(), All{Frame({2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0x99, 8, 0})});
+  Drops drops(*vlan);
   for (size_t size = 0; size < 12; ++size) send(*vlan, pool, {Frame(size)});
+  EXPECT_EQ(drops.take(), DropNotes(12, "out: there is no room for a tag"));
   EXPECT_EQ(vlan->stats().tx_dropped, 12u) << "no room for a tag between the addresses and the type";
   EXPECT_EQ(card.sent.now(), All{});
   EXPECT_EQ(pool.available(), 32u);

@@ -21,6 +21,8 @@ namespace usernic {
 
 struct NetDevice;
 struct Skb;
+struct TxQueue;
+enum class NetdevTx : uint8_t;
 
 enum class FrameWay : uint8_t { kIn, kOut };
 
@@ -67,6 +69,11 @@ void detach_tap(NetDevice& dev, FrameTap& tap, Place where = Place::current());
 // For who drops a frame of the device's, a port, a driver: before it is freed, it is seen with the reason. Costs one
 // look while there is no tap. Context: any.
 void note_drop(NetDevice& dev, const Skb& skb, FrameWay way, DropReason why) noexcept USERNIC_NONBLOCKING;
+
+// For start_xmit, of the frame that it was given: frees it, and returns kDropped, to be answered. Taps, which see the
+// frame then, are told why; of a driver that answers kDropped by itself they know no more than that.
+[[nodiscard]] NetdevTx drop_in_xmit(Skb& skb, TxQueue& queue, DropReason why, Place where = Place::current()) noexcept
+    USERNIC_NONBLOCKING;
 
 }  // namespace usernic
 // Explained best by: core/device/frame_tap_test.cc
