@@ -17,6 +17,7 @@
 #include <cstring>
 #include <vector>
 
+#include "bus/netif/old_kernel_fixture.h"
 #include "host/namespace_fixture.h"
 #include "host/rtnetlink.h"
 #include "usernic/refusal.h"
@@ -146,6 +147,13 @@ TEST_F(VethEndTest, GivesWholeFramesUntilItIsToldWhatMayBeLeft) {
   came = read();
   ASSERT_EQ(came.size(), 1u);
   EXPECT_FALSE(came[0].offload.any());
+}
+
+TEST_F(VethEndTest, AKernelThatTakesNoSuperframesOfUdpBackIsNotAskedForAny) {
+  const OldKernel kernel;
+  auto veth = Veth::create(*netns_, "old0");
+  ASSERT_TRUE(veth) << veth.error().sentence;
+  EXPECT_EQ((*veth)->take_superframes(kSegmentation), kSegmentation.without({Feature::kUso}));
 }
 
 TEST_F(VethEndTest, ItsOtherEndSaysNothingByItself) {

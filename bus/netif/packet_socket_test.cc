@@ -14,6 +14,7 @@
 #include <memory>
 #include <sstream>
 
+#include "bus/netif/old_kernel_fixture.h"
 #include "bus/netif/packet_reader.h"
 #include "bus/netif/packet_writer.h"
 #include "bus/netif/veth_fixture.h"
@@ -314,6 +315,43 @@ TEST_F(PacketSocketTest, WhatTheKernelRefusesIsCountedAndTheRestGoesOn) {
   EXPECT_TRUE(frames.empty());
   EXPECT_EQ(left.writer->refused(), 2u);
   EXPECT_EQ(right.read().size(), 1u);
+}
+
+// The answer is one that other mistakes have, too, and other frames.
+TEST_F(PacketSocketTest, AKernelThatTakesNoSuperframesOfUdpIsKnownByItsAnswerToOne) {
+  End left("left"), right("right");
+  const Octets udp = Packet{.udp = true, .payload_bytes = 4'000}.octets();
+  const Octets tcp = Packet{.payload_bytes = 4'000}.octets();
+  Offload of_udp{.sum = FrameSum::kNeeded,
+                 .gso = Gso::kUdp,
+                 .sum_offset = 6,
+                 .sum_start = 34,
+                 .gso_size = 1000,
+                 .header_bytes = 42};
+  Offload of_tcp{.sum = FrameSum::kNeeded,
+                 .gso = Gso::kTcp4,
+                 .sum_offset = 16,
+                 .sum_start = 34,
+                 .gso_size = 1000,
+                 .header_bytes = 54};
+  of_tcp.sum_start = 5000;  // is not in it: EINVAL
+  EXPECT_TRUE(left.send(tcp, of_tcp));
+  EXPECT_EQ(left.writer->refused(), 4u);
+  EXPECT_FALSE(left.writer->refuses_udp_superframes());
+  shell("ip link set left down");
+  EXPECT_TRUE(left.send(udp, of_udp));  // ENETDOWN
+  EXPECT_FALSE(left.writer->refuses_udp_superframes());
+  shell("ip link set left up");
+  until_open();
+
+  const OldKernel kernel;
+  of_tcp.sum_start = 34;
+  EXPECT_TRUE(left.send(tcp, of_tcp));
+  EXPECT_FALSE(left.writer->refuses_udp_superframes());
+  EXPECT_TRUE(left.send(udp, of_udp));
+  EXPECT_TRUE(left.writer->refuses_udp_superframes());
+  EXPECT_TRUE(left.send(frame_to(kOwn)));
+  EXPECT_EQ(left.writer->superframes(), 1u);
 }
 
 TEST_F(PacketSocketTest, AnErrorOfBeforeIsNotTheNextFrames) {

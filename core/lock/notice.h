@@ -13,8 +13,6 @@
 
 namespace usernic {
 
-void tell_notice(std::string text);
-
 // Without memory only that something was to be said is printed. Context: process.
 template <class... T>
 void notice(fmt::format_string<T...> text, T&&... values) noexcept {

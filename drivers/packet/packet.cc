@@ -2,6 +2,7 @@
 // Life, link and filter of the driver. Frames are in packet_frames.cc.
 #include "drivers/packet/packet.h"
 
+#include <fmt/format.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -9,6 +10,8 @@
 #include <new>
 #include <utility>
 
+#include "usernic/notice.h"
+#include "usernic/refusal.h"
 #include "usernic/rx_mode.h"
 
 namespace usernic {
@@ -18,6 +21,7 @@ constexpr uint32_t kBufferBytes = 4 << 20;  // of the socket, each way
 constexpr uint32_t kFrames = 512;
 constexpr uint32_t kSuperframes = 2 * PacketReader::kTurn;
 constexpr uint32_t kMtuMin = 68;  // [RFC 791]
+constexpr Duration kOpenRetry = std::chrono::seconds(1);
 
 // A locally administered address that the same device of the same interface has each time, so that whoever gives out
 // addresses knows it again.
@@ -248,10 +252,21 @@ bool PacketNic::find_it() {
 
 void PacketNic::look_for_it() {
   if (!find_it()) return;
-  if (up_ && !start()) return;
+  if (up_) {
+    if (const Result<> started = start(); !started) return refused(started.error());
+  }
+  refused_.reset();
   gone_ = false;
   (void)dev_.attach();
   look();
+}
+
+// What is in its way may go without a word here.
+void PacketNic::refused(std::errc error) {
+  lane_.queue_at(look_work_, Clock::now() + kOpenRetry);
+  if (std::exchange(refused_, error) == error) return;
+  tell_notice(fmt::format("{}: its interface is back, and cannot be opened: {}; it is tried again, each second",
+                          dev_.name(), refusal(error)));
 }
 
 Result<> PacketNic::change_mtu(uint32_t mtu) {

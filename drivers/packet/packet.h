@@ -96,6 +96,7 @@ class PacketNic {
   void follow_carrier(const Interface::State& state) noexcept;
   void unplugged();
   void look_for_it();
+  void refused(std::errc error);
   bool find_it();
   Result<> start();
   void quiesce();
@@ -121,7 +122,8 @@ class PacketNic {
   Interface interface_;
   MacAddress interface_address_;  // when it was seen last
   bool gone_ = false;
-  bool up_ = false;  // between open and stop
+  std::optional<std::errc> refused_;  // it is back, and cannot be opened: as it was said last
+  bool up_ = false;                   // between open and stop
   uint32_t wanted_mtu_;
   bool following_mtu_ = false;
   std::optional<MacAddress> member_as_;  // the own address has a membership; for this one

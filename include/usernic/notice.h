@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// usernic: what the core has to say that is neither a broken rule nor a long wait: a TX queue that nobody wakes, a
-// thread that the machine refuses, a device that cannot be registered as it is.
+// usernic: what the core, or a driver, has to say that is neither a broken rule nor a long wait: a TX queue that nobody
+// wakes, a thread that the machine refuses, a device that cannot be registered as it is.
 #pragma once
 
 #include <functional>
@@ -17,6 +17,9 @@ struct Notice {
 // one they are printed. Returns the handler before.
 using NoticeHandler = std::function<void(const Notice&)>;
 NoticeHandler set_notice_handler(NoticeHandler handler);
+
+// Says a sentence, of the device that is concerned (ReportsOn). Throws std::bad_alloc. Context: process.
+void tell_notice(std::string text);
 
 }  // namespace usernic
 // Explained best by: core/lock/notice_test.cc
