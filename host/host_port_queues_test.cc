@@ -128,7 +128,10 @@ class HostPortQueues : public HostPortTest {
     ASSERT_TRUE(dev_->register_netdev());
     show({"10.0.0.1/24"});
     shell("ip neigh replace 10.0.0.2 lladdr 02:00:00:00:00:02 dev nic0");
-    server_ = socket_there(AF_INET, SOCK_DGRAM, 0);
+    listen(socket_there(AF_INET, SOCK_DGRAM, 0));
+  }
+  void listen(UniqueFd socket) {
+    server_ = std::move(socket);
     const int octets = 4 << 20;
     (void)::setsockopt(server_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &octets, sizeof octets);
     const sockaddr_in own{.sin_family = AF_INET, .sin_port = htons(kServer), .sin_addr = {htonl(INADDR_ANY)}};
@@ -256,11 +259,31 @@ TEST_F(HostPortQueues, ItFollowsTheInterfaceWithAllOfThem) {
   EXPECT_TRUE(eventually([&] { return shell("ip -o link show other").contains("NO-CARRIER"); }));
   dev_->carrier_on();
   EXPECT_TRUE(eventually([&] { return !shell("ip -o link show other").contains("NO-CARRIER"); }));
-  auto elsewhere = NetNamespace::create();
-  ASSERT_TRUE(elsewhere);
   many().bring(1, 3, 7);
   EXPECT_EQ(receive(), std::pair(uint16_t{3}, 7u));
-  shell("ip link del other");
+
+  auto elsewhere = NetNamespace::create();
+  ASSERT_TRUE(elsewhere);
+  const std::string path = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(elsewhere->fd());
+  const std::string there = "nsenter --net=" + path + " ip ";
+  shell("ip link set other netns " + path);
+  EXPECT_TRUE(eventually([&] { return port_->status().whereabouts == Whereabouts::kElsewhere; }));
+  shell(there + "addr add 10.0.0.1/24 dev other; " + there + "link set other up; " + there +
+        "neigh replace 10.0.0.2 lladdr 02:00:00:00:00:02 dev other");
+  EXPECT_TRUE(eventually([&] { return dev_->running() && dev_->carrier_ok(); }));
+  ASSERT_TRUE(elsewhere->run([&] { listen(UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))); }));
+  for (uint16_t queue = 0; queue < 2; ++queue) {
+    const uint16_t flow = 5 + queue;
+    for (const uint32_t number : {0, 0}) {
+      many().bring(queue, flow, number);
+      ASSERT_EQ(receive(), std::pair(flow, number));
+    }
+    answer(flow, 0);
+    EXPECT_TRUE(many().sent.wait(queue + 1u));
+    EXPECT_EQ(many().flows[flow].queue, queue);
+  }
+
+  shell(there + "link del other");
   EXPECT_TRUE(eventually([&] { return port_->status().whereabouts == Whereabouts::kGone; }));
   EXPECT_TRUE(comes_to_rest("tap-nic0")) << "the reader of the first";
   EXPECT_TRUE(comes_to_rest("tap-nic0/1"));

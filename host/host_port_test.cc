@@ -520,5 +520,45 @@ TEST_F(HostPortTest, AWrongAddressIsSaidInASentenceAndNothingIsLeftBehind) {
   EXPECT_FALSE(dev_->running());
 }
 
+TEST_F(HostPortTest, ItIsFollowedToAnotherNamespaceAndHomeAgain) {
+  show();
+  auto elsewhere = NetNamespace::create();
+  ASSERT_TRUE(elsewhere);
+  const auto path = [](const NetNamespace& of) {
+    return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(of.fd());
+  };
+  const std::string there = "nsenter --net=" + path(*elsewhere) + " ";
+  shell("ip link set nic0 netns " + path(*elsewhere));
+  EXPECT_TRUE(eventually([&] { return port_->status().whereabouts == Whereabouts::kElsewhere; }));
+  EXPECT_EQ(port_->status().netns, elsewhere->id());
+  EXPECT_TRUE(eventually([&] { return !dev_->running(); })) << "the kernel sets down what is moved";
+  shell(there + "ip link set nic0 mtu 1400 up; " + there + "ip addr add 10.9.0.1/24 dev nic0; " + there +
+        "ip neigh replace 10.9.0.2 lladdr 02:00:00:00:00:09 dev nic0");
+  EXPECT_TRUE(eventually([&] { return dev_->mtu() == 1400 && dev_->running(); }));
+  EXPECT_TRUE(eventually([&] {  // the kernel drops what is sent before it has opened its queue
+    (void)elsewhere->run([] {
+      const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      const sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(9), .sin_addr = {htonl(10 << 24 | 9 << 16 | 2)}};
+      (void)::sendto(socket.get(), "here", 4, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    });
+    return std::ranges::any_of(nic().sent.now(), [](const Frame& each) {
+      return MacAddress::from_bytes(each.data()) == mac("02:00:00:00:00:09");
+    });
+  }));
+  shell(there + "ip maddr add 33:33:00:00:12:34 dev nic0");
+  EXPECT_TRUE(eventually([&] { return dev_->mc().contains(mac("33:33:00:00:12:34")); }));
+  const auto received = [&] {
+    return std::stoul(shell(there + "awk '$1 == \"nic0:\" { print $3 }' /proc/self/net/dev"));
+  };
+  const unsigned long before = received();
+  nic().inject(Frame(60, 0xff));
+  EXPECT_TRUE(eventually([&] { return received() > before; }));
+
+  shell(there + "ip link set nic0 netns " + path(*netns_));
+  EXPECT_TRUE(eventually([&] { return port_->status().whereabouts == Whereabouts::kHome; }));
+  shell("ip link set nic0 up");
+  EXPECT_TRUE(eventually([&] { return dev_->running(); }));
+}
+
 }  // namespace
 }  // namespace usernic
