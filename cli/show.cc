@@ -194,12 +194,11 @@ std::string show_stats(const ctl::StatsReport& report) {
   add("rx", report.rx, report.rx_queues), add("tx", report.tx, report.tx_queues);
   return fmt::format(
       "{}\nwent no further: {} by the filter, {} with the ring full, {} too long, {} without carrier, {} refused by "
-      "the "
-      "kernel\n{}"
+      "the kernel, {} before they were read\n{}"
       "flow control: waited {}, made others wait {}\n"
       "rx mode: {}",
       table.text(), report.drops.filter, report.drops.ring_full, report.drops.too_long, report.drops.no_carrier,
-      report.drops.refused,
+      report.drops.refused, report.drops.overrun,
       report.tx.timeouts == 0
           ? ""
           : fmt::format("a TX queue was stopped for too long: {}\n", counted(report.tx.timeouts, "time", "times")),

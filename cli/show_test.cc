@@ -152,7 +152,7 @@ TEST(Show, Stats) {
   const ctl::StatsReport r{.dev = "nic0",
                            .rx = {1, 64, 0, 0, 11, 12, 1, 13},
                            .tx = {100, 6400, 2, 0, 14, 15, 1},
-                           .drops = {11, 3, 15, 12, 13}};
+                           .drops = {11, 3, 15, 12, 13, 9}};
   EXPECT_EQ(
       show_stats(r),
       "nic0  PACKETS  BYTES  DROPPED  ERRORS\n"
@@ -160,7 +160,7 @@ TEST(Show, Stats) {
       "tx        100   6400        2       0\n"
       "\n"
       "went no further: 11 by the filter, 3 with the ring full, 15 too long, 12 without carrier, 13 refused by the "
-      "kernel\n"
+      "kernel, 9 before they were read\n"
       "a TX queue was stopped for too long: 1 time\n"
       "flow control: waited 1 time, made others wait 14 times\n"
       "rx mode: 0 changes, 0 runs, 0 driver calls, 0 coalesced, 0 retries, 0 failures\n"

@@ -18,7 +18,7 @@ void fields(auto& f, Is<RefusedWish> auto& m) {
 }
 void fields(auto& f, Is<Drops> auto& m) {
   f("filter", m.filter), f("ring_full", m.ring_full), f("too_long", m.too_long), f("no_carrier", m.no_carrier);
-  f("refused", m.refused);
+  f("refused", m.refused), f("overrun", m.overrun);
 }
 void fields(auto& f, Is<LinkRow> auto& m) {
   f("name", m.name), f("nic", m.nic), f("driver", m.driver), f("address", m.address), f("mtu", m.mtu), f("up", m.up);

@@ -57,6 +57,7 @@ struct Drops {
   uint64_t too_long = 0;    // for the MTU, or for the card
   uint64_t no_carrier = 0;  // down, absent or without carrier
   uint64_t refused = 0;     // the kernel did not take them
+  uint64_t overrun = 0;     // the kernel sent them, and they found no room before they were read, where it says so
   bool operator==(const Drops&) const = default;
 };
 

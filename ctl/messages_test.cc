@@ -45,13 +45,13 @@ TEST(Messages, LinkIsExactlyTheDocumentedList) {
                                    .rx_dropped = 3,
                                    .tx_dropped = 4,
                                    .rx_filtered = 5,
-                                   .drops = {6, 7, 8, 9, 10}}};
+                                   .drops = {6, 7, 8, 9, 10, 11}}};
   EXPECT_EQ(to_text(to_json(rows)),
             R"([{"name":"lan7","nic":"nic0","driver":"simnic","address":"02:00:00:00:00:01","mtu":1500,"up":true,)"
             R"("carrier":true,"host":"a","where":"gone","port":"tap","io":"EPERM","rx_queues":2,"tx_queues":4,)"
             R"("refused":{"wish":"MTU 9001","answer":"EINVAL","at_us":7},)"
             R"("rx_packets":1,"tx_packets":2,"rx_dropped":3,"tx_dropped":4,"rx_filtered":5,)"
-            R"("drops":{"filter":6,"ring_full":7,"too_long":8,"no_carrier":9,"refused":10}}])");
+            R"("drops":{"filter":6,"ring_full":7,"too_long":8,"no_carrier":9,"refused":10,"overrun":11}}])");
   EXPECT_EQ(*from_json<std::vector<LinkRow>>(to_json(rows)), rows);
 }
 

@@ -97,10 +97,11 @@ std::vector<ctl::StatsReport::Queue> report_of(const std::vector<QueueStats::Que
 
 ctl::Drops drops_of(const LinkStats& stats, const HostPortStatus& port) {
   return {.filter = stats.rx_filtered,
-          .ring_full = stats.rx_missed + port.overrun,
+          .ring_full = stats.rx_missed,
           .too_long = stats.rx_too_long + stats.tx_too_long + port.oversized,
           .no_carrier = stats.rx_off + stats.tx_off,
-          .refused = port.receive_dropped};
+          .refused = port.receive_dropped,
+          .overrun = port.overrun};
 }
 
 std::string where(const HostPortStatus& port, bool shown) {

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """What a nic's interface is: a TAP, or a veth where there is no /dev/net/tun."""
 
+import signal
+
 from lab import LabTest, config_of, is_held, pair
 
 CAP_NET_RAW = 13
+STRANGER = "02:00:00:00:00:99"
 GROUP, IP_GROUP = "01:00:5e:01:02:03", "239.1.2.3"
 
 
@@ -62,6 +65,23 @@ class PortTest(LabTest):
             lab = self.lab(pair(port=port))
             self.assertEqual(lab.link("nic0")["port"], port)
             lab.ping("a", "10.9.0.2")
+
+    def test_what_finds_no_room_in_a_veths_socket_has_a_reason_of_its_own(self):
+        lab = self.lab(pair(port="veth"))
+        a = lab.inside("a")
+        a.send(frames=[[STRANGER, "first", None]], dev="nic0")  # who is inside is let in by the daemon
+        lab.process.send_signal(signal.SIGSTOP)
+        try:
+            for _ in range(8):  # of 4 MiB there is room for some 2,000 as the kernel counts, or twice that
+                a.send(frames=[[STRANGER, "late", None]] * 1000, dev="nic0", size=1500)
+        finally:
+            lab.process.send_signal(signal.SIGCONT)
+        stats, _ = lab.until("stats", lambda stats: stats["drops"]["overrun"] > 0, dev="nic0")
+        self.assertEqual(stats["drops"]["ring_full"], 0)
+        self.assertGreaterEqual(stats["tx"]["dropped"], stats["drops"]["overrun"])
+        self.assertEqual(lab.link("nic0")["drops"]["overrun"], stats["drops"]["overrun"])
+        self.assertIn(f"refused by the kernel, {stats['drops']['overrun']} before they were read",
+                      lab.must("stats", "nic0"))
 
     def test_a_veth_is_followed_where_it_is_put(self):
         place = self.place()

@@ -20,7 +20,7 @@ RX_MODE = {
     "failed": [{"address": ADDRESS, "error": str, "attempts": int, "next_retry_ms": int}],
     "stats": RX_MODE_STATS,
 }
-DROPS = {"filter": int, "ring_full": int, "too_long": int, "no_carrier": int, "refused": int}
+DROPS = {"filter": int, "ring_full": int, "too_long": int, "no_carrier": int, "refused": int, "overrun": int}
 LINK = {"name": str, "nic": str, "driver": str, "address": ADDRESS, "mtu": int, "up": bool, "carrier": bool,
         "host": str, "where": str, "port": str, "io": str, "rx_queues": int, "tx_queues": int, "refused": type(None),
         "rx_packets": int, "tx_packets": int, "rx_dropped": int, "tx_dropped": int, "rx_filtered": int, "drops": DROPS}
