@@ -13,8 +13,8 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr auto kKeys = std::to_array<std::string_view>({"mode", "primary"});
-constexpr auto kModes = std::to_array<std::pair<std::string_view, BondMode>>(
+constexpr auto kBondKeys = std::to_array<std::string_view>({"mode", "primary"});
+constexpr auto kBondModes = std::to_array<std::pair<std::string_view, BondMode>>(
     {{"active-backup", BondMode::kActiveBackup}, {"802.3ad", BondMode::k8023ad}});
 
 struct BondSection {
@@ -22,10 +22,10 @@ struct BondSection {
   std::string primary;  // empty: there is none
 };
 
-void read(Section& section, NicConfig& nic) {
+void read_bond(Section& section, NicConfig& nic) {
   BondSection bond;
   std::string& primary = bond.primary;
-  section.choice("mode", bond.mode, kModes);
+  section.choice("mode", bond.mode, kBondModes);
   section.text("primary", primary, "nic0");
   if (!primary.empty() && bond.mode != BondMode::kActiveBackup) {
     section.bad("primary", "belongs to the mode \"active-backup\"; in \"802.3ad\" all are used");
@@ -38,13 +38,13 @@ void read(Section& section, NicConfig& nic) {
   nic.section = std::move(bond);
 }
 
-Result<> add_lower(const NicConfig& nic, NetDevice& dev, NetDevice& lower) {
+Result<> add_bond_lower(const NicConfig& nic, NetDevice& dev, NetDevice& lower) {
   if (const Result<> added = Bond::of(dev).add_lower(lower); !added) return added;
   return lower.name() == nic.section_as<BondSection>().primary ? Bond::of(dev).set_primary(&lower) : Result<>();
 }
 
 // Without an address it has that of its first lower device, as the kernel's has.
-Result<NetdevPtr> probe(const ProbeSite& site, const NetdevConfig& given) {
+Result<NetdevPtr> probe_bond(const ProbeSite& site, const NetdevConfig& given) {
   NetdevConfig config = given;
   if (config.address.is_zero()) config.address = site.lowers[0]->address();
   return Bond::probe(site.net, config, site.nic.section_as<BondSection>().mode);
@@ -57,12 +57,12 @@ const Driver kBondDriver{
     .name = "bond",
     .help = "several nics as one: one is used at a time, or all",
     .mtu_max = kMtuMax,
-    .keys = kKeys,
-    .read = read,
+    .keys = kBondKeys,
+    .read = read_bond,
     .lowers_max = kLowersMax,
     .share = [](const NicConfig&) { return Share{Share::Of::kAll}; },
-    .add_lower = add_lower,
-    .probe = probe,
+    .add_lower = add_bond_lower,
+    .probe = probe_bond,
 };
 
 }  // namespace usernic::daemon

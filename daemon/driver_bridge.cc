@@ -10,8 +10,8 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr auto kKeys = std::to_array<std::string_view>({"ageing_s", "static"});
-constexpr int64_t kAgeingMax = 1'000'000;
+constexpr auto kBridgeKeys = std::to_array<std::string_view>({"ageing_s", "static"});
+constexpr int64_t kBridgeAgeingMax = 1'000'000;
 
 struct StaticStation {
   MacAddress address;
@@ -36,10 +36,10 @@ bool take_station(const ConfigValue& item, const NicConfig& nic, std::vector<Sta
   return true;
 }
 
-void read(Section& section, NicConfig& nic) {
+void read_bridge(Section& section, NicConfig& nic) {
   BridgeSection bridge;
   int64_t ageing_s = bridge.ageing.count();
-  section.number("ageing_s", ageing_s, 1, kAgeingMax);
+  section.number("ageing_s", ageing_s, 1, kBridgeAgeingMax);
   bridge.ageing = std::chrono::seconds(ageing_s);
   section.list("static",
                "a list of a unicast address and one of 'over' each, like \"02:00:00:00:00:07 nic0\", each address once",
@@ -47,7 +47,7 @@ void read(Section& section, NicConfig& nic) {
   nic.section = std::move(bridge);
 }
 
-Result<> add_lower(const NicConfig& nic, NetDevice& dev, NetDevice& lower) {
+Result<> add_bridge_lower(const NicConfig& nic, NetDevice& dev, NetDevice& lower) {
   Bridge& bridge = Bridge::of(dev);
   if (const Result<> added = bridge.add_port(lower); !added) return added;
   for (const StaticStation& station : nic.section_as<BridgeSection>().stations) {
@@ -64,11 +64,11 @@ const Driver kBridgeDriver{
     .name = "bridge",
     .help = "a switch of several nics, and a nic at it",
     .mtu_max = kMtuMax,
-    .keys = kKeys,
-    .read = read,
+    .keys = kBridgeKeys,
+    .read = read_bridge,
     .lowers_max = kLowersMax,
     .share = [](const NicConfig&) { return Share{Share::Of::kAll}; },
-    .add_lower = add_lower,
+    .add_lower = add_bridge_lower,
     .probe =
         [](const ProbeSite& site, const NetdevConfig& config) {
           return Bridge::probe(site.net, config, site.nic.section_as<BridgeSection>().ageing);

@@ -9,14 +9,15 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr auto kKeys = std::to_array<std::string_view>({"direction", "loss_ppm", "duplicate_ppm", "corrupt_ppm",
-                                                        "delay_us", "jitter_us", "reorder_ppm", "reorder_us", "seed"});
-constexpr auto kDirections = std::to_array<std::pair<std::string_view, ImpairedWays>>(
+constexpr auto kImpairKeys =
+    std::to_array<std::string_view>({"direction", "loss_ppm", "duplicate_ppm", "corrupt_ppm", "delay_us", "jitter_us",
+                                     "reorder_ppm", "reorder_us", "seed"});
+constexpr auto kImpairDirections = std::to_array<std::pair<std::string_view, ImpairedWays>>(
     {{"both", ImpairedWays::kBoth}, {"in", ImpairedWays::kIn}, {"out", ImpairedWays::kOut}});
 
-void read(Section& section, NicConfig& nic) {
+void read_impair(Section& section, NicConfig& nic) {
   ImpairConfig impair;
-  section.choice("direction", impair.direction, kDirections);
+  section.choice("direction", impair.direction, kImpairDirections);
   section.number("loss_ppm", impair.loss_ppm, 0, kImpairPpm);
   section.number("duplicate_ppm", impair.duplicate_ppm, 0, kImpairPpm);
   section.number("corrupt_ppm", impair.corrupt_ppm, 0, kImpairPpm);
@@ -40,8 +41,8 @@ const Driver kImpairDriver{
     .name = "impair",
     .help = "another nic behind a bad wire",
     .mtu_max = kMtuMax,
-    .keys = kKeys,
-    .read = read,
+    .keys = kImpairKeys,
+    .read = read_impair,
     .lowers_max = 1,
     .share = [](const NicConfig&) { return Share{Share::Of::kAll}; },
     .probe =

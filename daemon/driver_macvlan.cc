@@ -9,13 +9,13 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr auto kKeys = std::to_array<std::string_view>({"mode"});
-constexpr auto kModes = std::to_array<std::pair<std::string_view, MacvlanMode>>(
+constexpr auto kMacvlanKeys = std::to_array<std::string_view>({"mode"});
+constexpr auto kMacvlanModes = std::to_array<std::pair<std::string_view, MacvlanMode>>(
     {{"bridge", MacvlanMode::kBridge}, {"private", MacvlanMode::kPrivate}, {"passthru", MacvlanMode::kPassthru}});
 
-void read(Section& section, NicConfig& nic) {
+void read_macvlan(Section& section, NicConfig& nic) {
   MacvlanMode mode = MacvlanMode::kBridge;
-  section.choice("mode", mode, kModes);
+  section.choice("mode", mode, kMacvlanModes);
   nic.section = mode;
 }
 
@@ -26,8 +26,8 @@ const Driver kMacvlanDriver{
     .name = "macvlan",
     .help = "one of several nics on another, with an address of its own",
     .mtu_max = kMtuMax,
-    .keys = kKeys,
-    .read = read,
+    .keys = kMacvlanKeys,
+    .read = read_macvlan,
     .lowers_max = 1,
     .share =
         [](const NicConfig& nic) {

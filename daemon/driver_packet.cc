@@ -11,7 +11,7 @@
 namespace usernic::daemon {
 namespace {
 
-Result<NetdevPtr> probe(const ProbeSite& site, const NetdevConfig& config) {
+Result<NetdevPtr> probe_packet(const ProbeSite& site, const NetdevConfig& config) {
   NetdevConfig wanted = config;
   if (!site.nic.mtu_given) wanted.mtu = 0;  // the interface's
   return PacketNic::probe(site.net, wanted, site.nic.card_interface);
@@ -62,7 +62,7 @@ const Driver kPacketDriver{
     .help = "an interface that the machine has already",
     .mtu_max = PacketNic::kMtuMax,
     .on_interface = true,
-    .probe = probe,
+    .probe = probe_packet,
     .why_not = why_not,
 };
 

@@ -11,12 +11,12 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr auto kKeys = std::to_array<std::string_view>(
+constexpr auto kSimnicKeys = std::to_array<std::string_view>(
     {"wire", "unicast_slots", "multicast_slots", "shared_slots", "unicast_hash_bits", "multicast_hash_bits",
      "vlan_slots", "promisc", "allmulti", "command_latency_us", "rx_queues", "tx_queues", "rx_descriptors",
      "tx_descriptors", "flow_control", "byte_limits", "checksum", "tso"});
 
-void read(Section& section, NicConfig& nic) {
+void read_simnic(Section& section, NicConfig& nic) {
   SimnicConfig card;
   section.text("wire", card.wire, "w0");
   section.number("unicast_slots", card.unicast_slots, 0, kSimnicSlotsMax);
@@ -44,7 +44,7 @@ void read(Section& section, NicConfig& nic) {
   nic.section = std::move(card);
 }
 
-Result<NetdevPtr> probe(const ProbeSite& site, const NetdevConfig& config) {
+Result<NetdevPtr> probe_simnic(const ProbeSite& site, const NetdevConfig& config) {
   const SimnicConfig card = site.nic.section_as<SimnicConfig>();
   const MacAddress permanent = config.address.is_zero() ? MacAddress::generate() : config.address;
   return Simnic::probe(site.net, config, std::make_shared<simnic::Card>(card, permanent, site.wires.wire(card.wire)));
@@ -57,10 +57,10 @@ const Driver kSimnicDriver{
     .name = "simnic",
     .help = "a card of software, on a wire with others",
     .mtu_max = kMtuMax,
-    .keys = kKeys,
-    .read = read,
+    .keys = kSimnicKeys,
+    .read = read_simnic,
     .filters_vlans = [](const NicConfig& nic) { return nic.section_as<SimnicConfig>().vlan_slots > 0; },
-    .probe = probe,
+    .probe = probe_simnic,
 };
 
 }  // namespace usernic::daemon

@@ -9,9 +9,9 @@
 namespace usernic::daemon {
 namespace {
 
-constexpr auto kKeys = std::to_array<std::string_view>({"id"});
+constexpr auto kVlanKeys = std::to_array<std::string_view>({"id"});
 
-void read(Section& section, NicConfig& nic) {
+void read_vlan(Section& section, NicConfig& nic) {
   uint16_t id = 0;
   section.missing("id", "5");
   section.number("id", id, 1, kVlanIdMax);
@@ -25,8 +25,8 @@ const Driver kVlanDriver{
     .name = "vlan",
     .help = "a VLAN [802.1Q] of another nic",
     .mtu_max = kMtuMax,
-    .keys = kKeys,
-    .read = read,
+    .keys = kVlanKeys,
+    .read = read_vlan,
     .lowers_max = 1,
     .share =
         [](const NicConfig& nic) {
