@@ -10,7 +10,7 @@
 #include "usernic/notifier.h"
 #include "usernic/thread.h"
 
-namespace usernic {
+namespace usernic::kernel_device_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -405,4 +405,4 @@ TEST_F(KernelDevice, ReportsCallItByItsTable) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_device_test

@@ -6,7 +6,7 @@
 #include "testing/watch.h"
 #include "usernic/thread.h"
 
-namespace usernic {
+namespace usernic::kernel_flags_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -140,4 +140,4 @@ TEST_F(KernelFlags, TheListsStandStillUnderTheNestedLockToo) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_flags_test

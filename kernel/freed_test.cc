@@ -9,7 +9,7 @@
 #include "usernic/notifier.h"
 #include "usernic/thread.h"
 
-namespace usernic {
+namespace usernic::kernel_freed_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -267,4 +267,4 @@ TEST_F(KernelFreed, ItMayBeSetAndTakenBackUntilTheDeviceLeaves) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_freed_test

@@ -11,7 +11,7 @@
 #include "testing/watch.h"
 #include "usernic/thread.h"
 
-namespace usernic {
+namespace usernic::kernel_names_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -569,4 +569,4 @@ TEST(KernelNamesDeathTest, WithoutAnInitNetANameThatMeansItIsAReport) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_names_test

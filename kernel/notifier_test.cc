@@ -7,7 +7,7 @@
 #include "kernel/names.h"
 #include "testing/watch.h"
 
-namespace usernic {
+namespace usernic::kernel_notifier_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -254,4 +254,4 @@ TEST_F(KernelNotifier, WhatABlockUnregistersInItsIntroductionIsGoneWhenItReturns
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_notifier_test

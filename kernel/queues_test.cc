@@ -10,7 +10,7 @@
 #include "testing/watch.h"
 #include "usernic/netpoll.h"
 
-namespace usernic {
+namespace usernic::kernel_queues_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -122,4 +122,4 @@ TEST_F(KernelQueues, PollControllerIsCalledWithHardIrqsDisabled) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_queues_test

@@ -11,7 +11,7 @@
 #include "testing/watch.h"
 #include "usernic/thread.h"
 
-namespace usernic {
+namespace usernic::kernel_stack_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -328,4 +328,4 @@ TEST_F(KernelStack, ManyChangersAndAClosingUpperLeaveNothingBehind) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_stack_test

@@ -7,7 +7,7 @@
 #include "usernic/port.h"
 #include "usernic/thread.h"
 
-namespace usernic {
+namespace usernic::kernel_tx_lock_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -158,4 +158,4 @@ TEST_F(KernelTxLock, DisableStopsAllOnceNobodyIsInStartXmit) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_tx_lock_test

@@ -5,7 +5,7 @@
 #include "core/rx/rx_style_fixture.h"
 #include "kernel/names.h"
 
-namespace usernic {
+namespace usernic::kernel_unicast_filter_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -75,4 +75,4 @@ TEST_F(KernelUnicastFilterTest, ATableThatAsksForRtnlIsCalledUnderIt) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_unicast_filter_test

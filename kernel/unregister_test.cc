@@ -10,7 +10,7 @@
 #include "usernic/notifier.h"
 #include "usernic/thread.h"
 
-namespace usernic {
+namespace usernic::kernel_unregister_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -324,4 +324,4 @@ TEST_F(KernelUnregisterMany, WithoutRtnlItIsAReport) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_unregister_test

@@ -8,7 +8,7 @@
 #include "testing/watch.h"
 #include "usernic/rx_mode.h"
 
-namespace usernic {
+namespace usernic::kernel_vlan_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -77,4 +77,4 @@ TEST_F(KernelVlans, ComeAndGoAsTheFilterWantsThem) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_vlan_test

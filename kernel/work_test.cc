@@ -8,7 +8,7 @@
 #include "testing/watch.h"
 #include "usernic/thread.h"
 
-namespace usernic {
+namespace usernic::kernel_work_test {
 namespace {
 
 using namespace usernic::kernel;
@@ -248,4 +248,4 @@ TEST_F(KernelWork, DeclaredItemsAndTheSystemsQueues) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::kernel_work_test

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-namespace usernic {
+namespace usernic::fdb_test {
 namespace {
 
 using std::chrono::seconds;
@@ -90,4 +90,4 @@ TEST_F(FdbTest, StaticEntriesHaveAnEndToo) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::fdb_test

@@ -15,7 +15,7 @@
 namespace usernic::sim {
 namespace {
 
-MacAddress group(uint64_t n) {
+MacAddress sniffed_group(uint64_t n) {
   return MacAddress::from_u64(0x0300'0001'0000 | n);
 }
 
@@ -39,7 +39,8 @@ void play_sniffer(Chance chance) {
   }
   NetDevice &top = *stack.back(), &middle = **std::prev(stack.end(), 2);
   std::vector<MacAddress> all;
-  for (uint64_t i = AddressTable::kChunk + chance.below(2 * AddressTable::kChunk); i > 0; --i) all.push_back(group(i));
+  for (uint64_t i = AddressTable::kChunk + chance.below(2 * AddressTable::kChunk); i > 0; --i)
+    all.push_back(sniffed_group(i));
   for (const MacAddress& address : all) (void)top.mc().add(address);
   (void)middle.rx_mode().set_promiscuity(1);
   const Card& card = nic.card();
