@@ -6,8 +6,10 @@
 #include <functional>
 
 #include "core/device/net_device_fixture.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/thread.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic {
 namespace {
 
@@ -156,3 +158,5 @@ TEST_F(BhWorkTest, ItIsNeverInTwoRunsHoweverManySchedule) {
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

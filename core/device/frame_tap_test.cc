@@ -14,11 +14,13 @@
 #include "testing/plain_driver.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/address_list.h"
 #include "usernic/device_handle.h"
 #include "usernic/rx_handler.h"
 #include "usernic/rx_mode.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic {
 namespace {
 
@@ -30,7 +32,7 @@ constexpr uint32_t kMtu = 1500;
 // Answers as it is told.
 struct AnsweringDriver : PlainDriver {
   using PlainDriver::PlainDriver;
-  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept USERNIC_NONBLOCKING {
     if (says.text() != nullptr) return drop_in_xmit(skb, queue, std::exchange(says, {}));
     const NetdevTx now = std::exchange(answer, NetdevTx::kOk);
     now == NetdevTx::kBusy ? queue.stop() : SkbPool::free(skb);
@@ -301,3 +303,5 @@ TEST_F(FrameTapTest, AttachedAndDetachedUnderTraffic) {
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

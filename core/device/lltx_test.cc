@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "core/device/net_device_fixture.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/address_list.h"
 #include "usernic/thread.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic {
 namespace {
 
@@ -21,7 +23,7 @@ class LltxDriver {
     return {};
   }
   void stop() { open_.store(false); }
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept {
+  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     if (!open_.load()) after_stop.fetch_add(1);
     if (meet.load()) {  // until another one is here too
@@ -98,3 +100,5 @@ TEST_F(LltxTest, CloseReturnsWhenNobodyIsInStartXmitAndTheFilterChangesMeanwhile
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

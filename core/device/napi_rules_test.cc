@@ -4,12 +4,14 @@
 
 #include <functional>
 
+#include "testing/unseen_by_clang.h"
 #include "testing/watch.h"
 #include "usernic/napi.h"
 #include "usernic/net.h"
 #include "usernic/porting.h"
 
-namespace usernic {
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
+namespace usernic::napi_rules_test {
 namespace {
 
 constexpr int kBudget = 8;
@@ -29,7 +31,7 @@ class WrongPoller {
     SkbPool::free(skb);
     return NetdevTx::kOk;
   }
-  int poll(Napi& of, int budget) noexcept {
+  int poll(Napi& of, int budget) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     const int work = on_poll(of, budget);
     polls.set();
@@ -216,4 +218,6 @@ TEST_F(NapiRulesTest, AFrameLongerThanTheMtuIsReportedAndNotReceived) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::napi_rules_test
+
+USERNIC_UNSEEN_BY_CLANG_END

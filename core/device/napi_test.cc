@@ -9,11 +9,13 @@
 #include "testing/chance.h"
 #include "testing/plain_driver.h"
 #include "testing/traffic.h"
+#include "testing/unseen_by_clang.h"
 #include "testing/watch.h"
 #include "usernic/net.h"
 #include "usernic/port.h"
 #include "usernic/thread.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic {
 namespace {
 
@@ -28,7 +30,7 @@ struct Poller {
   Event polled;  // after the body
   Atomic<bool> in_bh{true};
 
-  int poll(Napi& napi, int budget) noexcept {
+  int poll(Napi& napi, int budget) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     if (kChecksOn && current_context() != Context::kBhDisabled) in_bh.store(false);
     const int work = body(napi, budget);
@@ -320,7 +322,7 @@ TEST_F(NapiTest, OnePollThreadServesManyInstancesInTurn) {
     int id;
     std::vector<int>& order;
     Event polls{};
-    int poll(Napi& polled, int budget) noexcept {
+    int poll(Napi& polled, int budget) noexcept USERNIC_NONBLOCKING {
       const BlockingByDesign a_test_may;
       order.push_back(id);
       polls.set();
@@ -479,3 +481,5 @@ TEST_F(NapiTest, FramesAreHandedUpAndCountedByQueue) {
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

@@ -66,7 +66,9 @@ class ScriptDriver {
   }
   void get_stats(LinkStats& stats) const noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
+    USERNIC_BLOCKING_BY_DESIGN_BEGIN
     if (script_.get_stats) script_.get_stats(stats);
+    USERNIC_BLOCKING_BY_DESIGN_END
   }
   NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
     SkbPool::free(skb);

@@ -7,8 +7,10 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/traffic.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/napi.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic {
 namespace {
 
@@ -26,7 +28,7 @@ struct RingNic {
     napi.disable();
     reclaim();
   }
-  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept {
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     if (on_xmit) on_xmit();
     {
@@ -38,7 +40,7 @@ struct RingNic {
     if (interrupts.load()) napi.schedule();
     return NetdevTx::kOk;
   }
-  int poll(Napi& polled, int budget) noexcept {
+  int poll(Napi& polled, int budget) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     if (budget == 0) {
       ++without_budget;
@@ -71,7 +73,7 @@ struct RingNic {
 
 struct Controlled : RingNic {
   using RingNic::RingNic;
-  void poll_controller() noexcept {
+  void poll_controller() noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     context = current_context();
     calls.set();
@@ -88,7 +90,7 @@ struct Unlocked {
   explicit Unlocked(NetDevice& dev) : dev_(dev) {}
   Result<> open() { return dev_.tx_queue(0).start(), Result<>(); }
   void stop() {}
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept {
+  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     SkbPool::free(skb);
     if (on_xmit) std::exchange(on_xmit, {})();
@@ -339,3 +341,5 @@ TEST_F(NetpollTest, ManyTalkAtOnceWhileFramesGoAndTheDeviceGoesUpAndDown) {
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

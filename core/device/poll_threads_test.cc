@@ -12,10 +12,12 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/chance.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/netpoll.h"
 #include "usernic/poll_here.h"
 
-namespace usernic {
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
+namespace usernic::poll_threads_test {
 namespace {
 
 const void* this_thread() {
@@ -26,7 +28,7 @@ const void* this_thread() {
 struct Polls {
   explicit Polls(NetDevice& dev) : napi(dev, *this, 4) { napi.enable(); }
   ~Polls() { napi.disable(); }
-  int poll(Napi& polled, int budget) noexcept {
+  int poll(Napi& polled, int budget) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     if (inside.exchange(true)) alone.store(false);
     by.store(this_thread());
@@ -196,4 +198,6 @@ TEST_F(PollThreadsTest, AnInstanceIsPolledByOneAtATimeWhateverHappens) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::poll_threads_test
+
+USERNIC_UNSEEN_BY_CLANG_END

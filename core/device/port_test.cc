@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "core/device/net_device_fixture.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/address_list.h"
 #include "usernic/napi.h"
 #include "usernic/rx_mode.h"
 #include "usernic/thread.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic {
 namespace {
 
@@ -198,3 +200,5 @@ TEST_F(PortTest, ADetachedDeviceCanBeClosedAndUnregistered) {
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

@@ -12,9 +12,11 @@
 #include "core/device/net_device_fixture.h"
 #include "testing/inet_frames.h"
 #include "testing/traffic.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/flow_hash.h"
 
-namespace usernic {
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
+namespace usernic::tx_select_test {
 namespace {
 
 constexpr uint16_t kQueues = 4;
@@ -273,4 +275,6 @@ TEST_F(TxSelectTest, ASelectorIsToldTheKnownFlowAndItsWordCounts) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::tx_select_test
+
+USERNIC_UNSEEN_BY_CLANG_END

@@ -7,10 +7,12 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/traffic.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/address_list.h"
 #include "usernic/napi.h"
 #include "usernic/rx_mode.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic {
 namespace {
 
@@ -27,12 +29,12 @@ class HeldUp {
     napi.disable();
     stopped.store(true);
   }
-  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept {
+  NetdevTx start_xmit(Skb& skb, TxQueue&, bool) noexcept USERNIC_NONBLOCKING {
     hold(in_xmit);
     SkbPool::free(skb);
     return NetdevTx::kOk;
   }
-  int poll(Napi& polled, int) noexcept {
+  int poll(Napi& polled, int) noexcept USERNIC_NONBLOCKING {
     hold(in_poll);
     (void)polled.complete_done(0);
     return 0;
@@ -174,3 +176,5 @@ TEST_F(UnplugTest, WithAllOfItAtOnce) {
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

@@ -15,7 +15,7 @@
 #endif
 #endif
 
-namespace usernic {
+namespace usernic::skb_guard_test {
 namespace {
 
 constexpr uint32_t kFrameMax = 100;
@@ -209,4 +209,4 @@ TEST(SkbGuardDeathTest, AddressSanitizerTrapsWhereAFreedFrameIsUsed) {
 #endif
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::skb_guard_test

@@ -7,7 +7,9 @@
 #include "core/device/net_device_fixture.h"
 #include "testing/port.h"
 #include "testing/traffic.h"
+#include "testing/unseen_by_clang.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic {
 namespace {
 
@@ -22,7 +24,7 @@ class WrongDriver {
   void stop() {
     if (on_stop) on_stop();
   }
-  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept {
+  NetdevTx start_xmit(Skb& skb, TxQueue& queue, bool more) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     sizes.push_back(skb.size());
     last_more = more;
@@ -285,3 +287,5 @@ TEST_F(TxRulesTest, AFrameThatIsTooLongIsNotReceived) {
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include "testing/unseen_by_clang.h"
 #include "testing/watch.h"
 #include "usernic/thread.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wthread-safety")
 namespace usernic {
 namespace {
 
@@ -359,3 +361,5 @@ TEST(WaitQueueTest, WakeWakesAll) {
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

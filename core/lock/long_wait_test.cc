@@ -6,19 +6,21 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/traffic.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/device_ref.h"
 #include "usernic/frame_tap.h"
 #include "usernic/napi.h"
 #include "usernic/thread.h"
 #include "usernic/work.h"
 
-namespace usernic {
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
+namespace usernic::long_wait_test {
 namespace {
 
 // A driver whose poll waits until it is let go.
 struct Poller : PlainDriver {
   explicit Poller(NetDevice& dev) : PlainDriver(dev), napi(dev, *this) {}
-  int poll(Napi& of, int) noexcept {
+  int poll(Napi& of, int) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     in_poll.set();
     go_on.wait();
@@ -168,4 +170,6 @@ TEST_F(LongWaitTest, WhoIsNotKeptSaysNothing) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::long_wait_test
+
+USERNIC_UNSEEN_BY_CLANG_END

@@ -6,12 +6,14 @@
 
 #include "core/device/net_device_fixture.h"
 #include "testing/traffic.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/lower_link.h"
 #include "usernic/napi.h"
 #include "usernic/own_addresses.h"
 #include "usernic/rules.h"
 #include "usernic/rx_mode.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic {
 namespace {
 
@@ -205,3 +207,5 @@ TEST(ReportDeathTest, WhatIsPrintedHasTheDevice) {
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

@@ -7,8 +7,10 @@
 
 #include "core/device/device.h"
 #include "core/rx/rx_style_fixture.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/thread.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic {
 namespace {
 
@@ -66,7 +68,7 @@ struct ImageDriver : Told {
   struct RxModeImage {};
   using Told::Told;
   static constexpr const char* kCall = " call";
-  Result<> prepare_rx_mode(const RxLists&, RxModeImage&) noexcept { return {}; }
+  Result<> prepare_rx_mode(const RxLists&, RxModeImage&) noexcept USERNIC_NONBLOCKING { return {}; }
   Result<> write_rx_mode(const RxModeImage&) {
     heard_.say(dev_, "call");
     return {};
@@ -75,7 +77,7 @@ struct ImageDriver : Told {
 struct LegacyDriver : Told {
   using Told::Told;
   static constexpr const char* kCall = " call";
-  void set_rx_mode(const RxLists&) noexcept { heard_.say(dev_, "call"); }
+  void set_rx_mode(const RxLists&) noexcept USERNIC_NONBLOCKING { heard_.say(dev_, "call"); }
 };
 struct KernelDriver : Told {
   using Told::Told;
@@ -350,3 +352,5 @@ TEST_F(FlagsOfHash, ItWaitsForABucketToo) {
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

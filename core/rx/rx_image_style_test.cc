@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver style: prepare + write.
 #include "core/rx/rx_style_fixture.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/porting.h"
 #include "usernic/rx_style.h"
 
-namespace usernic {
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
+namespace usernic::rx_image_style_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -32,7 +34,7 @@ struct ImageDriver : Plain {
   };
   ImageDriver(NetDevice& dev, ImageCard& card) : Plain(dev), card_(card) {}
 
-  Result<> prepare_rx_mode(const RxLists& lists, RxModeImage& image) noexcept {
+  Result<> prepare_rx_mode(const RxLists& lists, RxModeImage& image) noexcept USERNIC_NONBLOCKING {
     ++card_.prepares;
     card_.lock_held = card_.lock_held && current_context() == Context::kBhDisabled;
     image.own = lists.own_address();
@@ -445,4 +447,6 @@ TEST_F(ImageStyleTest, WhatWasReadyBeforeCloseIsNotWrittenAfterOpen) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::rx_image_style_test
+
+USERNIC_UNSEEN_BY_CLANG_END

@@ -6,7 +6,7 @@
 #include "usernic/porting.h"
 #include "usernic/rx_style.h"
 
-namespace usernic {
+namespace usernic::rx_kernel_style_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -468,4 +468,4 @@ TEST_F(KernelStyleTest, AnErrorThatNoAddressExplainsBringsARetry) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::rx_kernel_style_test

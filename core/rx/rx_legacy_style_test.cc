@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The driver style: set_rx_mode under addr_list_lock.
 #include "core/rx/rx_style_fixture.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/rx_lists.h"
 #include "usernic/rx_style.h"
 
-namespace usernic {
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
+namespace usernic::rx_legacy_style_test {
 namespace {
 
 struct LegacyCard {
@@ -17,7 +19,7 @@ struct LegacyCard {
 
 struct LegacyDriver : Plain {
   LegacyDriver(NetDevice& dev, LegacyCard& card) : Plain(dev), card_(card) {}
-  void set_rx_mode(const RxLists& lists) noexcept {
+  void set_rx_mode(const RxLists& lists) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     ++card_.calls;
     card_.atomic = card_.atomic && current_context() == Context::kBhDisabled;
@@ -86,4 +88,6 @@ TEST_F(LegacyStyleTest, CallSoonCallsAlthoughNothingChanged) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::rx_legacy_style_test
+
+USERNIC_UNSEEN_BY_CLANG_END

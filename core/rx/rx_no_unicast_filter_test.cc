@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // A card without a unicast filter: the device is promiscuous while its unicast list is not empty, in every style.
 #include "core/rx/rx_style_fixture.h"
+#include "testing/unseen_by_clang.h"
 #include "usernic/hw_addr_list.h"
 #include "usernic/rx_lists.h"
 
-namespace usernic {
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
+namespace usernic::rx_no_unicast_filter_test {
 namespace {
 
 // A multicast filter, the own address, and a promisc bit.
@@ -19,7 +21,7 @@ struct DeafCard {
 struct LegacyDeaf : Plain {
   LegacyDeaf(NetDevice& dev, DeafCard& card) : Plain(dev), card_(card) {}
   bool unicast_filter() const { return false; }
-  void set_rx_mode(const RxLists& lists) noexcept {
+  void set_rx_mode(const RxLists& lists) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     card_.promisc = lists.promisc();
     card_.exact.clear();
@@ -38,7 +40,7 @@ struct ImageDeaf : Plain {
   };
   ImageDeaf(NetDevice& dev, DeafCard& card) : Plain(dev), card_(card) {}
   bool unicast_filter() const { return false; }
-  Result<> prepare_rx_mode(const RxLists& lists, RxModeImage& image) noexcept {
+  Result<> prepare_rx_mode(const RxLists& lists, RxModeImage& image) noexcept USERNIC_NONBLOCKING {
     image = {.promisc = lists.promisc(), .group = {}};
     for (MacAddress address : lists.multicast()) image.group = address;
     return {};
@@ -136,4 +138,6 @@ TEST_F(LegacyDeafTest, WhoPassesFlagsOnIsTold) {
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::rx_no_unicast_filter_test
+
+USERNIC_UNSEEN_BY_CLANG_END

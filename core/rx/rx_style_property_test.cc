@@ -10,6 +10,7 @@
 
 #include "core/rx/random_history.h"
 #include "testing/chance.h"
+#include "testing/unseen_by_clang.h"
 #include "testing/watch.h"
 #include "usernic/address_list.h"
 #include "usernic/hw_addr_list.h"
@@ -18,7 +19,8 @@
 #include "usernic/rx_mode.h"
 #include "usernic/work.h"
 
-namespace usernic {
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
+namespace usernic::rx_style_property_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -92,7 +94,7 @@ struct ImageDriver : Plain {
   };
   ImageDriver(NetDevice&, Card& card) : Plain(card) {}
 
-  Result<> prepare_rx_mode(const RxLists& lists, RxModeImage& image) noexcept {
+  Result<> prepare_rx_mode(const RxLists& lists, RxModeImage& image) noexcept USERNIC_NONBLOCKING {
     image = {.promisc = lists.promisc(), .allmulti = lists.allmulti()};
     if (card_.fails()) return fail(std::errc::not_enough_memory);
     for (MacAddress each : lists.unicast()) image.addresses[image.count++] = each;
@@ -158,7 +160,7 @@ struct KernelDriver : Plain {
 struct LegacyDriver : Plain {
   LegacyDriver(NetDevice&, Card& card) : Plain(card) {}
 
-  void set_rx_mode(const RxLists& lists) noexcept {
+  void set_rx_mode(const RxLists& lists) noexcept USERNIC_NONBLOCKING {
     const BlockingByDesign a_test_may;
     SpinGuardBh guard(card_.lock);
     if (card_.lost) return;
@@ -315,4 +317,6 @@ RC_GTEST_PROP(RxStyleProperty, AKernelStyleDriverDeafensNobodyAndEndsAsWanted, (
 }
 
 }  // namespace
-}  // namespace usernic
+}  // namespace usernic::rx_style_property_test
+
+USERNIC_UNSEEN_BY_CLANG_END

@@ -12,9 +12,11 @@
 #include "core/device/device.h"
 #include "testing/card.h"
 #include "testing/chance.h"
+#include "testing/unseen_by_clang.h"
 #include "testing/upper.h"
 #include "usernic/thread.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wthread-safety")
 namespace usernic {
 namespace {
 
@@ -257,3 +259,5 @@ RC_GTEST_PROP(LowerLinkProperty, EveryListIsWhatIsWantedAboveAndNothingIsLeftBeh
 
 }  // namespace
 }  // namespace usernic
+
+USERNIC_UNSEEN_BY_CLANG_END

@@ -11,6 +11,7 @@
 #include "drivers/simnic/test_frames.h"
 #include "testing/chance.h"
 #include "testing/inet_frames.h"
+#include "testing/unseen_by_clang.h"
 #include "testing/watch.h"
 #include "usernic/ethtool.h"
 #include "usernic/net.h"
@@ -18,6 +19,7 @@
 #include "usernic/port.h"
 #include "usernic/thread.h"
 
+USERNIC_UNSEEN_BY_CLANG_BEGIN("-Wfunction-effects")
 namespace usernic::simnic {
 namespace {
 
@@ -398,3 +400,5 @@ TEST(MultiQueueConfig, HasLimits) {
 
 }  // namespace
 }  // namespace usernic::simnic
+
+USERNIC_UNSEEN_BY_CLANG_END
