@@ -100,9 +100,28 @@ class ScriptsTest(unittest.TestCase):
         asan = next(line for line in done.stderr.splitlines() if line.startswith("building asan"))
         self.assertIn("failed after", asan)
         self.assertIn("  | no such type", done.stderr)
-        for preset in ("debug", "asan", "tsan", "release", "clang"):
+        for preset in ("clang", "asan", "tsan", "release"):
             self.assertIn(f"--build --preset {preset} ", self.called.read_text())
+        self.assertNotIn("--preset debug", self.called.read_text(), "Clang's debug is enough")
         self.assertRegex(done.stdout, r"^\d+ passed, [1-9]\d* failed(, \d+ skipped)?\n$")
+
+    def test_where_there_is_no_clang_debug_is_tested_and_the_analysis_is_missed_aloud(self):
+        for folder in os.environ["PATH"].split(":"):
+            for tool in pathlib.Path(folder).glob("[!.]*"):
+                link = self.root / "without" / tool.name
+                if not tool.name.startswith("clang") and not os.path.lexists(link):
+                    link.parent.mkdir(exist_ok=True)
+                    link.symlink_to(tool)
+        for tool in ("clang++-22", "clang++-19"):
+            (self.root / "tools" / tool).unlink()
+        self.executable("tools/cmake", 'echo "$@" >>"%s"' % self.called)
+        done = subprocess.run(["scripts/test"], cwd=self.root, text=True, capture_output=True, timeout=300,
+                              stdin=subprocess.DEVNULL,
+                              env=self.environment() | {"PATH": f"{self.root / 'tools'}:{self.root / 'without'}"})
+        self.assertIn("clang skipped, and so its analysis of locks and contexts", done.stderr)
+        self.assertIn("--build --preset debug ", self.called.read_text())
+        self.assertNotIn("--preset clang", self.called.read_text())
+        self.assertRegex(done.stdout, r"skipped\n$")
 
     def test_who_interrupts_the_script_ends_the_builds_ahead_of_it(self):
         os.mkfifo(self.root / "started")
