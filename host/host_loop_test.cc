@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "testing/watch.h"
+
 namespace usernic {
 namespace {
 

@@ -28,7 +28,9 @@ class Drops final : public FrameTap {
     if (fate != FrameFate::kDropped) return;
     const BlockingByDesign a_test_may;
     SpinGuardBh guard(lock_);
+    USERNIC_BLOCKING_BY_DESIGN_BEGIN
     notes_.push_back(std::string(seen != 0 ? "in: " : "out: ") + why.text());
+    USERNIC_BLOCKING_BY_DESIGN_END
   }
   std::vector<std::string> take() {
     SpinGuardBh guard(lock_);
