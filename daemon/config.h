@@ -64,7 +64,7 @@ struct NicConfig {
   }
 };
 
-// The poll threads that all nics share.
+// The threads that all nics share: so many poll, and so many read what the kernel sends.
 struct PollConfig {
   uint16_t threads = 1;
   std::vector<int> cpus;  // empty: wherever they may

@@ -49,7 +49,8 @@ HostResult<NetNamespace> open_to_us(const std::string& name) {
 
 ctl::Outcome<bool> Topology::build(const Config& config, bool own_namespaces,
                                    const std::function<bool()>& interrupted) {
-  HostResult<std::unique_ptr<HostLoop>> loop = HostLoop::create();
+  HostResult<std::unique_ptr<HostLoop>> loop =
+      HostLoop::create({.readers = config.poll.threads, .reader_cpus = config.poll.cpus});
   if (!loop) return ctl::refuse(loop.error().sentence);
   loop_ = *std::move(loop);
   for (const HostConfig& host : config.hosts) {

@@ -3,22 +3,30 @@
 
 #include <utility>
 
+#include "usernic/refusal.h"
+
 namespace usernic {
 
 namespace {
 
 constexpr Duration kFramesBackWait = std::chrono::seconds(5);
 
+std::string why_not_attached(std::errc error) {
+  if (error == std::errc::no_such_device) return "it is not registered";
+  if (error == std::errc::device_or_resource_busy) return "something sits on it already";
+  return refusal(error);
+}
+
 }  // namespace
 
-FramePump::FramePump(NetDevice& dev, KernelEnd& end, Kick& changed, std::vector<Kick> woken,
+FramePump::FramePump(NetDevice& dev, KernelEnd& end, Readers& readers, Kick& changed, std::vector<Kick> woken,
                      const std::function<void(const std::string&)>& log)
     : dev_(dev), end_(end), changed_(changed) {
   for (Kick& each : woken) {
     const auto index = static_cast<uint16_t>(pumps_.size());
     std::function<void()> each_turn = [] {};
     if (index == 0) each_turn = [this] { follow_features(); };
-    pumps_.emplace_back(dev, end, index, std::move(each), std::move(each_turn), log);
+    pumps_.emplace_back(dev, end, readers, index, std::move(each), std::move(each_turn), log);
   }
 }
 
@@ -28,12 +36,14 @@ FramePump::~FramePump() {
   for (QueuePump& each : pumps_) each.wait_for_frames(deadline);
 }
 
-Result<> FramePump::start() {
+HostResult<> FramePump::start() {
   asked_for_ = taken_ = end_.take_superframes(kSegmentation);
-  if (const Result<> attached = dev_.attach_port(*this); !attached) return attached;
+  if (const Result<> attached = dev_.attach_port(*this); !attached) {
+    return host_fail(attached.error(), why_not_attached(attached.error()));
+  }
   attached_ = true;
   for (QueuePump& each : pumps_) {
-    if (const Result<> started = each.start(); !started) return started;
+    if (const HostResult<> started = each.start(); !started) return started;
   }
   return {};
 }

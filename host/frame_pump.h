@@ -4,7 +4,7 @@
 //   NAPI poll --receive--> the pump of its RX queue --> the end
 //   the end --> the pump of each of its queues --> the TX queue of the same number
 //
-// A TAP has as many queues, each with a descriptor, a thread and a pump (queue_pump.h), as the device has TX queues:
+// A TAP has as many queues, each with a descriptor and a pump (queue_pump.h), as the device has TX queues:
 // those are what the kernel sends by; a veth has one for all. What the i-th RX queue receives goes in by the i-th of
 // them, in turn where there are more of the kind: the kernel then sends the flow by that one, too, so that a flow has
 // one queue both ways. (A flow that began with what was sent moves once, at the first frame that comes back; and so
@@ -36,15 +36,16 @@ class FramePump final : public DevicePort {
  public:
   // `changed` is kicked when the carrier changes. `log` gets a sentence about a driver that keeps frames. All of them
   // outlive the pump; `woken` are its own, one for each of the end's queues.
-  FramePump(NetDevice& dev, KernelEnd& end, Kick& changed, std::vector<Kick> woken,
+  FramePump(NetDevice& dev, KernelEnd& end, Readers& readers, Kick& changed, std::vector<Kick> woken,
             const std::function<void(const std::string&)>& log);
   // Sleeps, for seconds at most, until frames that are out are back.
   ~FramePump();
   FramePump(const FramePump&) = delete;
   FramePump& operator=(const FramePump&) = delete;
 
-  // EBUSY: the device has a port already. EAGAIN: the machine refuses a thread. Context: process.
-  Result<> start();
+  // Fails when the device has a port already, is not registered, or the machine has no memory
+  // for a reader's work. Context: process.
+  HostResult<> start();
   // When it returns nobody is in the pump any more, and no frame moves. Context: process.
   void stop();
   // Something changed that may have opened the queue, or closed the device. Context: any.

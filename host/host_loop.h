@@ -1,29 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// host: the one thread that does the kernel's side of every port.
-//
-// A client has a descriptor that the loop watches, and a `turn` that the loop runs when it is readable, when it is due,
-// or when another client woke it. Nothing in a turn may wait for a card: whoever is slow would hold up every port.
-// What belongs to the loop's thread needs no locks; others come in through `run`.
+// host: the one thread that does the kernel's side of every port, and those that read for them.
 //
 // Ports that are shown in one network namespace share what listens and looks there: its watch, which is opened by the
 // first and goes with the last.
 //
-// Locks: one for the calls of others, held for moments. Errors: HostError, with a sentence.
+// Locks: as a TurnLoop. Errors: HostError, with a sentence.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
-#include <boost/intrusive/set.hpp>
-#include <exception>
 #include <map>
 #include <memory>
+#include <vector>
 
-#include "host/host_error.h"
-#include "host/kick.h"
 #include "host/netns.h"
-#include "usernic/env.h"
-#include "usernic/lock.h"
-#include "usernic/thread.h"
-#include "usernic/unique_fd.h"
+#include "host/readers.h"
+#include "host/turn_loop.h"
 
 namespace usernic {
 
@@ -31,97 +21,35 @@ class NetnsWatch;
 
 struct HostLoopConfig {
   Duration audit = std::chrono::milliseconds(250);  // from one audit (netns_watch.h) to the next, at least
+  uint16_t readers = 1;                             // threads that read what the kernel sends; at least one
+  std::vector<int> reader_cpus = {};                // they run on these, in turn; empty: wherever they may
 };
 
 class HostLoop {
  public:
-  class Client {
-   public:
-    Client() = default;
-    Client(const Client&) = delete;
-    Client& operator=(const Client&) = delete;
-
-   protected:
-    ~Client() = default;  // Requires: removed
-
-   private:
-    friend class HostLoop;
-    // Returns when the next one is due: in the past for soon, kForever for never.
-    virtual Time turn() noexcept = 0;
-
-    int fd_ = -1;
-    Time due_ = kForever;
-    boost::intrusive::list_member_hook<> ready_hook_;
-    boost::intrusive::set_member_hook<> due_hook_;
-  };
+  using Client = TurnLoop::Client;
 
   // Fails where there is no descriptor or thread left.
-  static HostResult<std::unique_ptr<HostLoop>> create(HostLoopConfig config = {});
+  static HostResult<std::unique_ptr<HostLoop>> create(const HostLoopConfig& config = {});
   // Requires: no clients.
-  ~HostLoop();
+  ~HostLoop() = default;
   HostLoop(const HostLoop&) = delete;
   HostLoop& operator=(const HostLoop&) = delete;
 
-  // Any thread but the loop's: runs `body` in the loop's thread, and sleeps until it is done. What it throws is thrown
-  // here. Context: process, no locks.
-  template <class Body>
-  void run(Body&& body) {
-    Call call{.body = &body, .function = [](void* which) { (*static_cast<std::remove_reference_t<Body>*>(which))(); }};
-    wait_for(call);
-  }
-
-  // The rest is for the loop's thread. The first turn comes at once.
-  HostResult<> add(Client& client, int fd);
-  // No turn comes any more. One that was not added, or removed already: nothing.
-  void remove(Client& client) noexcept;
-  // A turn comes soon.
-  void wake(Client& client) noexcept;
-  // The watch of that namespace, opened if there is none.
+  TurnLoop& loop() noexcept { return *loop_; }
+  Readers& readers() noexcept { return *readers_; }
+  // The watch of that namespace, opened if there is none. The loop's thread.
   HostResult<std::shared_ptr<NetnsWatch>> watch(const NetNamespace& netns);
 
  private:
-  struct Call {
-    void* body;
-    void (*function)(void*);
-    std::exception_ptr thrown = nullptr;
-    bool done = false;
-    boost::intrusive::list_member_hook<> hook = {};
-  };
-  struct Earlier {
-    bool operator()(const Client& a, const Client& b) const noexcept { return a.due_ < b.due_; }
-  };
-  using Calls =
-      boost::intrusive::list<Call,
-                             boost::intrusive::member_hook<Call, boost::intrusive::list_member_hook<>, &Call::hook>>;
-  using Ready = boost::intrusive::list<
-      Client, boost::intrusive::member_hook<Client, boost::intrusive::list_member_hook<>, &Client::ready_hook_>>;
-  using Due = boost::intrusive::multiset<
-      Client, boost::intrusive::member_hook<Client, boost::intrusive::set_member_hook<>, &Client::due_hook_>,
-      boost::intrusive::compare<Earlier>>;
+  HostLoop(Duration audit, std::unique_ptr<TurnLoop> loop, std::unique_ptr<Readers> readers) noexcept
+      : audit_(audit), loop_(std::move(loop)), readers_(std::move(readers)) {}
 
-  HostLoop(HostLoopConfig config, UniqueFd epoll, Kick called) noexcept
-      : config_(config), epoll_(std::move(epoll)), called_(std::move(called)) {}
-  void wait_for(Call& call) USERNIC_EXCLUDES(lock_);
-  void loop();
-  void wait();
-  void run_calls() USERNIC_EXCLUDES(lock_);
-  void run_turns() noexcept;
-
-  const HostLoopConfig config_;
-  const UniqueFd epoll_;
-  Kick called_;
-  static constexpr LockClass kClass{"host_loop_calls"};
-  Mutex lock_{kClass};
-  WaitQueue done_;
-  Calls calls_ USERNIC_GUARDED_BY(lock_);
-  Atomic<bool> stopping_{false};
-
-  // The loop's thread's.
-  Ready ready_;
-  Due due_;
-  std::map<uint64_t, std::weak_ptr<NetnsWatch>> watches_;  // by NetNamespace::id()
-  Thread thread_;
+  const Duration audit_;
+  const std::unique_ptr<TurnLoop> loop_;
+  const std::unique_ptr<Readers> readers_;
+  std::map<uint64_t, std::weak_ptr<NetnsWatch>> watches_;  // by NetNamespace::id(); the loop's thread's
 };
 
 }  // namespace usernic
-// Explained best by: host/host_loop_test.cc
+// Explained best by: host/netns_watch_test.cc

@@ -37,7 +37,7 @@ class HostPort::Impl {
         end_(std::move(end)),
         name_(*end_),
         changed_(std::move(kicks.changed)),
-        pump_(dev, *end_, changed_, std::move(kicks.woken), config_.log),
+        pump_(dev, *end_, loop.readers(), changed_, std::move(kicks.woken), config_.log),
         follower_(dev, config_, loop, *end_, name_, changed_) {}
   ~Impl() { close(); }
   HostResult<> start(const NetNamespace& netns, LinkWatch& made);
@@ -48,7 +48,7 @@ class HostPort::Impl {
     finish();
   }
 
-  HostLoop& loop() noexcept { return loop_; }
+  TurnLoop& loop() noexcept { return loop_.loop(); }
   InterfaceName& name() noexcept { return name_; }
   const KernelEnd& end() const noexcept { return *end_; }
   const FramePump& pump() const noexcept { return pump_; }
@@ -71,23 +71,13 @@ class HostPort::Impl {
   bool finished_ = false;
 };
 
-namespace {
-
-std::string why_not_attached(std::errc error) {
-  if (error == std::errc::no_such_device) return "it is not registered";
-  if (error == std::errc::device_or_resource_busy) return "something sits on it already";
-  return "no thread for its frames: " + thread_refusal(error);
-}
-
-}  // namespace
-
 HostResult<> HostPort::Impl::start(const NetNamespace& netns, LinkWatch& made) {
-  if (const Result<> attached = pump_.start(); !attached) {
-    return host_fail(attached.error(),
-                     fmt::format("{} cannot be shown: {}", dev_.name(), why_not_attached(attached.error())));
+  if (const HostResult<> started = pump_.start(); !started) {
+    return host_fail(started.error().error,
+                     fmt::format("{} cannot be shown: {}", dev_.name(), started.error().sentence));
   }
   HostResult<> joined;
-  loop_.run([&] { joined = follower_.join(netns, made); });
+  loop_.loop().run([&] { joined = follower_.join(netns, made); });
   if (!joined) return joined;
   notifier_.emplace(dev_, [this](NetdevEvent, NetDevice&) { return on_netdev_event(); });
   return {};
@@ -95,7 +85,7 @@ HostResult<> HostPort::Impl::start(const NetNamespace& netns, LinkWatch& made) {
 
 void HostPort::Impl::leave() {
   if (std::exchange(left_, true)) return;
-  loop_.run([this] { follower_.leave(); });
+  loop_.loop().run([this] { follower_.leave(); });
   notifier_.reset();
   pump_.stop();
   follower_.undo();
@@ -103,7 +93,7 @@ void HostPort::Impl::leave() {
 
 void HostPort::Impl::finish() {
   if (std::exchange(finished_, true)) return;
-  loop_.run([this] {
+  loop_.loop().run([this] {
     try {
       follower_.finish();
     } catch (const std::bad_alloc&) {  // it keeps what it got

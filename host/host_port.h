@@ -5,9 +5,9 @@
 // (frame_pump.h). What the kernel's stack wants received (mirror.h) becomes references in the device's lists, and
 // up/down, MTU and own address follow in both directions (follow.h).
 //
-// Its kernel side (kernel_follower.h) runs in a loop's thread that many ports share (host_loop.h); the frames that the
-// kernel sends are read by a thread for each of the interface's queues: a TAP has as many as the device has TX
-// queues, a veth has one.
+// Its kernel side (kernel_follower.h) runs in a loop's thread that many ports share (host_loop.h). The frames that the
+// kernel sends are read by threads that many ports share, too (readers.h): each of the interface's queues has one of
+// them for its home. A TAP has as many queues as the device has TX queues, a veth has one.
 //
 // No kernel caller ever waits for the driver: the kernel changes its interface and goes on. A change that the device
 // refuses is taken back on the TAP, with a sentence in the log and a place in the status. A join that the kernel

@@ -245,9 +245,9 @@ TEST_F(HostPortQueues, NothingIsReadAheadOfAStoppedQueue) {
   const unsigned long before = read();
   answer(flow, 0);
   ASSERT_TRUE(eventually([&] { return read() > before; }));
-  ASSERT_TRUE(comes_to_rest("tap-nic0/1"));
+  ASSERT_TRUE(comes_to_rest("usernic-read"));
   for (uint32_t number = 1; number < 50; ++number) answer(flow, number);
-  ASSERT_TRUE(comes_to_rest("tap-nic0/1"));
+  ASSERT_TRUE(comes_to_rest("usernic-read"));
   EXPECT_LT(read() - before, 25u) << "one, and what the kernel has to say by other queues";
   dev_->tx_queue(1).wake();
   EXPECT_TRUE(many().sent.wait(50));
@@ -287,8 +287,8 @@ TEST_F(HostPortQueues, ItFollowsTheInterfaceWithAllOfThem) {
 
   shell(there + "link del other");
   EXPECT_TRUE(eventually([&] { return port_->status().whereabouts == Whereabouts::kGone; }));
-  EXPECT_TRUE(comes_to_rest("tap-nic0")) << "the reader of the first";
-  EXPECT_TRUE(comes_to_rest("tap-nic0/1"));
+  EXPECT_TRUE(comes_to_rest("usernic-read")) << "the reader of the first";
+  EXPECT_TRUE(comes_to_rest("usernic-read"));
 }
 
 }  // namespace

@@ -162,7 +162,7 @@ TEST_F(HostPortFrames, SuperframesThatAStoppedQueueHoldsBackLetTheReaderSleep) {
     ASSERT_EQ(::sendto(socket.get(), payload.data(), payload.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to),
               static_cast<ssize_t>(payload.size()));
   }
-  EXPECT_TRUE(comes_to_rest("tap-nic0"));
+  EXPECT_TRUE(comes_to_rest("usernic-read"));
   dev_->tx_queue(0).wake();
   EXPECT_TRUE(static_cast<TwoQueues*>(dev_->driver())->datagrams.wait(kSegments * kSuperframes));
   port_.reset();
@@ -476,11 +476,11 @@ TEST_F(HostPortTest, WithNothingToDoNobodyRuns) {
   show({}, true, kNever);
   dev_->carrier_off();
   ASSERT_TRUE(eventually([&] { return link().carrier == false; }));
-  EXPECT_TRUE(comes_to_rest("tap-nic0"));
+  EXPECT_TRUE(comes_to_rest("usernic-read"));
   EXPECT_TRUE(comes_to_rest("usernic-host"));
   shell("ip link del nic0");
   ASSERT_TRUE(eventually([&] { return port_->status().whereabouts == Whereabouts::kGone; }));
-  EXPECT_TRUE(comes_to_rest("tap-nic0"));
+  EXPECT_TRUE(comes_to_rest("usernic-read"));
   EXPECT_TRUE(comes_to_rest("usernic-host"));
 }
 

@@ -2,12 +2,12 @@
 #include "host/queue_pump.h"
 
 #include <fmt/format.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <new>
 
 #include "usernic/poll_here.h"
+#include "usernic/refusal.h"
 #include "usernic/tx_select.h"
 
 namespace usernic {
@@ -21,14 +21,15 @@ constexpr Duration kFramesBackLook = std::chrono::milliseconds(1);
 
 }  // namespace
 
-QueuePump::QueuePump(NetDevice& dev, KernelEnd& end, uint16_t index, Kick woken, std::function<void()> each_turn,
-                     const std::function<void(const std::string&)>& log)
+QueuePump::QueuePump(NetDevice& dev, KernelEnd& end, Readers& readers, uint16_t index, Kick woken,
+                     std::function<void()> each_turn, const std::function<void(const std::string&)>& log)
     : dev_(dev),
       end_(end),
       index_(index),
       one_target_(dev.tx_queue_count() == 1 || (end.queue_count() > 1 && !selects_queue(dev))),
       each_turn_(std::move(each_turn)),
       log_(log),
+      reader_(readers),
       woken_(std::move(woken)),
       queue_(end.open_queue(index, woken_, &dev)) {}
 
@@ -89,54 +90,70 @@ bool QueuePump::fit_pool(uint32_t frame_bytes_max) {
   return true;
 }
 
-Result<> QueuePump::start() {
+HostResult<> QueuePump::start() {
   try {
     left_ = std::vector<SkbBatch>(dev_.tx_queue_count());
     progress_ = std::vector<Progress>(dev_.tx_queue_count());
   } catch (const std::bad_alloc&) {
-    return fail(std::errc::not_enough_memory);
+    return host_fail(std::errc::not_enough_memory, refusal(std::errc::not_enough_memory));
   }
-  std::string name = "tap-" + end_.name();
-  if (index_ != 0) name += fmt::format("/{}", index_);
-  Result<Thread> reader = Thread::start(std::move(name), [this] { read_loop(); });
-  if (!reader) return fail(reader.error());
-  reader_ = *std::move(reader);
-  return {};
+  HostResult<> added;
+  reader_.loop().run([&] { added = reader_.loop().add(*this, queue_->fd(), &woken_); });
+  return added;
 }
 
 void QueuePump::stop() {
-  stopping_.store(true);
-  woken_.kick();
-  reader_.join();
+  reader_.loop().run([this] {
+    const ReportsOn concerned(dev_);
+    reader_.loop().remove(*this);
+    lacks_memory_.reset();  // here, where it is known whose they are
+    progress_.clear();
+    for (SkbBatch& each : left_) SkbPool::free(each);
+  });
 }
 
-void QueuePump::read_loop() {
+Time QueuePump::turn() noexcept {
   const ReportsOn concerned(dev_);
+  look_at_waits();
+  queue_->make_ready();
+  each_turn_();
   SkbBatch frames;
-  bool reads = true;  // nothing is left yet
-  while (true) {
-    if (stopping_.load()) break;
-    queue_->make_ready();
-    each_turn_();
-    bool out_of_memory = reads && !read_batch(frames);
-    const bool something = !frames.empty();
-    if (something || has_left()) {
-      PollHere what_comes_of_it(dev_.net());
-      end_.queue_count() > 1 ? dev_.xmit(frames, left_, index_) : dev_.xmit(frames, left_);
-    }
-    if (begins_to_stray()) continue;  // a queue may have been woken before it was told us
-    if (!out_of_memory) {
-      lacks_memory_.reset();
-    } else if (!lacks_memory_) {
-      lacks_memory_.emplace(kLacksBuffers, Place::current());
-    }
-    out_of_memory |= look_at_queues();
-    reads = !holds_enough();
-    if (!reads || !something) wait(reads && !queue_->gone() && !out_of_memory, out_of_memory);
+  bool lacks_buffers = reads_ && !read_batch(frames);
+  if (!frames.empty() || has_left()) {
+    PollHere what_comes_of_it(dev_.net());
+    end_.queue_count() > 1 ? dev_.xmit(frames, left_, index_) : dev_.xmit(frames, left_);
   }
-  lacks_memory_.reset();  // here, where it is known whose they are
-  progress_.clear();
-  for (SkbBatch& each : left_) SkbPool::free(each);
+  if (begins_to_stray()) return Time::min();  // a queue may have been woken before it was told us
+  if (!lacks_buffers) {
+    lacks_memory_.reset();
+  } else if (!lacks_memory_) {
+    lacks_memory_.emplace(kLacksBuffers, Place::current());
+  }
+  lacks_buffers |= look_at_queues();
+  reads_ = !holds_enough();
+  return next_turn(lacks_buffers);
+}
+
+// Besides the one that the end or a kick brings.
+Time QueuePump::next_turn(bool lacks_buffers) noexcept {
+  if (!reads_ || queue_->gone() || lacks_buffers) {
+    reader_.loop().pause(*this);
+  } else {
+    lacks_buffers = !reader_.loop().resume(*this);
+  }
+  if (lacks_buffers) return Clock::now() + kFramesBackLook;
+  Time speaks_at = lacks_memory_ ? lacks_memory_->speaks_at() : kForever;
+  for (Progress& each : progress_) {
+    if (each.wait) speaks_at = std::min(speaks_at, each.wait->speaks_at());
+  }
+  return speaks_at;
+}
+
+void QueuePump::look_at_waits() noexcept {
+  if (lacks_memory_) lacks_memory_->look();
+  for (Progress& each : progress_) {
+    if (each.wait) each.wait->look();
+  }
 }
 
 bool QueuePump::has_left() const noexcept {
@@ -195,25 +212,6 @@ bool QueuePump::read_batch(SkbBatch& frames) {
   const uint32_t frame_bytes_max = dev_.mtu() + kHeaderBytesMax;
   if (!fit_pool(frame_bytes_max)) return false;
   return queue_->read(*pools_.back(), frame_bytes_max, frames);
-}
-
-void QueuePump::wait(bool for_frames, bool for_memory) {
-  pollfd fds[2] = {{woken_.fd(), POLLIN, 0}, {for_frames ? queue_->fd() : -1, POLLIN, 0}};
-  Time speaks_at = lacks_memory_ ? lacks_memory_->speaks_at() : kForever;
-  for (Progress& each : progress_) {
-    if (each.wait) speaks_at = std::min(speaks_at, each.wait->speaks_at());
-  }
-  int timeout_ms = for_memory ? 1 : -1;
-  if (!for_memory && speaks_at != kForever) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(speaks_at - Clock::now());
-    timeout_ms = static_cast<int>(std::clamp<int64_t>(left.count(), 0, INT32_MAX));
-  }
-  ::poll(fds, 2, timeout_ms);
-  if (fds[0].revents != 0) woken_.clear();  // before the next look at the queues, the TAP and the end
-  if (lacks_memory_) lacks_memory_->look();
-  for (Progress& each : progress_) {
-    if (each.wait) each.wait->look();
-  }
 }
 
 }  // namespace usernic

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: frames between a device and one queue of its interface's end (kernel_end.h).
 //
-//   the poll of an RX queue --write--> the queue       (in the poll's context)
-//   the queue --read, on a thread--> one xmit of a batch, one doorbell
+//   the poll of an RX queue --write--> the queue              (in the poll's context)
+//   the queue --read, by a reader--> one xmit of a batch, one doorbell
 //
 // Where the end has several, the kernel has chosen by the frame's flow: what it sends by the i-th goes to the device's
 // i-th TX queue. An end of one queue leaves that to a hash of the flow. The driver's select_queue has the last word.
@@ -10,7 +10,8 @@
 // A stopped TX queue stops the reader, not the kernel: frames wait in the end's queue, and what does not fit there is
 // dropped by the kernel, as on any NIC. Where frames of the queue go to several the reader keeps what waits for a
 // stopped one, up to kLeftMax frames of each, and goes on for the rest; not while superframes that wait have half of
-// the buffers that there are for those. It sleeps on the end while it may read, and on `look_again`.
+// the buffers that there are for those. The reader (readers.h) looks when the end has something while it may read, and
+// at each `look_again`.
 //
 // Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first; the
 // reader keeps a batch of them at hand. A larger MTU takes a pool of longer buffers, and the one before goes when its
@@ -28,28 +29,29 @@
 
 #include "host/frame_pools.h"
 #include "host/kernel_end.h"
+#include "host/readers.h"
+#include "host/turn_loop.h"
 #include "usernic/env.h"
 #include "usernic/kick.h"
 #include "usernic/long_wait.h"
 #include "usernic/net_device.h"
 #include "usernic/skb.h"
-#include "usernic/thread.h"
 
 namespace usernic {
 
-class QueuePump {
+class QueuePump final : private TurnLoop::Client {
  public:
-  // Between the end's `index`-th queue and the device. The reader calls `each_turn` before it reads. `log` gets a
-  // sentence about a driver that keeps frames. All but `woken` outlive the pump.
-  QueuePump(NetDevice& dev, KernelEnd& end, uint16_t index, Kick woken, std::function<void()> each_turn,
-            const std::function<void(const std::string&)>& log);
+  // Between the end's `index`-th queue and the device. The reader, one of `readers`, calls `each_turn` before it reads.
+  // `log` gets a sentence about a driver that keeps frames. All but `woken` outlive the pump.
+  QueuePump(NetDevice& dev, KernelEnd& end, Readers& readers, uint16_t index, Kick woken,
+            std::function<void()> each_turn, const std::function<void(const std::string&)>& log);
   // Requires: stopped. The memory of frames that are out is left to who keeps them.
   ~QueuePump();
   QueuePump(const QueuePump&) = delete;
   QueuePump& operator=(const QueuePump&) = delete;
 
-  // Starts the reader. EAGAIN: the machine refuses the thread. ENOMEM. Context: process.
-  Result<> start();
+  // The reader begins. Fails where the machine has no memory for that. Context: process.
+  HostResult<> start();
   // When it returns it reads nothing any more. Context: process.
   void stop();
 
@@ -66,7 +68,9 @@ class QueuePump {
   const EndQueue& queue() const noexcept { return *queue_; }
 
  private:
-  void read_loop();
+  Time turn() noexcept override;
+  void look_at_waits() noexcept;
+  Time next_turn(bool lacks_buffers) noexcept;
   bool read_batch(SkbBatch& frames);
   bool has_left() const noexcept;
   bool begins_to_stray() noexcept;
@@ -75,7 +79,6 @@ class QueuePump {
   bool fit_pool(uint32_t frame_bytes_max);
   uint32_t frames_out() const;
   void leave_frames() noexcept;
-  void wait(bool for_frames, bool for_memory);
 
   NetDevice& dev_;
   KernelEnd& end_;
@@ -83,11 +86,11 @@ class QueuePump {
   const bool one_target_;  // all that is read goes to one TX queue
   const std::function<void()> each_turn_;
   const std::function<void(const std::string&)>& log_;
-  // Changed by the reader alone, once it runs.
+  Readers::Home reader_;
+  // Changed by the reader alone, once it has begun.
   std::vector<std::unique_ptr<FramePools>> pools_;  // the last one serves
   uint32_t buffer_bytes_ = 0;                       // of its buffers
   Kick woken_;
-  Atomic<bool> stopping_{false};
   Atomic<bool> strays_{false};
   // The reader's.
   static constexpr uint32_t kLeftMax = 64;
@@ -99,8 +102,8 @@ class QueuePump {
   std::vector<SkbBatch> left_;      // by TX queue
   std::vector<Progress> progress_;  // by TX queue
   const std::unique_ptr<EndQueue> queue_;
+  bool reads_ = true;                     // nothing that waits keeps it from that
   std::optional<LongWait> lacks_memory_;  // while there is no buffer to read into
-  Thread reader_;
 };
 
 }  // namespace usernic

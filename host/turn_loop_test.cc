@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-#include "host/host_loop.h"
+#include "host/turn_loop.h"
 
 #include <gtest/gtest.h>
 
@@ -12,13 +12,13 @@ namespace usernic {
 namespace {
 
 // Notes its turns, and is due again as its test says.
-class Noting final : public HostLoop::Client {
+class Noting final : public TurnLoop::Client {
  public:
   Noting() : kick_(*Kick::make()) {}
   Atomic<int> turns{0};
   Time next = kForever;
   Noting* wakes = nullptr;
-  HostLoop* loop = nullptr;
+  TurnLoop* loop = nullptr;
   Kick& kick() { return kick_; }
 
  private:
@@ -31,10 +31,10 @@ class Noting final : public HostLoop::Client {
   Kick kick_;
 };
 
-class HostLoopTest : public testing::Test {
+class TurnLoopTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto loop = HostLoop::create();
+    auto loop = TurnLoop::create("loop");
     ASSERT_TRUE(loop) << loop.error().sentence;
     loop_ = *std::move(loop);
   }
@@ -55,10 +55,10 @@ class HostLoopTest : public testing::Test {
   }
 
   Noting one_, other_;
-  std::unique_ptr<HostLoop> loop_;
+  std::unique_ptr<TurnLoop> loop_;
 };
 
-TEST_F(HostLoopTest, CallsAreDoneWhenTheyReturnAndThrowToWhoCalled) {
+TEST_F(TurnLoopTest, CallsAreDoneWhenTheyReturnAndThrowToWhoCalled) {
   int done = 0;
   loop_->run([&] { done = 1; });
   EXPECT_EQ(done, 1);
@@ -67,7 +67,7 @@ TEST_F(HostLoopTest, CallsAreDoneWhenTheyReturnAndThrowToWhoCalled) {
   EXPECT_EQ(done, 2) << "and the loop goes on";
 }
 
-TEST_F(HostLoopTest, CallsOfManyThreadsAreDoneOneAfterTheOther) {
+TEST_F(TurnLoopTest, CallsOfManyThreadsAreDoneOneAfterTheOther) {
   constexpr int kThreads = 8, kCalls = 500;
   int sum = 0;
   std::vector<Thread> threads;
@@ -80,7 +80,7 @@ TEST_F(HostLoopTest, CallsOfManyThreadsAreDoneOneAfterTheOther) {
   EXPECT_EQ(sum, kThreads * kCalls);
 }
 
-TEST_F(HostLoopTest, AClientTakesATurnAtOnceThenWhenItIsKickedDueOrWoken) {
+TEST_F(TurnLoopTest, AClientTakesATurnAtOnceThenWhenItIsKickedDueOrWoken) {
   one_.next = kForever;
   add(one_);
   EXPECT_TRUE(eventually([&] { return one_.turns.load() == 1; })) << "at once";
@@ -96,7 +96,7 @@ TEST_F(HostLoopTest, AClientTakesATurnAtOnceThenWhenItIsKickedDueOrWoken) {
   EXPECT_TRUE(eventually([&] { return one_.turns.load() > turns; })) << "woken";
 }
 
-TEST_F(HostLoopTest, OneThatWasRemovedTakesNoTurn) {
+TEST_F(TurnLoopTest, OneThatWasRemovedTakesNoTurn) {
   add(one_);
   loop_->run([&] {
     one_.kick().kick();
@@ -112,7 +112,25 @@ TEST_F(HostLoopTest, OneThatWasRemovedTakesNoTurn) {
   EXPECT_TRUE(eventually([&] { return one_.turns.load() > turns; })) << "and may come back";
 }
 
-TEST_F(HostLoopTest, OneThatIsAlwaysDueKeepsNobodyWaiting) {
+TEST_F(TurnLoopTest, OneThatIsPausedHasNoTurnByItsDescriptorUntilItIsResumed) {
+  add(one_);
+  pass();
+  loop_->run([&] {
+    loop_->pause(one_);
+    loop_->pause(one_);
+    one_.kick().kick();
+  });
+  const int turns = one_.turns.load();
+  pass();
+  EXPECT_EQ(one_.turns.load(), turns);
+  loop_->run([&] { EXPECT_TRUE(loop_->resume(one_) && loop_->resume(one_)); });
+  EXPECT_TRUE(eventually([&] { return one_.turns.load() > turns; })) << "what came meanwhile is not lost";
+  loop_->run([&] { loop_->pause(one_), loop_->wake(one_); });
+  const int paused = one_.turns.load();
+  EXPECT_TRUE(eventually([&] { return one_.turns.load() > turns + 1; })) << "and it may be woken, paused " << paused;
+}
+
+TEST_F(TurnLoopTest, OneThatIsAlwaysDueKeepsNobodyWaiting) {
   one_.next = Time::min();
   add(one_);
   add(other_);
