@@ -2,24 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """What carries frames between two interfaces of this machine, and what that costs.
 
-simnic, simnic-tso: `usernic run` with two cards on a wire, without and with TSO; -2q: with two queues each, and two poll
-threads. bare-loop, segmenting-loop, passing-loop: tap_loop, two TAPs and one thread. veth: the kernel's own. tcp, udp
-and pps (60 octets) are iperf3's figures from one namespace to another, of tcp-2 and pps-2 those of two at once; rtt is
-ping's. gb_per_cpu_s, mops_per_cpu_s: by the CPU time of the program between the interfaces, all of it. Needs iperf3, and
-root or user namespaces. pps/tap-in and -out are one thread's reads and writes of a TAP, -by-calls the same with a system
-call a frame; forward/ is the core alone, between two ports that do nothing (frame_rows), forward/queues-2 with two
-queues and a poll thread each. With DPDK's testpmd there are rows of it: tap and af_packet between two namespaces,
-forward/ with its null ports. --peers installs it (Debian 12: dpdk-dev).
+simnic, simnic-tso: `usernic run` with two cards on a wire, without and with TSO; -2q: with two queues each, and two
+poll threads; -no-ring: without io_uring; -no-gso, -no-gro: the core does not cut, or merge. bare-loop, segmenting-loop,
+passing-loop: tap_loop, two TAPs and one thread. veth: the kernel's own. tcp, udp and pps (60 octets) are iperf3's
+figures from one namespace to another, of tcp-2 and pps-2 those of two at once; rtt is ping's. gb_per_cpu_s,
+mops_per_cpu_s: by the CPU time of the program between the interfaces, all of it. Needs iperf3, and root or user
+namespaces. pps/tap-in and -out are one thread's reads and writes of a TAP, -by-calls the same with a system call a
+frame; forward/ is the core alone, between two ports that do nothing (frame_rows), forward/queues-2 with two queues and
+a poll thread each. With DPDK's testpmd there are rows of it: tap and af_packet between two namespaces, forward/ with
+its null ports. --peers installs it (Debian 12: dpdk-dev).
 USERNIC_BENCH_PROGRAM: another program than the release build's, to compare with.
 """
 
 import contextlib
+import ctypes
+import functools
 import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -73,18 +77,33 @@ class Between:
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
+# A seccomp filter: whoever asks for an io_uring gets EPERM [seccomp(2), struct seccomp_data].
+NO_RING = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7fff0000)]
+
+
+def refuse_rings():
+    code = (ctypes.c_ubyte * (8 * len(NO_RING)))(*b"".join(struct.pack("HBBI", *each) for each in NO_RING))
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(NO_RING), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    no_new_privileges, set_filter = (38, 1, 0, 0, 0), (22, 2, program)
+    if libc.prctl(*no_new_privileges) != 0 or libc.prctl(*set_filter) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
 @contextlib.contextmanager
-def simnic(folder, tso=False, queues=1):
+def simnic(folder, tso=False, queues=1, rings=True, off=None):
     lab = folder / "lab.toml"
     lab.write_text(config(tso, queues))
     ready, told = os.pipe()
     env = os.environ | {"USERNIC_SOCKET": str(folder / "socket")}
     process = subprocess.Popen([PROGRAM, "run", str(lab), "--ready-fd", str(told)], pass_fds=[told], env=env,
-                               stdout=subprocess.DEVNULL)
+                               stdout=subprocess.DEVNULL, preexec_fn=None if rings else refuse_rings)
     os.close(told)
     try:
         if os.read(ready, 1) != b"\n":
             sys.exit(f"{PROGRAM} run: it ended with {process.wait()} before it was ready")
+        for nic in ["nic0", "nic1"] if off else []:
+            subprocess.run([PROGRAM, "ethtool", nic, "-K", off, "off"], stdout=subprocess.DEVNULL, check=True, env=env)
         into = lambda host: ["env", f"USERNIC_SOCKET={folder / 'socket'}", PROGRAM, "exec", host, "--"]
 
         def received():  # what the kernel counts was merged
@@ -97,18 +116,6 @@ def simnic(folder, tso=False, queues=1):
         process.send_signal(signal.SIGTERM)
         process.wait()
         os.close(ready)
-
-
-def simnic_tso(folder):
-    return simnic(folder, tso=True)
-
-
-def simnic_2_queues(folder):
-    return simnic(folder, queues=2)
-
-
-def simnic_tso_2_queues(folder):
-    return simnic(folder, tso=True, queues=2)
 
 
 @contextlib.contextmanager
@@ -296,15 +303,19 @@ def row_of_one_thread(name):
     return json.loads(said.stdout)["benchmarks"][0]
 
 
-BETWEEN = {"simnic": simnic, "simnic-2q": simnic_2_queues, "simnic-tso": simnic_tso,
-           "simnic-tso-2q": simnic_tso_2_queues, "bare-loop": tap_loop("bare"), "segmenting-loop": tap_loop("segmenting"),
-           "passing-loop": tap_loop("passing"), "veth": veth, "testpmd-tap": testpmd_tap,
+BETWEEN = {"simnic": simnic, "simnic-2q": functools.partial(simnic, queues=2),
+           "simnic-tso": functools.partial(simnic, tso=True),
+           "simnic-tso-2q": functools.partial(simnic, tso=True, queues=2),
+           "simnic-no-ring": functools.partial(simnic, rings=False),
+           "simnic-no-gso": functools.partial(simnic, off="gso"), "simnic-no-gro": functools.partial(simnic, off="gro"),
+           "simnic-tso-no-ring": functools.partial(simnic, tso=True, rings=False),
+           "bare-loop": tap_loop("bare"), "segmenting-loop": tap_loop("segmenting"), "passing-loop": tap_loop("passing"), "veth": veth, "testpmd-tap": testpmd_tap,
            "testpmd-af-packet": testpmd_af_packet}
 KINDS = {"tcp": tcp, "udp": lambda between: datagrams(between, 1400), "pps": lambda between: datagrams(between, 18),
          "rtt": rtt, "tcp-2": lambda between: tcp(between, 2), "pps-2": lambda between: datagrams(between, 18, 2)}
-ONE_QUEUE = [name for name in BETWEEN if not name.endswith("-2q")]
-ONLY = {"pps": ("simnic", "bare-loop", "testpmd-tap", "testpmd-af-packet"), "udp": ONE_QUEUE, "rtt": ONE_QUEUE,
-        "tcp": [name for name in ONE_QUEUE if name != "testpmd-af-packet"],
+PLAIN = [name for name in BETWEEN if not name.endswith("-2q") and "-no-" not in name]
+ONLY = {"pps": ("simnic", "simnic-no-ring", "bare-loop", "testpmd-tap", "testpmd-af-packet"), "udp": PLAIN, "rtt": PLAIN,
+        "tcp": [name for name in BETWEEN if not name.endswith("-2q") and name != "testpmd-af-packet"],
         "tcp-2": ("simnic", "simnic-2q", "simnic-tso", "simnic-tso-2q", "bare-loop", "veth"),
         "pps-2": ("simnic", "simnic-2q", "bare-loop")}
 ROWS = [f"{kind}/{name}" for kind in KINDS for name in BETWEEN if name in ONLY.get(kind, BETWEEN)]
@@ -314,6 +325,8 @@ ROWS_OF_TESTPMD = ["forward/null-io-testpmd", "forward/null-mac-testpmd"]
 # What the figure of a row is compared with, besides the bare loop of its kind.
 COMPARED = {"pps/tap-in": "pps/tap-in-by-calls", "pps/tap-out": "pps/tap-out-by-calls",
             "forward/null-io": "forward/null-io-testpmd", "forward/null-mac": "forward/null-mac-testpmd",
+            **{f"{kind}/{name}": f"{kind}/{name.partition('-no-')[0]}" for kind in ("tcp", "pps") for name in BETWEEN
+               if "-no-" in name},
             "tcp-2/simnic-2q": "tcp-2/simnic", "tcp-2/simnic-tso-2q": "tcp-2/simnic-tso", "pps-2/simnic-2q": "pps-2/simnic",
             "forward/queues-2": "forward/queues-1"}
 COUNTERS = ("gbps", "gb_per_cpu_s", "retransmits", "loss", "mpps", "mops_per_cpu_s", "rtt_us_p50", "rtt_us_p99")
@@ -361,7 +374,7 @@ def why_not():
 def main():
     options = bench.parse(__doc__)
     rows_there_are = [name for name in ROWS + ROWS_OF_ONE_THREAD + ROWS_OF_TESTPMD
-                      if "testpmd" not in name or has_testpmd() and not bench.SMOKE]
+                      if not ("testpmd" in name and not has_testpmd() or bench.SMOKE and re.search("testpmd|-no-", name))]
     names = [name for name in rows_there_are if re.search(options.benchmark_filter, name)]
     if not names:
         return 2

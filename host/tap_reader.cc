@@ -17,7 +17,7 @@ bool TapReader::read(FramePools& pools, uint32_t frame_bytes_max, SkbBatch& fram
     carry_out(turn);
     uint32_t turn_bytes = 0;
     const uint32_t came = end_turn(turn, frame_bytes_max, frames, turn_bytes);
-    next_turn(static_cast<uint32_t>(turn.size()), came, turn_bytes);
+    next_turn(static_cast<uint32_t>(turn.size()), came, turn_bytes, bytes != 0);
     if (came < turn.size()) break;
     bytes += turn_bytes;
   }
@@ -76,11 +76,12 @@ void TapReader::make_ring() noexcept {
   io_.by_ring();
 }
 
-void TapReader::next_turn(uint32_t reads, uint32_t came, uint32_t bytes) noexcept {
+void TapReader::next_turn(uint32_t reads, uint32_t came, uint32_t bytes, bool others_came) noexcept {
   if (came < reads) {
     turn_ = std::max(came, 1u);
     return;
   }
+  if (reads == 1 && !others_came) return;  // a lone frame is followed by nothing
   turn_ = std::clamp(kBatchBytes / std::max(bytes / reads, 1u), 1u, std::min(2 * reads, kTurn));
   if (turn_ == 1) return;
   if (ring_ != nullptr && ring_->broken()) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // host: frames from a TAP, a batch at a time.
 //
-// The first read is a plain one. While more and more come at once the next ones share a system call, where the kernel
-// has io_uring: as many as would have come the last time, and no more octets than caches like.
+// The first two reads are plain ones. While more and more come at once the next ones share a system call, where the
+// kernel has io_uring: as many as would have come the last time, and no more octets than caches like.
 //
 // Locks: none; by one thread. Errors: counted.
 #pragma once
@@ -51,7 +51,7 @@ class TapReader {
   uint32_t end_turn(std::span<Read> turn, uint32_t frame_bytes_max, SkbBatch& frames, uint32_t& bytes);
   bool take(Read& read, uint32_t frame_bytes_max, SkbBatch& frames);
   void make_ring() noexcept;
-  void next_turn(uint32_t reads, uint32_t came, uint32_t bytes) noexcept;
+  void next_turn(uint32_t reads, uint32_t came, uint32_t bytes, bool others_came) noexcept;
 
   TapQueue& tap_;
   std::unique_ptr<TapRing> ring_;
