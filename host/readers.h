@@ -48,4 +48,4 @@ class Readers {
 };
 
 }  // namespace usernic
-// Explained best by: host/host_port_queues_test.cc
+// Explained best by: host/readers_test.cc
