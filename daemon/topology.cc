@@ -45,12 +45,19 @@ HostResult<NetNamespace> open_to_us(const std::string& name) {
   return netns;
 }
 
+// The CPUs of those that poll come first.
+std::vector<int> cpus_behind(const PollConfig& poll) {
+  std::vector<int> cpus = poll.cpus;
+  if (!cpus.empty()) std::ranges::rotate(cpus, cpus.begin() + poll.threads % static_cast<int>(cpus.size()));
+  return cpus;
+}
+
 }  // namespace
 
 ctl::Outcome<bool> Topology::build(const Config& config, bool own_namespaces,
                                    const std::function<bool()>& interrupted) {
   HostResult<std::unique_ptr<HostLoop>> loop =
-      HostLoop::create({.readers = config.poll.threads, .reader_cpus = config.poll.cpus});
+      HostLoop::create({.readers = config.poll.threads, .reader_cpus = cpus_behind(config.poll)});
   if (!loop) return ctl::refuse(loop.error().sentence);
   loop_ = *std::move(loop);
   for (const HostConfig& host : config.hosts) {

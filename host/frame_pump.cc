@@ -39,6 +39,7 @@ FramePump::~FramePump() {
 HostResult<> FramePump::start() {
   asked_for_ = taken_ = end_.take_superframes(kSegmentation);
   if (const Result<> attached = dev_.attach_port(*this); !attached) {
+    end_.take_nothing_offloaded();
     return host_fail(attached.error(), why_not_attached(attached.error()));
   }
   attached_ = true;

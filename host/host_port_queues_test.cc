@@ -287,7 +287,6 @@ TEST_F(HostPortQueues, ItFollowsTheInterfaceWithAllOfThem) {
 
   shell(there + "link del other");
   EXPECT_TRUE(eventually([&] { return port_->status().whereabouts == Whereabouts::kGone; }));
-  EXPECT_TRUE(comes_to_rest("usernic-read")) << "the reader of the first";
   EXPECT_TRUE(comes_to_rest("usernic-read"));
 }
 

@@ -11,7 +11,7 @@
 
 namespace usernic {
 
-// These, of sums and superframes, and nothing else that has to be done on a frame: of that our header can say nothing.
+// Of sums and cutting these, and nothing that our header (bus/netif/vnet_header.h) cannot say. Tags are left as they are.
 // `door`: any socket of the interface's namespace.
 Result<> set_interface_offloads(int door, const std::string& interface, Features on);
 

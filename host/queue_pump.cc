@@ -74,9 +74,8 @@ uint32_t QueuePump::frames_out() const {
 
 // Makes the pool that serves take frames of that size. False without memory.
 bool QueuePump::fit_pool(uint32_t frame_bytes_max) {
-  // One octet more than any frame may have: a read that fills the buffer was cut off. In steps, so that pools are few
-  // where the MTU grows by little.
-  const uint32_t bytes = (frame_bytes_max + 1 + kBufferStep - 1) / kBufferStep * kBufferStep;
+  // In steps, so that pools are few where the MTU grows by little.
+  const uint32_t bytes = (frame_bytes_max + kBufferStep - 1) / kBufferStep * kBufferStep;
   if (bytes <= buffer_bytes_) return true;
   queue_->free_spare();
   std::erase_if(pools_, [](const auto& pools) { return pools->out() == 0; });

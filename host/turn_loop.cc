@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "usernic/long_wait.h"
+#include "usernic/notice.h"
 #include "usernic/refusal.h"
 
 namespace usernic {
@@ -52,11 +54,14 @@ TurnLoop::~TurnLoop() {
 }
 
 void TurnLoop::wait_for(Call& call) {
+  if (runs_here() == this) return call.function(call.body);
   {
+    LongWait wait("the turns of others, in a thread that ports share, to end");
     MutexGuard guard(lock_);
     calls_.push_back(call);
+    calling_.store(true);
     called_.kick();
-    while (!call.done) done_.wait(lock_);
+    while (!call.done) wait.in(done_, lock_);
   }
   if (call.thrown) std::rethrow_exception(call.thrown);
 }
@@ -103,9 +108,13 @@ bool TurnLoop::resume(Client& client) noexcept {
 }
 
 void TurnLoop::loop(std::optional<int> cpu) {
-  if (cpu) (void)Thread::run_on(*cpu);  // the poll thread of that CPU says so
+  if (cpu && !Thread::run_on(*cpu)) {
+    tell_notice(fmt::format("a thread that reads may not run on CPU {}: it runs wherever it may", *cpu));
+  }
+  runs_here() = this;
   while (!stopping_.load()) {
-    if (wait()) run_calls();
+    wait();
+    if (calling_.exchange(false)) run_calls();
     run_turns();
   }
 }
@@ -114,32 +123,28 @@ void TurnLoop::loop(std::optional<int> cpu) {
 int TurnLoop::until_due_ms() const noexcept {
   if (!ready_.empty()) return 0;
   if (due_.empty()) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due_.begin()->due_ - Clock::now());
-  return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 60'000));
+  const Time due = due_.begin()->due_, now = Clock::now();
+  if (due <= now) return 0;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - now);
+  return static_cast<int>(std::min<int64_t>(left.count(), 60'000));
 }
 
-// True: somebody calls.
-bool TurnLoop::wait() {
+void TurnLoop::wait() {
   epoll_event events[kEventsPerWait];
   const int count = ::epoll_wait(epoll_.get(), events, kEventsPerWait, until_due_ms());
-  bool called = false;
   for (int i = 0; i < count; ++i) {
     auto* const client = reinterpret_cast<Client*>(static_cast<uintptr_t>(events[i].data.u64 & ~kIsKick));
-    if (client == nullptr) {
-      called = true;
-      continue;
-    }
+    if (client == nullptr) continue;  // somebody calls
     if ((events[i].data.u64 & kIsKick) != 0) client->kick_->clear();
     wake(*client);
   }
-  if (due_.empty()) return called;
+  if (due_.empty()) return;
   const Time now = Clock::now();
   while (!due_.empty() && due_.begin()->due_ <= now) {
     Client& client = *due_.begin();
     due_.erase(due_.begin());
     wake(client);
   }
-  return called;
 }
 
 void TurnLoop::run_calls() {

@@ -2,8 +2,9 @@
 // host: a thread that serves many.
 //
 // A client has a descriptor that the loop watches, and a `turn` that the loop runs when it is readable, when somebody
-// kicked it, when it is due, or when another client woke it. Nothing in a turn may wait for a card: whoever is slow
-// would hold up all others. What belongs to the loop's thread needs no locks; others come in through `run`.
+// kicked it, when it is due, or when another client woke it. Nothing in a turn may wait for a card, and for rtnl only
+// where it must: whoever is slow holds up all others. What belongs to the loop's thread needs no locks; others come in
+// through `run`.
 //
 // Locks: one for the calls of others, held for moments. Errors: HostError, with a sentence.
 #pragma once
@@ -55,8 +56,8 @@ class TurnLoop {
   TurnLoop(const TurnLoop&) = delete;
   TurnLoop& operator=(const TurnLoop&) = delete;
 
-  // Any thread but the loop's: runs `body` in the loop's thread, and sleeps until it is done. What it throws is thrown
-  // here. Context: process, no locks.
+  // Runs `body` in the loop's thread, and sleeps until it is done. What it throws is thrown here. Context: process, no
+  // locks.
   template <class Body>
   void run(Body&& body) {
     Call call{.body = &body, .function = [](void* which) { (*static_cast<std::remove_reference_t<Body>*>(which))(); }};
@@ -98,7 +99,8 @@ class TurnLoop {
   TurnLoop(UniqueFd epoll, Kick called) noexcept : epoll_(std::move(epoll)), called_(std::move(called)) {}
   void wait_for(Call& call) USERNIC_EXCLUDES(lock_);
   void loop(std::optional<int> cpu);
-  bool wait();
+  void wait();
+  static TurnLoop*& runs_here() noexcept { return Local<TurnLoop*, TurnLoop>::get(); }
   int until_due_ms() const noexcept;
   void run_calls() USERNIC_EXCLUDES(lock_);
   void run_turns() noexcept;
@@ -109,6 +111,7 @@ class TurnLoop {
   Mutex lock_{kClass};
   WaitQueue done_;
   Calls calls_ USERNIC_GUARDED_BY(lock_);
+  Atomic<bool> calling_{false};
   Atomic<bool> stopping_{false};
 
   // The loop's thread's.

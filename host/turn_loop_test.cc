@@ -2,6 +2,7 @@
 #include "host/turn_loop.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <stdexcept>
 #include <vector>
@@ -141,6 +142,49 @@ TEST_F(TurnLoopTest, OneThatIsAlwaysDueKeepsNobodyWaiting) {
     EXPECT_TRUE(eventually([&] { return other_.turns.load() > turns; }));
   }
   EXPECT_GT(one_.turns.load(), 100);
+  const int turns = one_.turns.load();
+  EXPECT_TRUE(eventually([&] { return one_.turns.load() > turns + 100; })) << "and needs nobody who wakes the loop";
+}
+
+// A client with a kick besides its descriptor.
+TEST_F(TurnLoopTest, AKickIsClearedBeforeTheTurnThatItBrings) {
+  Kick kick = *Kick::make();
+  const auto kicked = [&] {
+    pollfd fd{kick.fd(), POLLIN, 0};
+    return ::poll(&fd, 1, 0) == 1;
+  };
+  loop_->run([&] { EXPECT_TRUE(loop_->add(one_, one_.kick().fd(), &kick)); });
+  pass();
+  int turns = one_.turns.load();
+  kick.kick();
+  EXPECT_TRUE(eventually([&] { return one_.turns.load() > turns; }));
+  EXPECT_FALSE(kicked());
+  loop_->run([&] { loop_->pause(one_); });
+  turns = one_.turns.load();
+  kick.kick();
+  EXPECT_TRUE(eventually([&] { return one_.turns.load() > turns; })) << "paused, it is kicked all the same";
+  loop_->run([&] { loop_->remove(one_); });
+  turns = one_.turns.load();
+  kick.kick();
+  pass();
+  EXPECT_EQ(one_.turns.load(), turns);
+  EXPECT_TRUE(kicked()) << "nobody watches it any more";
+}
+
+TEST_F(TurnLoopTest, OneWhoseKickCannotBeWatchedIsNotAdded) {
+  Kick& twice = one_.kick();  // no epoll takes a descriptor twice
+  loop_->run([&] { EXPECT_FALSE(loop_->add(one_, twice.fd(), &twice)); });
+  one_.kick().kick();
+  pass();
+  EXPECT_EQ(one_.turns.load(), 0);
+  add(one_);
+  EXPECT_TRUE(eventually([&] { return one_.turns.load() == 1; })) << "and may be, with another";
+}
+
+TEST_F(TurnLoopTest, ACallOfTheLoopsOwnThreadIsDoneAtOnce) {
+  int done = 0;
+  loop_->run([&] { loop_->run([&] { done = 1; }); });
+  EXPECT_EQ(done, 1);
 }
 
 }  // namespace

@@ -4,8 +4,7 @@
 // Asked by way of our end, so that the interface is known wherever it is, by whatever name. Our end has no address of
 // any kind, and its MTU is the largest.
 //
-// Locks: none, one caller at a time. Context: process; the kernel takes rtnl. Errors: HostError; EBADFD, of all but
-// `make`: the interface is gone.
+// Locks: none, one caller at a time. Context: process; the kernel takes rtnl. Errors: HostError, or the kernel's errno.
 #pragma once
 
 #include <memory>
@@ -35,10 +34,10 @@ class VethCable {
     int ifindex = 0;
     std::optional<int> nsid;  // as our end's namespace calls that one; none: it is in it
   };
-  Result<Far> far();
+  Result<Far> far();  // EBADFD: it is gone
   // "" where nobody may look.
   std::string name_of(const Far& far);
-  // None: our end's namespace has no name for that one.
+  // As our end's namespace calls that one; -1: not at all. None: the kernel does not say.
   std::optional<int> nsid_of(int netns_fd);
 
   // Both ends go.

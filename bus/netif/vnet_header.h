@@ -38,8 +38,8 @@ inline constexpr uint8_t kNone = 0, kTcp4 = 1, kTcp6 = 4, kUdpL4 = 5, kEcn = 0x8
 // What stands before a frame that the kernel receives.
 VnetHeader vnet_header(const Skb& skb) noexcept USERNIC_NONBLOCKING;
 
-// The same with the frame and its chain, one behind the other, for a writev: how many of `room` they take. Nothing: not
-// even all of it.
+// The same with the frame and its chain, one behind the other, for a writev: how many of `room`, which has two at
+// least, they take. Nothing: the chain has more parts than that.
 inline constexpr size_t kFramePartsMax = 74;
 std::optional<size_t> parts_of(const Skb& skb, VnetHeader& header, std::span<iovec> room) noexcept USERNIC_NONBLOCKING;
 
