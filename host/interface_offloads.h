@@ -11,7 +11,7 @@
 
 namespace usernic {
 
-// Of sums and cutting these, and nothing that our header (bus/netif/vnet_header.h) cannot say. Tags are left as they are.
+// Of sums and cutting these, and nothing that our header (bus/netif/vnet_header.h) cannot say. Tags stay as they are.
 // `door`: any socket of the interface's namespace.
 Result<> set_interface_offloads(int door, const std::string& interface, Features on);
 

@@ -219,7 +219,7 @@ TEST_F(ImpairTest, WhatHasNoRoomIsDroppedAndWhoClosesDropsWhatIsUnderWay) {
   EXPECT_EQ(copies.available(), all - 2 * ImpairedWay::kHeldMax);
   ASSERT_TRUE(bad->close());
   const DropNotes under_way = drops.take();
-  EXPECT_EQ(under_way.size(), 2 * ImpairedWay::kHeldMax);
+  ASSERT_EQ(under_way.size(), 2 * ImpairedWay::kHeldMax);
   EXPECT_EQ(under_way.front(), "in: the device was closed while it was on the impaired wire");
   EXPECT_EQ(copies.available(), all);
   EXPECT_EQ(card.sent.now(), All{});
