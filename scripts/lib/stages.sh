@@ -37,6 +37,8 @@ stage_tick_end() {
   STAGE_TICKER=
 }
 trap stage_tick_end EXIT
+# Said here: else bash goes on where a command has just ended by itself.
+trap 'exit 130' INT
 
 # stage LABEL COMMAND...: runs the command and returns its status. The command may read what
 # it has said in STAGE_LOG and leave a remark in STAGE_NOTE.
