@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <deque>
 
 #include "sim/runner.h"
@@ -43,9 +44,10 @@ class MutationTest : public testing::TestWithParam<Mutation> {};
 
 TEST_P(MutationTest, ARuleThatIsSwitchedOffIsNoticed) {
 #ifdef __SANITIZE_ADDRESS__
-  if (GetParam() == Mutation::kPutEarly) {  // the sanitizer is the first to notice that a freed device is used
-    const auto notice = [] { (void)search(1, kSeedsMax, all_scenarios(), Mutation::kPutEarly); };
-    EXPECT_EXIT(notice(), testing::ExitedWithCode(1), "AddressSanitizer: heap-use-after-free");
+  // That a freed device is used the sanitizer may be the first to notice: then it ends the program in the same way.
+  if (GetParam() == Mutation::kPutEarly) {
+    const auto notice = [] { std::_Exit(search(1, kSeedsMax, all_scenarios(), Mutation::kPutEarly) ? 1 : 0); };
+    EXPECT_EXIT(notice(), testing::ExitedWithCode(1), "");
     return;
   }
 #endif
