@@ -338,6 +338,15 @@ COMPARED = {"pps/tap-in": "pps/tap-in-by-calls", "pps/tap-out": "pps/tap-out-by-
 COUNTERS = ("gbps", "gb_per_cpu_s", "retransmits", "loss", "mpps", "mops_per_cpu_s", "rtt_us_p50", "rtt_us_p99")
 
 
+def figures_of(kind, between, tries=3):
+    try:
+        return KINDS[kind](between)
+    except LostBeginning:
+        if tries == 1:
+            raise
+    return figures_of(kind, between, tries - 1)
+
+
 def measure(name):
     if name in ROWS_OF_ONE_THREAD:
         return row_of_one_thread(name)
@@ -348,13 +357,7 @@ def measure(name):
     with tempfile.TemporaryDirectory(prefix="usernic-bench-") as folder:
         with BETWEEN[between](pathlib.Path(folder)) as there:
             subprocess.run([*there.client, "ping", "-c", "1", "-w", "10", SERVER], stdout=subprocess.DEVNULL, check=True)
-            for tries_left in (2, 1, 0):
-                try:
-                    figures = KINDS[kind](there)
-                    break
-                except LostBeginning:
-                    if tries_left == 0:
-                        raise
+            figures = figures_of(kind, there)
     return bench.row(name, time.monotonic() - begun, "s", figures)
 
 

@@ -6,11 +6,11 @@
 namespace usernic {
 
 HostResult<std::unique_ptr<HostLoop>> HostLoop::create(const HostLoopConfig& config) {
-  auto loop = TurnLoop::create("usernic-host");
-  if (!loop) return std::unexpected(loop.error());
+  auto turns = TurnLoop::create("usernic-host");
+  if (!turns) return std::unexpected(turns.error());
   auto readers = Readers::create(config.readers, config.reader_cpus);
   if (!readers) return std::unexpected(readers.error());
-  return std::unique_ptr<HostLoop>(new HostLoop(config.audit, *std::move(loop), *std::move(readers)));
+  return std::unique_ptr<HostLoop>(new HostLoop(config.audit, *std::move(turns), *std::move(readers)));
 }
 
 HostResult<std::shared_ptr<NetnsWatch>> HostLoop::watch(const NetNamespace& netns) {

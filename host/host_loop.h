@@ -36,17 +36,17 @@ class HostLoop {
   HostLoop(const HostLoop&) = delete;
   HostLoop& operator=(const HostLoop&) = delete;
 
-  TurnLoop& loop() noexcept { return *loop_; }
+  TurnLoop& turns() noexcept { return *turns_; }
   Readers& readers() noexcept { return *readers_; }
   // The watch of that namespace, opened if there is none. The loop's thread.
   HostResult<std::shared_ptr<NetnsWatch>> watch(const NetNamespace& netns);
 
  private:
-  HostLoop(Duration audit, std::unique_ptr<TurnLoop> loop, std::unique_ptr<Readers> readers) noexcept
-      : audit_(audit), loop_(std::move(loop)), readers_(std::move(readers)) {}
+  HostLoop(Duration audit, std::unique_ptr<TurnLoop> turns, std::unique_ptr<Readers> readers) noexcept
+      : audit_(audit), turns_(std::move(turns)), readers_(std::move(readers)) {}
 
   const Duration audit_;
-  const std::unique_ptr<TurnLoop> loop_;
+  const std::unique_ptr<TurnLoop> turns_;
   const std::unique_ptr<Readers> readers_;
   std::map<uint64_t, std::weak_ptr<NetnsWatch>> watches_;  // by NetNamespace::id(); the loop's thread's
 };

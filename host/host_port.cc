@@ -48,7 +48,7 @@ class HostPort::Impl {
     finish();
   }
 
-  TurnLoop& loop() noexcept { return loop_.loop(); }
+  TurnLoop& loop() noexcept { return loop_.turns(); }
   InterfaceName& name() noexcept { return name_; }
   const KernelEnd& end() const noexcept { return *end_; }
   const FramePump& pump() const noexcept { return pump_; }
@@ -77,7 +77,7 @@ HostResult<> HostPort::Impl::start(const NetNamespace& netns, LinkWatch& made) {
                      fmt::format("{} cannot be shown: {}", dev_.name(), started.error().sentence));
   }
   HostResult<> joined;
-  loop_.loop().run([&] { joined = follower_.join(netns, made); });
+  loop_.turns().run([&] { joined = follower_.join(netns, made); });
   if (!joined) return joined;
   notifier_.emplace(dev_, [this](NetdevEvent, NetDevice&) { return on_netdev_event(); });
   return {};
@@ -85,7 +85,7 @@ HostResult<> HostPort::Impl::start(const NetNamespace& netns, LinkWatch& made) {
 
 void HostPort::Impl::leave() {
   if (std::exchange(left_, true)) return;
-  loop_.loop().run([this] { follower_.leave(); });
+  loop_.turns().run([this] { follower_.leave(); });
   notifier_.reset();
   pump_.stop();
   follower_.undo();
@@ -93,7 +93,7 @@ void HostPort::Impl::leave() {
 
 void HostPort::Impl::finish() {
   if (std::exchange(finished_, true)) return;
-  loop_.loop().run([this] {
+  loop_.turns().run([this] {
     try {
       follower_.finish();
     } catch (const std::bad_alloc&) {  // it keeps what it got

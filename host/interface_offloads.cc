@@ -16,17 +16,6 @@
 namespace usernic {
 namespace {
 
-// [kernel: netdev_features_strings]
-struct Named {
-  std::string_view name;
-  Feature kind;
-};
-constexpr Named kOurs[] = {
-    {"tx-checksum-ip-generic", Feature::kTxSum}, {"tx-tcp-segmentation", Feature::kTso4},
-    {"tx-tcp6-segmentation", Feature::kTso6},    {"tx-tcp-ecn-segmentation", Feature::kTsoEcn},
-    {"tx-udp-segmentation", Feature::kUso},
-};
-
 // Sums and superframes of any kind. The generic one is how the kernel itself cuts what it may not leave.
 bool is_offload(std::string_view name) {
   return name.starts_with("tx-checksum-") || name.starts_with("tx-gso-") ||
@@ -34,8 +23,8 @@ bool is_offload(std::string_view name) {
 }
 
 bool is_on(std::string_view name, Features on) {
-  const auto* const ours = std::ranges::find(kOurs, name, &Named::name);
-  return ours != std::end(kOurs) && on.has(ours->kind);
+  const auto* const known = std::ranges::find(kFeatureNames, name);
+  return known != kFeatureNames.end() && on.has(static_cast<Feature>(known - kFeatureNames.begin()));
 }
 
 Result<> ethtool(int door, const std::string& interface, void* what) noexcept {

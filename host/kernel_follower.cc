@@ -57,7 +57,7 @@ HostResult<> KernelFollower::join(const NetNamespace& home, LinkWatch& made) {
   home_ = home.id();
   if (HostResult<> entered = enter(home, end_.name()); !entered) return entered;
   HostResult<> done = as_the_device(made);
-  if (done) done = loop_.loop().add(*this, changed_.fd());
+  if (done) done = loop_.turns().add(*this, changed_.fd());
   if (!done) done.error().sentence = fmt::format("interface \"{}\": {}", end_.name(), done.error().sentence);
   return done;
 }
@@ -122,7 +122,7 @@ HostResult<> KernelFollower::as_the_device(LinkWatch& made) {
 
 void KernelFollower::leave() noexcept {
   look_.end();
-  loop_.loop().remove(*this);
+  loop_.turns().remove(*this);
   if (watch_) watch_->leave(counters_.ifindex.load(), *this);
 }
 
@@ -150,7 +150,7 @@ void KernelFollower::finish() {
 
 void KernelFollower::on_event(const HostEvent& event) noexcept {
   counters_.events.fetch_add(1);
-  loop_.loop().wake(*this);
+  loop_.turns().wake(*this);
   const Time now = Clock::now();
   if (event.kind == HostEvent::Kind::kLinkGone) {
     lost_ = true;  // deleted, or only moved
@@ -170,7 +170,7 @@ bool KernelFollower::is_news(const InterfaceView& view) const noexcept {
 
 NetnsWatch::Cost KernelFollower::look_soon() noexcept {
   mirror_.on_event({HostEvent::Kind::kEventsLost, {}}, Clock::now());
-  loop_.loop().wake(*this);
+  loop_.turns().wake(*this);
   return {.time = std::chrono::microseconds(counters_.last_picture_us.load()), .addresses = mirror_.address_count()};
 }
 

@@ -26,7 +26,7 @@ HostResult<std::shared_ptr<NetnsWatch>> NetnsWatch::open(HostLoop& loop, const N
   if (!audits) return std::unexpected(audits.error());
   std::shared_ptr<NetnsWatch> watch(new NetnsWatch(loop, netns.id(), audit, *std::move(rtnetlink), *std::move(events),
                                                    *std::move(pictures), *std::move(audits)));
-  if (HostResult<> added = loop.loop().add(*watch, watch->events_.fd()); !added) return std::unexpected(added.error());
+  if (HostResult<> added = loop.turns().add(*watch, watch->events_.fd()); !added) return std::unexpected(added.error());
   return watch;
 }
 
@@ -42,7 +42,7 @@ NetnsWatch::NetnsWatch(HostLoop& loop, uint64_t netns, Duration audit, Rtnetlink
       next_audit_(Clock::now() + audit) {}
 
 NetnsWatch::~NetnsWatch() {
-  loop_.loop().remove(*this);
+  loop_.turns().remove(*this);
 }
 
 void NetnsWatch::join(int ifindex, Port& port) {

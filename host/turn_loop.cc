@@ -26,6 +26,11 @@ bool watch_in(int epoll, int fd, const void* whose, uint64_t kind = 0) {
   return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+void stay_on(int cpu) {
+  if (Thread::run_on(cpu)) return;
+  tell_notice(fmt::format("a thread that reads may not run on CPU {}: it runs wherever it may", cpu));
+}
+
 std::unexpected<HostError> no_loop(std::string_view name, std::errc error, std::string_view what) {
   return host_fail(error, fmt::format("cannot make the loop {}: {}", name, what));
 }
@@ -41,9 +46,10 @@ HostResult<std::unique_ptr<TurnLoop>> TurnLoop::create(std::string name, std::op
     return no_loop(name, static_cast<std::errc>(errno), refusal(static_cast<std::errc>(errno)));
   }
   std::unique_ptr<TurnLoop> loop(new TurnLoop(std::move(epoll), *std::move(called)));
-  Result<Thread> thread = Thread::start(name, [&loop = *loop, cpu] { loop.loop(cpu); });
+  Result<Thread> thread = Thread::start(name, [&loop = *loop] { loop.loop(); });
   if (!thread) return no_loop(name, thread.error(), "no thread: " + thread_refusal(thread.error()));
   loop->thread_ = *std::move(thread);
+  if (cpu) loop->run([&] { stay_on(*cpu); });
   return loop;
 }
 
@@ -107,10 +113,7 @@ bool TurnLoop::resume(Client& client) noexcept {
   return !client.paused_;
 }
 
-void TurnLoop::loop(std::optional<int> cpu) {
-  if (cpu && !Thread::run_on(*cpu)) {
-    tell_notice(fmt::format("a thread that reads may not run on CPU {}: it runs wherever it may", *cpu));
-  }
+void TurnLoop::loop() {
   runs_here() = this;
   while (!stopping_.load()) {
     wait();

@@ -98,7 +98,7 @@ class TurnLoop {
 
   TurnLoop(UniqueFd epoll, Kick called) noexcept : epoll_(std::move(epoll)), called_(std::move(called)) {}
   void wait_for(Call& call) USERNIC_EXCLUDES(lock_);
-  void loop(std::optional<int> cpu);
+  void loop();
   void wait();
   static TurnLoop*& runs_here() noexcept { return Local<TurnLoop*, TurnLoop>::get(); }
   int until_due_ms() const noexcept;

@@ -322,18 +322,16 @@ TEST_F(PacketSocketTest, AKernelThatTakesNoSuperframesOfUdpIsKnownByItsAnswerToO
   End left("left"), right("right");
   const Octets udp = Packet{.udp = true, .payload_bytes = 4'000}.octets();
   const Octets tcp = Packet{.payload_bytes = 4'000}.octets();
-  Offload of_udp{.sum = FrameSum::kNeeded,
-                 .gso = Gso::kUdp,
-                 .sum_offset = 6,
-                 .sum_start = 34,
-                 .gso_size = 1000,
-                 .header_bytes = 42};
-  Offload of_tcp{.sum = FrameSum::kNeeded,
-                 .gso = Gso::kTcp4,
-                 .sum_offset = 16,
-                 .sum_start = 34,
-                 .gso_size = 1000,
-                 .header_bytes = 54};
+  const auto cut_to_1000 = [](Gso gso, uint8_t sum_offset, uint16_t header_bytes) {
+    return Offload{.sum = FrameSum::kNeeded,
+                   .gso = gso,
+                   .sum_offset = sum_offset,
+                   .sum_start = 34,
+                   .gso_size = 1000,
+                   .header_bytes = header_bytes};
+  };
+  const Offload of_udp = cut_to_1000(Gso::kUdp, 6, 42);
+  Offload of_tcp = cut_to_1000(Gso::kTcp4, 16, 54);
   of_tcp.sum_start = 5000;  // is not in it: EINVAL
   EXPECT_TRUE(left.send(tcp, of_tcp));
   EXPECT_EQ(left.writer->refused(), 4u);
