@@ -19,6 +19,11 @@ struct FramePools {
       : frames(kFrames, frame_bytes_max), superframes(kSuperframes, kSuperframeBytes, &frames) {}
   // How many are in use.
   uint32_t out() const { return kFrames - frames.available() + kSuperframes - superframes.available(); }
+  // As SkbPool::kick_when_back, of those of which there is none.
+  bool kick_when_back(Kick* kick) noexcept {
+    const bool by_frame = frames.kick_when_back(kick);
+    return superframes.kick_when_back(kick) || by_frame;
+  }
 
   SkbPool frames;
   SkbPool superframes;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <new>
 
+#include "usernic/frame_tap.h"
 #include "usernic/poll_here.h"
 #include "usernic/refusal.h"
 #include "usernic/tx_select.h"
@@ -17,7 +18,7 @@ namespace {
 constexpr uint32_t kHeaderBytesMax = 14 + 4;  // Ethernet, and one VLAN tag
 constexpr uint32_t kBufferStep = 512;
 constexpr const char* kLacksBuffers = "buffers for frames: its driver has them all, or the machine no memory";
-constexpr Duration kFramesBackLook = std::chrono::milliseconds(1);
+constexpr Duration kLook = std::chrono::milliseconds(1);  // for what nobody tells of
 
 }  // namespace
 
@@ -43,7 +44,7 @@ QueuePump::~QueuePump() {
 void QueuePump::wait_for_frames(Time deadline) {
   queue_->free_spare();
   const Atomic<uint32_t> never{0};
-  while (frames_out() != 0 && Clock::now() < deadline) wait_on(never, 0, Clock::now() + kFramesBackLook);
+  while (frames_out() != 0 && Clock::now() < deadline) wait_on(never, 0, Clock::now() + kLook);
 }
 
 void QueuePump::leave_frames() noexcept {
@@ -107,8 +108,16 @@ void QueuePump::stop() {
     reader_.loop().remove(*this);
     lacks_memory_.reset();  // here, where it is known whose they are
     progress_.clear();
-    for (SkbBatch& each : left_) SkbPool::free(each);
+    for (SkbBatch& each : left_) drop(each);
+    for (const auto& pools : pools_) (void)pools->kick_when_back(nullptr);
   });
+}
+
+void QueuePump::drop(SkbBatch& frames) noexcept {
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    note_drop(dev_, *skb, FrameWay::kOut, "its TX queue had no room until the end");
+  }
+  SkbPool::free(frames);
 }
 
 Time QueuePump::turn() noexcept {
@@ -137,15 +146,27 @@ Time QueuePump::turn() noexcept {
 Time QueuePump::next_turn(bool lacks_buffers) noexcept {
   if (!reads_ || queue_->gone() || lacks_buffers) {
     reader_.loop().pause(*this);
-  } else {
-    lacks_buffers = !reader_.loop().resume(*this);
+  } else if (!reader_.loop().resume(*this)) {
+    return Clock::now() + kLook;
   }
-  if (lacks_buffers) return Clock::now() + kFramesBackLook;
+  if (lacks_buffers && buffer_bytes_ == 0) return Clock::now() + kLook;
+  if (lacks_buffers && !waits_for_buffers()) return Time::min();
   Time speaks_at = lacks_memory_ ? lacks_memory_->speaks_at() : kForever;
   for (Progress& each : progress_) {
     if (each.wait) speaks_at = std::min(speaks_at, each.wait->speaks_at());
   }
   return speaks_at;
+}
+
+// A kick tells when buffers are back. False: some are already.
+bool QueuePump::waits_for_buffers() noexcept {
+  if (lacks_memory_ && !pools_.back()->kick_when_back(&woken_)) return false;
+  for (size_t i = 0; i < left_.size(); ++i) {
+    if (left_[i].empty() || dev_.tx_queue(static_cast<uint16_t>(i)).xmit_stopped()) continue;
+    SkbPool* const segments = SkbPool::segments_of(*left_[i].front());
+    if (segments != nullptr && !segments->kick_when_back(&woken_)) return false;
+  }
+  return true;
 }
 
 void QueuePump::look_at_waits() noexcept {
@@ -186,7 +207,7 @@ bool QueuePump::holds_enough() noexcept {
 }
 
 // A queue that has taken something since the last look is not waited for. True: one waits for buffers, the rest of a
-// superframe's, and nobody says when they are back.
+// superframe's.
 bool QueuePump::look_at_queues() noexcept {
   bool lacks_buffers = false;
   for (size_t i = 0; i < left_.size(); ++i) {

@@ -14,8 +14,9 @@
 // at each `look_again`.
 //
 // Buffers are as long as the device's MTU asks for, and take memory when they are used, the last one freed first; the
-// reader keeps a batch of them at hand. A larger MTU takes a pool of longer buffers, and the one before goes when its
-// last frame is back. Superframes have a pool of their own beside it, and are cut into its buffers.
+// reader keeps a batch of them at hand, and where there are none it is kicked by the next one that is back. A larger
+// MTU takes a pool of longer buffers, and the one before goes when its last frame is back. Superframes have a pool of
+// their own beside it, and are cut into its buffers.
 //
 // Locks: none of its own. Errors: counted.
 #pragma once
@@ -71,7 +72,9 @@ class QueuePump final : private TurnLoop::Client {
   Time turn() noexcept override;
   void look_at_waits() noexcept;
   Time next_turn(bool lacks_buffers) noexcept;
+  bool waits_for_buffers() noexcept;
   bool read_batch(SkbBatch& frames);
+  void drop(SkbBatch& frames) noexcept;
   bool has_left() const noexcept;
   bool begins_to_stray() noexcept;
   bool holds_enough() noexcept;

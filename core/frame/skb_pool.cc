@@ -5,6 +5,7 @@
 #include "core/frame/buffer_guard.h"
 #include "core/frame/frame_account.h"
 #include "usernic/contract_report.h"
+#include "usernic/kick.h"
 #include "usernic/skb.h"
 
 namespace usernic {
@@ -60,7 +61,7 @@ void SkbPool::report_leak() const noexcept {
   }
 }
 
-void SkbPool::report_written(uint32_t octet, Place freed, Place where) noexcept {
+static void report_written(uint32_t octet, Place freed, Place where) noexcept USERNIC_NONBLOCKING {
   const BlockingByDesign allowed;
   report_contract("skb-written-after-free",
                   fmt::format("octet {} of a buffer was written while it was free: who frees or hands on a frame must "
@@ -100,21 +101,6 @@ SkbPool::~SkbPool() {
   for (uint32_t i = 0; guarded_ && i < count_; ++i) buffer_guard::forget(skbs_[i].head_, capacity_);
 }
 
-// A chain of up to `count`, in nobody's batch.
-Skb* SkbPool::take(uint32_t count) noexcept {
-  Skb* const first = free_;
-  Skb* last = nullptr;
-  for (; count > 0 && free_ != nullptr; --count) {
-    last = free_;
-    last->at_ = Skb::At::kHands;
-    free_ = last->next_;
-    --available_;
-  }
-  if (last == nullptr) return nullptr;
-  last->next_ = nullptr;
-  return first;
-}
-
 // Where it is looked at under the pool's lock, two who free one frame at the same time are noticed, too.
 SkbPool::Back SkbPool::put_back(Skb& skb, Place where) noexcept {
   if (skb.at_ != Skb::At::kHands) [[unlikely]]
@@ -129,6 +115,8 @@ SkbPool::Back SkbPool::put_back(Skb& skb, Place where) noexcept {
   skb.at_ = Skb::At::kPool;
   skb.where_ = where;
   ++available_;
+  if (kicked_ != nullptr) [[unlikely]]
+    std::exchange(kicked_, nullptr)->kick();
   if (guarded_ && free_ != nullptr) {
     skb.next_ = nullptr;
     free_last_->next_ = &skb;
@@ -173,7 +161,6 @@ Skb* SkbPool::alloc(Place where) noexcept {
 }
 
 void SkbPool::alloc(SkbBatch& to, uint32_t count, Place where) noexcept {
-  Skb* taken;
   if (!guarded_) [[likely]] {
     SpinGuard guard(lock_);
     Skb* const first = free_;
@@ -190,15 +177,18 @@ void SkbPool::alloc(SkbBatch& to, uint32_t count, Place where) noexcept {
     available_ -= got;
     return to.append(*first, *last, got);
   }
-  {
-    SpinGuard guard(lock_);
-    taken = take(count);
+  for (; count > 0; --count) {
+    Skb* const skb = alloc(where);
+    if (skb == nullptr) return;
+    to.push_back(*skb, where);
   }
-  while (taken != nullptr) {
-    Skb& skb = *std::exchange(taken, taken->next_);
-    check_and_renew(skb, where);
-    to.push_back(skb, where);
-  }
+}
+
+// It is kicked under the lock, so that who has said null may go.
+bool SkbPool::kick_when_back(Kick* kick) noexcept {
+  SpinGuard guard(lock_);
+  kicked_ = available_ == 0 ? kick : nullptr;
+  return kicked_ != nullptr;
 }
 
 uint32_t SkbPool::available() const noexcept {
@@ -255,6 +245,8 @@ void SkbPool::put_back_run(SkbBatch& batch, SkbBatch& chained, Place where) noex
   last->next_ = free_;
   free_ = &first;
   available_ += count;
+  if (kicked_ != nullptr) [[unlikely]]
+    std::exchange(kicked_, nullptr)->kick();
 }
 
 void SkbPool::free(SkbBatch& batch, Place where) noexcept {

@@ -2,6 +2,7 @@
 #include "usernic/skb.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <set>
 
 #include "testing/watch.h"
+#include "usernic/kick.h"
 #include "usernic/thread.h"
 
 namespace usernic {
@@ -54,6 +56,38 @@ TEST(SkbTest, ABufferTakesMemoryFromItsFirstUseOn) {
     taken += in_memory & 1;
   }
   EXPECT_LT(taken, kCount / 100);
+}
+
+bool kicked(Kick& kick) {
+  pollfd each{.fd = kick.fd(), .events = POLLIN, .revents = 0};
+  const bool is = ::poll(&each, 1, 0) == 1;
+  kick.clear();
+  return is;
+}
+
+TEST(SkbTest, WhoFindsAPoolEmptyIsKickedByTheNextFrameBackOnce) {
+  SkbPool pool(3, kFrameMax);
+  auto kick = Kick::make();
+  ASSERT_TRUE(kick);
+  EXPECT_FALSE(pool.kick_when_back(&*kick)) << "there are some";
+  SkbBatch all;
+  pool.alloc(all, 3);
+  Skb& first = *all.pop_front();
+  EXPECT_TRUE(pool.kick_when_back(&*kick));
+  EXPECT_FALSE(kicked(*kick));
+  SkbPool::free(first);
+  EXPECT_TRUE(kicked(*kick));
+  SkbPool::free(*all.pop_front());
+  EXPECT_FALSE(kicked(*kick)) << "once";
+  pool.alloc(all, 2);
+  EXPECT_TRUE(pool.kick_when_back(&*kick));
+  SkbPool::free(all);
+  EXPECT_TRUE(kicked(*kick)) << "by a batch, too";
+  pool.alloc(all, 3);
+  EXPECT_TRUE(pool.kick_when_back(&*kick));
+  EXPECT_FALSE(pool.kick_when_back(nullptr));
+  SkbPool::free(all);
+  EXPECT_FALSE(kicked(*kick)) << "nobody is";
 }
 
 TEST(SkbTest, PutPushAndPullMoveTheEdgesAndKeepTheOctets) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // usernic: frames in memory.
 //
-// An Skb is one Ethernet frame (no FCS) in one buffer, with headroom before it and tailroom after it. Its buffer is of
-// an SkbPool. A pool never grows: an empty one means "drop", as a ring without descriptors. Frames travel in batches,
-// linked lists that own them. Only a pool's construction allocates.
+// An Skb is one Ethernet frame (no FCS) in one buffer of an SkbPool, with headroom before it and tailroom after it. A
+// pool never grows: an empty one means "drop", as a ring without descriptors. Frames travel in batches, linked lists
+// that own them. Only a pool's construction allocates.
 //
 //   void take_in(std::span<const uint8_t> octets, SkbPool& pool, SkbBatch& received) {
 //     Skb* const skb = pool.alloc();
@@ -26,7 +26,6 @@
 #include <span>
 #include <utility>
 
-#include "usernic/annotations.h"
 #include "usernic/context.h"
 #include "usernic/lock.h"
 #include "usernic/offload.h"
@@ -35,10 +34,10 @@
 namespace usernic {
 
 class FrameAccount;
+class Kick;
 class SkbPool;
 
 struct alignas(64) Skb {
- public:
   uint8_t* data() noexcept { return data_; }
   const uint8_t* data() const noexcept { return data_; }
   uint32_t size() const noexcept { return size_; }
@@ -129,11 +128,13 @@ class SkbPool {
   SkbPool(const SkbPool&) = delete;
   SkbPool& operator=(const SkbPool&) = delete;
 
-  // An empty frame behind kSkbHeadroom, or null; up to `count` of them under one lock hold. Context: any.
+  // Context: any. An empty frame behind kSkbHeadroom, or null; up to `count` of them under one lock hold.
   Skb* alloc(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   void alloc(SkbBatch& to, uint32_t count, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   uint32_t available() const noexcept USERNIC_NONBLOCKING;
   uint32_t capacity() const noexcept USERNIC_NONBLOCKING { return capacity_; }  // of a buffer, headroom included
+  // Kicked, once, by the next frame that is back; null: nobody is. False: there are some now, and nobody is.
+  bool kick_when_back(Kick* kick) noexcept USERNIC_NONBLOCKING;
   static SkbPool* segments_of(const Skb& skb) noexcept USERNIC_NONBLOCKING { return skb.pool_->segments_; }
 
   // Back to its pool. A batch takes a pool's lock once for each run of frames of that pool.
@@ -143,7 +144,6 @@ class SkbPool {
  private:
   friend struct Skb;
   enum class Back : uint8_t { kFine, kTwice, kFromBatch, kDamaged };  // what is to say of a frame that was freed
-  Skb* take(uint32_t count) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   Back put_back(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void put_back_run(SkbBatch& batch, SkbBatch& chained, Place where) noexcept
       USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
@@ -153,7 +153,6 @@ class SkbPool {
   static void unchain(Skb& skb, SkbBatch& to, Place where) noexcept USERNIC_NONBLOCKING;
   static void report(Back what, const Skb& skb, Place before, Place where) noexcept USERNIC_NONBLOCKING;
   void report_leak() const noexcept;
-  static void report_written(uint32_t octet, Place freed, Place where) noexcept USERNIC_NONBLOCKING;
 
   const uint32_t count_, capacity_;
   const bool guarded_;  // by BufferGuard
@@ -166,6 +165,7 @@ class SkbPool {
   Skb* free_ USERNIC_GUARDED_BY(lock_) = nullptr;
   Skb* free_last_ USERNIC_GUARDED_BY(lock_) = nullptr;  // where a guarded one's go, to be used again late
   uint32_t available_ USERNIC_GUARDED_BY(lock_) = 0;
+  Kick* kicked_ USERNIC_GUARDED_BY(lock_) = nullptr;  // by the next frame that is back
 };
 
 inline Skb* SkbBatch::next(Skb& skb) noexcept {
