@@ -89,11 +89,13 @@ presets_build_ahead() {
   set +m
 }
 
-# What a build ahead has said so far, and says until it is over.
+# What a build ahead has said so far, and says until it is over. `wait`: what is sent to a shell that has just begun a
+# command of its own is lost, and the command knows of nothing.
 preset_await() {
   local status=$LOGS/ahead-$1.status
   while [[ ! -s $status ]] && kill -0 "$AHEAD_PID" 2>/dev/null; do sleep 0.2; done &
-  tail -n +1 -f -s 0.2 --pid=$! "$LOGS/ahead-$1.log"
+  tail -n +1 -f -s 0.2 --pid=$! "$LOGS/ahead-$1.log" &
+  wait $!
   [[ -s $status && $(<"$status") == 0 ]] && STAGE_NOTE="built ahead"
 }
 
