@@ -125,6 +125,13 @@ TEST_F(FrameTapTest, WhatIsSentAndReceivedIsSeenAndStaysWhereItGoes) {
   EXPECT_EQ(tap.take(), Notes{});
 }
 
+TEST_F(FrameTapTest, WhatNobodyTakesIsDroppedWithAReason) {
+  dev->detach_port();
+  receive(*dev, pool, {numbered(1)});
+  EXPECT_EQ(tap.take(), (Notes{"in 1", "in 1: the device has no port"}));
+  ASSERT_TRUE(dev->attach_port(port));
+}
+
 TEST_F(FrameTapTest, ReceivedFramesAreSeenBeforeAHandlerTakesThem) {
   struct : RxHandler {
     void receive(SkbBatch& frames) noexcept override { SkbPool::free(frames); }

@@ -88,6 +88,8 @@ void Device::deliver(uint16_t queue, SkbBatch& frames, bool offloaded) noexcept 
     if (offloaded) fit(*this, frames, kinds);
     if (frames.size() > 1 && !kinds.none() && features().has(Feature::kGro)) Coalescer(kinds).merge(frames);
     in->receive_from(queue, frames);
+  } else if (!taps.none()) [[unlikely]] {
+    taps.dropped(frames, FrameWay::kIn, "the device has no port");
   }
   SkbPool::free(frames);
 }

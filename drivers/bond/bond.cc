@@ -64,15 +64,18 @@ uint32_t flow_of(const Skb& skb) noexcept USERNIC_NONBLOCKING {
 void Bond::Slave::receive(SkbBatch& frames) noexcept {
   const bool mine = active.load();
   if (mine && bond.mode_ == BondMode::kActiveBackup) return bond.dev_.receive(frames);
-  SkbBatch up, rest;
+  SkbBatch up, rest, others;
   while (Skb* const skb = frames.pop_front()) {
     if (is_link_local(*skb)) {
       rest.push_back(*skb);
     } else {
-      mine ? up.push_back(*skb) : SkbPool::free(*skb);
+      (mine ? up : others).push_back(*skb);
     }
   }
   if (!up.empty()) bond.dev_.receive(up);
+  for (Skb* skb = others.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    note_drop(*dev, *skb, FrameWay::kIn, "another device of its bond is the active one");
+  }
   frames.splice(rest);
 }
 

@@ -2,7 +2,6 @@
 #include "drivers/simnic/rx_ring.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace usernic::simnic {
 
@@ -59,22 +58,10 @@ void RxRing::receive_rest(Skb& first) noexcept {
   }
 }
 
-uint32_t RxRing::drop_buffers() noexcept {
+void RxRing::drop_buffers() noexcept {
   SkbBatch buffers;
-  uint32_t frames = 0, bytes = 0;  // of the frame whose descriptors these are
-  Offload offload;
-  for (; next_ != tail_; ++next_) {
-    const Descriptor& descriptor = descriptors_[next_ & mask_];
-    const uint32_t status = descriptor.status.load(std::memory_order_acquire);
-    if (bytes == 0) offload = descriptor.offload;
-    if ((status & kDescriptorDone) != 0) {
-      bytes += descriptor.length;
-      if ((status & kDescriptorMore) == 0) frames += segments_of(offload, std::exchange(bytes, 0));
-    }
-    buffers.push_back(*skbs_[next_ & mask_]);
-  }
+  for (; next_ != tail_; ++next_) buffers.push_back(*skbs_[next_ & mask_]);
   next_ = tail_ = 0;
-  return frames;
 }
 
 }  // namespace usernic::simnic

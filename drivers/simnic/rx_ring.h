@@ -17,7 +17,7 @@ class RxRing {
   // `size` is a power of two. Context: process.
   explicit RxRing(uint32_t size);
   // Gives every buffer back. Requires: the card touches none any more.
-  ~RxRing() { (void)drop_buffers(); }
+  ~RxRing() { drop_buffers(); }
   RxRing(const RxRing&) = delete;
   RxRing& operator=(const RxRing&) = delete;
 
@@ -26,9 +26,8 @@ class RxRing {
   // Moves up to `budget` received frames to the end of `frames`, those over several buffers with a chain; returns how
   // many there were. One that is longer than its buffer, as the card says, is none.
   int receive(SkbBatch& frames, int budget) noexcept USERNIC_NONBLOCKING;
-  // Gives the buffers back and starts from index 0 again; returns how many frames they held, as on the wire. Requires:
-  // as for the destructor.
-  uint32_t drop_buffers() noexcept USERNIC_NONBLOCKING;
+  // Gives the buffers back and starts from index 0 again. Requires: as for the destructor.
+  void drop_buffers() noexcept USERNIC_NONBLOCKING;
 
   uint64_t address() const noexcept { return reinterpret_cast<uintptr_t>(descriptors_.get()); }
   uint32_t size() const noexcept { return mask_ + 1; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <climits>
 #include <new>
 #include <utility>
 
@@ -166,8 +167,23 @@ void Simnic::free_rings() noexcept {
   }
 }
 
+// Returns how many they are on the wire.
+uint64_t Simnic::note_drops(SkbBatch& frames, FrameWay way, DropReason why) noexcept {
+  uint64_t sum = 0;
+  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+    note_drop(dev_, *skb, way, why);
+    sum += segments_of(skb->offload(), skb->total_size());
+  }
+  return sum;
+}
+
 void Simnic::discard_received(simnic::RxRing& ring) noexcept {
-  rx_discarded_.fetch_add(ring.drop_buffers(), std::memory_order_relaxed);
+  SkbBatch frames;
+  const int done = ring.receive(frames, INT_MAX);
+  impossible_.fetch_add(static_cast<uint64_t>(done) - frames.size(), std::memory_order_relaxed);
+  rx_discarded_.fetch_add(note_drops(frames, FrameWay::kIn, "nobody polled it before its ring went"),
+                          std::memory_order_relaxed);
+  ring.drop_buffers();
 }
 
 // Gives the card RX rings full of buffers of the newest pools. Requires: the receiver is off, nobody polls.
@@ -218,7 +234,10 @@ void Simnic::stop() {
     if (each.tx == nullptr) continue;
     (void)each.tx->reclaim();
     dev_.tx_queue(each.napi.queue()).forget_sent();
-    tx_discarded_.fetch_add(each.tx->unsent(), std::memory_order_relaxed);
+    SkbBatch unsent;
+    each.tx->take_unsent(unsent);
+    tx_discarded_.fetch_add(note_drops(unsent, FrameWay::kOut, "the device was closed before the card sent it"),
+                            std::memory_order_relaxed);
   }
   free_rings();
 }

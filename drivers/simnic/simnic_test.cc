@@ -6,6 +6,7 @@
 
 #include "drivers/simnic/nic_fixture.h"
 #include "drivers/simnic/tap.h"
+#include "testing/drops.h"
 #include "testing/watch.h"
 #include "usernic/ethtool.h"
 #include "usernic/thread.h"
@@ -236,10 +237,12 @@ TEST_F(SimnicTest, WhatIsClosedBeforeItWasSentIsCounted) {
   Card dead({}, kOwnB, wire);
   dead.set_pause_max(std::chrono::hours(1));
   dead.write(Reg::kControl, kControlRx);  // without a descriptor
+  Drops drops(*a.dev);
   ASSERT_TRUE(a.dev->open());
   EXPECT_EQ(send(a, pool, kOwnB, 5), 5u);
   EXPECT_EQ(a.dev->stats().rx_pause, 1u);
   ASSERT_TRUE(a.dev->close());
+  EXPECT_EQ(drops.take(), DropNotes(5, "out: the device was closed before the card sent it"));
   EXPECT_EQ(a.dev->stats().tx_errors, 5u);
   EXPECT_EQ(pool.available(), 512u);
   EXPECT_EQ(dead.counters().rx_no_descriptor, 0u);

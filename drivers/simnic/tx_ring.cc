@@ -7,7 +7,7 @@ TxRing::TxRing(uint32_t size) : mask_(size - 1), descriptors_(new Descriptor[siz
 
 TxRing::~TxRing() {
   SkbBatch frames;
-  for (uint32_t index = clean_.load(); index != tail_.load(); ++index) frames.push_back(*skbs_[index & mask_]);
+  take_unsent(frames);
 }
 
 void TxRing::put(Skb& skb) noexcept {
@@ -35,13 +35,10 @@ TxRing::Reclaimed TxRing::reclaim() noexcept {
   return sum;
 }
 
-uint32_t TxRing::unsent() const noexcept {
-  uint32_t frames = 0;
-  for (uint32_t index = clean_.load(); index != tail_.load(); ++index) {
-    const Skb& skb = *skbs_[index & mask_];
-    frames += segments_of(skb.offload(), skb.size());
-  }
-  return frames;
+void TxRing::take_unsent(SkbBatch& frames) noexcept {
+  uint32_t clean = clean_.load();
+  for (const uint32_t tail = tail_.load(); clean != tail; ++clean) frames.push_back(*skbs_[clean & mask_]);
+  clean_.store(clean);
 }
 
 }  // namespace usernic::simnic

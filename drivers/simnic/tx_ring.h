@@ -38,8 +38,9 @@ class TxRing {
     uint64_t bytes = 0;
   };
   Reclaimed reclaim() noexcept USERNIC_NONBLOCKING;
-  // Frames in it that were not reclaimed, as on the wire. Requires: the card touches none any more, nobody puts one in.
-  uint32_t unsent() const noexcept USERNIC_NONBLOCKING;
+  // Moves those that were not reclaimed to the end of `frames`. Requires: the card touches none any more, nobody puts
+  // one in.
+  void take_unsent(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
 
  private:
   const uint32_t mask_;
