@@ -57,7 +57,7 @@ void drive(fuzz::Input& input, SkbPool& pool, uint32_t room) {
         tx.reclaim();
         break;
       case 6:
-        must(rx.drop_buffers() <= kSlots, "more frames are discarded than there were");
+        rx.drop_buffers();
         break;
     }
     must(tx.room() <= kSlots && rx.tail() - rx.next() <= kSlots, "a ring has more slots than it has");

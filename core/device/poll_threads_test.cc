@@ -87,8 +87,8 @@ TEST_F(PollThreadsTest, WhoComesNextTakesTheRoomOfWhoLeft) {
 }
 
 TEST_F(PollThreadsTest, APollThatHangsHoldsUpItsThreadOnly) {
+  Event entered, go_on;  // which the poll has until its instance goes
   const auto all = instances(kThreads);
-  Event entered, go_on;
   all[0]->body = [&](int) {
     entered.set();
     EXPECT_TRUE(go_on.wait());
