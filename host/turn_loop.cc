@@ -65,7 +65,6 @@ void TurnLoop::wait_for(Call& call) {
     LongWait wait("the turns of others, in a thread that ports share, to end");
     MutexGuard guard(lock_);
     calls_.push_back(call);
-    calling_.store(true);
     called_.kick();
     while (!call.done) wait.in(done_, lock_);
   }
@@ -116,8 +115,7 @@ bool TurnLoop::resume(Client& client) noexcept {
 void TurnLoop::loop() {
   runs_here() = this;
   while (!stopping_.load()) {
-    wait();
-    if (calling_.exchange(false)) run_calls();
+    if (wait()) run_calls();
     run_turns();
   }
 }
@@ -132,22 +130,27 @@ int TurnLoop::until_due_ms() const noexcept {
   return static_cast<int>(std::min<int64_t>(left.count(), 60'000));
 }
 
-void TurnLoop::wait() {
+bool TurnLoop::wait() {
+  bool called = false;
   epoll_event events[kEventsPerWait];
   const int count = ::epoll_wait(epoll_.get(), events, kEventsPerWait, until_due_ms());
   for (int i = 0; i < count; ++i) {
     auto* const client = reinterpret_cast<Client*>(static_cast<uintptr_t>(events[i].data.u64 & ~kIsKick));
-    if (client == nullptr) continue;  // somebody calls
+    if (client == nullptr) {
+      called = true;
+      continue;
+    }
     if ((events[i].data.u64 & kIsKick) != 0) client->kick_->clear();
     wake(*client);
   }
-  if (due_.empty()) return;
+  if (due_.empty()) return called;
   const Time now = Clock::now();
   while (!due_.empty() && due_.begin()->due_ <= now) {
     Client& client = *due_.begin();
     due_.erase(due_.begin());
     wake(client);
   }
+  return called;
 }
 
 void TurnLoop::run_calls() {

@@ -99,7 +99,7 @@ class TurnLoop {
   TurnLoop(UniqueFd epoll, Kick called) noexcept : epoll_(std::move(epoll)), called_(std::move(called)) {}
   void wait_for(Call& call) USERNIC_EXCLUDES(lock_);
   void loop();
-  void wait();
+  bool wait();  // has somebody called?
   static TurnLoop*& runs_here() noexcept { return Local<TurnLoop*, TurnLoop>::get(); }
   int until_due_ms() const noexcept;
   void run_calls() USERNIC_EXCLUDES(lock_);
@@ -111,7 +111,6 @@ class TurnLoop {
   Mutex lock_{kClass};
   WaitQueue done_;
   Calls calls_ USERNIC_GUARDED_BY(lock_);
-  Atomic<bool> calling_{false};
   Atomic<bool> stopping_{false};
 
   // The loop's thread's.
