@@ -10,6 +10,7 @@ adapter of QEMU's (usb-net) is plugged into it, with a network of its own behind
 import base64
 import contextlib
 import lzma
+import os
 import pathlib
 import platform
 import re
@@ -18,11 +19,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 SECONDS = 600  # the one deadline, of a guest without hardware virtualization on a slow machine
 HOST = "10.0.2.2"
 QEMU = "qemu-system-x86_64"
+PANICKED = 79  # the exit code
 USBIP_PORT, USBIP_HOST_PORT = 3240, 3241  # of usbipd for devices of the guest's own, and for what is plugged into it
 ADAPTER_ADDRESS, ADAPTER_NETWORK, ADAPTER_PEER = "52:54:00:77:77:77", "10.66.0.0/24", "10.66.0.2"
 ALWAYS = ("virtio_pci", "virtio_net")
@@ -184,6 +187,7 @@ class Guest:
     """One that is up. `prefix`: where QEMU runs. Raises Missing."""
 
     def __init__(self, modules, programs=None, prefix=(), memory_mb=256):
+        self.closing = False
         image, folder = kernel()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="usernic-guest-"))
         self.process, self.shell, self.unread = None, None, b""
@@ -194,6 +198,7 @@ class Guest:
             listener.bind(str(self.folder / "shell"))
             listener.listen()
             self.start(image, prefix, memory_mb)
+            threading.Thread(target=self.watch, daemon=True).start()
             listener.settimeout(SECONDS)
             self.shell, _ = listener.accept()
             listener.close()
@@ -218,6 +223,13 @@ class Guest:
         with open(self.folder / "qemu", "w") as said:
             self.process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=said,
                                             stderr=said)
+
+    def watch(self):
+        """A guest whose kernel panics ends all of this process at once: nobody in it has anything to wait for."""
+        self.process.wait()
+        if not self.closing and "Kernel panic" in (report := self.report()):
+            os.write(2, f"the guest's kernel panicked\n{report}\n".encode())
+            os._exit(PANICKED)
 
     # --- Commands ---
 
@@ -273,6 +285,7 @@ class Guest:
                          if path.exists())
 
     def close(self):
+        self.closing = True
         if self.shell:
             with contextlib.suppress(OSError):
                 self.shell.close()
