@@ -127,6 +127,7 @@ Time QueuePump::turn() noexcept {
   each_turn_();
   SkbBatch frames;
   bool lacks_buffers = reads_ && !read_batch(frames);
+  if (lacks_buffers) queue_->free_spare();  // whose pool says when there are some must not be empty for these
   if (!frames.empty() || has_left()) {
     PollHere what_comes_of_it(dev_.net());
     end_.queue_count() > 1 ? dev_.xmit(frames, left_, index_) : dev_.xmit(frames, left_);
@@ -149,8 +150,8 @@ Time QueuePump::next_turn(bool lacks_buffers) noexcept {
   } else if (!reader_.loop().resume(*this)) {
     return Clock::now() + kLook;
   }
-  if (lacks_buffers && buffer_bytes_ == 0) return Clock::now() + kLook;
-  if (lacks_buffers && !waits_for_buffers()) return Time::min();
+  const Time looks_at = lacks_buffers ? look_for_buffers() : kForever;
+  if (looks_at != kForever) return looks_at;
   Time speaks_at = lacks_memory_ ? lacks_memory_->speaks_at() : kForever;
   for (Progress& each : progress_) {
     if (each.wait) speaks_at = std::min(speaks_at, each.wait->speaks_at());
@@ -158,15 +159,16 @@ Time QueuePump::next_turn(bool lacks_buffers) noexcept {
   return speaks_at;
 }
 
-// A kick tells when buffers are back. False: some are already.
-bool QueuePump::waits_for_buffers() noexcept {
-  if (lacks_memory_ && !pools_.back()->kick_when_back(&woken_)) return false;
+// When to look for buffers; never: a kick tells of the first that is back.
+Time QueuePump::look_for_buffers() noexcept {
+  if (buffer_bytes_ == 0) return Clock::now() + kLook;
+  if (lacks_memory_ && !pools_.back()->kick_when_back(&woken_)) return Time::min();
   for (size_t i = 0; i < left_.size(); ++i) {
     if (left_[i].empty() || dev_.tx_queue(static_cast<uint16_t>(i)).xmit_stopped()) continue;
     SkbPool* const segments = SkbPool::segments_of(*left_[i].front());
-    if (segments != nullptr && !segments->kick_when_back(&woken_)) return false;
+    if (segments == nullptr || !segments->kick_when_back(&woken_)) return Clock::now() + kLook;
   }
-  return true;
+  return kForever;
 }
 
 void QueuePump::look_at_waits() noexcept {

@@ -72,7 +72,7 @@ class QueuePump final : private TurnLoop::Client {
   Time turn() noexcept override;
   void look_at_waits() noexcept;
   Time next_turn(bool lacks_buffers) noexcept;
-  bool waits_for_buffers() noexcept;
+  Time look_for_buffers() noexcept;
   bool read_batch(SkbBatch& frames);
   void drop(SkbBatch& frames) noexcept;
   bool has_left() const noexcept;

@@ -72,7 +72,7 @@ TEST_F(BondTest, OnlyTheActiveOneSendsAndReceives) {
   receive(*lows[0], pool, {frame(kBondMac, kPeer, 2), frame(kStp, kPeer, 3)});
   Drops drops(*lows[1]);
   receive(*lows[1], pool, {frame(kBondMac, kPeer, 4), frame(kStp, kPeer, 5)});
-  EXPECT_EQ(drops.take(), DropNotes{"in: another device of its bond is the active one"});
+  EXPECT_EQ(drops.take(), DropNotes{"in: the device is not active in its bond"});
   EXPECT_EQ(port.received.now(), (All{frame(kBondMac, kPeer, 2), frame(kStp, kPeer, 3)}));
   EXPECT_EQ(low_ports[0].received.now().size(), 0u);
   EXPECT_EQ(low_ports[1].received.now(), All{frame(kStp, kPeer, 5)});
