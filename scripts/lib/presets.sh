@@ -248,6 +248,22 @@ release_hardened() {
   count_one stage "release is hardened" python3 tests/hardening/hardening_test.py build/release/usernic --release
 }
 
+# And it is g++'s, where the tests' is Clang's: its frames go through it, too.
+release_end_to_end() {
+  stage "testing release, end to end" env USERNIC_PROGRAM="$PWD/build/release/usernic" PYTHONDONTWRITEBYTECODE=1 \
+    python3 tests/e2e/program_test.py AccountingTest OffloadTest StacksTest TrafficTest
+  case $? in
+    0) PASSED=$((PASSED + 1)) ;;
+    77) SKIPPED=$((SKIPPED + 1)) ;;
+    *) FAILED=$((FAILED + 1)) && return 1 ;;
+  esac
+}
+
+# Release, and what is looked at there.
+release_check() {
+  count_one preset_build release && release_hardened && release_end_to_end && bench_smoke
+}
+
 # The last line of a script that tests. Returns 0 when nothing failed and something passed.
 print_sums() {
   printf '%d passed, %d failed' "$PASSED" "$FAILED"
