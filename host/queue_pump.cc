@@ -108,16 +108,12 @@ void QueuePump::stop() {
     reader_.loop().remove(*this);
     lacks_memory_.reset();  // here, where it is known whose they are
     progress_.clear();
-    for (SkbBatch& each : left_) drop(each);
+    for (SkbBatch& each : left_) {
+      note_drops(dev_, each, FrameWay::kOut, "its TX queue had no room until the end");
+      SkbPool::free(each);
+    }
     for (const auto& pools : pools_) (void)pools->kick_when_back(nullptr);
   });
-}
-
-void QueuePump::drop(SkbBatch& frames) noexcept {
-  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-    note_drop(dev_, *skb, FrameWay::kOut, "its TX queue had no room until the end");
-  }
-  SkbPool::free(frames);
 }
 
 Time QueuePump::turn() noexcept {
@@ -127,7 +123,7 @@ Time QueuePump::turn() noexcept {
   each_turn_();
   SkbBatch frames;
   bool lacks_buffers = reads_ && !read_batch(frames);
-  if (lacks_buffers) queue_->free_spare();  // whose pool says when there are some must not be empty for these
+  if (lacks_buffers) queue_->free_spare();  // a pool that is empty because the reader has its last ones kicks nobody
   if (!frames.empty() || has_left()) {
     PollHere what_comes_of_it(dev_.net());
     end_.queue_count() > 1 ? dev_.xmit(frames, left_, index_) : dev_.xmit(frames, left_);

@@ -74,7 +74,6 @@ class QueuePump final : private TurnLoop::Client {
   Time next_turn(bool lacks_buffers) noexcept;
   Time look_for_buffers() noexcept;
   bool read_batch(SkbBatch& frames);
-  void drop(SkbBatch& frames) noexcept;
   bool has_left() const noexcept;
   bool begins_to_stray() noexcept;
   bool holds_enough() noexcept;

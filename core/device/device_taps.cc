@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 #include "core/device/device.h"
 #include "core/frame/given_frame.h"
+#include "core/frame/tx_offload.h"
 #include "usernic/frame_tap.h"
 
 namespace usernic {
@@ -20,6 +21,11 @@ void detach_tap(NetDevice& dev, FrameTap& tap, Place where) {
 
 void note_drop(NetDevice& dev, const Skb& skb, FrameWay way, DropReason why) noexcept {
   Device::of(dev).taps.dropped(skb, way, why);
+}
+
+uint64_t note_drops(NetDevice& dev, SkbBatch& frames, FrameWay way, DropReason why) noexcept {
+  Device::of(dev).taps.dropped(frames, way, why);
+  return wire_of(frames).frames;
 }
 
 NetdevTx drop_in_xmit(Skb& skb, TxQueue& queue, DropReason why, Place where) noexcept {

@@ -205,20 +205,15 @@ void SkbPool::unchain(Skb& skb, SkbBatch& to, Place where) noexcept {
   }
 }
 
-void SkbPool::free_chain(Skb& skb, Place where) noexcept {
-  SkbBatch chained;
-  SpinGuard guard(skb.pool_->lock_);
-  if (skb.at_ == Skb::At::kHands) unchain(skb, chained, where);
-}  // they are freed after the guard is gone
-
 void SkbPool::free(Skb& skb, Place where) noexcept {
   SkbPool& pool = *skb.pool_;
   Place before;
   Back back;
-  if (skb.chain_ != nullptr) [[unlikely]]
-    free_chain(skb, where);
+  SkbBatch chained;  // they are freed after the guard is gone
   {
     SpinGuard guard(pool.lock_);
+    if (skb.chain_ != nullptr && skb.at_ == Skb::At::kHands) [[unlikely]]
+      unchain(skb, chained, where);
     before = skb.where_;
     back = pool.put_back(skb, where);
   }

@@ -73,9 +73,7 @@ void Bond::Slave::receive(SkbBatch& frames) noexcept {
     }
   }
   if (!up.empty()) bond.dev_.receive(up);
-  for (Skb* skb = others.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-    note_drop(*dev, *skb, FrameWay::kIn, "the device is not active in its bond");
-  }
+  if (!others.empty()) note_drops(*dev, others, FrameWay::kIn, "the device is not active in its bond");
   frames.splice(rest);
 }
 

@@ -172,10 +172,8 @@ void PacketNic::quiesce() {
     tx_count_.store(0);
     tx_waits_.store(false);
   }
-  for (Skb* skb = unsent.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-    tx_discarded_.fetch_add(segments_of(skb->offload(), skb->total_size()));
-  }
-  discard(unsent, "the device was stopped before there was room for it");
+  tx_discarded_.fetch_add(
+      note_drops(dev_, unsent, FrameWay::kOut, "the device was stopped before there was room for it"));
 }
 
 // --- Link, unplug, return ---

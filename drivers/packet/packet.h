@@ -111,7 +111,6 @@ class PacketNic {
   uint32_t tx_room() const noexcept USERNIC_NONBLOCKING { return kTxRing - tx_count_.load(); }
   void flush() noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(tx_lock_);
   void arm() noexcept USERNIC_NONBLOCKING USERNIC_REQUIRES(tx_lock_);
-  void discard(SkbBatch& frames, DropReason why) noexcept USERNIC_NONBLOCKING;
   void sort_out(SkbBatch& frames) noexcept USERNIC_NONBLOCKING;
 
   // Constant.

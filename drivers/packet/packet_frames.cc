@@ -32,7 +32,8 @@ void PacketNic::flush() noexcept {
     tx_waits_.store(true);
     arm();
   }
-  discard(refused, "the kernel does not send it");
+  if (!refused.empty()) [[unlikely]]
+    note_drops(dev_, refused, FrameWay::kOut, "the kernel does not send it");
   if (writer_.refuses_udp_superframes() && !told_uso_.exchange(true)) lane_.queue(look_work_);
 }
 
@@ -73,12 +74,6 @@ int PacketNic::poll(Napi& napi, int budget) noexcept {
     arm();
   }
   return done;
-}
-
-void PacketNic::discard(SkbBatch& frames, DropReason why) noexcept {
-  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb))
-    note_drop(dev_, *skb, FrameWay::kOut, why);
-  SkbPool::free(frames);
 }
 
 void PacketNic::sort_out(SkbBatch& frames) noexcept {

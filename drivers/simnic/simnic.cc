@@ -9,6 +9,7 @@
 #include <new>
 #include <utility>
 
+#include "usernic/frame_tap.h"
 #include "usernic/rx_mode.h"
 
 namespace usernic {
@@ -167,21 +168,11 @@ void Simnic::free_rings() noexcept {
   }
 }
 
-// Returns how many they are on the wire.
-uint64_t Simnic::note_drops(SkbBatch& frames, FrameWay way, DropReason why) noexcept {
-  uint64_t sum = 0;
-  for (Skb* skb = frames.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
-    note_drop(dev_, *skb, way, why);
-    sum += segments_of(skb->offload(), skb->total_size());
-  }
-  return sum;
-}
-
 void Simnic::discard_received(simnic::RxRing& ring) noexcept {
   SkbBatch frames;
   const int done = ring.receive(frames, INT_MAX);
   impossible_.fetch_add(static_cast<uint64_t>(done) - frames.size(), std::memory_order_relaxed);
-  rx_discarded_.fetch_add(note_drops(frames, FrameWay::kIn, "nobody polled it before its ring went"),
+  rx_discarded_.fetch_add(note_drops(dev_, frames, FrameWay::kIn, "nobody polled it before its ring went"),
                           std::memory_order_relaxed);
   ring.drop_buffers();
 }
@@ -236,7 +227,7 @@ void Simnic::stop() {
     dev_.tx_queue(each.napi.queue()).forget_sent();
     SkbBatch unsent;
     each.tx->take_unsent(unsent);
-    tx_discarded_.fetch_add(note_drops(unsent, FrameWay::kOut, "the device was closed before the card sent it"),
+    tx_discarded_.fetch_add(note_drops(dev_, unsent, FrameWay::kOut, "the device was closed before the card sent it"),
                             std::memory_order_relaxed);
   }
   free_rings();

@@ -27,7 +27,6 @@
 #include "drivers/simnic/rx_ring.h"
 #include "drivers/simnic/tx_ring.h"
 #include "usernic/driver.h"
-#include "usernic/frame_tap.h"
 #include "usernic/napi.h"
 #include "usernic/net.h"
 #include "usernic/work.h"
@@ -100,7 +99,6 @@ class Simnic {
   uint64_t super_buffer(Features features) const noexcept;
   bool byte_limits() const noexcept USERNIC_NONBLOCKING { return card_->capabilities().byte_limits; }
   void go();
-  uint64_t note_drops(SkbBatch& frames, FrameWay way, DropReason why) noexcept;
   void discard_received(simnic::RxRing& ring) noexcept;
   void free_rings() noexcept;
   void reclaim(Queue& queue) noexcept USERNIC_NONBLOCKING;

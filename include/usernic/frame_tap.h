@@ -21,6 +21,7 @@ namespace usernic {
 
 struct NetDevice;
 struct Skb;
+class SkbBatch;
 struct TxQueue;
 enum class NetdevTx : uint8_t;
 
@@ -69,6 +70,8 @@ void detach_tap(NetDevice& dev, FrameTap& tap, Place where = Place::current());
 // For who drops a frame of the device's, a port, a driver: before it is freed, it is seen with the reason. Costs one
 // look while there is no tap. Context: any.
 void note_drop(NetDevice& dev, const Skb& skb, FrameWay way, DropReason why) noexcept USERNIC_NONBLOCKING;
+// Of each; returns how many they are on the wire, to be counted.
+uint64_t note_drops(NetDevice& dev, SkbBatch& frames, FrameWay way, DropReason why) noexcept USERNIC_NONBLOCKING;
 
 // For start_xmit, of the frame that it was given: frees it, and returns kDropped, to be answered. Taps, which see the
 // frame then, are told why; of a driver that answers kDropped by itself they know no more than that.

@@ -26,6 +26,7 @@
 #include <span>
 #include <utility>
 
+#include "usernic/annotations.h"
 #include "usernic/context.h"
 #include "usernic/lock.h"
 #include "usernic/offload.h"
@@ -128,12 +129,12 @@ class SkbPool {
   SkbPool(const SkbPool&) = delete;
   SkbPool& operator=(const SkbPool&) = delete;
 
-  // Context: any. An empty frame behind kSkbHeadroom, or null; up to `count` of them under one lock hold.
+  // An empty frame behind kSkbHeadroom, or null; up to `count` of them under one lock hold. Context: any.
   Skb* alloc(Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   void alloc(SkbBatch& to, uint32_t count, Place where = Place::current()) noexcept USERNIC_NONBLOCKING;
   uint32_t available() const noexcept USERNIC_NONBLOCKING;
   uint32_t capacity() const noexcept USERNIC_NONBLOCKING { return capacity_; }  // of a buffer, headroom included
-  // Kicked, once, by the next frame that is back; null: nobody is. False: there are some now, and nobody is.
+  // True: the pool is empty, and the next frame that is back kicks `kick` once. Else, or for null, nobody is kicked.
   bool kick_when_back(Kick* kick) noexcept USERNIC_NONBLOCKING;
   static SkbPool* segments_of(const Skb& skb) noexcept USERNIC_NONBLOCKING { return skb.pool_->segments_; }
 
@@ -149,7 +150,6 @@ class SkbPool {
       USERNIC_NONBLOCKING USERNIC_REQUIRES(lock_);
   void renew(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
   void check_and_renew(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
-  static void free_chain(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING;
   static void unchain(Skb& skb, SkbBatch& to, Place where) noexcept USERNIC_NONBLOCKING;
   static void report(Back what, const Skb& skb, Place before, Place where) noexcept USERNIC_NONBLOCKING;
   void report_leak() const noexcept;

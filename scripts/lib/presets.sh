@@ -35,18 +35,14 @@ clang_is_missing() {
   SKIPPED=$((SKIPPED + 1))
 }
 
-# Clang's takes half the time to compile; its runtime is in a package of its own.
-compiler_of_sanitizers() {
-  if echo 'int main() {}' | clang++-22 -fsanitize=address -x c++ - -o /dev/null 2>/dev/null; then
-    echo clang++-22
-  else
-    echo g++
-  fi
-}
-
-# RealtimeSanitizer came with clang 20; its runtime and libFuzzer's are in a package of their own.
+# RealtimeSanitizer came with clang 20. The runtimes of sanitizers and libFuzzer are in a package of their own.
 clang_runtimes_are_here() {
   echo 'int main() {}' | clang++-22 -fsanitize=realtime -x c++ - -o /dev/null 2>/dev/null
+}
+
+# asan and tsan can be g++'s, too, which takes twice as long to compile them.
+compiler_of_sanitizers() {
+  if clang_runtimes_are_here; then echo clang++-22; else echo g++; fi
 }
 
 # ThreadSanitizer of GCC 12 cannot start where the kernel randomises more than 28 bits of an address.
@@ -65,10 +61,10 @@ preset_compile() {
   [[ $preset == asan || $preset == tsan ]] && compiler=$(compiler_of_sanitizers)
   if [[ -n $compiler ]]; then
     options+=(-DCMAKE_CXX_COMPILER="$compiler")
-    # Where another one was used before, CMake would forget all else that the preset says.
+    # Where the compiler has changed, CMake forgets all else that the preset says.
     grep -qs "^CMAKE_CXX_COMPILER:.*=.*${compiler##*/}\$" "build/$preset/CMakeCache.txt" || options+=(--fresh)
   fi
-  # Clang's memory in large pages: a seventh of its time.
+  # With its memory in large pages Clang takes a seventh less time.
   cmake --preset "$preset" "${options[@]}" &&
     GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cmake --build --preset "$preset" --parallel "$JOBS"
 }
@@ -104,8 +100,8 @@ presets_build_ahead() {
   set +m
 }
 
-# What a build ahead has said so far, and says until it is over. `wait`: what is sent to a shell that has just begun a
-# command of its own is lost, and the command knows of nothing.
+# What a build ahead has said so far, and says until it is over. bash loses an interrupt that comes while it starts a
+# command in the foreground; it loses none in `wait`.
 preset_await() {
   local status=$LOGS/ahead-$1.status
   while [[ ! -s $status ]] && kill -0 "$AHEAD_PID" 2>/dev/null; do sleep 0.2; done &
@@ -119,8 +115,8 @@ presets_ahead_end() {
 }
 trap 'stage_tick_end; presets_ahead_end' EXIT
 
-# The cases in CTest's tests of many ("core_test.1of4"), by what gtest has said: those tests that passed, how many cases
-# did, and how many were skipped.
+# Of CTest's tests of many cases ("core_test.1of4"): how many of them passed, how many of all their cases passed, and how
+# many were skipped, as gtest has said.
 preset_cases() {
   awk '/^[0-9]+\/[0-9]+ Test: / { name = $3; many = name ~ /[0-9]of[0-9]+$/ }
     many && /^Test Passed\./ { tests[name] }
@@ -248,7 +244,8 @@ release_hardened() {
   count_one stage "release is hardened" python3 tests/hardening/hardening_test.py build/release/usernic --release
 }
 
-# And it is g++'s, where the tests' is Clang's: its frames go through it, too.
+# g++ compiles the program that people run, and Clang the one that is tested elsewhere: some tests of frames are run on
+# the former.
 release_end_to_end() {
   stage "testing release, end to end" env USERNIC_PROGRAM="$PWD/build/release/usernic" PYTHONDONTWRITEBYTECODE=1 \
     python3 tests/e2e/program_test.py AccountingTest OffloadTest StacksTest TrafficTest
@@ -259,7 +256,6 @@ release_end_to_end() {
   esac
 }
 
-# Release, and what is looked at there.
 release_check() {
   count_one preset_build release && release_hardened && release_end_to_end && bench_smoke
 }

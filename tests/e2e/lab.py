@@ -86,7 +86,7 @@ LOOKED_FOR_LEAKS = set()
 
 
 def leaks_are_looked_for_once(what):
-    """What a program's environment has besides. Where it is sanitized, its end takes as long as all it did."""
+    """What the environment of a program has besides: a search for leaks takes AddressSanitizer as long as all else."""
     if what not in LOOKED_FOR_LEAKS:
         LOOKED_FOR_LEAKS.add(what)
         return {}

@@ -187,10 +187,9 @@ class Guest:
     """One that is up. `prefix`: where QEMU runs. Raises Missing."""
 
     def __init__(self, modules, programs=None, prefix=(), memory_mb=256):
-        self.closing = False
         image, folder = kernel()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="usernic-guest-"))
-        self.process, self.shell, self.unread = None, None, b""
+        self.process, self.watcher, self.shell, self.unread = None, None, None, b""
         try:
             with open(self.folder / "initramfs", "wb") as file:
                 write_initramfs(file, Modules(folder), [*ALWAYS, *modules], programs or {})
@@ -198,7 +197,8 @@ class Guest:
             listener.bind(str(self.folder / "shell"))
             listener.listen()
             self.start(image, prefix, memory_mb)
-            threading.Thread(target=self.watch, daemon=True).start()
+            self.watcher = threading.Thread(target=self.watch)
+            self.watcher.start()
             listener.settimeout(SECONDS)
             self.shell, _ = listener.accept()
             listener.close()
@@ -227,8 +227,9 @@ class Guest:
     def watch(self):
         """A guest whose kernel panics ends all of this process at once: nobody in it has anything to wait for."""
         self.process.wait()
-        if not self.closing and "Kernel panic" in (report := self.report()):
+        if "Kernel panic" in (report := self.report()):
             os.write(2, f"the guest's kernel panicked\n{report}\n".encode())
+            shutil.rmtree(self.folder, ignore_errors=True)
             os._exit(PANICKED)
 
     # --- Commands ---
@@ -285,11 +286,12 @@ class Guest:
                          if path.exists())
 
     def close(self):
-        self.closing = True
         if self.shell:
             with contextlib.suppress(OSError):
                 self.shell.close()
         if self.process:
             self.process.kill()
             self.process.wait()
+        if self.watcher:
+            self.watcher.join()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -638,8 +638,8 @@ def main():
 
 
 def twice_at_most():
-    """In a process of its own. QEMU's emulation of a busy machine, or the kernel's vudc, brings a guest down now and
-    then, in a place that has nothing to do with us: then once more."""
+    """In a process of its own. A guest's kernel, emulated on a busy machine, has panicked in its usbip_vudc once, and
+    nobody knows why: then all is run once more."""
     for last in (False, True):
         test = subprocess.Popen([sys.executable, __file__, *sys.argv[1:]], env=os.environ | {IN_ITS_PROCESS: "1"},
                                 start_new_session=True)
