@@ -12,6 +12,17 @@ namespace usernic {
 namespace {
 constexpr LockClass kPoolClass{"skb_pool", LockUse::kAnyContext};
 constexpr uint32_t kCacheLine = 64;
+
+// Apart, so that who frees a frame has none of their stack.
+[[gnu::noinline]] void tell(Kick* kick) noexcept USERNIC_NONBLOCKING {
+  kick->kick();
+}
+[[gnu::noinline]] void free_as_batch(Skb& skb, Place where) noexcept USERNIC_NONBLOCKING {
+  SkbBatch one;
+  one.push_back(skb, where);
+  SkbPool::free(one, where);
+}
+
 }  // namespace
 
 // A report allocates; the process is on its way down or under test.
@@ -116,7 +127,7 @@ SkbPool::Back SkbPool::put_back(Skb& skb, Place where) noexcept {
   skb.where_ = where;
   ++available_;
   if (kicked_ != nullptr) [[unlikely]]
-    std::exchange(kicked_, nullptr)->kick();
+    tell(std::exchange(kicked_, nullptr));
   if (guarded_ && free_ != nullptr) {
     skb.next_ = nullptr;
     free_last_->next_ = &skb;
@@ -209,11 +220,10 @@ void SkbPool::free(Skb& skb, Place where) noexcept {
   SkbPool& pool = *skb.pool_;
   Place before;
   Back back;
-  SkbBatch chained;  // they are freed after the guard is gone
+  if (skb.chain_ != nullptr && skb.at_ == Skb::At::kHands) [[unlikely]]
+    return free_as_batch(skb, where);
   {
     SpinGuard guard(pool.lock_);
-    if (skb.chain_ != nullptr && skb.at_ == Skb::At::kHands) [[unlikely]]
-      unchain(skb, chained, where);
     before = skb.where_;
     back = pool.put_back(skb, where);
   }
@@ -241,7 +251,7 @@ void SkbPool::put_back_run(SkbBatch& batch, SkbBatch& chained, Place where) noex
   free_ = &first;
   available_ += count;
   if (kicked_ != nullptr) [[unlikely]]
-    std::exchange(kicked_, nullptr)->kick();
+    tell(std::exchange(kicked_, nullptr));
 }
 
 void SkbPool::free(SkbBatch& batch, Place where) noexcept {
