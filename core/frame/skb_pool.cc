@@ -2,16 +2,21 @@
 // Buffers of frames: taken, given back, and what is found wrong with them then.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <memory>
+#include <utility>
+
 #include "core/frame/buffer_guard.h"
 #include "core/frame/frame_account.h"
+#include "core/frame/skb_memory.h"
 #include "usernic/contract_report.h"
 #include "usernic/kick.h"
-#include "usernic/skb.h"
 
 namespace usernic {
 namespace {
 constexpr LockClass kPoolClass{"skb_pool", LockUse::kAnyContext};
 constexpr uint32_t kCacheLine = 64;
+constexpr uint32_t kMadeAtOnce = 32;
 
 // Apart, so that who frees a frame has none of their stack.
 [[gnu::noinline]] void tell(Kick* kick) noexcept USERNIC_NONBLOCKING {
@@ -52,10 +57,10 @@ void SkbPool::report(Back what, const Skb& skb, Place before, Place where) noexc
   }
 }
 
-void SkbPool::report_leak() const noexcept {
+void SkbPool::report_leak(uint32_t made) const noexcept {
   const BlockingByDesign allowed;
-  for (uint32_t i = 0; i < count_; ++i) {
-    const Skb& skb = skbs_[i];
+  for (uint32_t i = 0; i < made; ++i) {
+    const Skb& skb = memory_->skbs[i].value;
     if (skb.at_ == Skb::At::kPool) continue;
     report_contract(
         "skb-leak",
@@ -88,28 +93,31 @@ SkbPool::SkbPool(uint32_t count, uint32_t frame_bytes_max, SkbPool* segments)
       capacity_((kSkbHeadroom + frame_bytes_max + kCacheLine - 1) / kCacheLine * kCacheLine),
       guarded_(buffer_guard::wanted()),
       segments_(segments),
-      lock_(kPoolClass) {
-  const uint32_t zone = guarded_ ? buffer_guard::kZone : 0;
-  const size_t stride = size_t{capacity_} + 2 * zone;
-  memory_ = std::make_unique_for_overwrite<uint8_t[]>(stride * count);  // takes memory when used
-  skbs_ = std::make_unique<Skb[]>(count);
-  cbs_ = std::make_unique_for_overwrite<Skb::Cb[]>(count);
-  if (kChecksOn) watches_ = std::make_unique<Skb::Watch[]>(count);
-  for (uint32_t i = count; i-- > 0;) {
-    Skb& skb = skbs_[i];
-    skb.head_ = &memory_[stride * i + zone];
-    skb.pool_ = this;
-    skb.next_ = free_;
-    free_ = &skb;
-    if (free_last_ == nullptr) free_last_ = &skb;
-    if (guarded_) buffer_guard::hide(skb.head_, capacity_);
-  }
-  available_ = count;
-}
+      memory_(std::make_unique<Memory>(count, size_t{capacity_} + (guarded_ ? 2 * buffer_guard::kZone : 0), kChecksOn)),
+      lock_(kPoolClass),
+      available_(count) {}
 
 SkbPool::~SkbPool() {
-  if (available() != count_) report_leak();
-  for (uint32_t i = 0; guarded_ && i < count_; ++i) buffer_guard::forget(skbs_[i].head_, capacity_);
+  if (available() != count_) report_leak(made_);
+  for (uint32_t i = 0; guarded_ && i < made_; ++i) buffer_guard::forget(memory_->skbs[i].value.head_, capacity_);
+}
+
+// Frames that were never used, to the front of what is free. One at a time where those that are back are used late.
+bool SkbPool::make() noexcept {
+  const uint32_t zone = guarded_ ? buffer_guard::kZone : 0;
+  const size_t stride = size_t{capacity_} + size_t{2} * zone;
+  const uint32_t end = std::min(count_, made_ + (guarded_ ? 1 : kMadeAtOnce));
+  for (uint32_t i = end; i-- > made_;) {
+    Skb& skb = *std::construct_at(&memory_->skbs[i].value);
+    skb.head_ = &memory_->octets[stride * i + zone];
+    skb.pool_ = this;
+    skb.next_ = free_;
+    if (free_ == nullptr) free_last_ = &skb;
+    free_ = &skb;
+    if (kChecksOn) std::construct_at(&memory_->watches[i].value);
+    if (guarded_) buffer_guard::hide(skb.head_, capacity_);
+  }
+  return std::exchange(made_, end) != end;
 }
 
 // Where it is looked at under the pool's lock, two who free one frame at the same time are noticed, too.
@@ -160,6 +168,8 @@ Skb* SkbPool::alloc(Place where) noexcept {
   Skb* skb;
   {
     SpinGuard guard(lock_);
+    if (free_ == nullptr || guarded_) [[unlikely]]
+      make();
     skb = free_;
     if (skb == nullptr) return nullptr;
     free_ = skb->next_;
@@ -174,19 +184,22 @@ Skb* SkbPool::alloc(Place where) noexcept {
 void SkbPool::alloc(SkbBatch& to, uint32_t count, Place where) noexcept {
   if (!guarded_) [[likely]] {
     SpinGuard guard(lock_);
-    Skb* const first = free_;
-    Skb* last = nullptr;
-    uint32_t got = 0;
-    for (; got < count && free_ != nullptr; ++got) {
-      last = free_;
-      free_ = last->next_;
-      last->at_ = Skb::At::kBatch;
-      renew(*last, where);
+    while (count > 0 && (free_ != nullptr || make())) {
+      Skb* const first = free_;
+      Skb* last = nullptr;
+      uint32_t got = 0;
+      for (; got < count && free_ != nullptr; ++got) {
+        last = free_;
+        free_ = last->next_;
+        last->at_ = Skb::At::kBatch;
+        renew(*last, where);
+      }
+      last->next_ = nullptr;
+      available_ -= got;
+      count -= got;
+      to.append(*first, *last, got);
     }
-    if (last == nullptr) return;
-    last->next_ = nullptr;
-    available_ -= got;
-    return to.append(*first, *last, got);
+    return;
   }
   for (; count > 0; --count) {
     Skb* const skb = alloc(where);

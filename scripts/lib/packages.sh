@@ -15,7 +15,7 @@ PACKAGES_PEERS=(dpdk-dev)  # what scripts/bench data-path is compared with
 PACKAGES_COVERAGE=(gcovr)  # what scripts/check coverage counts with
 # One of these, the best first: 22 knows function effects, both know thread-safety analysis and std::expected.
 PACKAGES_CLANG=(clang-22 clang-19)
-PACKAGES_RTSAN=(libclang-rt-22-dev)  # with clang-22, for the rtsan preset
+PACKAGES_CLANG_TOO=(libclang-rt-22-dev lld-22)  # with clang-22: the runtimes of sanitizers; its linker
 
 # What the guest of tests/guest is made of: 115 MB to load, 140 MB on disk where there is nothing of it yet.
 PACKAGES_GUEST=(qemu-system-x86 usbip)
