@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "core/frame/frame_account.h"
-#include "core/frame/skb_memory.h"
 #include "usernic/contract_report.h"
 
 namespace usernic {
@@ -37,17 +36,6 @@ void SkbBatch::refuse(const Skb& skb, Place where) noexcept {
 }
 
 USERNIC_BLOCKING_BY_DESIGN_END
-
-Skb::Watch& Skb::watch() const noexcept {
-  return pool_->memory_->watches[pool_->memory_->index(*this)].value;
-}
-
-std::span<std::byte, Skb::kCbBytes> Skb::cb() noexcept {
-  Cb& octets = pool_->memory_->cbs[pool_->memory_->index(*this)];
-  if (!cb_used_) octets.fill(std::byte{});
-  cb_used_ = true;
-  return octets;
-}
 
 void Skb::leave_account() noexcept {
   if (kChecksOn) [[unlikely]]

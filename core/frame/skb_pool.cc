@@ -8,9 +8,9 @@
 
 #include "core/frame/buffer_guard.h"
 #include "core/frame/frame_account.h"
-#include "core/frame/skb_memory.h"
 #include "usernic/contract_report.h"
 #include "usernic/kick.h"
+#include "usernic/skb.h"
 
 namespace usernic {
 namespace {
@@ -29,6 +29,28 @@ constexpr uint32_t kMadeAtOnce = 32;
 }
 
 }  // namespace
+
+// What its frames are made of. None of it takes the machine's memory before its frame is used.
+struct SkbPool::Memory {
+  template <typename T>
+  union Later {
+    Later() noexcept {}
+    T value;
+  };
+
+  Memory(uint32_t count, size_t octets_each, bool watched)
+      : octets(std::make_unique_for_overwrite<uint8_t[]>(octets_each * count)),
+        skbs(std::make_unique_for_overwrite<Later<Skb>[]>(count)),
+        cbs(std::make_unique_for_overwrite<Skb::Cb[]>(count)) {
+    if (watched) watches = std::make_unique_for_overwrite<Later<Skb::Watch>[]>(count);
+  }
+  size_t index(const Skb& skb) const noexcept { return static_cast<size_t>(&skb - &skbs[0].value); }
+
+  std::unique_ptr<uint8_t[]> octets;
+  std::unique_ptr<Later<Skb>[]> skbs;
+  std::unique_ptr<Skb::Cb[]> cbs;
+  std::unique_ptr<Later<Skb::Watch>[]> watches;  // while checks are on
+};
 
 // A report allocates; the process is on its way down or under test.
 USERNIC_BLOCKING_BY_DESIGN_BEGIN
@@ -118,6 +140,17 @@ bool SkbPool::make() noexcept {
     if (guarded_) buffer_guard::hide(skb.head_, capacity_);
   }
   return std::exchange(made_, end) != end;
+}
+
+Skb::Watch& Skb::watch() const noexcept {
+  return pool_->memory_->watches[pool_->memory_->index(*this)].value;
+}
+
+std::span<std::byte, Skb::kCbBytes> Skb::cb() noexcept {
+  Cb& octets = pool_->memory_->cbs[pool_->memory_->index(*this)];
+  if (!cb_used_) octets.fill(std::byte{});
+  cb_used_ = true;
+  return octets;
 }
 
 // Where it is looked at under the pool's lock, two who free one frame at the same time are noticed, too.
