@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Buffers of frames: taken, given back, and what is found wrong with them then.
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "core/frame/buffer_guard.h"
@@ -32,6 +34,19 @@ constexpr uint32_t kMadeAtOnce = 32;
 
 // What its frames are made of. None of it takes the machine's memory before its frame is used.
 struct SkbPool::Memory {
+  // Buffers are pages of their own: an allocator may write all of them, as AddressSanitizer's does to its shadows.
+  struct Pages {
+    explicit Pages(size_t bytes) : size(bytes == 0 ? 1 : bytes) {
+      void* const mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (mapped == MAP_FAILED) throw std::bad_alloc();
+      first = static_cast<uint8_t*>(mapped);
+    }
+    ~Pages() { ::munmap(first, size); }
+    Pages(const Pages&) = delete;
+    Pages& operator=(const Pages&) = delete;
+    const size_t size;
+    uint8_t* first;
+  };
   template <typename T>
   union Later {
     Later() noexcept {}
@@ -39,14 +54,14 @@ struct SkbPool::Memory {
   };
 
   Memory(uint32_t count, size_t octets_each, bool watched)
-      : octets(std::make_unique_for_overwrite<uint8_t[]>(octets_each * count)),
+      : octets(octets_each * count),
         skbs(std::make_unique_for_overwrite<Later<Skb>[]>(count)),
         cbs(std::make_unique_for_overwrite<Skb::Cb[]>(count)) {
     if (watched) watches = std::make_unique_for_overwrite<Later<Skb::Watch>[]>(count);
   }
   size_t index(const Skb& skb) const noexcept { return static_cast<size_t>(&skb - &skbs[0].value); }
 
-  std::unique_ptr<uint8_t[]> octets;
+  Pages octets;
   std::unique_ptr<Later<Skb>[]> skbs;
   std::unique_ptr<Skb::Cb[]> cbs;
   std::unique_ptr<Later<Skb::Watch>[]> watches;  // while checks are on
@@ -131,7 +146,7 @@ bool SkbPool::make() noexcept {
   const uint32_t end = std::min(count_, made_ + (guarded_ ? 1 : kMadeAtOnce));
   for (uint32_t i = end; i-- > made_;) {
     Skb& skb = *std::construct_at(&memory_->skbs[i].value);
-    skb.head_ = &memory_->octets[stride * i + zone];
+    skb.head_ = memory_->octets.first + stride * i + zone;
     skb.pool_ = this;
     skb.next_ = free_;
     if (free_ == nullptr) free_last_ = &skb;
