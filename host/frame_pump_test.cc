@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// What the pump does without memory for its buffers. A program of its own, because it has an operator new of its own.
+// What the pump does without memory for its buffers. A program of its own, because it has an mmap of its own.
 #include "host/frame_pump.h"
 
 #include <gtest/gtest.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include <cstdlib>
-#include <new>
+#include <cerrno>
 
 #include "host/host_port_fixture.h"
 #include "usernic/long_wait.h"
@@ -18,17 +20,13 @@ usernic::Atomic<size_t> refused_from{SIZE_MAX};  // so many octets at once, and 
 
 }  // namespace
 
-// Not inlined: GCC takes free() of what new gave for a mistake, and sees both only then.
-void* operator new(size_t size) {
-  void* const block = size < refused_from.load() ? std::malloc(size) : nullptr;
-  if (block == nullptr) throw std::bad_alloc();
-  return block;
-}
-[[gnu::noinline]] void operator delete(void* block) noexcept {
-  std::free(block);
-}
-[[gnu::noinline]] void operator delete(void* block, size_t) noexcept {
-  std::free(block);
+// Of which a pool's buffers are made.
+extern "C" void* mmap(void* at, size_t size, int protection, int flags, int fd, off_t offset) noexcept {
+  if ((flags & MAP_ANONYMOUS) != 0 && size >= refused_from.load()) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return reinterpret_cast<void*>(::syscall(SYS_mmap, at, size, protection, flags, fd, offset));
 }
 
 namespace usernic {

@@ -7,8 +7,8 @@
 //   the
 //                              one that was refused
 //
-// Kinds: memory (malloc and its kin; not where a sanitizer stands before it), descriptor (EMFILE), thread (EAGAIN),
-// kernel (ENOMEM: what the kernel makes or changes for us).
+// Kinds: memory (malloc and its kin, pages; not where a sanitizer stands before it), descriptor (EMFILE), thread
+// (EAGAIN), kernel (ENOMEM: what the kernel makes or changes for us).
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <fcntl.h>
@@ -305,6 +305,11 @@ void free(void* block) {
 void* aligned_alloc(size_t alignment, size_t size) {
   return refused(Kind::kMemory, "aligned_alloc", ENOMEM) ? nullptr
                                                          : libc(libc_aligned, "aligned_alloc")(alignment, size);
+}
+// Pages of nothing yet. An allocator's own and a thread's stack do not come by here.
+void* mmap(void* at, size_t size, int protection, int flags, int fd, off_t offset) noexcept {
+  if ((flags & MAP_ANONYMOUS) != 0 && refused(Kind::kMemory, "mmap", ENOMEM)) return MAP_FAILED;
+  return reinterpret_cast<void*>(::syscall(SYS_mmap, at, size, protection, flags, fd, offset));
 }
 
 }  // extern "C"
