@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -60,14 +61,10 @@ TEST(RulesTest, WhateverIsReportedHasARow) {
   EXPECT_GT(reports, kRules.size() / 2) << "they are still found";
 }
 
-// "Suite.Name" of TEST, TEST_F or TEST_P, with or without a line's end between the two.
 bool has_test(const std::string& text, std::string_view suite, std::string_view name) {
-  for (const char* macro : {"TEST(", "TEST_F(", "TEST_P("}) {
-    for (const char* space : {" ", "\n       ", "\n         "}) {
-      if (text.contains(fmt::format("{}{},{}{})", macro, suite, space, name))) return true;
-    }
-  }
-  return false;
+  return std::ranges::any_of(std::to_array({"TEST", "TEST_F", "TEST_P"}), [&](const char* macro) {
+    return text.contains(fmt::format("{}({}, {})", macro, suite, name));
+  });
 }
 
 TEST(RulesTest, EveryRuleHasATestThatBreaksIt) {

@@ -40,9 +40,6 @@ bool wanted() noexcept {
   return kChecksOn || __asan_poison_memory_region != nullptr;
 }
 
-void hide(const uint8_t* buffer, uint32_t size) noexcept {
-  forbid(buffer - kZone, size + size_t{2} * kZone);
-}
 void forget(const uint8_t* buffer, uint32_t size) noexcept {
   allow(buffer - kZone, size + size_t{2} * kZone);
 }
@@ -68,7 +65,7 @@ std::optional<int64_t> close(uint8_t* buffer, uint32_t size) noexcept {
     if (const auto behind = other(buffer + size, kZone, kRed)) written = int64_t{*behind} + size;
     std::memset(buffer, kFree, size);
   }
-  hide(buffer, size);
+  forbid(buffer - kZone, size + size_t{2} * kZone);
   return written;
 }
 

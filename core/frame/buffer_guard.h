@@ -17,8 +17,6 @@ inline constexpr uint32_t kZone = 64;  // octets, before and behind
 
 bool wanted() noexcept;
 
-// Never used, and nobody's: costs no memory.
-void hide(const uint8_t* buffer, uint32_t size) noexcept USERNIC_NONBLOCKING;
 // It is somebody's from now on. Returns the first octet that was written since `close` poisoned it.
 std::optional<uint32_t> open(uint8_t* buffer, uint32_t size, bool poisoned) noexcept USERNIC_NONBLOCKING;
 // It is nobody's any more. Returns the first octet of a red zone that was written, counted from the buffer's first.

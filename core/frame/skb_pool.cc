@@ -18,7 +18,7 @@ namespace usernic {
 namespace {
 constexpr LockClass kPoolClass{"skb_pool", LockUse::kAnyContext};
 constexpr uint32_t kCacheLine = 64;
-constexpr uint32_t kMadeAtOnce = 32;
+constexpr uint32_t kMadeAtOnce = 32;  // as many as a batch has, usually
 
 // Apart, so that who frees a frame has none of their stack.
 [[gnu::noinline]] void tell(Kick* kick) noexcept USERNIC_NONBLOCKING {
@@ -45,7 +45,7 @@ struct SkbPool::Memory {
     Pages(const Pages&) = delete;
     Pages& operator=(const Pages&) = delete;
     const size_t size;
-    uint8_t* first;
+    uint8_t* first = nullptr;
   };
   template <typename T>
   union Later {
@@ -54,13 +54,15 @@ struct SkbPool::Memory {
   };
 
   Memory(uint32_t count, size_t octets_each, bool watched)
-      : octets(octets_each * count),
+      : stride(octets_each),
+        octets(stride * count),
         skbs(std::make_unique_for_overwrite<Later<Skb>[]>(count)),
         cbs(std::make_unique_for_overwrite<Skb::Cb[]>(count)) {
     if (watched) watches = std::make_unique_for_overwrite<Later<Skb::Watch>[]>(count);
   }
   size_t index(const Skb& skb) const noexcept { return static_cast<size_t>(&skb - &skbs[0].value); }
 
+  const size_t stride;
   Pages octets;
   std::unique_ptr<Later<Skb>[]> skbs;
   std::unique_ptr<Skb::Cb[]> cbs;
@@ -141,18 +143,15 @@ SkbPool::~SkbPool() {
 
 // Frames that were never used, to the front of what is free. One at a time where those that are back are used late.
 bool SkbPool::make() noexcept {
-  const uint32_t zone = guarded_ ? buffer_guard::kZone : 0;
-  const size_t stride = size_t{capacity_} + size_t{2} * zone;
   const uint32_t end = std::min(count_, made_ + (guarded_ ? 1 : kMadeAtOnce));
   for (uint32_t i = end; i-- > made_;) {
     Skb& skb = *std::construct_at(&memory_->skbs[i].value);
-    skb.head_ = memory_->octets.first + stride * i + zone;
+    skb.head_ = memory_->octets.first + memory_->stride * i + (guarded_ ? buffer_guard::kZone : 0);
     skb.pool_ = this;
     skb.next_ = free_;
     if (free_ == nullptr) free_last_ = &skb;
     free_ = &skb;
-    if (kChecksOn) std::construct_at(&memory_->watches[i].value);
-    if (guarded_) buffer_guard::hide(skb.head_, capacity_);
+    if (memory_->watches != nullptr) std::construct_at(&memory_->watches[i].value);
   }
   return std::exchange(made_, end) != end;
 }

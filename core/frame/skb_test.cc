@@ -42,6 +42,36 @@ TEST(SkbTest, AFreshFrameIsEmptyBehindItsHeadroom) {
   SkbPool::free(*skb);
 }
 
+TEST(SkbTest, APoolHasSoManyFramesAndEachOnce) {
+  constexpr uint32_t kCount = 70;  // made in two steps and a bit
+  SkbPool pool(kCount, kFrameMax);
+  for (int round = 0; round < 2; ++round) {
+    SkbBatch all;
+    pool.alloc(all, 33);
+    EXPECT_EQ(all.size(), 33u);
+    EXPECT_EQ(pool.available(), kCount - 33);
+    for (int i = 0; i < 3; ++i) {
+      Skb* const skb = pool.alloc();
+      ASSERT_NE(skb, nullptr);
+      all.push_back(*skb);
+    }
+    pool.alloc(all, kCount);
+    EXPECT_EQ(all.size(), kCount);
+    EXPECT_EQ(pool.available(), 0u);
+    EXPECT_EQ(pool.alloc(), nullptr);
+    uint8_t number = 0;
+    for (Skb* skb = all.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+      std::memset(skb->put(kFrameMax), ++number, kFrameMax);
+    }
+    number = 0;
+    for (Skb* skb = all.front(); skb != nullptr; skb = SkbBatch::next(*skb)) {
+      ++number;
+      EXPECT_TRUE(std::ranges::all_of(skb->bytes(), [&](uint8_t octet) { return octet == number; })) << "its own";
+    }
+  }
+  EXPECT_EQ(pool.available(), kCount);
+}
+
 TEST(SkbTest, ABufferTakesMemoryFromItsFirstUseOn) {
   constexpr uint32_t kCount = 8192, kBytes = 9018;  // more than any allocator keeps
   SkbPool pool(kCount, kBytes);

@@ -138,4 +138,4 @@ constexpr void check_driver_shape() {
 #undef USERNIC_NO_OP
 
 }  // namespace usernic
-// Explained best by: tests/driver_style/bad_style.cc
+// Explained best by: tests/driver_style/driver_style_test.py

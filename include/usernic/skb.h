@@ -16,7 +16,7 @@
 // it. The segments of a superframe that is sent (offload.h) come from the pool that the superframe's own pool names.
 // A frame is in its pool, in one batch, or in somebody's hands, and every step checks where. A frame that is freed or
 // queued twice stays where it is, and is a contract report that names the place of the step before. While checks are
-// on, a free buffer is poisoned and has red zones, of which AddressSanitizer knows, too.
+// on, a freed buffer is poisoned and has red zones, of which AddressSanitizer knows, too.
 #pragma once
 
 #include <array>
@@ -161,8 +161,8 @@ class SkbPool {
   SkbPool* const segments_;
   const std::unique_ptr<Memory> memory_;
   mutable SpinLock lock_;
-  uint32_t made_ USERNIC_GUARDED_BY(lock_) = 0;  // so many of its frames were used yet
-  uint32_t available_ USERNIC_GUARDED_BY(lock_) = 0;
+  uint32_t made_ USERNIC_GUARDED_BY(lock_) = 0;  // of its frames; the others were never used
+  uint32_t available_ USERNIC_GUARDED_BY(lock_);
   Skb* free_ USERNIC_GUARDED_BY(lock_) = nullptr;
   Skb* free_last_ USERNIC_GUARDED_BY(lock_) = nullptr;  // where a guarded one's go, to be used again late
   Kick* kicked_ USERNIC_GUARDED_BY(lock_) = nullptr;    // by the next frame that is back

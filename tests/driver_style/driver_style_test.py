@@ -63,7 +63,8 @@ def main():
         of = (re.search(r"with D = (?:usernic::)?(\w+)::Driver", line) or [None, of])[1]
         if error := re.search(r"error: (.*)", line):
             failed.setdefault(of, []).append(error[1])
-    wrong = [f"{case}: expected a failed assertion of {sentence!r}, not {failed.get(case)}" for case, sentence in CASES.items()
+    wrong = [f"{case}: expected a failed assertion of {sentence!r}, not {failed.get(case)}"
+             for case, sentence in CASES.items()
              if not any(re.search(f"static assertion failed.*{sentence}", error) for error in failed.get(case, []))]
     wrong += [f"{of}: must compile, but {errors}" for of, errors in failed.items() if of not in CASES]
     print("\n".join(wrong) if wrong else f"{len(CASES)} refused, each with its sentence")

@@ -91,8 +91,8 @@ def leaks_are_looked_for_once(what):
     if what not in LOOKED_FOR_LEAKS:
         LOOKED_FOR_LEAKS.add(what)
         return {}
-    quick = "detect_leaks=0:malloc_context_size=1"
-    return {"ASAN_OPTIONS": ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), quick)))}
+    asan = ("malloc_context_size=1", os.environ.get("ASAN_OPTIONS"), "detect_leaks=0")
+    return {"ASAN_OPTIONS": ":".join(filter(None, asan))}
 
 
 class Control:

@@ -12,8 +12,8 @@ void read_wanted(const Wanted& wanted) {
     LOCKED;
     (void)wanted.promiscuity.total();
   }
-  (void)
-      wanted.promiscuity.total();  // expected-error {{reading variable 'promiscuity' requires holding addr_list_lock}}
+  // expected-error@+1 {{reading variable 'promiscuity' requires holding addr_list_lock}}
+  (void)wanted.promiscuity.total();
 }
 
 void change(Wanted& wanted) {
@@ -21,8 +21,8 @@ void change(Wanted& wanted) {
     LOCKED;
     (void)wanted.next_generation();
   }
-  (void)wanted
-      .next_generation();  // expected-error {{calling function 'next_generation' requires holding addr_list_lock}}
+  // expected-error@+1 {{calling function 'next_generation' requires holding addr_list_lock}}
+  (void)wanted.next_generation();
 }
 
 void look_up(const Wanted& wanted, const MacAddress& address) {
@@ -30,7 +30,8 @@ void look_up(const Wanted& wanted, const MacAddress& address) {
     LOCKED;
     (void)wanted.uc.find(address);
   }
-  (void)wanted.uc.find(address);  // expected-error {{calling function 'find' requires holding addr_list_lock}}
+  // expected-error@+1 {{calling function 'find' requires holding addr_list_lock}}
+  (void)wanted.uc.find(address);
 }
 
 void settle(const Wanted& wanted, Link& link) {
@@ -38,7 +39,8 @@ void settle(const Wanted& wanted, Link& link) {
     LOCKED;
     link.settle_own();
   }
-  link.settle_own();  // expected-error {{calling function 'settle_own' requires holding addr_list_lock}}
+  // expected-error@+1 {{calling function 'settle_own' requires holding addr_list_lock}}
+  link.settle_own();
 }
 
 void write_committed(const Wanted& wanted, RxStatus& status) {
@@ -46,7 +48,8 @@ void write_committed(const Wanted& wanted, RxStatus& status) {
     LOCKED;
     ++status.committed().runs;
   }
-  ++status.committed().runs;  // expected-error {{calling function 'committed' requires holding addr_list_lock}}
+  // expected-error@+1 {{calling function 'committed' requires holding addr_list_lock}}
+  ++status.committed().runs;
 }
 
 void commit(const Wanted& wanted, CardFilter& filter, RxStep& step) {
@@ -54,7 +57,8 @@ void commit(const Wanted& wanted, CardFilter& filter, RxStep& step) {
     LOCKED;
     filter.answer(step, false, Time{});
   }
-  filter.answer(step, false, Time{});  // expected-error {{calling function 'answer' requires holding addr_list_lock}}
+  // expected-error@+1 {{calling function 'answer' requires holding addr_list_lock}}
+  filter.answer(step, false, Time{});
 }
 
 void read_filter(const Wanted& wanted, const CardFilter& filter) {
@@ -62,8 +66,8 @@ void read_filter(const Wanted& wanted, const CardFilter& filter) {
     LOCKED;
     (void)filter.covers(AddressClass::kUnicast, false, 0);
   }
-  (void)filter.covers(  // expected-error {{calling function 'covers' requires holding addr_list_lock}}
-      AddressClass::kUnicast, false, 0);
+  // expected-error@+1 {{calling function 'covers' requires holding addr_list_lock}}
+  (void)filter.covers(AddressClass::kUnicast, false, 0);
 }
 
 bool read_flag(const Wanted& wanted, const CardFlag& flag) {
@@ -71,7 +75,8 @@ bool read_flag(const Wanted& wanted, const CardFlag& flag) {
     LOCKED;
     if (flag.sure) return true;
   }
-  return flag.sure;  // expected-error {{reading variable 'sure' requires holding addr_list_lock}}
+  // expected-error@+1 {{reading variable 'sure' requires holding addr_list_lock}}
+  return flag.sure;
 }
 
 void drain(const Wanted& wanted, CardFilter& filter) {
@@ -79,7 +84,8 @@ void drain(const Wanted& wanted, CardFilter& filter) {
     LOCKED;
     (void)filter.drain(1);
   }
-  (void)filter.drain(1);  // expected-error {{calling function 'drain' requires holding addr_list_lock}}
+  // expected-error@+1 {{calling function 'drain' requires holding addr_list_lock}}
+  (void)filter.drain(1);
 }
 
 // Of two devices, the lower one's is taken by a plain guard.
